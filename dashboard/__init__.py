@@ -1,0 +1,1 @@
+"""Control plane for durable workflows on DBOS, as a Flask blueprint."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry bridge for durable workflows on DBOS: one trace per run, one span per step."""

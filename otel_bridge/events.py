@@ -1,0 +1,43 @@
+"""The lifecycle-event vocabulary. Pure data: no clock, file, socket or database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from otel_bridge.models import StepKind
+
+EventType = Literal[
+    "run.pending",
+    "run.started",
+    "run.suspended",
+    "run.resumed",
+    "run.completed",
+    "run.failed",
+    "run.cancelling",
+    "run.cancelled",
+    "run.dead",
+    "step.started",
+    "step.completed",
+    "step.failed",
+]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleEvent:
+    """One change of a run or of one of its steps, as the store shows it.
+
+    ``error`` is a message for people. Times are Unix milliseconds.
+    """
+
+    type: EventType
+    run_id: str
+    workflow: str
+    at_ms: int
+    seq: int | None = None
+    name: str | None = None
+    kind: StepKind | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    error: str | None = None

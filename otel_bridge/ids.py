@@ -1,0 +1,55 @@
+"""Trace and span ids. Pure functions: every process computes the same ids without talking to another.
+
+The scheme is final; ``v1`` in the hash input is its version. A trace id is not the run's UUID: ratio samplers
+read a trace id's low 64 bits, and a UUID has fixed bits there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from otel_bridge.models import UNDO_PREFIX
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\x00".join(("durable-v1", *parts)).encode("utf-8", "surrogatepass")).digest()
+
+
+def _nonzero(raw: bytes) -> bytes:
+    return raw if any(raw) else raw[:-1] + b"\x01"
+
+
+def traced_run_id(run_id: str) -> str:
+    """Return the run whose trace holds ``run_id``: an undo lives in the trace of the run that it undoes."""
+    while run_id.startswith(UNDO_PREFIX):
+        run_id = run_id[len(UNDO_PREFIX) :]
+    return run_id
+
+
+def trace_id(run_id: str, *, namespace: str = "") -> bytes:
+    """Return the 16-byte trace id of a run.
+
+    Args:
+        namespace: keeps apart environments that reuse run ids; part of every id.
+    """
+    return _nonzero(_digest("trace", namespace, traced_run_id(run_id))[:16])
+
+
+def root_span_id(run_id: str, *, namespace: str = "") -> bytes:
+    """Return the 8-byte span id of a run's root span."""
+    return _nonzero(_digest("root", namespace, run_id)[:8])
+
+
+def retry_span_id(run_id: str, generation: int, *, namespace: str = "") -> bytes:
+    """Return the 8-byte span id of the ``retry N`` span; ``generation`` is N, from 1."""
+    return _nonzero(_digest("retry", namespace, run_id, str(generation))[:8])
+
+
+def step_span_id(run_id: str, seq: int, *, generation: int = 0, namespace: str = "") -> bytes:
+    """Return the 8-byte span id of a step as executed in the run's ``generation``."""
+    return _nonzero(_digest("step", namespace, run_id, str(seq), str(generation))[:8])
+
+
+def queue_span_id(run_id: str, *, generation: int = 0, namespace: str = "") -> bytes:
+    """Return the 8-byte span id of the optional queue-wait span."""
+    return _nonzero(_digest("queue", namespace, run_id, str(generation))[:8])

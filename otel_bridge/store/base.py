@@ -1,0 +1,135 @@
+"""The ``StateStore`` protocol: everything this product reads from the engine. Declares; touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from otel_bridge.models import (
+    Facet,
+    PayloadName,
+    PublishedEvent,
+    QueueInfo,
+    Run,
+    RunPage,
+    RunQuery,
+    ScheduleInfo,
+    Step,
+    StepKey,
+    StoredValue,
+    StoreInfo,
+)
+
+DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
+
+
+class StateStore(Protocol):
+    """A read-only view of the engine's system database. Safe to share between threads.
+
+    Every method opens a short read and closes it before it returns; none writes, migrates or unpickles.
+    All may raise ``StoreUnavailableError``.
+    """
+
+    @property
+    def url(self) -> str:
+        """The database URL as given, credentials included: for the ledger and the engine's client. Never log it."""
+
+    def check(self) -> StoreInfo:
+        """Look at the schema.
+
+        Raises:
+            StoreMissingError, NotADbosDatabaseError, StoreUnavailableError: each names the database.
+        """
+
+    def now_ms(self) -> int:
+        """The clock that the database stamps rows with."""
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    def list_runs(self, query: RunQuery) -> RunPage:
+        """Return one page, newest first, statuses and waiting derived, no payloads.
+
+        Raises:
+            InvalidCursorError: ``query.cursor`` was not issued by a store of this kind.
+        """
+
+    def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
+        """Count runs by status (and workflow) over ``query`` less its ``statuses``, page and limit."""
+
+    def get_run(self, run_id: str) -> Run | None:
+        """Return one run, or None."""
+
+    def get_runs(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Return the runs that exist among ``run_ids``, by id."""
+
+    def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:
+        """Return the runs that ``run_id`` started, oldest first."""
+
+    def forks(self, run_id: str) -> list[Run]:
+        """Return the runs forked from ``run_id``, oldest first."""
+
+    def get_payload(
+        self, run_id: str, name: PayloadName, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> StoredValue | None:
+        """Return a run's stored input, output or error; ``cap_bytes=None`` returns all of it."""
+
+    # -- steps --------------------------------------------------------------------------------------------
+
+    def get_steps(self, run_id: str, *, errors: bool = False) -> list[Step]:
+        """Return a run's steps by ``seq``, folded, without payloads (with stored errors, if asked)."""
+
+    def get_steps_of(self, run_ids: Sequence[str], *, errors: bool = False) -> dict[str, list[Step]]:
+        """``get_steps`` for many runs in few reads. A run without steps has an empty list."""
+
+    def get_step(
+        self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> Step | None:
+        """Return one step with its stored output and error."""
+
+    # -- the rest of what people look at ---------------------------------------------------------------------
+
+    def published_events(
+        self, run_id: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> list[PublishedEvent]:
+        """Return what the run published by ``set_event``, by key; our own ``durable.*`` keys are left out."""
+
+    def published_event(
+        self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> PublishedEvent | None:
+        """Return one published value, ``durable.*`` keys included, or None."""
+
+    def queues(self) -> list[QueueInfo]:
+        """Return every queue that is registered or that an unfinished run waits on."""
+
+    def schedules(self) -> list[ScheduleInfo]:
+        """Return the engine's schedules, by name."""
+
+    # -- the tail -------------------------------------------------------------------------------------------
+
+    def change_token(self) -> object | None:
+        """Return a cheap value that differs once anything was committed since; None when the store has no such thing."""
+
+    def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
+        """Return step rows recorded at or after ``since_ms`` (database clock), oldest first, by an index range.
+
+        A full answer (``limit`` rows) may cut inside one millisecond; the caller widens ``limit`` when the first
+        and the last row share it.
+        """
+
+    def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
+        """Return runs created, started or completed at or after ``since_ms``, oldest change first, by index ranges.
+
+        Statuses and waiting are derived as in ``get_runs``.
+        """
+
+    def open_runs(self, *, limit: int) -> list[Run]:
+        """Return runs that have not ended, newest first, up to ``limit``. Derived as in ``get_runs``."""
+
+    def iter_runs(self, *, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Run]:
+        """Yield every run created in ``[since_ms, until_ms)``, oldest first, in bounded memory; for backfills.
+
+        No transaction is held between pages.
+        """
+
+    def close(self) -> None:
+        """Release connections. Idempotent."""
