@@ -1,0 +1,110 @@
+"""What live executors add to what the store shows. Pure: executors and the time are arguments.
+
+The store cannot know which step is executing now, nor whether anybody is there to run a run; executors that
+report presence to the ledger can. Without presence nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.models import Run, Step
+
+BLOCKED_AFTER_MS = 10_000
+"""A run waits at least this long before it is called blocked: a deploy's restart is no alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The executors at one moment, indexed for overlays."""
+
+    live: tuple[Executor, ...]
+    lost: tuple[Executor, ...]
+    now_ms: int
+    _in_flight: dict[str, tuple[tuple[Executor, InFlightStep], ...]]
+
+    @property
+    def known(self) -> bool:
+        """True when any executor ever reported: only then does silence mean anything."""
+        return bool(self.live or self.lost)
+
+    def in_flight(self, run_id: str) -> tuple[tuple[Executor, InFlightStep], ...]:
+        """Return what live executors execute of a run now."""
+        return self._in_flight.get(run_id, ())
+
+    def executing_run_ids(self) -> Iterable[str]:
+        """Return the runs of which a live executor executes something now."""
+        return self._in_flight.keys()
+
+    def serves(self, run: Run) -> bool:
+        """Say whether a live executor could pick the run up: same version, listens to its queue, knows its workflow."""
+        return any(_can_run(executor, run) for executor in self.live)
+
+    def is_lost(self, run: Run) -> bool:
+        """Say whether the run is held by an executor that reported once and beats no more."""
+        return (
+            run.executor is not None
+            and any(executor.executor_id == run.executor for executor in self.lost)
+            and not any(executor.executor_id == run.executor for executor in self.live)
+        )
+
+
+def presence(executors: Sequence[Executor], now_ms: int) -> Presence:
+    """Sort executors into live and lost. One that said goodbye is lost too: nobody runs what it held."""
+    live = tuple(executor for executor in executors if executor.is_live(now_ms))
+    lost = tuple(executor for executor in executors if not executor.is_live(now_ms))
+    in_flight: dict[str, tuple[tuple[Executor, InFlightStep], ...]] = {}
+    for executor in live:
+        for step in executor.in_flight:
+            in_flight[step.run_id] = (*in_flight.get(step.run_id, ()), (executor, step))
+    return Presence(live, lost, now_ms, in_flight)
+
+
+def _can_run(executor: Executor, run: Run) -> bool:
+    return (
+        (run.workflow_version is None or executor.app_version in (None, run.workflow_version))
+        and (run.queue is None or not executor.queues or run.queue in executor.queues)
+        and (not executor.workflows or run.workflow in executor.workflows)
+        and (run.namespace is None or executor.app_name in (None, run.namespace))
+    )
+
+
+def overlay_run(run: Run, seen: Presence) -> Run:
+    """Return the run with status ``blocked`` where presence shows that nobody can run it.
+
+    A waiting backlog with live workers is ``pending``; a delayed run waits for its time, not for a worker.
+    """
+    if not seen.known:
+        return run
+    stuck_since_ms = run.created_at_ms if run.status == "pending" else run.updated_at_ms
+    if seen.now_ms - stuck_since_ms < BLOCKED_AFTER_MS:
+        return run
+    if run.status == "pending":
+        if run.waiting is not None and run.waiting.on == "delay":
+            return run
+        return run if seen.serves(run) else replace(run, status="blocked")
+    if run.status == "running" and seen.is_lost(run):
+        return replace(run, status="blocked")
+    return run
+
+
+def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:
+    """Return the steps with those executing now among them, by ``seq``."""
+    known = {seq for step in steps for seq in (step.seq, *step.folded)}
+    executing = [
+        Step(
+            run_id=run.id,
+            seq=step.seq,
+            name=step.name,
+            kind="local",
+            status="running",
+            started_at_ms=step.started_at_ms,
+            executor=executor.executor_id,
+            attempts=step.attempt,
+        )
+        for executor, step in seen.in_flight(run.id)
+        if step.seq is not None and step.seq not in known and not run.is_terminal
+    ]
+    return sorted([*steps, *executing], key=lambda step: step.seq) if executing else list(steps)
