@@ -49,9 +49,7 @@ class InvalidCursorError(BridgeError):
 
     def __init__(self, cursor: str) -> None:
         self.cursor = cursor
-        super().__init__(
-            f"Page cursor {cursor[:80]!r} is malformed. Start again from the first page, without a cursor."
-        )
+        super().__init__(f"Page cursor {cursor[:80]!r} is malformed. Start again at the first page, without one.")
 
 
 class LedgerError(BridgeError):
@@ -79,9 +77,7 @@ class OpenStepError(BridgeError):
 
     def __init__(self, run_id: str, seq: int) -> None:
         self.run_id, self.seq = run_id, seq
-        super().__init__(
-            f"Step {seq} of run {run_id!r} has not ended. Map it once the store holds its end time."
-        )
+        super().__init__(f"Step {seq} of run {run_id!r} has not ended. Map it once the store holds its end time.")
 
 
 class OpenRunError(BridgeError):

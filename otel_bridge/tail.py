@@ -240,9 +240,7 @@ class ChangeTail:
         events = [
             *_run_events(run, before.run if before else None, self._since_ms, ending=False),
             *_step_events(run, steps, before.steps if before else None, self._since_ms),
-            *_run_events(
-                run, before.run if before else None, self._since_ms, ending=True, error=self._run_error
-            ),
+            *_run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
         ]
         statuses = {step.seq: step.status for step in steps}
         self._known[run.id] = _Known(run, statuses)
@@ -292,9 +290,7 @@ def _run_events(
             workflow=run.workflow,
             at_ms=at_ms,
             queue_ms=max(0, queue_ms) if kind == "run.started" and queue_ms is not None else None,
-            duration_ms=max(0, duration_ms)
-            if ending and duration_ms is not None and run.is_terminal
-            else None,
+            duration_ms=max(0, duration_ms) if ending and duration_ms is not None and run.is_terminal else None,
             error=error(run) if error is not None and kind == "run.failed" else None,
             name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
         )
@@ -307,9 +303,7 @@ def _run_events(
         if is_new or (revived and run.status != "cancelling"):
             events.append(event("run.pending", run.created_at_ms if is_new else run.updated_at_ms))
         left_queue = was in _WAITING or is_new or revived
-        ran = run.status not in _WAITING and not (
-            run.status in ("cancelled", "dead") and run.started_at_ms is None
-        )
+        ran = run.status not in _WAITING and not (run.status in ("cancelled", "dead") and run.started_at_ms is None)
         if left_queue and ran and run.status != "cancelling":
             events.append(event("run.started", run.started_at_ms or run.created_at_ms))
         same_wait = before is not None and run.waiting == before.waiting
@@ -336,10 +330,7 @@ def _step_events(
         was = before.get(step.seq) if before is not None else None
         if step.status == was or step.status == "pending":
             continue
-        if (
-            before is None
-            and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms
-        ):
+        if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
             continue
         kind: EventType = (
             "step.started"
@@ -360,9 +351,7 @@ def _step_events(
                 seq=step.seq,
                 name=step.name,
                 kind=step.kind,
-                duration_ms=max(0, ended_ms - started_ms)
-                if ended_ms is not None and started_ms is not None
-                else None,
+                duration_ms=max(0, ended_ms - started_ms) if ended_ms is not None and started_ms is not None else None,
                 error=_message(step.error) if kind == "step.failed" else None,
             )
         )
