@@ -1,0 +1,135 @@
+"""Who may. Reads the current request's headers and address; touches no database, file or clock.
+
+With no ``auth`` given only loopback clients are served, under a Host that names this machine (against DNS
+rebinding). ``auth`` is a callable: request -> ``Actor``, a role's name, or None for "nobody".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from flask import Request
+
+from dashboard.errors import Forbidden, Unauthorized
+
+Role = Literal["viewer", "operator"]
+RequiredRole = Literal["viewer", "operator", "public"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, for the audit log, and what they may."""
+
+    name: str
+    role: Role
+
+    def may(self, required: RequiredRole) -> bool:
+        """True when this actor's role covers ``required``."""
+        return required != "operator" or self.role == "operator"
+
+
+AuthHook = Callable[[Request], Actor | Role | str | None]
+
+PUBLIC_ACTOR = Actor("public", "viewer")
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _host_name(host: str) -> str:
+    """Return the name in a Host header, without port and brackets, lower case."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
+    except ValueError:
+        return ""
+
+
+def is_loopback_host(host: str) -> bool:
+    """True when a Host header names this machine: no other site's name can point a browser here."""
+    name = _host_name(host)
+    return name in _LOOPBACK_NAMES or name.endswith(".localhost")
+
+
+def is_loopback_address(address: str | None) -> bool:
+    """True for 127.0.0.0/8, ::1 and a Unix socket (no address at all)."""
+    if not address:
+        return True
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback
+
+
+def loopback_only(request: Request) -> Actor:
+    """The default ``auth``: an operator on this machine; everybody else is refused.
+
+    Raises:
+        Forbidden: the client or the Host header is not of this machine.
+    """
+    if not is_loopback_address(request.remote_addr):
+        raise Forbidden(
+            f"Without an auth setting only clients on this machine are served, and {request.remote_addr} is not. "
+            "Pass auth=... to create_blueprint to let others in."
+        )
+    if not is_loopback_host(request.host):
+        raise Forbidden(
+            f"Without an auth setting only Host localhost or 127.0.0.1 is served, and this request names "
+            f"{request.host[:80]!r}. Pass auth=... to create_blueprint to serve other names."
+        )
+    return Actor("local", "operator")
+
+
+def authenticate(request: Request, hook: AuthHook | None) -> Actor:
+    """Return who asks.
+
+    Raises:
+        Unauthorized: the hook knows nobody.
+        Forbidden: the default is in force and the client is not of this machine.
+        TypeError: the hook returned something else than an Actor, a role or None.
+    """
+    if hook is None:
+        return loopback_only(request)
+    found = hook(request)
+    if found is None:
+        raise Unauthorized("Sign in: this dashboard does not know who asks.")
+    if isinstance(found, Actor):
+        return found
+    if found == "viewer" or found == "operator":
+        return Actor(found, found)  # type: ignore[arg-type]
+    raise TypeError(f"auth returned {found!r}. Return a dashboard.auth.Actor, 'viewer', 'operator' or None.")
+
+
+def require_role(actor: Actor, required: RequiredRole) -> None:
+    """Raises:
+    Forbidden: the actor's role does not cover ``required``.
+    """
+    if not actor.may(required):
+        raise Forbidden(f"{actor.name} is a {actor.role}; this needs the role {required}.")
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuse what another site's page sent. A request without browser headers (curl, a client) passes.
+
+    Raises:
+        Forbidden: ``Origin`` or ``Sec-Fetch-Site`` says that another site sent it.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        try:
+            parts = urlsplit(origin)
+            same = parts.scheme in ("http", "https") and parts.netloc.lower() == request.host.lower()
+        except ValueError:
+            same = False
+        if not same:
+            raise Forbidden(
+                f"This request came from another origin ({origin[:80]!r}), this host is {request.host!r}. "
+                "Behind a proxy, pass the original Host on (X-Forwarded-Host with ProxyFix)."
+            )
+    elif request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Forbidden(
+            "This request came from another site. Use the dashboard's own page, or a client that is no browser."
+        )

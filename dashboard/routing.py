@@ -1,0 +1,348 @@
+"""The declarative route table, and the one path every API request takes: auth, parsing, handler, answer, problem.
+
+A route is a plain function. Its keywords are what the route declares::
+
+    routes = RouteTable()
+
+    class RetryBody(Body):
+        queue: str | None = None
+
+    @routes.post("runs/<path:run_id>/retry", summary="Retry a run", body=RetryBody, answers={200: RunRow},
+                 problems=(404, 409))
+    def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> RunRow:
+        return ctx.actions.retry(run_id, actor=ctx.actor, queue=body.queue)
+
+It returns a wire model, a list of them, plain JSON, a ``Reply`` (status, headers) or a Flask response, and raises
+``dashboard.errors.Problem``. Everything else (auth, unknown parameters, same origin, problem+json) is done here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from flask import Request, Response
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from dashboard.auth import PUBLIC_ACTOR, Actor, RequiredRole, authenticate, require_role, require_same_origin
+from dashboard.errors import BadRequest, Problem, TooLarge
+from dashboard.schemas import NoQuery
+from dashboard.settings import Services, Settings
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.store.base import StateStore
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """What a handler gets besides its declared keywords.
+
+    Args:
+        actor: who asks; ``PUBLIC_ACTOR`` on public routes.
+        base: path of the mounted blueprint as the client sees it, no slash at the end (``/durable``).
+        origin: scheme and host as the client sees them (``https://ops.example.com``).
+        request: the Flask request, for what the declaration cannot say (raw body, headers).
+    """
+
+    services: Services
+    actor: Actor
+    base: str
+    origin: str
+    request: Request
+
+    @property
+    def store(self) -> StateStore:
+        """The state store. Raises ``StoreError`` when it cannot be opened now: routing answers 503."""
+        return self.services.store
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger. Raises ``LedgerError`` when it cannot be opened now: routing answers 503."""
+        return self.services.ledger
+
+    @property
+    def actions(self) -> Any:
+        """``dashboard.actions.Actions`` of this blueprint."""
+        return self.services.actions
+
+    @property
+    def settings(self) -> Settings:
+        """What ``create_blueprint`` was told."""
+        return self.services.settings
+
+    @property
+    def run_url_base(self) -> str:
+        """Absolute URL below which the page's run routes live."""
+        return f"{self.origin}{self.base}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status or headers of its own."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One row of the table.
+
+    Args:
+        path: Flask rule below ``<base>/api``, no leading slash: ``runs/<path:run_id>/retry``.
+        role: who may: ``viewer``, ``operator``, or ``public`` (no auth and no same-origin check at all).
+        body: a pydantic type of the JSON body, or None. ``Any`` takes any JSON.
+        body_required: an absent body is refused; else it is read as ``{}`` (a model) or None.
+        query: the query string's model.
+        answers: status -> wire type (``None``: no JSON body).
+        problems: problem statuses of its own, besides those every route may answer.
+        media_type: of the success answer, when it is not JSON.
+        stream: True for the two stream routes (websocket and SSE).
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    summary: str
+    role: RequiredRole
+    body: Any = None
+    has_body: bool = False
+    body_required: bool = False
+    query: type[BaseModel] = NoQuery
+    answers: Mapping[int, Any]
+    problems: tuple[int, ...] = ()
+    media_type: str = JSON_TYPE
+    stream: bool = False
+    tag: str = "runs"
+
+    @property
+    def name(self) -> str:
+        """Endpoint and operation id: the handler's name."""
+        return self.handler.__name__
+
+
+_MISSING: Any = object()
+
+
+class RouteTable:
+    """Routes in the order of their registration."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def get(
+        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
+    ) -> Callable[[Handler], Handler]:
+        """Register a GET route (role ``viewer`` unless said otherwise). Options: see ``Route``."""
+        return self._register("GET", path, summary, answers, {"role": "viewer", **options})
+
+    def post(
+        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
+    ) -> Callable[[Handler], Handler]:
+        """Register a POST route (role ``operator`` unless said otherwise). Options: see ``Route``."""
+        return self._register("POST", path, summary, answers, {"role": "operator", **options})
+
+    def _register(
+        self, method: str, path: str, summary: str, answers: Mapping[int, Any], options: dict[str, Any]
+    ) -> Callable[[Handler], Handler]:
+        body = options.pop("body", _MISSING)
+
+        def keep(handler: Handler) -> Handler:
+            self.routes.append(
+                Route(
+                    method=method,
+                    path=path.lstrip("/"),
+                    handler=handler,
+                    summary=summary,
+                    answers=answers,
+                    body=None if body is _MISSING else body,
+                    has_body=body is not _MISSING,
+                    **options,
+                )
+            )
+            return handler
+
+        return keep
+
+
+# -- parsing ----------------------------------------------------------------------------------------------------
+
+
+def _is_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return any(_is_list(option) for option in get_args(annotation))
+    return annotation in (list, tuple) or get_origin(annotation) in (list, tuple, set, frozenset)
+
+
+@lru_cache(maxsize=256)
+def query_fields(model: type[BaseModel]) -> dict[str, bool]:
+    """Return a query model's parameter names -> whether it takes repeats."""
+    return {(f.alias or name): _is_list(f.annotation) for name, f in model.model_fields.items()}
+
+
+@lru_cache(maxsize=256)
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(type_)
+
+
+def _first_error(error: ValidationError) -> tuple[str, str]:
+    """Return where and what of a validation error's first complaint."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return ".".join(str(part) for part in first["loc"]), message[:1].lower() + message[1:]
+
+
+def parse_query(args: MultiDict[str, str], model: type[BaseModel]) -> Any:
+    """Return the query string as its model.
+
+    Raises:
+        BadRequest: an unknown or repeated parameter, or a malformed value; the detail names it.
+    """
+    known = query_fields(model)
+    values: dict[str, Any] = {}
+    for name, texts in args.lists():
+        if name not in known:
+            takes = f"This route takes {', '.join(sorted(known))}." if known else "This route takes none."
+            raise BadRequest(f"Unknown query parameter {name[:80]!r}. {takes}", parameter=name[:80])
+        if not known[name] and len(texts) > 1:
+            raise BadRequest(f"Query parameter {name!r} is given {len(texts)} times; give it once.", parameter=name)
+        values[name] = texts if known[name] else texts[0]
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        name, what = _first_error(error)
+        name = name.split(".")[0]
+        shown = f" (got {str(values.get(name, ''))[:80]!r})" if name in values else ""
+        raise BadRequest(f"Query parameter {name!r}: {what}{shown}.", parameter=name) from error
+
+
+def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
+    """Return the JSON body as the route's type.
+
+    Raises:
+        BadRequest: not JSON, the wrong content type, or not of the declared shape.
+        TooLarge: larger than ``max_bytes``.
+    """
+    if (request.content_length or 0) > max_bytes:
+        raise TooLarge(f"The body has {request.content_length} bytes; at most {max_bytes} are accepted.")
+    request.max_content_length = max_bytes
+    try:
+        raw = request.get_data(cache=True)
+    except RequestEntityTooLarge as error:
+        raise TooLarge(f"The body is larger than the {max_bytes} bytes accepted.") from error
+    if not raw:
+        if route.body_required:
+            raise BadRequest("A JSON body is needed, and there is none.")
+        is_model = isinstance(route.body, type) and issubclass(route.body, BaseModel)
+        return route.body() if is_model else None
+    if request.mimetype != JSON_TYPE and not request.mimetype.endswith("+json"):
+        raise BadRequest(f"Send the body as {JSON_TYPE}; this one says {request.mimetype[:80] or 'nothing'!r}.")
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"The body is not JSON: {str(error)[:200]}.") from error
+    if route.body is Any:
+        return value
+    try:
+        return _adapter(route.body).validate_python(value)
+    except ValidationError as error:
+        where, what = _first_error(error)
+        raise BadRequest(f"Body, at {where or 'the top'}: {what}.") from error
+
+
+# -- answering --------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def to_json(value: Any) -> str:
+    """Return wire models, lists of them, or plain JSON as JSON text. Lone surrogates are escaped, NaN is null."""
+    if isinstance(value, BaseModel):
+        value = _plain(value)
+    try:
+        return json.dumps(value, default=_plain, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_without_nan(value), default=_plain, separators=(",", ":"))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value == value and value not in (float("inf"), float("-inf")) else None
+    if isinstance(value, BaseModel):
+        return _without_nan(_plain(value))
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def problem_response(problem: Problem) -> Response:
+    """Return a problem as its RFC 9457 answer."""
+    document = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.extra,
+    }
+    response = Response(to_json(document), status=problem.status, mimetype=PROBLEM_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def answer(result: Any) -> Response:
+    """Turn what a handler returned into a response."""
+    if isinstance(result, Response):
+        return result
+    reply = result if isinstance(result, Reply) else Reply(result)
+    response = Response(to_json(reply.body), status=reply.status, mimetype=JSON_TYPE)
+    response.headers.extend(dict(reply.headers))
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def admit(request: Request, services: Services, role: RequiredRole, *, writes: bool) -> Actor:
+    """Check who asks and from where.
+
+    Raises:
+        Unauthorized, Forbidden: see ``dashboard.auth``.
+    """
+    if role == "public":
+        return PUBLIC_ACTOR
+    actor = authenticate(request, services.settings.auth)
+    if writes:
+        require_same_origin(request)
+    require_role(actor, role)
+    return actor
+
+
+def call(route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]) -> Response:
+    """Run one request through a route. Problems and the store's errors propagate to ``dashboard.blueprint``."""
+    writes = route.method not in ("GET", "HEAD")
+    actor = admit(request, services, route.role, writes=writes)
+    context = RequestContext(
+        services=services, actor=actor, base=base, origin=request.host_url.rstrip("/"), request=request
+    )
+    keywords: dict[str, Any] = dict(path_values)
+    query = parse_query(request.args, route.query)
+    if route.query is not NoQuery:
+        keywords["query"] = query
+    if route.has_body:
+        keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
+    return answer(route.handler(context, **keywords))

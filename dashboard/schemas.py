@@ -1,0 +1,449 @@
+"""Wire models: the one source of shapes, validation and OpenAPI. Pure: no clock, file, socket or database.
+
+JSON is camelCase, times are ISO 8601 UTC with milliseconds, durations end in ``Ms``. A field that is None is
+left out of the answer; inside payloads (``Json``) nulls are kept. See ``dashboard.views`` for who fills them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from otel_bridge.events import EventType
+from otel_bridge.models import RunStatus, StepKind, StepStatus, WaitingOn
+
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""ISO 8601 UTC with milliseconds, ``2026-01-31T12:00:00.000Z``; made by ``iso``."""
+
+Json = Any
+"""A payload: any JSON value."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def iso(ms: int | None) -> str | None:
+    """Return Unix milliseconds as the wire's timestamp; None stays None. Out of range is clamped to year 9999."""
+    if ms is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return "9999-12-31T23:59:59.999Z" if ms > 0 else "0001-01-01T00:00:00.000Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_time(text: str) -> int:
+    """Return a query's time in Unix milliseconds: ISO 8601 (UTC when it names no zone) or Unix milliseconds.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.isascii() and text.isdigit():
+        return int(text)
+    moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+class Wire(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, serialize_by_alias=True)
+
+
+class Body(BaseModel):
+    """Base of every request body: unknown members are refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class Query(BaseModel):
+    """Base of every query string: unknown parameters are refused. List fields take repeats."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class NoQuery(Query):
+    """A route that takes no query parameter."""
+
+
+class ProblemDocument(Wire):
+    """RFC 9457. ``detail`` says what was wrong and what to do."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+# -- parts ----------------------------------------------------------------------------------------------------
+
+
+class WaitingView(Wire):
+    """What a suspended or pending run waits for."""
+
+    on: WaitingOn
+    name: str | None = None
+    since: Timestamp
+    until: Timestamp | None = None
+    seq: int | None = None
+
+
+class ErrorView(Wire):
+    """An error as people read it."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    stack: str | None = None
+
+
+class Truncated(Wire):
+    """Some payloads were cut. ``bytes`` is the whole size of the largest; ``fields`` names the cut ones."""
+
+    bytes: int
+    fields: list[str]
+
+
+# -- runs -----------------------------------------------------------------------------------------------------
+
+
+class RunRow(Wire):
+    """One run, as listed."""
+
+    id: str
+    workflow: str
+    workflow_version: str | None = None
+    status: RunStatus
+    waiting: WaitingView | None = None
+    wake_at: Timestamp | None = None
+    queue: str | None = None
+    executor: str | None = None
+    recovery_attempts: int
+    tags: list[str]
+    search_attributes: dict[str, Json]
+    namespace: str | None = None
+    parent_id: str | None = None
+    forked_from: str | None = None
+    schedule: str | None = None
+    dead_letter_id: str | None = None
+    dead_run_id: str | None = None
+    undo_id: str | None = None
+    undoes_id: str | None = None
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    updated_at: Timestamp
+    finished_at: Timestamp | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    trace_id: str
+
+
+class RunView(RunRow):
+    """A run with its payloads, which may be cut (``truncated``)."""
+
+    input: Json = None
+    output: Json = None
+    error: ErrorView | None = None
+    truncated: Truncated | None = None
+    trace_url: str | None = None
+    payload_formats: dict[str, str] | None = None
+
+
+class StepView(Wire):
+    """A step of a timeline. A compensation has a negative ``seq`` (-1 is undone first) and ``compensates``."""
+
+    run_id: str
+    seq: int
+    name: str
+    kind: StepKind
+    status: StepStatus
+    step_id: str
+    worker_group: str | None = None
+    executor: str | None = None
+    attempts: int
+    enqueued_at: Timestamp | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    child_run_id: str | None = None
+    parallel_group: int | None = None
+    housekeeping: bool
+    wake_at: Timestamp | None = None
+    waits_on: WaitingOn | None = None
+    compensates: int | None = None
+    input: Json = None
+    output: Json = None
+    error: ErrorView | None = None
+    truncated: Truncated | None = None
+    payload_formats: dict[str, str] | None = None
+    span_id: str
+
+
+class Lineage(Wire):
+    """Where a run came from and what became of it."""
+
+    parent: RunRow | None = None
+    forked_from: RunRow | None = None
+    forks: list[RunRow]
+    dead_run: RunRow | None = None
+    dead_letter: RunRow | None = None
+    undo: RunRow | None = None
+    undoes: RunRow | None = None
+
+
+class RunDetail(Wire):
+    """A run, its steps by ``seq`` (compensations last), the runs it started, and its relatives."""
+
+    run: RunView
+    timeline: list[StepView]
+    children: list[RunRow]
+    lineage: Lineage
+
+
+class FacetView(Wire):
+    """How many runs of the filter have this status (and workflow). ``exact`` is false when counting was cut short."""
+
+    status: RunStatus
+    workflow: str | None = None
+    count: int
+    exact: bool
+
+
+# -- graph ----------------------------------------------------------------------------------------------------
+
+
+class GraphNode(Wire):
+    """A box of the graph, placed by the server: ``x`` grows from start to end, pixels."""
+
+    id: str
+    type: Literal["start", "end", "step", "group"]
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    seq: int | None = None
+    kind: StepKind | None = None
+    status: str
+    worker_group: str | None = None
+    child_run_id: str | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    started_at: Timestamp | None = None
+    wake_at: Timestamp | None = None
+    waits_on: WaitingOn | None = None
+    housekeeping: bool = False
+    compensates: int | None = None
+    parallel_group: int | None = None
+    count: int | None = None
+    by_status: dict[str, int] | None = None
+    seqs: list[int] | None = None
+
+
+class GraphEdge(Wire):
+    """An arrow: ``source`` happened before ``target``."""
+
+    id: str
+    source: str
+    target: str
+    kind: Literal["next", "fan-out", "fan-in", "undo"] = "next"
+
+
+class Graph(Wire):
+    """A run as nodes and edges, laid out left to right; ``width`` and ``height`` bound it."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    width: float
+    height: float
+
+
+# -- the live tail ----------------------------------------------------------------------------------------------
+
+
+class EventView(Wire):
+    """One lifecycle event. ``run`` is the run's row after it; ``step`` the step it is about."""
+
+    id: int
+    type: EventType
+    run_id: str
+    workflow: str
+    seq: int | None = None
+    name: str | None = None
+    kind: StepKind | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    error: ErrorView | None = None
+    at: Timestamp
+    run: RunRow | None = None
+    step: StepView | None = None
+
+
+class RunSnapshot(Wire):
+    """First message of a run's stream."""
+
+    type: Literal["snapshot"] = "snapshot"
+    id: int
+    detail: RunDetail
+
+
+class ListSnapshot(Wire):
+    """First message of the list's stream: the newest runs of its filter."""
+
+    type: Literal["snapshot"] = "snapshot"
+    id: int
+    runs: list[RunRow]
+
+
+class Heartbeat(Wire):
+    """Sent when nothing else was."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    id: int
+
+
+# -- fleet ------------------------------------------------------------------------------------------------------
+
+
+class WorkerInstance(Wire):
+    """One worker process of a group."""
+
+    instance_id: str
+    last_beat_at: Timestamp
+    status: Literal["live", "lost", "stopped"]
+
+
+class WorkerGroup(Wire):
+    """A queue, its backlog, and who works on it. ``liveWorkers`` is null where no executor reports presence."""
+
+    group: str
+    depth: int
+    running: int
+    oldest_ms: int | None = None
+    live_workers: list[WorkerInstance]
+    presence_known: bool
+    no_worker: bool
+    concurrency: int | None = None
+    worker_concurrency: int | None = None
+    rate_limit_max: int | None = None
+    rate_limit_period_s: float | None = None
+    registered: bool
+
+
+class InFlightView(Wire):
+    """A step that an executor is executing now; without ``seq`` it is the workflow's own body."""
+
+    run_id: str
+    seq: int | None = None
+    name: str
+    started_at: Timestamp
+    attempt: int
+
+
+class ExecutorView(Wire):
+    """One worker process, from presence."""
+
+    instance_id: str
+    executor_id: str
+    status: Literal["live", "lost", "stopped"]
+    last_beat_at: Timestamp
+    started_at: Timestamp
+    app_name: str | None = None
+    app_version: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    sdk: str | None = None
+    queues: list[str]
+    workflows: list[str]
+    in_flight: list[InFlightView]
+    in_flight_total: int
+
+
+class ScheduleView(Wire):
+    """A cron schedule."""
+
+    name: str
+    workflow: str
+    schedule: str
+    active: bool
+    last_fired_at: str | None = None
+    timezone: str | None = None
+    queue: str | None = None
+
+
+class TopologyNode(Wire):
+    """A workflow, a queue or an executor."""
+
+    id: str
+    type: Literal["workflow", "queue", "executor"]
+    label: str
+    counts: dict[str, int]
+
+
+class TopologyEdge(Wire):
+    """Runs of ``source`` go through ``target``; a child's parent is its source."""
+
+    source: str
+    target: str
+    count: int
+
+
+class Topology(Wire):
+    """Which workflows start which, through which queues, on which executors: of recent runs."""
+
+    nodes: list[TopologyNode]
+    edges: list[TopologyEdge]
+    sampled_runs: int
+
+
+class PayloadView(Wire):
+    """A whole payload, decoded. ``format`` is how the engine stored it."""
+
+    name: str
+    value: Json = None
+    format: str | None = None
+    bytes: int
+    truncated: Truncated | None = None
+
+
+class PublishedView(Wire):
+    """A value that the run published."""
+
+    key: str
+    value: Json = None
+
+
+class HealthView(Wire):
+    """``ok``, or ``degraded`` with sentences that say what is wrong and what to do."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    store: str | None = None
+    schema_version: int | None = None
+    problems: list[str]
+    warnings: list[str]
+    viewers: int
+    live_workers: int | None = None
+    lost_workers: int | None = None
+
+
+class ConfigView(Wire):
+    """What the page needs to start: also in ``index.html`` as ``<script id="durable-config">``."""
+
+    base: str
+    api: str
+    role: Literal["viewer", "operator"]
+    actor: str
+    trace_url: str | None = None
+    version: str
+    namespace: str
+    title: str
+    capabilities: list[str] = Field(default_factory=list)
