@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+COPIED = -1
+"""Generation of a step that a fork copied from its original."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -40,6 +43,10 @@ class ExportedRun:
         first_queue, first_started_at_ms: as first seen; the engine overwrites them on recovery.
         ended_at_ms: when the run last ended, for pruning and for the next generation's span.
         status: the status in which it last ended.
+        workflow: the workflow's name, for the root of a run that was deleted before it was seen to end.
+        failed_step: (``seq``, generation) of the step whose failure ended it last, for the link from its retry.
+
+    A step that a fork copied from its original is in ``steps`` with generation ``COPIED``: it is never sent.
     """
 
     run_id: str
@@ -51,6 +58,8 @@ class ExportedRun:
     created_at_ms: int | None = None
     ended_at_ms: int | None = None
     status: str | None = None
+    workflow: str | None = None
+    failed_step: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
