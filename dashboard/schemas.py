@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from otel_bridge.events import EventType
@@ -221,10 +221,14 @@ class FacetView(Wire):
 
 
 class GraphNode(Wire):
-    """A box of the graph, placed by the server: ``x`` grows from start to end, pixels."""
+    """A box of the graph, placed by the server (pixels from the top left corner; time grows with ``x``).
+
+    ``join`` is a dot where branches meet. A ``group`` stands for the ``count`` like steps ``seqs``; expanded
+    (``?expand=<id>``) it is a frame, and its steps are nodes in it that have its id as ``groupId``.
+    """
 
     id: str
-    type: Literal["start", "end", "step", "group"]
+    type: Literal["start", "end", "step", "group", "join"]
     label: str
     x: float
     y: float
@@ -246,6 +250,8 @@ class GraphNode(Wire):
     count: int | None = None
     by_status: dict[str, int] | None = None
     seqs: list[int] | None = None
+    expanded: bool | None = None
+    group_id: str | None = None
 
 
 class GraphEdge(Wire):
@@ -308,142 +314,3 @@ class Heartbeat(Wire):
 
     type: Literal["heartbeat"] = "heartbeat"
     id: int
-
-
-# -- fleet ------------------------------------------------------------------------------------------------------
-
-
-class WorkerInstance(Wire):
-    """One worker process of a group."""
-
-    instance_id: str
-    last_beat_at: Timestamp
-    status: Literal["live", "lost", "stopped"]
-
-
-class WorkerGroup(Wire):
-    """A queue, its backlog, and who works on it. ``liveWorkers`` is null where no executor reports presence."""
-
-    group: str
-    depth: int
-    running: int
-    oldest_ms: int | None = None
-    live_workers: list[WorkerInstance]
-    presence_known: bool
-    no_worker: bool
-    concurrency: int | None = None
-    worker_concurrency: int | None = None
-    rate_limit_max: int | None = None
-    rate_limit_period_s: float | None = None
-    registered: bool
-
-
-class InFlightView(Wire):
-    """A step that an executor is executing now; without ``seq`` it is the workflow's own body."""
-
-    run_id: str
-    seq: int | None = None
-    name: str
-    started_at: Timestamp
-    attempt: int
-
-
-class ExecutorView(Wire):
-    """One worker process, from presence."""
-
-    instance_id: str
-    executor_id: str
-    status: Literal["live", "lost", "stopped"]
-    last_beat_at: Timestamp
-    started_at: Timestamp
-    app_name: str | None = None
-    app_version: str | None = None
-    host: str | None = None
-    pid: int | None = None
-    sdk: str | None = None
-    queues: list[str]
-    workflows: list[str]
-    in_flight: list[InFlightView]
-    in_flight_total: int
-
-
-class ScheduleView(Wire):
-    """A cron schedule."""
-
-    name: str
-    workflow: str
-    schedule: str
-    active: bool
-    last_fired_at: str | None = None
-    timezone: str | None = None
-    queue: str | None = None
-
-
-class TopologyNode(Wire):
-    """A workflow, a queue or an executor."""
-
-    id: str
-    type: Literal["workflow", "queue", "executor"]
-    label: str
-    counts: dict[str, int]
-
-
-class TopologyEdge(Wire):
-    """Runs of ``source`` go through ``target``; a child's parent is its source."""
-
-    source: str
-    target: str
-    count: int
-
-
-class Topology(Wire):
-    """Which workflows start which, through which queues, on which executors: of recent runs."""
-
-    nodes: list[TopologyNode]
-    edges: list[TopologyEdge]
-    sampled_runs: int
-
-
-class PayloadView(Wire):
-    """A whole payload, decoded. ``format`` is how the engine stored it."""
-
-    name: str
-    value: Json = None
-    format: str | None = None
-    bytes: int
-    truncated: Truncated | None = None
-
-
-class PublishedView(Wire):
-    """A value that the run published."""
-
-    key: str
-    value: Json = None
-
-
-class HealthView(Wire):
-    """``ok``, or ``degraded`` with sentences that say what is wrong and what to do."""
-
-    status: Literal["ok", "degraded"]
-    version: str
-    store: str | None = None
-    schema_version: int | None = None
-    problems: list[str]
-    warnings: list[str]
-    viewers: int
-    live_workers: int | None = None
-    lost_workers: int | None = None
-
-
-class ConfigView(Wire):
-    """What the page needs to start: also in ``index.html`` as ``<script id="durable-config">``."""
-
-    base: str
-    api: str
-    role: Literal["viewer", "operator"]
-    actor: str
-    trace_url: str | None = None
-    version: str
-    namespace: str
-    title: str
-    capabilities: list[str] = Field(default_factory=list)

@@ -1,0 +1,197 @@
+"""From the store's models to the wire's shapes. Pure: no clock, file, socket or database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dashboard.schemas import ErrorView, EventView, FacetView, RunRow, StepView, WaitingView, iso
+from otel_bridge import ids
+from otel_bridge.events import LifecycleEvent
+from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.models import Facet, Run, Step, Waiting
+
+HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
+COMPENSATE_PREFIX = "compensate:"
+
+
+def tags_of(attributes: Mapping[str, Any]) -> list[str]:
+    """Return a run's tags: the strings of its ``tags`` attribute."""
+    tags = attributes.get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def search_attributes_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's scalar attributes, less its tags and what this product and the engine keep there."""
+    return {
+        key: value
+        for key, value in attributes.items()
+        if key != "tags"
+        and not key.startswith(HIDDEN_ATTRIBUTES)
+        and (value is None or isinstance(value, (str, int, float, bool)))
+    }
+
+
+def waiting_view(waiting: Waiting | None) -> WaitingView | None:
+    """Return what a run waits for, for the wire."""
+    if waiting is None:
+        return None
+    return WaitingView(
+        on=waiting.on,
+        name=waiting.name,
+        since=iso(waiting.since_ms) or "",
+        until=iso(waiting.until_ms),
+        seq=waiting.seq,
+    )
+
+
+def run_queue_ms(run: Run) -> int | None:
+    """Return how long a run waited before it started; None where recovery or a retry overwrote its start."""
+    if run.started_at_ms is None or run.recovery_attempts > 1:
+        return None
+    return max(0, run.started_at_ms - run.created_at_ms)
+
+
+def run_duration_ms(run: Run) -> int | None:
+    """Return the time from a run's creation to its end; None while it is open."""
+    if run.finished_at_ms is None:
+        return None
+    return max(0, run.finished_at_ms - run.created_at_ms)
+
+
+def run_fields(run: Run, namespace: str) -> dict[str, Any]:
+    """Return the members that a run's row and a run's detail share."""
+    return {
+        "id": run.id,
+        "workflow": run.workflow,
+        "workflow_version": run.workflow_version,
+        "status": run.status,
+        "waiting": waiting_view(run.waiting),
+        "wake_at": iso(run.wake_at_ms),
+        "queue": run.queue,
+        "executor": run.executor,
+        "recovery_attempts": run.recovery_attempts,
+        "tags": tags_of(run.attributes),
+        "search_attributes": search_attributes_of(run.attributes),
+        "namespace": run.namespace,
+        "parent_id": run.parent_id,
+        "forked_from": run.forked_from,
+        "schedule": run.schedule,
+        "dead_letter_id": run.dead_letter_id,
+        "dead_run_id": run.dead_run_id,
+        "undo_id": run.undo_id,
+        "undoes_id": run.undoes_id,
+        "created_at": iso(run.created_at_ms),
+        "started_at": iso(run.started_at_ms),
+        "updated_at": iso(run.updated_at_ms),
+        "finished_at": iso(run.finished_at_ms),
+        "duration_ms": run_duration_ms(run),
+        "queue_ms": run_queue_ms(run),
+        "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
+    }
+
+
+def run_row(run: Run, *, namespace: str = "") -> RunRow:
+    """Return a run as listed. ``namespace`` is the trace ids' setting, not the run's application."""
+    return RunRow(**run_fields(run, namespace))
+
+
+def step_queue_ms(step: Step) -> int | None:
+    """Return how long a step waited for a worker, never negative; None where it waits still or never did."""
+    if step.enqueued_at_ms is None or step.started_at_ms is None:
+        return None
+    return max(0, step.started_at_ms - step.enqueued_at_ms)
+
+
+def step_duration_ms(step: Step) -> int | None:
+    """Return how long a step worked, never negative; None while it is open."""
+    if step.finished_at_ms is None or step.started_at_ms is None:
+        return None
+    return max(0, step.finished_at_ms - step.started_at_ms)
+
+
+def step_generation(seq: int, exported: ExportedRun | None) -> int:
+    """Return the generation that a step ran in: what was exported tells, else it is the run's current one."""
+    if exported is None:
+        return 0
+    return exported.steps[seq][1] if seq in exported.steps else exported.generation
+
+
+def step_view(
+    step: Step,
+    *,
+    namespace: str = "",
+    exported: ExportedRun | None = None,
+    parallel_group: int | None = None,
+    error: ErrorView | None = None,
+    **payloads: Any,
+) -> StepView:
+    """Return a step for the wire.
+
+    Args:
+        exported: what the ledger knows of the run that recorded the step.
+        payloads: ``input``, ``output``, ``truncated``, ``payload_formats``, where they were read.
+    """
+    source_id, source_seq = step.run_id, step.seq
+    generation = step_generation(source_seq, exported)
+    return StepView(
+        run_id=step.run_id,
+        seq=step.seq,
+        name=step.name,
+        kind=step.kind,
+        status=step.status,
+        step_id=f"{step.run_id}:{step.seq}",
+        worker_group=step.worker_group,
+        executor=step.executor,
+        attempts=step.attempts,
+        enqueued_at=iso(step.enqueued_at_ms),
+        started_at=iso(step.started_at_ms),
+        finished_at=iso(step.finished_at_ms),
+        duration_ms=step_duration_ms(step),
+        queue_ms=step_queue_ms(step),
+        child_run_id=step.child_run_id,
+        parallel_group=parallel_group,
+        housekeeping=step.housekeeping,
+        wake_at=iso(step.wake_at_ms),
+        waits_on=step.waits_on,
+        compensates=step.compensates,
+        error=error,
+        span_id=ids.step_span_id(source_id, source_seq, generation=generation, namespace=namespace).hex(),
+        **payloads,
+    )
+
+
+def is_compensation(step: Step) -> bool:
+    """True for a step of an undo run that compensates a step of the original."""
+    return step.compensates is not None or step.name.startswith(COMPENSATE_PREFIX)
+
+
+def compensations(undo_steps: Sequence[Step]) -> list[Step]:
+    """Return an undo's compensations in the order of their execution, numbered -1, -2, ... for the run's timeline."""
+    ours = sorted((step for step in undo_steps if is_compensation(step)), key=lambda step: step.seq)
+    return [replace(step, seq=-number) for number, step in enumerate(ours, start=1)]
+
+
+def facet_view(facet: Facet) -> FacetView:
+    """Return a count for the wire."""
+    return FacetView(status=facet.status, workflow=facet.workflow, count=facet.count, exact=facet.exact)
+
+
+def event_view(event: LifecycleEvent, event_id: int, *, run: RunRow | None, step: StepView | None) -> EventView:
+    """Return a lifecycle event for the wire."""
+    return EventView(
+        id=event_id,
+        type=event.type,
+        run_id=event.run_id,
+        workflow=event.workflow,
+        seq=event.seq,
+        name=event.name,
+        kind=event.kind,
+        duration_ms=event.duration_ms,
+        queue_ms=event.queue_ms,
+        error=None if event.error is None else ErrorView(message=event.error),
+        at=iso(event.at_ms) or "",
+        run=run,
+        step=step,
+    )
