@@ -165,6 +165,9 @@ class Ledger(Protocol):
         A run whose end was not exported keeps its generation: its first life is still being told.
         """
 
+    def generation(self, run_id: str) -> int:
+        """Return the run's current generation, 0 for a run never seen. Cheap: for workers, when a run starts."""
+
     # -- facts about runs which the engine overwrites -----------------------------------------------------------
 
     def remember_queues(self, queues: Mapping[str, str]) -> None:

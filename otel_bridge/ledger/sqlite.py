@@ -1,0 +1,165 @@
+"""The ledger in a SQLite sidecar file. Touches that file, and reads this machine's clock.
+
+The file is created and migrated at first use, in WAL mode, and may be deleted at any time: the next use makes a new
+one. Several processes and threads share it; writers queue up behind ``BEGIN IMMEDIATE``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
+from otel_bridge.ledger.sqlite_migrations import migrate
+
+_STALE = re.compile(r"no such table|disk i/o error|readonly database|database schema has changed", re.IGNORECASE)
+_WRITES_REFUSED = re.compile(r"unable to open|readonly|read-only|permission", re.IGNORECASE)
+
+
+class SqliteLedger(SqlLedger):
+    """See ``otel_bridge.ledger.base.Ledger``.
+
+    Args:
+        path: the sidecar file; its directory must exist.
+        busy_timeout_s: how long to wait for another process's write.
+        clock: Unix milliseconds; this machine's clock unless given.
+    """
+
+    def __init__(
+        self, path: str | Path, *, busy_timeout_s: float = 10.0, clock: Callable[[], int] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._busy_timeout_s = busy_timeout_s
+        self._clock = clock or (lambda: time.time_ns() // 1_000_000)
+        self._lock = threading.RLock()
+        self._database: sqlite_utils.Database | None = None
+        self._opened: tuple[int, tuple[int, int] | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"SqliteLedger({str(self.path)!r})"
+
+    def now_ms(self) -> int:
+        """This machine's clock: every process that shares the file runs here."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Release the connection; a later use opens it again. Idempotent."""
+        with self._lock:
+            if self._database is not None and self._opened is not None and self._opened[0] == os.getpid():
+                self._database.close()
+            self._database = None
+
+    def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
+        with self._lock:
+            for attempt in (1, 2):
+                try:
+                    database = self._open()
+                    return self._transact(database, work, write=write)
+                except sqlite3.Error as error:
+                    self.close()
+                    if attempt == 2 or not _STALE.search(str(error)):
+                        raise self._unavailable(error) from error
+        raise AssertionError("unreachable")
+
+    def _transact(self, database: sqlite_utils.Database, work: Callable[[Session], T], *, write: bool) -> T:
+        session = _SqliteSession(database, self._clock)
+        if not write:
+            return work(session)
+        database.conn.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(session)
+            database.conn.execute("COMMIT")
+        except BaseException:
+            database.rollback()
+            raise
+        return result
+
+    def _open(self) -> sqlite_utils.Database:
+        """Return the connection; a new one after a fork, and when the file was deleted or replaced."""
+        here = (os.getpid(), self._identity())
+        if self._database is not None and self._opened == here and here[1] is not None:
+            return self._database
+        self.close()
+        conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            database = sqlite_utils.Database(conn, execute_plugins=False)
+            self._use_wal(conn)
+            migrate(database, target=str(self.path))
+        except BaseException:
+            conn.close()
+            raise
+        self._database, self._opened = database, (os.getpid(), self._identity())
+        return database
+
+    def _use_wal(self, conn: sqlite3.Connection) -> None:
+        """Switch to WAL. SQLite's busy timeout does not cover the switch, so two first users may have to take turns."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                (mode,) = conn.execute("PRAGMA journal_mode").fetchone()
+                if mode != "wal":
+                    conn.execute("PRAGMA journal_mode=WAL").fetchone()
+                conn.execute("PRAGMA synchronous=NORMAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino
+
+    def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailableError:
+        path, text = str(self.path), str(error)
+        if "locked" in text:
+            remedy = (
+                f"Another process has been writing for {self._busy_timeout_s:g} s. Trying again may work; "
+                "if it stays so, look for a process that holds the file."
+            )
+        elif _WRITES_REFUSED.search(text):
+            remedy = (
+                f"Let this process write to the file and to its directory {str(self.path.parent)!r}, "
+                "or keep the ledger elsewhere."
+            )
+        elif "not a database" in text or "malformed" in text:
+            remedy = (
+                "The file is damaged or not a ledger. Move it away: a new one is made at the next use, "
+                "and nothing of the engine's is lost."
+            )
+        else:
+            remedy = "Trying again may work."
+        return LedgerUnavailableError(path, f"The ledger {path!r} cannot be used: {text}. {remedy}")
+
+
+class _SqliteSession:
+    def __init__(self, database: sqlite_utils.Database, clock: Callable[[], int]) -> None:
+        self._database, self._clock = database, clock
+
+    def rows(self, statement: str, **params: Any) -> list[Row]:
+        rows: list[Row] = self._database.execute(_render(statement), self._bind(params)).fetchall()
+        return rows
+
+    def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
+        self._database.conn.executemany(_render(statement), [self._bind(one) for one in params])
+
+    def _bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        bound = {key: json.dumps(value) if key == "ids" else value for key, value in params.items()}
+        return bound | {"now": self._clock()}
+
+
+def _render(statement: str) -> str:
+    return statement.format(t="", now=":now", ids="IN (SELECT value FROM json_each(:ids))", for_update="")
