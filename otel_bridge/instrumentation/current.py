@@ -1,0 +1,87 @@
+"""The spans that are current inside runs and steps. They are never recorded: the bridge exports the real ones.
+
+Ids are computed when somebody asks for them, that is when user code makes a span or logs inside the step; a run
+that nobody traces into pays for an object and a context variable. Touches no clock, file or database itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+)
+
+from otel_bridge import ids
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_STATELESS = TraceState()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an execution of a run belongs: its trace, and which of its lives this is."""
+
+    trace_id: bytes
+    generation: int = 0
+
+
+class LiveRun:
+    """One execution of a run in this process. ``placement`` is settled once and then stays."""
+
+    __slots__ = ("_settle", "asked", "bodies", "placement", "run_id")
+
+    def __init__(self, run_id: str, settle: Callable[[LiveRun], Placement]) -> None:
+        self.run_id = run_id
+        self.placement: Placement | None = None
+        self.asked = False
+        self.bodies = 0
+        self._settle = settle
+
+    def settled(self) -> Placement:
+        """Return the placement, waiting shortly for it when it was not looked up yet."""
+        return self.placement or self._settle(self)
+
+
+class DurableSpan(NonRecordingSpan):
+    """The span of a run's body (``seq`` None) or of one of its steps, known by its ids alone."""
+
+    def __init__(
+        self, run: LiveRun, seq: int | None, *, namespace: str, on_error: Callable[[str, BaseException], None]
+    ) -> None:
+        self._run, self._seq, self._namespace, self._on_error = run, seq, namespace, on_error
+        self._known: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """Return the context that the bridge's span of this run or step will have. Never raises."""
+        if self._known is None:
+            try:
+                self._known = self._compute()
+            except Exception as error:  # noqa: BLE001 - asked by user code inside a step
+                self._on_error("computing a span's ids", error)
+                return INVALID_SPAN_CONTEXT
+        return self._known
+
+    def _compute(self) -> SpanContext:
+        run_id, placement = self._run.run_id, self._run.settled()
+        if self._seq is not None:
+            span_id = ids.step_span_id(run_id, self._seq, generation=placement.generation, namespace=self._namespace)
+        elif placement.generation:
+            span_id = ids.retry_span_id(run_id, placement.generation, namespace=self._namespace)
+        else:
+            span_id = ids.root_span_id(run_id, namespace=self._namespace)
+        return SpanContext(
+            trace_id=int.from_bytes(placement.trace_id, "big"),
+            span_id=int.from_bytes(span_id, "big"),
+            is_remote=True,
+            trace_flags=_SAMPLED,
+            trace_state=_STATELESS,
+        )
+
+    def __repr__(self) -> str:
+        return f"DurableSpan(run_id={self._run.run_id!r}, seq={self._seq!r})"

@@ -1,0 +1,96 @@
+"""What the instrumentor knows of DBOS: where to hook in, and what to say of the process. Imports dbos.
+
+The only place that names DBOS's internals. Hooked are ``DBOSContext._start_span`` and ``_end_span``, which DBOS
+calls around every run body and every step whether or not its own tracing is on, and ``DBOS._launch`` and
+``_destroy``. Source: dbos/_context.py and dbos/_dbos.py, 3.4.0.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+from otel_bridge.ledger.base import Executor
+
+_STORED_NAMES = {
+    "asyncio_wait": "DBOS.asyncio_wait",
+    "close_stream": "DBOS.closeStream",
+    "get_event": "DBOS.getEvent",
+    "recv": "DBOS.recv",
+    "send": "DBOS.send",
+    "send_bulk": "DBOS.send_bulk",
+    "set_event": "DBOS.setEvent",
+    "sleep": "DBOS.sleep",
+    "write_stream": "DBOS.writeStream",
+}
+"""DBOS's span names of its own steps -> the names that it stores them under."""
+
+
+def hooks() -> list[tuple[type, str]]:
+    """Return the classes and methods that are hooked.
+
+    Raises:
+        ImportError, AttributeError: this DBOS is unlike those that we know.
+    """
+    from dbos import DBOS
+    from dbos._context import DBOSContext
+
+    points: list[tuple[type, str]] = [
+        (DBOSContext, "_start_span"),
+        (DBOSContext, "_end_span"),
+        (DBOS, "_launch"),
+        (DBOS, "_destroy"),
+    ]
+    for owner, name in points:
+        getattr(owner, name)
+    return points
+
+
+def launched_instance() -> Any | None:
+    """Return the process's DBOS instance when it is launched already."""
+    from dbos import _dbos
+
+    instance = getattr(_dbos, "_dbos_global_instance", None)
+    return instance if instance is not None and getattr(instance, "_launched", False) else None
+
+
+def step_name(attributes: Any) -> str:
+    """Return the name under which the store will hold what DBOS starts now."""
+    name = str(attributes.get("name", ""))
+    return name if attributes.get("operationType") else _STORED_NAMES.get(name, name)
+
+
+def system_database(instance: Any) -> tuple[str | None, str]:
+    """Return the URL (with credentials) and the schema of an instance's system database; no URL: not known."""
+    config = instance._config
+    schema = config.get("dbos_system_schema") or "dbos"
+    engine = config.get("system_database_engine")
+    url = engine.url.render_as_string(hide_password=False) if engine is not None else config["system_database_url"]
+    if not isinstance(url, str) or url in ("sqlite://", "sqlite:///:memory:"):
+        return None, schema
+    scheme, colon, rest = url.partition("://")
+    return scheme.partition("+")[0] + colon + rest, schema
+
+
+def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s: float) -> Executor:
+    """Return this process's executor row, less what it executes."""
+    from dbos._utils import INTERNAL_QUEUE_NAME, GlobalParams
+
+    listening = instance._listening_queues
+    names = list(instance._registry.workflow_info_map)
+    return Executor(
+        instance_id=instance_id,
+        executor_id=GlobalParams.executor_id,
+        beat_at_ms=int(time.time() * 1000),
+        started_at_ms=started_at_ms,
+        interval_ms=int(interval_s * 1000),
+        app_name=instance._config.get("name"),
+        app_version=GlobalParams.app_version or None,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        sdk=f"dbos-python/{GlobalParams.dbos_version}",
+        queues=() if listening is None else (*sorted(listening), INTERNAL_QUEUE_NAME),
+        workflows=tuple(sorted(names)),
+    )

@@ -1,0 +1,129 @@
+"""Presence: one row per worker process, written by a thread of its own. Uses a clock and the ledger.
+
+Steps cost a dictionary entry. The thread looks at it a few times a second and writes only when a step has been
+executing for a while, when such a step ended, and every ``interval_s`` to say "alive".
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.sources import LedgerSource
+from otel_bridge.ledger.base import Executor, InFlightStep
+
+HELD_S = 0.1
+"""A step that executes for longer than this is worth telling."""
+TICK_S = 0.05
+MIN_GAP_S = 0.2
+"""Changes are told at most this often."""
+MAX_IN_FLIGHT = 1000
+"""Rows name at most this many steps; ``in_flight_total`` says how many there are."""
+GOODBYE_S = 2.0
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A step, or a run's body (``seq`` None), that this process is executing now."""
+
+    run_id: str
+    seq: int | None
+    name: str
+    started_s: float
+    context: Any = None
+    token: Any = None
+    attempt: int = field(default=1)
+
+    def describe(self) -> InFlightStep:
+        """Return what presence says of it. The engine's context knows which attempt of a step is running."""
+        status = getattr(self.context, "step_status", None)
+        attempt = getattr(status, "current_attempt", None)
+        if attempt is not None:
+            self.attempt = max(self.attempt, attempt + 1)
+        return InFlightStep(
+            run_id=self.run_id,
+            seq=self.seq,
+            name=self.name,
+            started_at_ms=int(self.started_s * 1000),
+            attempt=self.attempt,
+        )
+
+
+def told(held: Iterable[Scope]) -> list[InFlightStep]:
+    """Return what is told of the held scopes, oldest first: a body only where none of its run's steps is there."""
+    scopes = sorted(held, key=lambda scope: (scope.seq is None, scope.started_s))
+    with_steps = {scope.run_id for scope in scopes if scope.seq is not None}
+    return [scope.describe() for scope in scopes if scope.seq is not None or scope.run_id not in with_steps]
+
+
+class Heartbeat:
+    """Writes this process's executor row until stopped, then says goodbye."""
+
+    def __init__(
+        self,
+        source: LedgerSource,
+        in_flight: dict[Scope, None],
+        describe: Callable[[], Executor],
+        guard: Guard,
+    ) -> None:
+        self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._beats_ever = False
+
+    def start(self) -> None:
+        """Start the thread. It ends with the process, too."""
+        self._thread = threading.Thread(target=self._work, name="durable-presence", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Say goodbye and end the thread, within ``GOODBYE_S``. Idempotent."""
+        atexit.unregister(self.stop)
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=GOODBYE_S)
+
+    def forget(self) -> None:
+        """In a forked child: the thread and the row are the parent's; leave both alone."""
+        atexit.unregister(self.stop)
+        self._thread = None
+
+    def _work(self) -> None:
+        shown: frozenset[Scope] = frozenset()
+        next_beat_s = last_beat_s = tick_s = 0.0
+        while not self._stop.wait(tick_s):
+            began_s = time.monotonic()
+            held = self._held()
+            if began_s >= next_beat_s or (held != shown and began_s - last_beat_s >= MIN_GAP_S):
+                interval_s = self._beat(held)
+                shown, last_beat_s = held, time.monotonic()
+                next_beat_s = last_beat_s + interval_s
+            # A process with very many suspended runs must not spend itself on looking at them.
+            tick_s = max(TICK_S, 20 * (time.monotonic() - began_s))
+        if self._beats_ever:
+            self._beat(frozenset(), stopped=True)
+
+    def _held(self) -> frozenset[Scope]:
+        before_s = time.time() - HELD_S
+        return frozenset(scope for scope in list(self._in_flight) if scope.started_s <= before_s)
+
+    def _beat(self, held: frozenset[Scope], *, stopped: bool = False) -> float:
+        interval_s = 2.0
+        try:
+            row = self._describe()
+            interval_s = row.interval_ms / 1000
+            steps = told(held)
+            self._source.get().beat(
+                replace(row, in_flight=tuple(steps[:MAX_IN_FLIGHT]), in_flight_total=len(steps), stopped=stopped)
+            )
+            self._beats_ever = True
+        except Exception as error:  # noqa: BLE001 - presence is optional; the next beat tries again
+            self._guard.caught("reporting presence", error)
+        return interval_s

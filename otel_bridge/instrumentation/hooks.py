@@ -1,0 +1,125 @@
+"""Replaces four methods of DBOS by guarded ones, and puts them back. Nothing that goes wrong in them gets out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from otel_bridge.instrumentation import engine
+from otel_bridge.instrumentation.session import Session
+
+_SCOPES = "_durable_scopes"
+"""Attribute of a DBOSContext: the scopes entered on it and not yet left."""
+
+
+class Hooks:
+    """The methods as we found them, and ours in their place."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._active = False
+        self._found: list[tuple[type, str, Any, Any]] = []
+
+    def install(self) -> None:
+        """Put our methods in place.
+
+        Raises:
+            ImportError, AttributeError: this DBOS is unlike those that we know; nothing was replaced.
+        """
+        makers: dict[str, Callable[[Any], Any]] = {
+            "_start_span": self._start_span,
+            "_end_span": self._end_span,
+            "_launch": self._launch,
+            "_destroy": self._destroy,
+        }
+        points = engine.hooks()
+        self._active = True
+        for owner, name in points:
+            original = owner.__dict__[name]
+            ours = makers[name](original)
+            setattr(owner, name, ours)
+            self._found.append((owner, name, original, ours))
+
+    def remove(self) -> None:
+        """Put the originals back. What was entered is still left properly: its hook goes when the last one is."""
+        self._active = False
+        self._restore(keep_end=bool(self._session.in_flight))
+
+    def _restore(self, *, keep_end: bool) -> None:
+        kept = []
+        for owner, name, original, ours in self._found:
+            if keep_end and name == "_end_span":
+                kept.append((owner, name, original, ours))
+            elif owner.__dict__.get(name) is ours:
+                setattr(owner, name, original)
+        self._found = kept
+
+    # -- the methods ------------------------------------------------------------------------------------------
+
+    def _start_span(self, original: Callable[..., None]) -> Callable[..., None]:
+        session = self._session
+
+        def _start_span(context: Any, attributes: Any) -> None:
+            if not self._active:
+                original(context, attributes)
+                return
+            scope = None
+            try:
+                scope = session.enter(context, attributes)
+            except Exception as error:  # noqa: BLE001 - telemetry never breaks a workflow
+                session.guard.caught("entering a step", error)
+            context.__dict__.setdefault(_SCOPES, []).append((session, scope))
+
+        return _start_span
+
+    def _end_span(self, original: Callable[..., None]) -> Callable[..., None]:
+        session = self._session
+
+        def _end_span(context: Any, exc_value: BaseException | None) -> None:
+            scopes = context.__dict__.get(_SCOPES)
+            if not scopes:
+                if context.context_spans or not self._active:
+                    original(context, exc_value)
+                return
+            if scopes[-1][0] is not session:
+                original(context, exc_value)
+                return
+            scope = scopes.pop()[1]
+            try:
+                if scope is not None:
+                    session.leave(scope)
+                if not self._active and not session.in_flight:
+                    self._restore(keep_end=False)
+            except Exception as error:  # noqa: BLE001 - telemetry never breaks a workflow
+                session.guard.caught("leaving a step", error)
+
+        return _end_span
+
+    def _launch(self, original: Callable[..., None]) -> Callable[..., None]:
+        session = self._session
+
+        def _launch(instance: Any, *args: Any, **kwargs: Any) -> None:
+            self._guarded("preparing for DBOS.launch", session.launching, instance)
+            original(instance, *args, **kwargs)
+            self._guarded("starting presence", session.launched, instance)
+
+        return _launch
+
+    def _destroy(self, original: Callable[..., None]) -> Callable[..., None]:
+        session = self._session
+
+        def _destroy(instance: Any, *args: Any, **kwargs: Any) -> None:
+            try:
+                original(instance, *args, **kwargs)
+            finally:
+                self._guarded("saying goodbye", session.destroyed)
+
+        return _destroy
+
+    def _guarded(self, kind: str, function: Callable[..., None], *args: Any) -> None:
+        if not self._active:
+            return
+        try:
+            function(*args)
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a workflow
+            self._session.guard.caught(kind, error)

@@ -1,0 +1,115 @@
+"""Which life of a run is this? One small read per execution, off the workflow's path. Reads the ledger.
+
+A thread of its own reads ahead, many runs at a time, so neither a workflow thread nor an event loop waits for a
+database; only the first span that user code makes may wait, and only shortly.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from otel_bridge.instrumentation.current import LiveRun, Placement
+from otel_bridge.instrumentation.guard import Guard
+
+PATIENCE_S = 0.5
+"""How long the first span of a run waits for an answer that was asked for when the run started."""
+PAUSE_S = 15.0
+"""How long a ledger that failed or kept us waiting is left alone; runs are generation 0 meanwhile."""
+_BATCH = 200
+
+
+class Places(Protocol):
+    """Finds placements for many runs in few reads."""
+
+    def default(self, run_id: str) -> Placement:
+        """Return the placement of a run that never ended before; computes only."""
+
+    def find(self, run_ids: Sequence[str]) -> dict[str, Placement]:
+        """Return the placement of each run. May raise anything."""
+
+
+class PlacementLookup:
+    """Settles ``LiveRun.placement`` from a background thread."""
+
+    def __init__(self, places: Places, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places, self._guard, self._clock = places, guard, clock
+        self._paused_until = 0.0
+        self._stopping = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._waiting: deque[LiveRun] = deque()
+        self._wake = threading.Event()
+        self._answered = threading.Condition()
+        self._start_lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def prefetch(self, run: LiveRun) -> None:
+        """Ask for a run that starts executing. Returns at once."""
+        if self._stopping or self._clock() < self._paused_until:
+            return
+        run.asked = True
+        self._waiting.append(run)
+        if self._thread is None:
+            self._start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def settle(self, run: LiveRun) -> Placement:
+        """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default when there is no answer."""
+        with self._answered:
+            waits = run.asked and not self._stopping and self._clock() >= self._paused_until
+            if waits and not self._answered.wait_for(lambda: run.placement is not None or self._stopping, PATIENCE_S):
+                self._pause(TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
+            if run.placement is None:
+                run.placement = self._places.default(run.run_id)
+            return run.placement
+
+    def stop(self) -> None:
+        """Stop the thread; what was not answered takes the default. Idempotent."""
+        self._stopping = True
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=2)
+
+    def forget(self) -> None:
+        """In a forked child: the thread and the locks are the parent's; begin anew."""
+        self._reset()
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="durable-generations", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _pause(self, error: Exception) -> None:
+        self._paused_until = self._clock() + PAUSE_S
+        self._guard.caught("looking up a run's generation", error)
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                self._answer([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+            if self._stopping:
+                return
+
+    def _answer(self, batch: list[LiveRun]) -> None:
+        found: dict[str, Placement] = {}
+        if not self._stopping and self._clock() >= self._paused_until:
+            try:
+                found = self._places.find([run.run_id for run in batch])
+            except Exception as error:  # noqa: BLE001 - any failure of the ledger means generation 0
+                self._pause(error)
+        with self._answered:
+            for run in batch:
+                if run.placement is None:
+                    run.placement = found.get(run.run_id) or self._places.default(run.run_id)
+            self._answered.notify_all()

@@ -1,0 +1,151 @@
+"""One instrumented period of a process: what is current, what is in flight, and the threads that tell of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+import weakref
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import set_span_in_context
+
+from otel_bridge.instrumentation import engine
+from otel_bridge.instrumentation.current import DurableSpan, LiveRun
+from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.heartbeat import Heartbeat, Scope
+from otel_bridge.instrumentation.lookup import PlacementLookup
+from otel_bridge.instrumentation.places import LedgerPlaces
+from otel_bridge.instrumentation.settings import InstrumentorSettings
+from otel_bridge.instrumentation.sources import LedgerSource
+from otel_bridge.ledger.base import Executor
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_fork_hook_lock = threading.Lock()
+_fork_hooked = False
+
+
+class Session:
+    """Enters and leaves scopes for the hooks. Methods called by them may raise; the hooks ignore it."""
+
+    def __init__(self, settings: InstrumentorSettings) -> None:
+        self.settings = settings
+        self.guard = Guard()
+        given = settings.ledger
+        self.source = LedgerSource(url=given) if isinstance(given, str) else LedgerSource(given)
+        self.lookup = PlacementLookup(LedgerPlaces(self.source, namespace=settings.namespace), self.guard)
+        self.in_flight: dict[Scope, None] = {}
+        self._runs: dict[str, LiveRun] = {}
+        self._runs_lock = threading.Lock()
+        self._heartbeat: Heartbeat | None = None
+        _watch_forks(self)
+
+    # -- scopes ---------------------------------------------------------------------------------------------
+
+    def enter(self, context: Any, attributes: Any) -> Scope:
+        """Make the span of the run or step that DBOS is starting current; return what ``leave`` needs."""
+        run_id: str = context.workflow_id
+        seq: int | None = context.curr_step_function_id
+        if seq is None or seq < 0:
+            seq = None
+            run = self._begin(run_id)
+        else:
+            run = self._runs.get(run_id) or self._stray(run_id)
+        scope = Scope(run_id, seq, engine.step_name(attributes), time.time(), context)
+        span = DurableSpan(run, seq, namespace=self.settings.namespace, on_error=self.guard.caught)
+        scope.token = otel_context.attach(set_span_in_context(span))
+        self.in_flight[scope] = None
+        return scope
+
+    def leave(self, scope: Scope) -> None:
+        """Make current what was current before."""
+        self.in_flight.pop(scope, None)
+        try:
+            if scope.seq is None:
+                self._end(scope.run_id)
+        finally:
+            otel_context.detach(scope.token)
+
+    def _begin(self, run_id: str) -> LiveRun:
+        with self._runs_lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                run = self._runs[run_id] = LiveRun(run_id, self.lookup.settle)
+            run.bodies += 1
+        if not run.asked:
+            self.lookup.prefetch(run)
+        return run
+
+    def _end(self, run_id: str) -> None:
+        with self._runs_lock:
+            run = self._runs.get(run_id)
+            if run is not None:
+                run.bodies -= 1
+                if run.bodies <= 0:
+                    del self._runs[run_id]
+
+    def _stray(self, run_id: str) -> LiveRun:
+        """A step of a run that began before we were switched on."""
+        run = LiveRun(run_id, self.lookup.settle)
+        self.lookup.prefetch(run)
+        return run
+
+    # -- the engine's life ------------------------------------------------------------------------------------
+
+    def launching(self, instance: Any) -> None:
+        """The engine is about to launch; runs are recovered before it has finished."""
+        self.source.use_database(engine.system_database(instance)[0])
+
+    def launched(self, instance: Any) -> None:
+        """The engine has launched: this process is an executor from now on."""
+        if not self.settings.presence or not self.source.available or self._heartbeat is not None:
+            return
+        instance_id, started_at_ms = uuid.uuid4().hex, int(time.time() * 1000)
+        interval_s = self.settings.presence_interval_s
+
+        def row() -> Executor:
+            return engine.describe(
+                instance, instance_id=instance_id, started_at_ms=started_at_ms, interval_s=interval_s
+            )
+
+        self._heartbeat = Heartbeat(self.source, self.in_flight, row, self.guard)
+        self._heartbeat.start()
+
+    def destroyed(self) -> None:
+        """The engine was destroyed: say goodbye. Steps that outlive it are told no more."""
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            heartbeat.stop()
+        self.source.close()
+
+    def stop(self) -> None:
+        """End the threads and close what was opened. Idempotent."""
+        self.destroyed()
+        self.lookup.stop()
+        self.source.close()
+
+    def forget(self) -> None:
+        """In a forked child: threads, locks, connections and steps are the parent's."""
+        self._runs_lock = threading.Lock()
+        self.in_flight.clear()
+        self.source.forget()
+        self.lookup.forget()
+        if self._heartbeat is not None:
+            self._heartbeat.forget()
+            self._heartbeat = None
+
+
+def _watch_forks(session: Session) -> None:
+    global _fork_hooked
+    _sessions.add(session)
+    with _fork_hook_lock:
+        if not _fork_hooked and hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+            _fork_hooked = True
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session.forget()

@@ -1,0 +1,93 @@
+"""What can be set on the instrumentor, by keyword or environment variable. Reads the environment, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from otel_bridge.errors import ConfigurationError
+from otel_bridge.ledger.base import Ledger
+
+Children = Literal["link", "nest"]
+Parent = Literal["link", "adopt"]
+
+_NOT_OURS = frozenset({"tracer_provider", "meter_provider", "logger_provider", "skip_dep_check"})
+"""Keywords that people pass to every instrumentor alike. We emit nothing, so they mean nothing here."""
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentorSettings:
+    """The instrumentor's settings. Those that the bridge has too must be set alike on both.
+
+    Args:
+        ledger: a ``Ledger``, or the system database's URL; None finds the URL in the DBOS configuration at launch.
+            Environment: ``DURABLE_LEDGER_URL``.
+        namespace: part of every trace and span id, as on the bridge. Environment: ``DURABLE_NAMESPACE``.
+        children: "link" gives each child run a trace of its own; "nest" puts it in its parent's.
+            Environment: ``DURABLE_CHILDREN``.
+        parent: "adopt" puts a run in the trace of the caller that ``PropagateOtelContext`` recorded.
+            Environment: ``DURABLE_PARENT``.
+        presence: whether this process reports itself and its executing steps to the ledger.
+            Environment: ``DURABLE_PRESENCE``.
+        presence_interval_s: how often it reports when nothing changed. Environment: ``DURABLE_PRESENCE_INTERVAL_S``.
+    """
+
+    ledger: str | Ledger | None = None
+    namespace: str = ""
+    children: Children = "link"
+    parent: Parent = "link"
+    presence: bool = True
+    presence_interval_s: float = 2.0
+
+    @classmethod
+    def build(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> InstrumentorSettings:
+        """Return the settings: a keyword wins over its environment variable, which wins over the default.
+
+        Raises:
+            ConfigurationError: an option is unknown or its value malformed.
+        """
+        names = {field.name for field in fields(cls)}
+        unknown = sorted(set(given) - names - _NOT_OURS)
+        if unknown:
+            raise ConfigurationError(
+                f"DBOSInstrumentor has no option {unknown[0]!r}. Its options are {', '.join(sorted(names))}."
+            )
+        values = {name: value for name, value in given.items() if name in names}
+        for name in sorted(names - values.keys()):
+            variable = _variable(name)
+            if environ.get(variable, "") != "":
+                values[name] = _parse(name, variable, environ[variable])
+        return cls(**{name: _checked(name, value) for name, value in values.items()})
+
+
+def _variable(name: str) -> str:
+    return "DURABLE_LEDGER_URL" if name == "ledger" else f"DURABLE_{name.upper()}"
+
+
+def _parse(name: str, variable: str, text: str) -> Any:
+    if name == "presence":
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE:
+            return False
+        raise ConfigurationError(f"{variable} is {text!r}. Set it to true or false.")
+    if name == "presence_interval_s":
+        try:
+            return float(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{variable} is {text!r}. Set it to a number of seconds.") from error
+    return text
+
+
+def _checked(name: str, value: Any) -> Any:
+    choices = {"children": get_args(Children), "parent": get_args(Parent)}.get(name)
+    if choices is not None and value not in choices:
+        raise ConfigurationError(f"{name} is {value!r}. Set it to {' or '.join(map(repr, choices))}.")
+    if name == "presence_interval_s" and not (isinstance(value, (int, float)) and 0.05 <= value <= 3600):
+        raise ConfigurationError(f"{name} is {value!r}. Set it to seconds between 0.05 and 3600.")
+    if name == "namespace" and not isinstance(value, str):
+        raise ConfigurationError(f"namespace is {value!r}. Set it to a string.")
+    return value

@@ -1,0 +1,111 @@
+"""A DBOS worker in this process, instrumented, with a tracer whose spans are kept in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from dbos import DBOS
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
+
+from otel_bridge import ids
+from otel_bridge.instrumentation import DBOSInstrumentor
+from otel_bridge.ledger import MemoryLedger
+
+
+def eventually(condition: Callable[[], Any], *, within_s: float = 10.0, what: str = "the condition") -> Any:
+    """Return the first true value of ``condition``; fail after ``within_s``."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come true within {within_s} s")
+
+
+@dataclass
+class Tracing:
+    """A tracer as user code has one, and what it made."""
+
+    tracer: Tracer
+    exporter: InMemorySpanExporter
+
+    def span(self, name: str) -> ReadableSpan:
+        """Return the one span of that name."""
+        found = [span for span in self.exporter.get_finished_spans() if span.name == name]
+        assert len(found) == 1, f"{len(found)} spans named {name!r}"
+        return found[0]
+
+    def parent(self, name: str) -> tuple[bytes, bytes]:
+        """Return the trace id and the parent's span id of the one span of that name."""
+        parent = self.span(name).parent
+        assert parent is not None, f"span {name!r} has no parent"
+        assert parent.is_remote
+        assert parent.trace_flags.sampled
+        return parent.trace_id.to_bytes(16, "big"), parent.span_id.to_bytes(8, "big")
+
+
+def in_step(run_id: str, seq: int, **kwargs: Any) -> tuple[bytes, bytes]:
+    """Return the ids that the bridge gives to a step."""
+    return ids.trace_id(run_id), ids.step_span_id(run_id, seq, **kwargs)
+
+
+def in_body(run_id: str) -> tuple[bytes, bytes]:
+    """Return the ids that the bridge gives to a run's root."""
+    return ids.trace_id(run_id), ids.root_span_id(run_id)
+
+
+@pytest.fixture
+def tracing() -> Iterator[Tracing]:
+    """A tracer of its own; nothing global is set."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield Tracing(provider.get_tracer("user"), exporter)
+    provider.shutdown()
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    """A ledger in memory."""
+    return MemoryLedger()
+
+
+@pytest.fixture
+def instrument() -> Iterator[Callable[..., DBOSInstrumentor]]:
+    """Instruments with the given options; undone at the end."""
+
+    def start(**options: Any) -> DBOSInstrumentor:
+        instrumentor = DBOSInstrumentor()
+        instrumentor.instrument(**options)
+        return instrumentor
+
+    yield start
+    if DBOSInstrumentor().is_instrumented_by_opentelemetry:
+        DBOSInstrumentor().uninstrument()
+
+
+@pytest.fixture
+def dbos(sqlite_url: str) -> Iterator[Callable[..., DBOS]]:
+    """Constructs DBOS on a new database; launch it yourself. Destroyed at the end, registry included."""
+
+    def construct(**config: Any) -> DBOS:
+        return DBOS(
+            config={
+                "name": "worker",
+                "system_database_url": sqlite_url,
+                "application_version": "v1",
+                "notification_listener_polling_interval_sec": 0.05,
+                **config,
+            }
+        )
+
+    yield construct
+    DBOS.destroy(destroy_registry=True)
