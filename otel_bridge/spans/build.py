@@ -1,0 +1,343 @@
+"""Spans out of runs and steps. Pure: no clock, database or network; a second pass yields the same spans.
+
+Span kinds: a run that was handed over by a queue is CONSUMER and the step that put it there PRODUCER, for another
+process may pick it up, later; everything else happens inside the application: INTERNAL.
+Source: https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from otel_bridge import ids, semconv
+from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.models import Run, Step
+from otel_bridge.spans.lives import INTERNAL_QUEUE_PREFIX, DueStep, Life, ended_at_ms
+from otel_bridge.spans.model import (
+    NS_PER_MS,
+    AttributeValue,
+    SpanData,
+    SpanError,
+    SpanEvent,
+    SpanKind,
+    SpanLink,
+    SpanSettings,
+)
+from otel_bridge.spans.traces import Relatives, Traces, caller_context
+
+MAX_STACK_CHARS = 16_000
+MAX_MESSAGE_CHARS = 4_000
+
+Attributes = dict[str, AttributeValue]
+
+
+class RunSpans:
+    """Builds the spans of one run in one life."""
+
+    def __init__(self, run: Run, life: Life, relatives: Relatives, settings: SpanSettings) -> None:
+        self._run, self._life, self._settings = run, life, settings
+        self._relatives = relatives
+        self._traces = Traces(settings, relatives, run)
+        self._trace_id = self._traces.trace_id(run.id)
+        self._life_id = self._traces.life_id(run.id, life.facts.generation)
+        self._common: Attributes = {semconv.RUN_ID: run.id, semconv.WORKFLOW_NAME: run.workflow}
+        url = self._traces.url(run.id)
+        if url is not None:
+            self._common[semconv.RUN_URL] = url
+
+    # -- steps ------------------------------------------------------------------------------------------------
+
+    def step(self, due: DueStep, error: SpanError | None) -> SpanData:
+        """Return the span of one step."""
+        step = due.step
+        start_ns, end_ns = _span_times(_step_start_ms(step, due.end_ms), due.end_ms)
+        attributes: Attributes = {
+            **self._common,
+            semconv.STEP_SEQ: step.seq,
+            semconv.STEP_NAME: step.name,
+            semconv.STEP_KIND: step.kind,
+            semconv.STEP_STATUS: step.status if not due.unfinished else "running",
+        }
+        generation = self._life.facts.generation
+        if generation:
+            attributes[semconv.RUN_GENERATION] = generation
+        if due.unfinished:
+            attributes[semconv.STEP_UNFINISHED] = True
+        if step.housekeeping:
+            attributes[semconv.STEP_HOUSEKEEPING] = True
+        _set(attributes, semconv.WAIT_ON, step.waits_on)
+        _set(attributes, semconv.QUEUE_NAME, step.worker_group)
+        _set(attributes, semconv.CHILD_RUN_ID, step.child_run_id)
+        _set(attributes, semconv.STEP_COMPENSATES, step.compensates)
+        return self._span(
+            span_id=self._traces.step_id(self._run.id, step.seq, generation),
+            parent_id=self._life_id,
+            name=step.name,
+            kind=SpanKind.PRODUCER if step.kind == "remote" and step.worker_group else SpanKind.INTERNAL,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            attributes=attributes,
+            links=tuple(self._step_links(step, due.again)),
+            error=error,
+            seq=step.seq,
+        )
+
+    def _step_links(self, step: Step, again: int | None) -> list[SpanLink]:
+        links = []
+        if again is not None:
+            links.append(self._link("previous_execution", self._run.id, self._step_id(step.seq, again)))
+        if step.child_run_id is not None:
+            links.append(self._link("child", step.child_run_id, self._traces.root_id(step.child_run_id)))
+        undone = self._run.undoes_id
+        if step.compensates is not None and undone is not None:
+            original = self._relatives.exports.get(undone)
+            known = original.steps.get(step.compensates) if original is not None else None
+            compensated = self._traces.step_id(undone, step.compensates, known[1] if known else 0)
+            links.append(self._link("compensates", undone, compensated))
+        return links
+
+    def _step_id(self, seq: int, generation: int) -> bytes:
+        return self._traces.step_id(self._run.id, seq, generation)
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    def life(self, steps: list[SpanData]) -> SpanData:
+        """Return the span of the run's present life: its root, or ``retry N``. ``steps`` widen it."""
+        run, facts = self._run, self._life.facts
+        generation = facts.generation
+        end_ms = self._life.end_ms if self._life.end_ms is not None else ended_at_ms(run)
+        start_ms = min(self._life_start_ms(), end_ms)
+        start_ns = min([start_ms * NS_PER_MS, *(span.start_ns for span in steps)])
+        end_ns = max([end_ms * NS_PER_MS, *(span.end_ns for span in steps)])
+        attributes = self._run_attributes()
+        error = self._run_error()
+        parent_id, is_remote = self._life_parent()
+        return self._span(
+            span_id=self._life_id,
+            parent_id=parent_id,
+            name=f"retry {generation}" if generation else run.workflow,
+            kind=SpanKind.CONSUMER if self._queue() else SpanKind.INTERNAL,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            attributes=attributes,
+            events=tuple(self._recovery_events(end_ns)),
+            links=tuple(self._life_links(steps)),
+            error=error,
+            parent_is_remote=is_remote,
+        )
+
+    def queue_wait(self) -> SpanData | None:
+        """Return the span of the time that the run waited on its queue, if it did."""
+        wait_ms, queue = self._queue_wait_ms(), self._queue()
+        if wait_ms is None or queue is None or self._life.facts.generation:
+            return None
+        start_ns = self._run.created_at_ms * NS_PER_MS
+        return self._span(
+            span_id=ids.queue_span_id(self._run.id, namespace=self._settings.namespace),
+            parent_id=self._life_id,
+            name=f"queue {queue}",
+            kind=SpanKind.INTERNAL,
+            start_ns=start_ns,
+            end_ns=start_ns + wait_ms * NS_PER_MS,
+            attributes={**self._common, semconv.QUEUE_NAME: queue, semconv.QUEUE_WAIT_MS: wait_ms},
+        )
+
+    def _life_start_ms(self) -> int:
+        run, facts = self._run, self._life.facts
+        if not facts.generation:
+            return run.created_at_ms
+        earliest = facts.ended_at_ms if facts.ended_at_ms is not None else run.created_at_ms
+        return max(earliest, run.started_at_ms if run.started_at_ms is not None else earliest)
+
+    def _life_parent(self) -> tuple[bytes | None, bool]:
+        run = self._run
+        if self._life.facts.generation:
+            return self._traces.root_id(run.id), False
+        if run.undoes_id is not None:
+            return self._traces.root_id(run.undoes_id), False
+        if self._settings.children == "nest" and run.parent_id is not None and run.parent_id in self._relatives.runs:
+            return self._traces.parent_step_id(run), False
+        context = caller_context(run)
+        if self._settings.parent == "adopt" and context is not None and self._traces.owner(run.id) == run.id:
+            return context[1], True
+        return None, False
+
+    def _run_attributes(self) -> Attributes:
+        run, facts = self._run, self._life.facts
+        attributes: Attributes = {**self._common, semconv.RUN_STATUS: run.status}
+        if facts.generation:
+            attributes[semconv.RUN_GENERATION] = facts.generation
+        optional: Mapping[str, AttributeValue | None] = {
+            semconv.WORKFLOW_VERSION: run.workflow_version,
+            semconv.WORKFLOW_CLASS: run.class_name,
+            semconv.APP_NAME: run.namespace,
+            semconv.EXECUTOR_ID: run.executor,
+            semconv.QUEUE_NAME: self._queue(),
+            semconv.QUEUE_PARTITION: run.queue_partition,
+            semconv.QUEUE_WAIT_MS: self._queue_wait_ms(),
+            semconv.PARENT_RUN_ID: run.parent_id,
+            semconv.FORKED_FROM_RUN_ID: run.forked_from,
+            semconv.UNDOES_RUN_ID: run.undoes_id,
+            semconv.DEAD_RUN_ID: run.dead_run_id,
+            semconv.SCHEDULE_NAME: run.schedule,
+            semconv.RUN_RECOVERIES: self._recoveries() or None,
+        }
+        for name, value in optional.items():
+            _set(attributes, name, value)
+        for key, given in run.attributes.items():
+            if key == "tags" and isinstance(given, (list, tuple)):
+                attributes[semconv.TAGS] = tuple(str(tag) for tag in given)
+            elif isinstance(given, (str, bool, int, float)) and not key.startswith(("dbos.", "durable.")):
+                attributes[semconv.SEARCH_ATTRIBUTE_PREFIX + key] = given
+        return attributes
+
+    def _run_error(self) -> SpanError | None:
+        if self._run.status == "failed":
+            return self._relatives.error or SpanError(semconv.UNKNOWN_ERROR_TYPE, "The run failed.")
+        if self._run.status == "dead":
+            executions = f" after {self._run.recovery_attempts} executions" if self._run.recovery_attempts else ""
+            return SpanError(semconv.DEAD_ERROR_TYPE, f"The engine gave the run up{executions}.")
+        return None
+
+    def _recoveries(self) -> int:
+        return max(0, self._run.recovery_attempts - 1)
+
+    def _recovery_events(self, end_ns: int) -> list[SpanEvent]:
+        recoveries, started = self._recoveries(), self._run.started_at_ms
+        if not recoveries:
+            return []
+        at_ns = min(started * NS_PER_MS, end_ns) if started is not None else end_ns
+        return [SpanEvent(semconv.EVENT_RECOVERY, at_ns, {semconv.RUN_RECOVERIES: recoveries})]
+
+    def _queue(self) -> str | None:
+        queue = self._life.facts.first_queue or self._run.queue
+        return queue if queue and not queue.startswith(INTERNAL_QUEUE_PREFIX) else None
+
+    def _queue_wait_ms(self) -> int | None:
+        facts = self._life.facts
+        if self._queue() is None or facts.first_started_at_ms is None or facts.generation:
+            return None
+        return max(0, facts.first_started_at_ms - self._run.created_at_ms)
+
+    def _life_links(self, steps: list[SpanData]) -> list[SpanLink]:
+        run, facts = self._run, self._life.facts
+        links = []
+        if facts.generation:
+            links.append(self._link("previous_life", run.id, self._traces.life_id(run.id, facts.generation - 1)))
+            if facts.failed_step is not None:
+                links.append(self._link("failed_step", run.id, self._step_id(*facts.failed_step)))
+            return links
+        context = caller_context(run)
+        if context is not None and self._life_parent()[0] != context[1]:
+            links.append(SpanLink(*context, {semconv.LINK_KIND: "caller"}))
+        parent_step = self._traces.parent_step_id(run)
+        if run.parent_id is not None and parent_step is not None and run.undoes_id is None:
+            links.append(self._link("parent", run.parent_id, parent_step))
+        for kind, other in (
+            ("forked_from", run.forked_from),
+            ("dead_run", run.dead_run_id),
+            ("dead_letter", run.dead_letter_id if run.status == "dead" else None),
+        ):
+            if other is not None:
+                links.append(self._link(kind, other, self._traces.root_id(other)))
+        return links
+
+    # -- shared -----------------------------------------------------------------------------------------------------
+
+    def _link(self, kind: str, run_id: str, span_id: bytes) -> SpanLink:
+        attributes: Attributes = {semconv.LINK_KIND: kind, semconv.RUN_ID: run_id}
+        return SpanLink(self._traces.trace_id(run_id), span_id, attributes)
+
+    def _span(
+        self,
+        *,
+        span_id: bytes,
+        parent_id: bytes | None,
+        name: str,
+        kind: SpanKind,
+        start_ns: int,
+        end_ns: int,
+        attributes: Attributes,
+        events: tuple[SpanEvent, ...] = (),
+        links: tuple[SpanLink, ...] = (),
+        error: SpanError | None = None,
+        seq: int | None = None,
+        parent_is_remote: bool = False,
+    ) -> SpanData:
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = error.type
+            events = (*events, exception_event(error, end_ns))
+        return SpanData(
+            self._trace_id,
+            span_id,
+            parent_id,
+            name,
+            kind,
+            start_ns,
+            end_ns,
+            attributes,
+            events,
+            links,
+            error.message[:MAX_MESSAGE_CHARS] if error is not None else None,
+            self._run.id,
+            seq,
+            self._run.namespace,
+            parent_is_remote,
+        )
+
+
+def lost_life(lost: ExportedRun, settings: SpanSettings, relatives: Relatives, run: Run | None) -> SpanData:
+    """Return the span of a life whose end nobody saw: all that is known of it is what was exported.
+
+    The run was deleted, or retried, before the bridge saw it end.
+    """
+    traces = Traces(settings, relatives, run)
+    ends = [end_ms for end_ms, generation in lost.steps.values() if generation == lost.generation]
+    end_ms = max(ends, default=lost.created_at_ms or 0)
+    start_ms = lost.ended_at_ms if lost.generation else lost.created_at_ms
+    start_ns, end_ns = _span_times(min(end_ms, start_ms if start_ms is not None else end_ms), end_ms)
+    attributes: Attributes = {semconv.RUN_ID: lost.run_id, semconv.RUN_STATUS: "unknown"}
+    _set(attributes, semconv.WORKFLOW_NAME, lost.workflow)
+    _set(attributes, semconv.RUN_URL, traces.url(lost.run_id))
+    is_retry = lost.generation > 0
+    undone = ids.traced_run_id(lost.run_id)
+    parent = lost.run_id if is_retry else undone if undone != lost.run_id else None
+    return SpanData(
+        traces.trace_id(lost.run_id),
+        traces.life_id(lost.run_id, lost.generation),
+        traces.root_id(parent) if parent is not None else None,
+        f"retry {lost.generation}" if is_retry else lost.workflow or "run",
+        SpanKind.INTERNAL,
+        start_ns,
+        end_ns,
+        attributes,
+        (SpanEvent(semconv.EVENT_END_UNSEEN, end_ns),),
+        run_id=lost.run_id,
+        service=run.namespace if run is not None else None,
+    )
+
+
+def exception_event(error: SpanError, time_ns: int) -> SpanEvent:
+    """Return the ``exception`` event of a failed span."""
+    attributes: Attributes = {
+        semconv.EXCEPTION_TYPE: error.type,
+        semconv.EXCEPTION_MESSAGE: error.message[:MAX_MESSAGE_CHARS],
+    }
+    if error.stack:
+        attributes[semconv.EXCEPTION_STACKTRACE] = error.stack[-MAX_STACK_CHARS:]
+    return SpanEvent(semconv.EVENT_EXCEPTION, time_ns, attributes)
+
+
+def _step_start_ms(step: Step, end_ms: int) -> int:
+    starts = [at for at in (step.enqueued_at_ms, step.started_at_ms) if at is not None]
+    return min(starts, default=end_ms)
+
+
+def _span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
+    return start_ms * NS_PER_MS, max(start_ms, end_ms) * NS_PER_MS
+
+
+def _set(attributes: Attributes, name: str, value: AttributeValue | None) -> None:
+    if value is not None:
+        attributes[name] = value

@@ -1,0 +1,220 @@
+"""Lives of a run: which one it is in, which steps ran in it, and what is due. Pure: no clock, database or network.
+
+A run lives once, unless it is retried or resumed after it had ended: then it begins a new life, its *generation*.
+Rows do not say which life they belong to; they say so when compared with what was exported before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from otel_bridge.ledger.base import COPIED, ExportedRun
+from otel_bridge.models import Run, Step
+
+DEAD_GRACE_MS = 5_000
+"""How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""
+ROUNDING_MS = 1_000
+"""SQLite on Python before 3.12 rounds run times down to whole seconds."""
+INTERNAL_QUEUE_PREFIX = "_dbos_"
+
+
+@dataclass(frozen=True, slots=True)
+class DueStep:
+    """A step to send: its span is final.
+
+    Args:
+        again: the life in which it had run before, if it had.
+        unfinished: it had not ended when its run did.
+    """
+
+    step: Step
+    end_ms: int
+    again: int | None = None
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One run, compared with what was exported.
+
+    Args:
+        facts: what the ledger says, brought up to this life, before anything of ``due`` is sent.
+        due: steps to send, by number.
+        ends: True when the span of this life is to be sent too.
+        end_ms: when the run ended; None while it is open.
+        lost_end: a life that ended before it was seen to end: its span is still owed, out of the ledger's facts.
+        held: something is due later although no row will change.
+    """
+
+    facts: ExportedRun
+    due: tuple[DueStep, ...]
+    ends: bool
+    end_ms: int | None
+    lost_end: ExportedRun | None = None
+    held: bool = False
+
+
+def compare(
+    run: Run, steps: Sequence[Step], before: ExportedRun | None, *, original_steps: Sequence[Step], now_ms: int
+) -> Life:
+    """Say what is due of a run."""
+    final = is_final(run, now_ms)
+    end_ms = run_end_ms(run, steps) if run.is_terminal else None
+    facts, lost_end = _facts(run, steps, before, final=final)
+    if run.forked_from is not None and not facts.steps:
+        copied = copied_steps(run, steps, original_steps)
+        facts = replace(facts, steps={step.seq: (step.finished_at_ms or 0, COPIED) for step in copied})
+    awaiting_retry = _awaits_retry(run, steps, facts)
+    due = () if awaiting_retry else tuple(_due_steps(run, steps, facts, end_ms if final else None))
+    return Life(
+        facts=facts,
+        due=due,
+        ends=final and not facts.ended and not awaiting_retry,
+        end_ms=end_ms,
+        lost_end=lost_end,
+        held=run.is_terminal and not final,
+    )
+
+
+def is_final(run: Run, now_ms: int) -> bool:
+    """True once nothing that belongs to the run's end is outstanding.
+
+    A run being undone ends with its undo. A dead run waits a little for its handler.
+    """
+    if run.status not in ("completed", "failed", "cancelled", "dead"):
+        return False
+    if run.status == "dead" and run.dead_letter_id is None:
+        return now_ms - (run.finished_at_ms or run.updated_at_ms) >= DEAD_GRACE_MS
+    return True
+
+
+def ended_at_ms(run: Run) -> int:
+    """Return when an ended run ended, as its own row says."""
+    return run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
+
+
+def run_end_ms(run: Run, steps: Sequence[Step]) -> int:
+    """Return when an ended run ended, widened to its steps: clocks differ and run times may be whole seconds."""
+    own = ended_at_ms(run)
+    ends = [step.finished_at_ms for step in steps if step.finished_at_ms is not None and step.kind != "sleep"]
+    starts = [step.started_at_ms for step in steps if step.started_at_ms is not None]
+    return max((own, *ends, *starts))
+
+
+def copied_steps(run: Run, steps: Sequence[Step], original_steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that a fork took over from its original: a beginning of the list, with original times.
+
+    Where the original is gone, what ended before the fork was made was copied.
+    """
+    originals = {(step.seq, step.name, step.started_at_ms, step.finished_at_ms) for step in original_steps}
+    last = -1
+    for step in steps:
+        same = (step.seq, step.name, step.started_at_ms, step.finished_at_ms) in originals
+        older = not originals and step.finished_at_ms is not None and step.finished_at_ms < run.created_at_ms
+        if (same and step.finished_at_ms is not None) or older:
+            last = max(last, step.seq)
+    return [step for step in steps if step.seq <= last]
+
+
+def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
+    """Return when a step ended for good, and whether that is only because its run did.
+
+    A remote step ends when its result was taken; one whose result nobody takes ends with the run.
+    """
+    finished = step.finished_at_ms
+    if step.kind == "remote" and not step.folded and step.child_run_id is not None:
+        finished = None
+    if step.kind == "sleep" and finished is not None and run_end is not None and finished > run_end + ROUNDING_MS:
+        finished = None
+    if finished is not None:
+        return finished, False
+    return run_end, run_end is not None
+
+
+def _facts(
+    run: Run, steps: Sequence[Step], before: ExportedRun | None, *, final: bool
+) -> tuple[ExportedRun, ExportedRun | None]:
+    """Return the ledger's facts brought up to the run's present life, and a life whose end nobody saw."""
+    if before is None:
+        before = ExportedRun(run_id=run.id, created_at_ms=run.created_at_ms, workflow=run.workflow)
+    facts = _first_sight(run, before)
+    if facts.ended:
+        if _revived(run, steps, facts, final=final):
+            facts = replace(facts, generation=facts.generation + 1, ended=False)
+        return facts, None
+    if _ran_again(steps, facts) and _in_same_life(steps, facts):
+        seen_until = max(end_ms for end_ms, _ in facts.steps.values())
+        lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
+        return lived, facts
+    return facts, None
+
+
+def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
+    """Note what the engine will overwrite on recovery and retry."""
+    queue, started = facts.first_queue, facts.first_started_at_ms
+    untouched = facts.generation == 0 and run.recovery_attempts <= 1
+    if queue is None and untouched and run.queue is not None and not run.queue.startswith(INTERNAL_QUEUE_PREFIX):
+        queue = run.queue
+    if started is None and untouched and not facts.ended:
+        started = run.started_at_ms
+    return replace(
+        facts,
+        first_queue=queue,
+        first_started_at_ms=started,
+        created_at_ms=facts.created_at_ms if facts.created_at_ms is not None else run.created_at_ms,
+        workflow=facts.workflow or run.workflow,
+    )
+
+
+def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool) -> bool:
+    """True when a run whose end was sent lives again, or has lived and ended again."""
+    if not run.is_terminal:
+        return True
+    if run.status == "cancelling" or run.undo_id is not None:
+        return False
+    if facts.ended_at_ms is not None and ended_at_ms(run) != facts.ended_at_ms:
+        return True
+    return (final and facts.status is not None and run.status != facts.status) or _ran_again(steps, facts)
+
+
+def _ran_again(steps: Sequence[Step], facts: ExportedRun) -> bool:
+    """True when a step that was sent has another end now: it was executed once more."""
+    return any(_differs(step, facts) for step in steps)
+
+
+def _differs(step: Step, facts: ExportedRun) -> bool:
+    known = facts.steps.get(step.seq)
+    end_ms, _ = step_end_ms(step, None)
+    return known is not None and step.kind != "sleep" and end_ms is not None and end_ms != known[0]
+
+
+def _in_same_life(steps: Sequence[Step], facts: ExportedRun) -> bool:
+    return any(_differs(step, facts) and facts.steps[step.seq][1] == facts.generation for step in steps)
+
+
+def _awaits_retry(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:
+    """True between the announcement of a retry and its beginning: the rows still tell of the life before."""
+    if facts.generation == 0 or facts.ended or facts.ended_at_ms is None or not run.is_terminal:
+        return False
+    if ended_at_ms(run) != facts.ended_at_ms or run.status != (facts.status or run.status):
+        return False
+    begun = any(generation == facts.generation for _, generation in facts.steps.values())
+    return not begun and not _ran_again(steps, facts)
+
+
+def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int | None) -> list[DueStep]:
+    due = []
+    for step in steps:
+        end_ms, unfinished = step_end_ms(step, run_end)
+        if end_ms is None or (step.status in ("pending", "running") and not unfinished):
+            continue
+        known = facts.steps.get(step.seq)
+        if known is None:
+            due.append(DueStep(step, end_ms, None, unfinished))
+        elif known[1] == COPIED:
+            if known[0] != end_ms and not unfinished:
+                due.append(DueStep(step, end_ms, None, unfinished))
+        elif known[0] != end_ms and known[1] != facts.generation:
+            due.append(DueStep(step, end_ms, known[1], unfinished))
+    return due

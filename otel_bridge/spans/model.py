@@ -1,0 +1,106 @@
+"""What a span is, before it is encoded. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+AttributeValue = str | bool | int | float | tuple[str, ...]
+
+NS_PER_MS = 1_000_000
+
+
+class SpanKind(IntEnum):
+    """OTLP's numbers."""
+
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened at one moment of a span."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLink:
+    """A pointer to a span of another trace, or of another life of the same run."""
+
+    trace_id: bytes
+    span_id: bytes
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanData:
+    """One finished span. ``error`` is the status message when the status is ERROR, else None (UNSET).
+
+    Args:
+        run_id: whose span it is, for logs.
+        seq: the step's number; None for roots, retries and queue waits.
+        service: application that the run belongs to; becomes ``service.name`` unless one is configured.
+        parent_is_remote: the parent was made by a caller outside of this product.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes | None
+    name: str
+    kind: SpanKind
+    start_ns: int
+    end_ns: int
+    attributes: Mapping[str, AttributeValue]
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[SpanLink, ...] = ()
+    error: str | None = None
+    run_id: str = ""
+    seq: int | None = None
+    service: str | None = None
+    parent_is_remote: bool = False
+
+    @property
+    def trace_id_hex(self) -> str:
+        """The trace id as 32 hex digits."""
+        return self.trace_id.hex()
+
+    @property
+    def span_id_hex(self) -> str:
+        """The span id as 16 hex digits."""
+        return self.span_id.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class SpanError:
+    """Why a run or a step failed."""
+
+    type: str
+    message: str
+    stack: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanSettings:
+    """How runs become spans.
+
+    Args:
+        dashboard_url: public URL of the dashboard, for ``durable.run.url``; None leaves it out.
+        namespace: part of every id; keeps apart environments that reuse run ids.
+        children: ``link`` gives a child run a trace of its own, ``nest`` puts it into its parent's.
+        parent: ``link`` links to the caller's context, ``adopt`` continues the caller's trace.
+        queue_spans: also send the time a run waited on its queue as a span of its own.
+    """
+
+    dashboard_url: str | None = None
+    namespace: str = ""
+    children: Literal["link", "nest"] = "link"
+    parent: Literal["link", "adopt"] = "link"
+    queue_spans: bool = False

@@ -1,0 +1,162 @@
+"""What to send of a run, and what to remember once it was accepted. Pure: no clock, database or network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from otel_bridge import semconv
+from otel_bridge.errors import OpenRunError, OpenStepError
+from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.spans.build import RunSpans, lost_life
+from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, step_end_ms
+from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
+from otel_bridge.spans.traces import Relatives, Traces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Spans that are due, in order, and the ledger's entry once they were accepted.
+
+    Args:
+        due: the steps behind the spans, for metrics.
+        ended: this plan sends the end of the run's present life.
+        held: look at the run again soon, although no row of it will change.
+        trace_id: trace id (32 hex digits) to remember, when the run is new to the ledger.
+    """
+
+    spans: tuple[SpanData, ...]
+    record: ExportedRun
+    changed: bool
+    due: tuple[DueStep, ...] = ()
+    ended: bool = False
+    held: bool = False
+    trace_id: str | None = None
+
+
+def plan_run(
+    run: Run,
+    steps: Sequence[Step],
+    before: ExportedRun | None,
+    *,
+    settings: SpanSettings,
+    now_ms: int,
+    relatives: Relatives | None = None,
+) -> Plan:
+    """Compare a run with what was exported of it and return what is due.
+
+    Args:
+        steps: all of the run's steps, stored errors included.
+        before: the ledger's entry; None for a run never seen.
+        now_ms: the store's clock; decides when a dead run's root is due, never what is in it.
+    """
+    relatives = relatives or Relatives()
+    life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms)
+    builder = RunSpans(run, life, relatives, settings)
+    spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
+    step_spans = [builder.step(due, step_error(due.step)) for due in life.due]
+    spans += step_spans
+    if life.ends:
+        wait = builder.queue_wait() if settings.queue_spans else None
+        earlier = _earlier_bounds(builder, steps, life)
+        spans += [span for span in (wait,) if span is not None]
+        spans.append(builder.life([*step_spans, *earlier, *([wait] if wait else [])]))
+    record = _record(run, steps, life)
+    return Plan(
+        spans=tuple(spans),
+        record=record,
+        changed=record != before,
+        due=life.due,
+        ended=life.ends,
+        held=life.held,
+        trace_id=_own_trace(run, relatives, settings) if before is None else None,
+    )
+
+
+def plan_deleted(before: ExportedRun, *, settings: SpanSettings) -> Plan:
+    """Return what is due of a run that was deleted before its end was sent: a root, out of the ledger's facts."""
+    record = replace(before, ended=True, status="deleted", ended_at_ms=before.ended_at_ms or before.created_at_ms)
+    if before.ended:
+        return Plan(spans=(), record=before, changed=False)
+    spans = (lost_life(before, settings, Relatives(), None),) if before.steps else ()
+    return Plan(spans=spans, record=record, changed=True, ended=True)
+
+
+def step_span(run: Run, step: Step, *, generation: int = 0, settings: SpanSettings | None = None) -> SpanData:
+    """Return the span of one finished step by itself.
+
+    Raises:
+        OpenStepError: the engine has not recorded the step's end yet.
+    """
+    end_ms, _ = step_end_ms(step, None)
+    if end_ms is None:
+        raise OpenStepError(step.run_id, step.seq)
+    facts = ExportedRun(run_id=run.id, generation=generation)
+    life = Life(facts=facts, due=(), ends=False, end_ms=None)
+    return RunSpans(run, life, Relatives(), settings or SpanSettings()).step(DueStep(step, end_ms), step_error(step))
+
+
+def root_span(run: Run, steps: Sequence[Step], *, settings: SpanSettings | None = None) -> SpanData:
+    """Return the root span of an ended run by itself.
+
+    Raises:
+        OpenRunError: the run has not ended.
+    """
+    if not run.is_terminal:
+        raise OpenRunError(run.id, run.status)
+    life = Life(facts=ExportedRun(run_id=run.id), due=(), ends=True, end_ms=run_end_ms(run, steps))
+    builder = RunSpans(run, life, Relatives(), settings or SpanSettings())
+    return builder.life(_earlier_bounds(builder, steps, life))
+
+
+def step_error(step: Step) -> SpanError | None:
+    """Return why a step failed; None when it did not."""
+    if step.status != "failed":
+        return None
+    return decode_span_error(step.error) or SpanError(semconv.UNKNOWN_ERROR_TYPE, "The step failed.")
+
+
+def decode_span_error(value: StoredValue | None) -> SpanError | None:
+    """Return a stored error as type, message and stack; None when there is none."""
+    if value is None:
+        return None
+    from otel_bridge.codec import decode_error
+
+    error = decode_error(value)
+    return SpanError(error.type or semconv.UNKNOWN_ERROR_TYPE, error.message, error.stack)
+
+
+def _earlier_bounds(builder: RunSpans, steps: Sequence[Step], life: Life) -> list[SpanData]:
+    """Return spans of this life's steps that were sent before, for the bounds of its root only."""
+    facts = life.facts
+    due = {step.step.seq for step in life.due}
+    sent = []
+    for step in steps:
+        known = facts.steps.get(step.seq)
+        if step.seq not in due and known is not None and known[1] == facts.generation:
+            sent.append(builder.step(DueStep(step, known[0]), None))
+    return sent
+
+
+def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:
+    facts = life.facts
+    if not life.due and not life.ends:
+        return facts
+    sent = {**facts.steps, **{due.step.seq: (due.end_ms, facts.generation) for due in life.due}}
+    facts = replace(facts, steps=sent)
+    if not life.ends:
+        return facts
+    failed = [step.seq for step in steps if step.status == "failed" and sent[step.seq][1] == facts.generation]
+    return replace(
+        facts,
+        ended=True,
+        ended_at_ms=ended_at_ms(run),
+        status=run.status,
+        failed_step=(max(failed), facts.generation) if failed and run.status == "failed" else None,
+    )
+
+
+def _own_trace(run: Run, relatives: Relatives, settings: SpanSettings) -> str | None:
+    traces = Traces(settings, relatives, run)
+    return traces.trace_id(run.id).hex() if traces.owner(run.id) == run.id else None
