@@ -263,6 +263,8 @@ def _merge(stored: ExportedRun | None, new: ExportedRun) -> ExportedRun:
         created_at_ms=_first(new.created_at_ms, stored.created_at_ms),
         ended_at_ms=_first(new.ended_at_ms, stored.ended_at_ms),
         status=_first(new.status, stored.status),
+        workflow=_first(new.workflow, stored.workflow),
+        failed_step=_first(new.failed_step, stored.failed_step),
     )
 
 

@@ -162,11 +162,16 @@ class PostgresLedger(SqlLedger):
                 self._script(connection, f"INSERT INTO {{schema}}.migrations (version) VALUES ({number})")
 
     def _version(self, connection: psycopg.Connection[Row]) -> int:
-        name = f'"{self._schema}".migrations'
-        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
-        if row is None or not row[0]:
+        # Not to_regclass(): it may answer from a cache that is older than the advisory lock.
+        found = connection.execute(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = 'migrations'",
+            (self._schema,),
+        ).fetchone()
+        if not found:
             return 0
-        row = connection.execute(f"SELECT coalesce(max(version), 0) FROM {name}".encode()).fetchone()
+        statement = f'SELECT coalesce(max(version), 0) FROM "{self._schema}".migrations'
+        row = connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0
 
     def _script(self, connection: psycopg.Connection[Row], script: str) -> None:

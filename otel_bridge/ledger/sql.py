@@ -266,11 +266,15 @@ def _exported_params(run: ExportedRun) -> dict[str, Any]:
         "created_at_ms": run.created_at_ms,
         "ended_at_ms": run.ended_at_ms,
         "status": run.status,
+        "workflow": run.workflow,
+        "failed_seq": run.failed_step[0] if run.failed_step else None,
+        "failed_generation": run.failed_step[1] if run.failed_step else None,
     }
 
 
 def _exported_run(row: Row) -> ExportedRun:
-    run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status = row
+    run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status, *rest = row
+    workflow, failed_seq, failed_generation = rest
     return ExportedRun(
         run_id=run_id,
         generation=generation,
@@ -281,6 +285,8 @@ def _exported_run(row: Row) -> ExportedRun:
         created_at_ms=created,
         ended_at_ms=ended_at,
         status=status,
+        workflow=workflow,
+        failed_step=None if failed_seq is None else (failed_seq, failed_generation),
     )
 
 

@@ -67,7 +67,8 @@ _INITIAL = (
     "CREATE TABLE cursors (name TEXT PRIMARY KEY, steps_ms INTEGER NOT NULL, runs_ms INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE exported_runs (
         run_id TEXT PRIMARY KEY, generation INTEGER NOT NULL, ended INTEGER NOT NULL, steps BLOB NOT NULL,
-        first_queue TEXT, first_started_at_ms INTEGER, created_at_ms INTEGER, ended_at_ms INTEGER, status TEXT
+        first_queue TEXT, first_started_at_ms INTEGER, created_at_ms INTEGER, ended_at_ms INTEGER, status TEXT,
+        workflow TEXT, failed_seq INTEGER, failed_generation INTEGER
     )""",
     "CREATE INDEX exported_open ON exported_runs (coalesce(created_at_ms, 0), run_id) WHERE ended = 0",
     "CREATE INDEX exported_ended ON exported_runs (ended_at_ms) WHERE ended = 1",

@@ -41,13 +41,13 @@ PUT_CURSOR = """
     ON CONFLICT (name) DO UPDATE SET steps_ms = excluded.steps_ms, runs_ms = excluded.runs_ms
 """
 EXPORTED_COLUMNS = """run_id, generation, ended, steps, first_queue, first_started_at_ms, created_at_ms,
-    ended_at_ms, status"""
+    ended_at_ms, status, workflow, failed_seq, failed_generation"""
 EXPORTED = f"SELECT {EXPORTED_COLUMNS} FROM {{t}}exported_runs WHERE run_id {{ids}}"
 # The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
 PUT_EXPORTED = f"""
     INSERT INTO {{t}}exported_runs AS r ({EXPORTED_COLUMNS})
     VALUES (:run_id, :generation, :ended, :steps, :first_queue, :first_started_at_ms, :created_at_ms,
-        :ended_at_ms, :status)
+        :ended_at_ms, :status, :workflow, :failed_seq, :failed_generation)
     ON CONFLICT (run_id) DO UPDATE SET
         ended = CASE WHEN r.generation > excluded.generation THEN r.ended ELSE excluded.ended END,
         generation = CASE WHEN r.generation > excluded.generation THEN r.generation ELSE excluded.generation END,
@@ -56,7 +56,10 @@ PUT_EXPORTED = f"""
         first_started_at_ms = coalesce(r.first_started_at_ms, excluded.first_started_at_ms),
         created_at_ms = coalesce(excluded.created_at_ms, r.created_at_ms),
         ended_at_ms = coalesce(excluded.ended_at_ms, r.ended_at_ms),
-        status = coalesce(excluded.status, r.status)
+        status = coalesce(excluded.status, r.status),
+        workflow = coalesce(excluded.workflow, r.workflow),
+        failed_seq = coalesce(excluded.failed_seq, r.failed_seq),
+        failed_generation = coalesce(excluded.failed_generation, r.failed_generation)
 """
 OPEN_EXPORTS = f"""
     SELECT {EXPORTED_COLUMNS} FROM {{t}}exported_runs WHERE ended = 0

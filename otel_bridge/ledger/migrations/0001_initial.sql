@@ -5,7 +5,8 @@ CREATE TABLE {schema}.leases (
 CREATE TABLE {schema}.cursors (name text PRIMARY KEY, steps_ms bigint NOT NULL, runs_ms bigint NOT NULL);
 CREATE TABLE {schema}.exported_runs (
     run_id text PRIMARY KEY, generation integer NOT NULL, ended smallint NOT NULL, steps bytea NOT NULL,
-    first_queue text, first_started_at_ms bigint, created_at_ms bigint, ended_at_ms bigint, status text
+    first_queue text, first_started_at_ms bigint, created_at_ms bigint, ended_at_ms bigint, status text,
+    workflow text, failed_seq bigint, failed_generation integer
 ) WITH (fillfactor = 70);
 CREATE INDEX exported_open ON {schema}.exported_runs (coalesce(created_at_ms, 0), run_id) WHERE ended = 0;
 CREATE INDEX exported_ended ON {schema}.exported_runs (ended_at_ms) WHERE ended = 1;
