@@ -1,0 +1,49 @@
+"""Names that worker and control plane agree on. Pure data and pure functions; imports nothing of the engine."""
+
+from __future__ import annotations
+
+from otel_bridge.models import WAIT_EVENT_KEY, WaitingOn
+
+__all__ = ["WAIT_EVENT_KEY"]
+
+WORK_QUEUE = "durable.work"
+"""Queue of this product's own workflows. It is in no table: only processes that imported ``dashboard.workflow``
+poll it, so a worker without those workflows cannot swallow one."""
+FAST_QUEUE = "durable.fast"
+"""Queue, registered in the engine's table, onto which actions put runs that have no queue of their own."""
+FAST_POLLING_S = 0.1
+
+UNDO_WORKFLOW = "durable.undo"
+BULK_WORKFLOW = "durable.bulk"
+DEAD_LETTER_WORKFLOW = "durable.dead_letter"
+"""A handler is registered as ``durable.dead_letter:<workflow>``; ``durable.dead_letter:*`` is the default."""
+
+UNDO_EVENT_PREFIX = "durable.undo."
+"""Event ``durable.undo.<seq>``: what the compensated step ``seq`` was given, published before its body runs."""
+
+PLAN_STEP = "durable.plan"
+QUIET_STEP = "durable.quiet"
+STUCK_STEP = "durable.stuck"
+RETRY_STEP = "durable.retry"
+WEBHOOK_STEP = "durable.webhook"
+COMPENSATE_PREFIX = "compensate:"
+
+MAX_TOPIC_CHARS = 200
+
+
+def wait_topic(on: WaitingOn, name: str, seq: int) -> str:
+    """Return the topic on which one wait listens.
+
+    A plain signal listens on its own name, so that ``DBOS.send`` from anywhere reaches it. Every other wait has a
+    topic of its own, ended by the wait's number in the run: what comes too late for one wait can never release the
+    next one of the same name, and no signal can pose as an update.
+
+    Args:
+        seq: number of the receiving step in its run; the same under every replay.
+    """
+    return name if on == "signal" else f"durable.{on}:{name}#{seq}"
+
+
+def dead_letter_workflow(workflow: str | None) -> str:
+    """Return the name under which the handler for ``workflow`` (None: for every other) is registered."""
+    return f"{DEAD_LETTER_WORKFLOW}:{workflow or '*'}"

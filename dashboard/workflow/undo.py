@@ -1,0 +1,315 @@
+"""The workflow ``durable.undo``: undoes a run by its declared compensations, in reverse. Runs in a worker.
+
+Its id is ``undo:<run_id>``, so there is one per run. Its steps:
+
+1. ``durable.quiet``: waits until the run has ended and nothing of it is executing any more;
+2. ``durable.plan``: what will be undone, in order; recorded, so a crash does not plan anew;
+3. ``compensate:<step>``, one per planned step: finished ones are never repeated (the engine's record), the one in
+   flight at a crash is repeated under the same idempotency key; one that stays failed does not halt the rest;
+4. ``durable.stuck``: fails when compensations are stuck, and with it the undo. A retry of the undo goes on from here:
+   it tries the stuck ones again and repeats nothing else.
+
+A child run with compensations of its own is undone by an undo of its own, where the parent's order has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbos import DBOS, SetWorkflowID, StepInfo, WorkflowStatusString
+
+from dashboard.workflow import compensation, engine
+from dashboard.workflow.compensation import Compensation, given_by_name
+from dashboard.workflow.names import (
+    COMPENSATE_PREFIX,
+    PLAN_STEP,
+    QUIET_STEP,
+    RETRY_STEP,
+    STUCK_STEP,
+    UNDO_EVENT_PREFIX,
+    UNDO_WORKFLOW,
+)
+from otel_bridge.errors import BridgeError
+from otel_bridge.ledger import open_ledger
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.models import UNDO_PREFIX
+from otel_bridge.presence import presence
+
+DEFAULT_GRACE_S = 5.0
+_POLL_S = 0.1
+_OPEN = {
+    WorkflowStatusString.PENDING.value,
+    WorkflowStatusString.ENQUEUED.value,
+    WorkflowStatusString.DELAYED.value,
+}
+
+
+class UndoStuckError(RuntimeError):
+    """Some compensations failed for good; the others are done."""
+
+    def __init__(self, stuck: list[str], total: int) -> None:
+        self.stuck, self.total = stuck, total
+        super().__init__(
+            f"{len(stuck)} of {total} compensations are stuck: {', '.join(stuck)}. The others are done. "
+            "See their errors, mend the cause, then retry this undo: only the stuck ones run again."
+        )
+
+    def __reduce__(self) -> tuple[type[UndoStuckError], tuple[list[str], int]]:
+        return type(self), (self.stuck, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the engine holds of a run that is to be undone: its step rows and its undo publications, by number."""
+
+    steps: Mapping[int, StepInfo]
+    published: Mapping[int, Mapping[str, Any]]
+
+
+def undo_run(run_id: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Undo a run. Registered as ``durable.undo``.
+
+    Args:
+        options: ``graceS``: how long to wait for a step that may still execute where no executor reports presence;
+            ``cancel``: cancel the run first (a child of a run that is being undone).
+
+    Returns:
+        ``{"undone": [...], "maybe": [...]}``: names of the steps.
+    """
+    chosen = options or {}
+    recorded_before = engine.last_recorded_step()
+    DBOS.run_step({"name": QUIET_STEP}, _wait_until_quiet, run_id, chosen)
+    plan: list[dict[str, Any]] = DBOS.run_step({"name": PLAN_STEP}, make_plan, run_id)
+    source = _Source(run_id)
+    remaining, again = plan, False
+    while remaining:
+        failed, last_failed = _compensate_all(run_id, remaining, source, again=again)
+        if not failed:
+            break
+        stuck = [str(entry["step"]) for entry in failed]
+        # A failure beyond what was recorded when this execution began is new: the undo stops and is shown as stuck.
+        # A failure that is only replayed means that somebody retried the undo: it goes on.
+        DBOS.run_step({"name": STUCK_STEP}, _report_stuck, stuck, len(plan), last_failed > recorded_before)
+        remaining, again = failed, True
+    return {
+        "undone": [entry["step"] for entry in plan],
+        "maybe": [entry["step"] for entry in plan if entry["maybe"]],
+    }
+
+
+def _compensate_all(
+    run_id: str, plan: list[dict[str, Any]], source: _Source, *, again: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """Run the planned compensations; return the failed ones and the number of the last step that failed."""
+    failed: list[dict[str, Any]] = []
+    last_failed = 0
+    for entry in plan:
+        try:
+            if entry.get("childRunId"):
+                _undo_child(str(entry["childRunId"]), again=again)
+            else:
+                _compensate(run_id, entry, source)
+        except Exception as error:  # noqa: BLE001 - a stuck compensation never halts the rest; its error is recorded
+            DBOS.logger.warning(f"Compensation of {entry['step']!r} of run {run_id!r} is stuck: {error}")
+            failed.append(entry)
+            last_failed = engine.next_step_number("undo") - 1
+    return failed, last_failed
+
+
+def _undo_child(child_id: str, *, again: bool) -> None:
+    undo_id = f"{UNDO_PREFIX}{child_id}"
+    if again:
+        DBOS.run_step({"name": RETRY_STEP}, _rewind_stuck, undo_id)
+    with SetWorkflowID(undo_id):
+        handle = DBOS.start_workflow(engine.registered_workflow(UNDO_WORKFLOW), child_id, {"cancel": True})
+    handle.get_result()
+
+
+def _rewind_stuck(undo_id: str) -> None:
+    """Let a child's stuck undo go on where it stopped."""
+    status = DBOS.get_workflow_status(undo_id)
+    if status is not None and status.status == WorkflowStatusString.ERROR.value:
+        steps = DBOS.list_workflow_steps(undo_id, load_output=False)
+        stuck = [step["function_id"] for step in steps if step["function_name"] == STUCK_STEP]
+        if stuck:
+            DBOS.rewind_workflow(undo_id, start_step=stuck[-1])
+
+
+def _compensate(run_id: str, entry: Mapping[str, Any], source: _Source) -> None:
+    seq = int(entry["seq"])
+    policy = entry["policy"]
+
+    def compensate() -> Any:
+        declared = compensation.registry.find(str(entry["undo"]))
+        given = source.record.published[seq]
+        row = source.record.steps.get(seq)
+        args, kwargs = tuple(given["args"]), dict(given["kwargs"])
+        result = declared.undo(
+            Compensation(
+                run_id=run_id,
+                seq=seq,
+                step=str(entry["step"]),
+                args=args,
+                kwargs=kwargs,
+                output=row["output"] if row is not None else None,
+                maybe=bool(entry["maybe"]),
+                given=given_by_name(declared.step, args, kwargs),
+            )
+        )
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
+        return result
+
+    DBOS.run_step(
+        {
+            "name": f"{COMPENSATE_PREFIX}{entry['step']}",
+            "retries_allowed": policy["maxAttempts"] > 1,
+            "max_attempts": policy["maxAttempts"],
+            "interval_seconds": policy["intervalS"],
+            "backoff_rate": policy["backoffRate"],
+        },
+        compensate,
+    )
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _report_stuck(stuck: list[str], total: int, fresh: bool) -> dict[str, Any]:
+    """Fail where compensations failed just now; go on where a retry of the undo brought us here again."""
+    if fresh:
+        raise UndoStuckError(stuck, total)
+    return {"retrying": stuck}
+
+
+# -- what is to be undone -------------------------------------------------------------------------------------------
+
+
+class _Source:
+    """Reads a run's record once per execution of the undo, when first needed."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._record: Recorded | None = None
+
+    @property
+    def record(self) -> Recorded:
+        if self._record is None:
+            self._record = read_record(self._run_id)
+        return self._record
+
+
+def read_record(run_id: str) -> Recorded:
+    """Read what a run's steps were given and returned. Called inside steps only: it is not recorded itself."""
+    published = {
+        int(key[len(UNDO_EVENT_PREFIX) :]): value
+        for key, value in DBOS.get_all_events(run_id).items()
+        if key.startswith(UNDO_EVENT_PREFIX) and isinstance(value, Mapping)
+    }
+    return Recorded({step["function_id"]: step for step in DBOS.list_workflow_steps(run_id)}, published)
+
+
+def make_plan(run_id: str) -> list[dict[str, Any]]:
+    """Return what undoing a run would do, first first.
+
+    A step that failed is left out (it had no effect to undo) unless its declaration says otherwise; a step that began
+    and has no record is undone as "maybe".
+    """
+    record = read_record(run_id)
+    entries: dict[int, dict[str, Any]] = {}
+    for seq, given in record.published.items():
+        row = record.steps.get(seq)
+        name = str(given["undo"])
+        policy = compensation.UndoPolicy()
+        even_if_failed = False
+        try:
+            declared = compensation.registry.find(name)
+            policy, even_if_failed = declared.policy, declared.even_if_failed
+        except compensation.UndeclaredUndoError:
+            pass  # planned all the same: the compensation itself will say what is missing
+        if row is not None and row["error"] is not None and not even_if_failed:
+            continue
+        entries[seq] = {
+            "seq": seq,
+            "step": row["function_name"] if row is not None else str(given["step"]),
+            "undo": name,
+            "maybe": row is None,
+            "policy": {
+                "maxAttempts": policy.max_attempts,
+                "intervalS": policy.interval_s,
+                "backoffRate": policy.backoff_rate,
+            },
+        }
+    for seq, row in record.steps.items():
+        child = row["child_workflow_id"]
+        if child and row["function_name"] not in ("DBOS.getResult", UNDO_WORKFLOW) and _has_compensations(child):
+            entries[seq] = {"seq": seq, "step": row["function_name"], "childRunId": child, "maybe": False}
+    return [entries[seq] for seq in sorted(entries, reverse=True)]
+
+
+def _has_compensations(run_id: str) -> bool:
+    record = read_record(run_id)
+    return bool(record.published) or any(
+        _has_compensations(row["child_workflow_id"])
+        for row in record.steps.values()
+        if row["child_workflow_id"] and row["function_name"] not in ("DBOS.getResult", UNDO_WORKFLOW)
+    )
+
+
+# -- quiet ------------------------------------------------------------------------------------------------------------
+
+
+def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return once the run has ended and no step of it can be executing any more.
+
+    What executes is known of this process, and of every process that reports presence. Of others it is not: a step
+    that began and has no record gets ``graceS`` seconds to end.
+    """
+    if options.get("cancel"):
+        DBOS.cancel_workflow(run_id, cancel_children=True)
+    grace_s = float(options.get("graceS", DEFAULT_GRACE_S))
+    ledger = _ledger()
+    grace_ends = time.monotonic() + grace_s
+    try:
+        while True:
+            status = DBOS.get_workflow_status(run_id)
+            if status is None:
+                return {"gone": True}
+            if status.status in _OPEN:
+                grace_ends = time.monotonic() + grace_s
+            elif not _executing(run_id, ledger, grace_ends=grace_ends):
+                return {"quiet": True}
+            time.sleep(_POLL_S)
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def _executing(run_id: str, ledger: Ledger | None, *, grace_ends: float) -> bool:
+    if compensation.registry.in_flight(run_id):
+        return True
+    seen = None
+    if ledger is not None:
+        try:
+            seen = presence(ledger.executors(), ledger.now_ms())
+        except BridgeError:
+            seen = None
+    if seen is not None and seen.in_flight(run_id):
+        return True
+    record = read_record(run_id)
+    if not any(seq not in record.steps for seq in record.published):
+        return False  # every compensated step that began has ended
+    return time.monotonic() < grace_ends
+
+
+def _ledger() -> Ledger | None:
+    try:
+        return open_ledger(engine.system_database_url())
+    except (BridgeError, OSError):
+        return None

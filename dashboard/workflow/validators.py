@@ -1,0 +1,98 @@
+"""Validators of updates: run in the caller's own request, before anything reaches the run.
+
+They are declared in code that the control plane's process imports (or are given to ``create_blueprint``). Pure:
+no clock, file, socket or database, beyond what a validator itself does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+Validator = Callable[[Any], Any]
+"""Takes the update. Raises ``ValueError`` (its text is the reason) or returns False or a string (the reason) to reject;
+anything else accepts. A pydantic model or other type is a validator too."""
+
+
+class UpdateRejectedError(ValueError):
+    """A validator rejected an update; the text says why."""
+
+
+class ValidatorRegistry:
+    """Validators by (workflow, update name). ``*`` as workflow stands for every workflow."""
+
+    def __init__(self, validators: Mapping[tuple[str, str], Any] | None = None) -> None:
+        self._lock = threading.Lock()
+        self._validators: dict[tuple[str, str], list[Any]] = {}
+        for (workflow, name), validator in (validators or {}).items():
+            self.add(workflow, name, validator)
+
+    def add(self, workflow: str, name: str, validator: Any) -> None:
+        """Register one more validator; all of them must accept."""
+        with self._lock:
+            known = self._validators.setdefault((workflow, name), [])
+            if validator not in known:
+                known.append(validator)
+
+    def check(self, workflow: str, name: str, value: Any) -> None:
+        """Run the validators of an update.
+
+        Raises:
+            UpdateRejectedError: one of them rejected it, or broke.
+        """
+        with self._lock:
+            found = [*self._validators.get((workflow, name), ()), *self._validators.get(("*", name), ())]
+        for validator in found:
+            _check(validator, name, value)
+
+
+def _check(validator: Any, name: str, value: Any) -> None:
+    try:
+        if isinstance(validator, type) and issubclass(validator, BaseModel):
+            validator.model_validate(value)
+            return
+        if isinstance(validator, (type, TypeAdapter)):
+            adapter: TypeAdapter[Any] = validator if isinstance(validator, TypeAdapter) else TypeAdapter(validator)
+            adapter.validate_python(value)
+            return
+        verdict = validator(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UpdateRejectedError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    except ValueError as error:
+        raise UpdateRejectedError(str(error) or f"The validator of {name!r} rejected it.") from error
+    except Exception as error:
+        raise UpdateRejectedError(f"The validator of {name!r} failed with {type(error).__name__}.") from error
+    if verdict is False:
+        raise UpdateRejectedError(f"The validator of {name!r} rejected it.")
+    if isinstance(verdict, str):
+        raise UpdateRejectedError(verdict)
+
+
+registry = ValidatorRegistry()
+"""What ``validator`` declared in this process."""
+
+
+def validator(workflow: str, name: str, type: Any = None) -> Any:
+    """Register a validator for updates ``name`` of ``workflow`` (``*``: of every workflow).
+
+    Give a pydantic model (or any type), or decorate a callable::
+
+        validator("order", "address", Address)
+
+        @validator("order", "quantity")
+        def positive(value): ...
+    """
+    if type is not None:
+        registry.add(workflow, name, type)
+        return type
+
+    def keep(function: Validator) -> Validator:
+        registry.add(workflow, name, function)
+        return function
+
+    return keep

@@ -1,0 +1,273 @@
+"""Waits and published values for workflow code, on the engine's own primitives. Deterministic under replay.
+
+Every wait first publishes ``durable.wait`` (what, name, until), so that any process can say what the run waits for,
+and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin.
+
+Times out with ``WaitTimeout``; a timeout of None waits for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from dbos import DBOS, WorkflowSerializationFormat
+from pydantic import TypeAdapter, ValidationError
+
+from dashboard.workflow import engine
+from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, wait_topic
+from otel_bridge.models import WaitingOn
+
+T = TypeVar("T")
+
+FOREVER_S = 10 * 365 * 24 * 3600.0
+"""The engine wants a timeout: ten years."""
+
+
+class WaitTimeoutError(TimeoutError):
+    """Nothing came in time. Catch it in the workflow to go another way."""
+
+    def __init__(self, on: WaitingOn, name: str, timeout_s: float) -> None:
+        self.on, self.name, self.timeout_s = on, name, timeout_s
+        super().__init__(f"No {on} {name!r} came within {timeout_s:g} s.")
+
+    def __reduce__(self) -> tuple[type[WaitTimeoutError], tuple[WaitingOn, str, float]]:
+        return type(self), (self.on, self.name, self.timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """How a breakpoint was released: by whom (as the control plane knows them)."""
+
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One wait of one run, before it begins.
+
+    Args:
+        seq: number of the receiving step.
+        publish_seq: number of the step that publishes it (``seq - 1``).
+    """
+
+    on: WaitingOn
+    name: str
+    seq: int
+    timeout_s: float | None
+
+    @property
+    def topic(self) -> str:
+        """Where the wait listens."""
+        return wait_topic(self.on, self.name, self.seq)
+
+    def announcement(self) -> dict[str, Any]:
+        """Return the value of ``durable.wait``."""
+        value: dict[str, Any] = {"on": self.on, "name": self.name, "topic": self.topic, "seq": self.seq}
+        if self.timeout_s is not None:
+            value["until"] = int((time.time() + self.timeout_s) * 1000)
+        return value
+
+
+def plan_wait(on: WaitingOn, name: str, timeout_s: float | None) -> Wait:
+    """Return the wait that begins with the workflow's next step.
+
+    Raises:
+        NotInWorkflowError: not called from workflow code.
+        ValueError: an empty or overlong name, or a negative timeout.
+    """
+    if not name or len(name) > MAX_TOPIC_CHARS:
+        raise ValueError(f"A {on} needs a name of 1 to {MAX_TOPIC_CHARS} characters, not {name[:80]!r}.")
+    if on == "signal" and name.startswith("durable."):
+        raise ValueError(f"Topic {name!r} is taken: names that begin with 'durable.' belong to the control plane.")
+    if timeout_s is not None and timeout_s < 0:
+        raise ValueError(f"A timeout of {timeout_s:g} s lies in the past.")
+    return Wait(on, name, engine.next_step_number(on) + 1, timeout_s)
+
+
+def receive(wait: Wait) -> Any:
+    """Announce the wait, wait, and return what came.
+
+    Raises:
+        WaitTimeoutError: nothing came in time.
+    """
+    DBOS.set_event(WAIT_EVENT_KEY, wait.announcement(), serialization_type=WorkflowSerializationFormat.PORTABLE)
+    return _unless_none(wait, DBOS.recv(wait.topic, timeout_seconds=_seconds(wait)))
+
+
+async def receive_async(wait: Wait) -> Any:
+    """``receive`` for asynchronous workflows."""
+    await DBOS.set_event_async(
+        WAIT_EVENT_KEY, wait.announcement(), serialization_type=WorkflowSerializationFormat.PORTABLE
+    )
+    return _unless_none(wait, await DBOS.recv_async(wait.topic, timeout_seconds=_seconds(wait)))
+
+
+def _seconds(wait: Wait) -> float:
+    return FOREVER_S if wait.timeout_s is None else wait.timeout_s
+
+
+def _unless_none(wait: Wait, message: Any) -> Any:
+    if message is None:
+        raise WaitTimeoutError(wait.on, wait.name, _seconds(wait))
+    return message
+
+
+def body_of(message: Any) -> Any:
+    """Return what a delivery carries: the control plane wraps it as ``{"id", "body"}``."""
+    return message.get("body") if isinstance(message, dict) and "body" in message else message
+
+
+def typed(type_: Any, value: Any) -> Any:
+    """Return ``value`` as ``type_`` (a pydantic model, dataclass or any annotation); unchanged when it is None.
+
+    Raises:
+        pydantic.ValidationError: it is not of that type.
+    """
+    return value if type_ is None else TypeAdapter(type_).validate_python(value)
+
+
+# -- breakpoint ---------------------------------------------------------------------------------------------------
+
+
+def breakpoint(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
+    """Pause until an operator continues the run.
+
+    Raises:
+        WaitTimeoutError: nobody continued it within ``timeout`` seconds.
+    """
+    return _continued(receive(plan_wait("breakpoint", label, timeout)))
+
+
+async def breakpoint_async(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
+    """``breakpoint`` for asynchronous workflows."""
+    return _continued(await receive_async(plan_wait("breakpoint", label, timeout)))
+
+
+def _continued(message: Any) -> Continued:
+    body = body_of(message)
+    return Continued(by=body.get("by") if isinstance(body, dict) else None)
+
+
+# -- signal -------------------------------------------------------------------------------------------------------
+
+
+@overload
+def wait_for_signal(topic: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+@overload
+def wait_for_signal(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
+def wait_for_signal(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
+    """Wait for a message on ``topic``, from the control plane or from ``DBOS.send``.
+
+    Args:
+        timeout: seconds; None waits for as long as it takes.
+        type: what the message is read as: a pydantic model, a dataclass, any annotation. None leaves it as it came.
+
+    Raises:
+        WaitTimeoutError: nothing came in time.
+        pydantic.ValidationError: what came is not of that type.
+    """
+    return typed(type, receive(plan_wait("signal", topic, timeout)))
+
+
+@overload
+async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+@overload
+async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
+async def wait_for_signal_async(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
+    """``wait_for_signal`` for asynchronous workflows."""
+    return typed(type, await receive_async(plan_wait("signal", topic, timeout)))
+
+
+# -- update -------------------------------------------------------------------------------------------------------
+
+
+@overload
+def on_update(name: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+@overload
+def on_update(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
+def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
+    """Wait for an update: a message that validators accepted in the caller's own request (see ``validator``).
+
+    With ``type`` an update that is not of that type is dropped here too and the run goes on waiting: no way around
+    the validators can break the workflow.
+
+    Raises:
+        WaitTimeoutError: no acceptable update came in time.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    remaining = timeout
+    while True:
+        accepted, value = _accepted(type, receive(plan_wait("update", name, remaining)))
+        if accepted:
+            return value
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+@overload
+async def on_update_async(name: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+@overload
+async def on_update_async(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
+async def on_update_async(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
+    """``on_update`` for asynchronous workflows."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    remaining = timeout
+    while True:
+        accepted, value = _accepted(type, await receive_async(plan_wait("update", name, remaining)))
+        if accepted:
+            return value
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _accepted(type_: Any, message: Any) -> tuple[bool, Any]:
+    try:
+        return True, typed(type_, body_of(message))
+    except ValidationError:
+        return False, None
+
+
+# -- published values ------------------------------------------------------------------------------------------------
+
+
+def set_event(key: str, value: Any) -> None:
+    """Publish ``value`` under ``key``, readable from outside while the run goes on, and after.
+
+    It is stored as JSON that every language reads where it can be (pydantic models included), else as the
+    application's own format.
+    """
+    plain, format_ = _portable(_checked_key(key), value)
+    DBOS.set_event(key, plain, serialization_type=format_)
+
+
+async def set_event_async(key: str, value: Any) -> None:
+    """``set_event`` for asynchronous workflows."""
+    plain, format_ = _portable(_checked_key(key), value)
+    await DBOS.set_event_async(key, plain, serialization_type=format_)
+
+
+def _checked_key(key: str) -> str:
+    if key.startswith("durable."):
+        raise ValueError(f"Event key {key!r} is taken: keys that begin with 'durable.' belong to the control plane.")
+    return key
+
+
+def _portable(key: str, value: Any) -> tuple[Any, WorkflowSerializationFormat]:
+    dump: Callable[..., Any] | None = getattr(value, "model_dump", None)
+    plain = dump(mode="json") if dump is not None and not isinstance(value, type) else value
+    if _is_json(plain):
+        return plain, WorkflowSerializationFormat.PORTABLE
+    return value, WorkflowSerializationFormat.DEFAULT
+
+
+def _is_json(value: Any, depth: int = 0) -> bool:
+    if value is None or isinstance(value, (bool, int, str)):
+        return True
+    if isinstance(value, float):
+        return value == value and abs(value) != float("inf")
+    if depth > 50:
+        return False
+    if isinstance(value, list):
+        return all(_is_json(item, depth + 1) for item in value)
+    return isinstance(value, dict) and all(isinstance(k, str) and _is_json(v, depth + 1) for k, v in value.items())

@@ -1,0 +1,131 @@
+"""Webhooks for workflow code: a URL to hand out, then a wait for whoever calls it.
+
+The URL is made before the wait, in a step of its own, so that it is the same under every replay. A callback that comes
+before the wait is kept by the engine's mailbox and delivered when the wait comes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from dbos import DBOS
+
+from dashboard.workflow import engine
+from dashboard.workflow.names import WEBHOOK_STEP
+from dashboard.workflow.tokens import WebhookToken, seal
+from dashboard.workflow.waits import Wait, body_of, plan_wait, receive, receive_async, typed
+from otel_bridge.ledger import open_ledger
+from otel_bridge.ledger.base import Ledger
+
+SECRET_VARIABLE = "DURABLE_WEBHOOK_SECRET"
+PUBLIC_URL_VARIABLE = "DURABLE_PUBLIC_URL"
+DEFAULT_PUBLIC_URL = "/durable"
+SECRET_VALUE_KEY = "webhook.secret"
+
+
+def webhook_secret(ledger: Ledger, given: str | None = None) -> str:
+    """Return the secret that worker and control plane share: given, from the environment, or made once and kept in
+    the ledger.
+    """
+    secret = given or os.environ.get(SECRET_VARIABLE)
+    if secret:
+        return secret
+    return str(ledger.put_value(SECRET_VALUE_KEY, secrets.token_urlsafe(32), only_if_absent=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A URL to hand out, and the wait for its callback. Made by ``webhook``."""
+
+    url: str
+    token: str
+    name: str
+    topic_seq: int
+    timeout_s: float | None
+
+    def wait(self, *, type: Any = None) -> Any:
+        """Wait for the callback; return its body (as ``type``, if given).
+
+        Raises:
+            WaitTimeoutError: nobody called in time.
+            pydantic.ValidationError: the body is not of that type.
+        """
+        return typed(type, body_of(receive(self._planned())))
+
+    async def wait_async(self, *, type: Any = None) -> Any:
+        """``wait`` for asynchronous workflows."""
+        return typed(type, body_of(await receive_async(self._planned())))
+
+    def _planned(self) -> Wait:
+        planned = plan_wait("webhook", self.name, self.timeout_s)
+        return _BoundWait("webhook", self.name, planned.seq, self.timeout_s, self.topic_seq)
+
+
+@dataclass(frozen=True, slots=True)
+class _BoundWait(Wait):
+    """A wait whose topic was fixed when its URL was made."""
+
+    topic_seq: int = 0
+
+    @property
+    def topic(self) -> str:
+        return webhook_topic(self.name, self.topic_seq)
+
+
+def webhook_topic(name: str, seq: int) -> str:
+    """Return where a webhook listens; ``seq`` is the number of the step that made its URL."""
+    return f"durable.webhook:{name}#{seq}"
+
+
+def webhook(
+    name: str, *, timeout: float | None = None, expires_in: float | None = None, base_url: str | None = None
+) -> Webhook:
+    """Return a URL that resumes this run once, and its wait::
+
+        hook = webhook("payment", timeout=3600)
+        start_payment(order, callback=hook.url)
+        paid = hook.wait()
+
+    Args:
+        name: what the run is shown to wait for.
+        timeout: seconds that ``wait`` waits, from when it is called.
+        expires_in: seconds from now after which the URL is good no more; None: as long as the run is open.
+        base_url: where the dashboard is mounted, as the third party reaches it; else ``DURABLE_PUBLIC_URL``, else the
+            path ``/durable``, to be completed by the caller.
+    """
+    seq = _numbered(name)
+    made = DBOS.run_step({"name": WEBHOOK_STEP}, lambda: _make(name, seq, expires_in, base_url))
+    return Webhook(made["url"], made["token"], name, made["seq"], timeout)
+
+
+async def webhook_async(
+    name: str, *, timeout: float | None = None, expires_in: float | None = None, base_url: str | None = None
+) -> Webhook:
+    """``webhook`` for asynchronous workflows."""
+    seq = _numbered(name)
+    made = await DBOS.run_step_async({"name": WEBHOOK_STEP}, lambda: _make(name, seq, expires_in, base_url))
+    return Webhook(made["url"], made["token"], name, made["seq"], timeout)
+
+
+def _numbered(name: str) -> int:
+    plan_wait("webhook", name, None)  # checks the name and the place
+    return engine.next_step_number("webhook")
+
+
+def _make(name: str, seq: int, expires_in: float | None, base_url: str | None) -> dict[str, Any]:
+    run_id = DBOS.workflow_id
+    assert run_id is not None  # a step of a workflow is executing
+    ledger = open_ledger(engine.system_database_url())
+    try:
+        secret = webhook_secret(ledger)
+    finally:
+        ledger.close()
+    expires_ms = None if expires_in is None else int((time.time() + expires_in) * 1000)
+    token = seal(WebhookToken(run_id, name, seq, expires_ms), secret)
+    base = (base_url or os.environ.get(PUBLIC_URL_VARIABLE) or DEFAULT_PUBLIC_URL).rstrip("/")
+    return {"url": f"{base}/api/webhooks/{quote(token)}", "token": token, "seq": seq}
