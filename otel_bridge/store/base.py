@@ -81,9 +81,7 @@ class StateStore(Protocol):
     def get_steps_of(self, run_ids: Sequence[str], *, errors: bool = False) -> dict[str, list[Step]]:
         """``get_steps`` for many runs in few reads. A run without steps has an empty list."""
 
-    def get_step(
-        self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
-    ) -> Step | None:
+    def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """Return one step with its stored output and error."""
 
     # -- the rest of what people look at ---------------------------------------------------------------------

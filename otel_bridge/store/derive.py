@@ -1,0 +1,283 @@
+"""Runs and what they wait for, from the engine's rows. Pure: no clock, file, socket or database.
+
+``now_ms`` is always handed in. Row layouts are those of ``schema.RUN_COLUMNS`` and ``TailRow``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from otel_bridge.models import Run, RunStatus, Waiting, WaitingOn
+
+ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
+FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+STATUS_OF: Mapping[str, RunStatus] = {
+    "ENQUEUED": "pending",
+    "DELAYED": "pending",
+    "PENDING": "running",
+    "SUCCESS": "completed",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "dead",
+    "RETRIES_EXCEEDED": "dead",
+}
+"""Status by the engine's own, before waiting and undo are looked at. An unknown one reads as ``running``."""
+
+TAIL_ROWS = 16
+"""How many of a run's last step rows decide what it waits for; list and detail look at the same."""
+
+SLEEP, GET_RESULT, SET_EVENT = "DBOS.sleep", "DBOS.getResult", "DBOS.setEvent"
+SIGNALS = frozenset({"DBOS.recv", "DBOS.getEvent"})
+
+HOUSEKEEPING = frozenset(
+    {
+        SET_EVENT,
+        "DBOS.now",
+        "DBOS.uuid",
+        "DBOS.randomUUID",
+        "DBOS.writeStream",
+        "DBOS.closeStream",
+        "DBOS.readStream",
+        "DBOS.readStreamOffset",
+        "DBOS.getStatus",
+        "getStatus",
+        "DBOS.waitFirst",
+        "DBOS.waitAll",
+        "DBOS.updateWorkflowAttributes",
+        "DBOS.listWorkflows",
+        "DBOS.listQueuedWorkflows",
+        "DBOS.listWorkflowSteps",
+        "DBOS.getSchedule",
+        "DBOS.listSchedules",
+    }
+)
+"""Rows a person would not call a step. Sending, cancelling, forking and the like have effects: they stay steps."""
+
+_WAITING_ON: frozenset[str] = frozenset({"signal", "webhook", "update", "breakpoint"})
+
+
+class TailRow(NamedTuple):
+    """One of the last step rows of an open run. ``wake`` is the output of a ``DBOS.sleep``."""
+
+    seq: int
+    name: str
+    started_ms: int | None
+    finished_ms: int | None
+    child_id: str | None
+    wake: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What ``dashboard.workflow`` published before a wait: the value of a ``durable.wait`` event."""
+
+    on: WaitingOn
+    name: str | None
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a step needs to know of the run that it started."""
+
+    id: str
+    status: str
+    name: str
+    created_at_ms: int
+    updated_at_ms: int
+    started_at_ms: int | None
+    completed_at_ms: int | None
+    queue: str | None
+    executor: str | None
+
+    @property
+    def is_active(self) -> bool:
+        """True until the child has ended."""
+        return self.status in ACTIVE
+
+
+def is_housekeeping(name: str) -> bool:
+    """True for a row that the engine keeps for replay and a person would not call a step."""
+    return name in HOUSEKEEPING or name.startswith(("DBOS.patch-", "durable."))
+
+
+def wake_ms(text: str | None) -> int | None:
+    """Return the wake time stored as a sleep's output: seconds from Python, milliseconds from TypeScript."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        try:
+            value = float(json.loads(text)["json"])
+        except (ValueError, TypeError, KeyError):
+            return None
+    if value != value or value in (float("inf"), float("-inf")):
+        return None
+    return round(value * 1000) if value < 1e11 else round(value)
+
+
+def is_timeout(finished_ms: int | None, wake: int | None) -> bool:
+    """True for the zero-length sleep that records the timeout of a ``recv`` or ``get_event``.
+
+    A real sleep's row says that it completes at its wake time; a timeout's that it completed at once.
+    """
+    return wake is not None and finished_ms is not None and finished_ms < wake - 2
+
+
+def parse_wait(value: str) -> Wait | None:
+    """Return the announced wait, or None when the value is not one (somebody else's event, a newer format)."""
+    try:
+        data = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("on") not in _WAITING_ON:
+        return None
+    name = data.get("name")
+    return Wait(on=data["on"], name=name if isinstance(name, str) else None, until_ms=_time_ms(data.get("until")))
+
+
+def _time_ms(value: Any) -> int | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return wake_ms(str(value))
+    try:
+        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1000)
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """Return a run's attributes from JSON text (SQLite) or what the driver decoded (Postgres)."""
+    if value is None or value == "null":
+        return {}
+    if isinstance(value, (str, bytes)):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def run_from_row(row: Sequence[Any]) -> Run:
+    """Return the run of a row in the order of ``schema.RUN_COLUMNS``, waiting and undo not yet looked at."""
+    status = STATUS_OF.get(row[1] or "", "running")
+    created, updated = row[3], row[4]
+    waiting = None
+    wake = None
+    if row[1] == "ENQUEUED":
+        waiting = Waiting("queue", row[10], created)
+    elif row[1] == "DELAYED":
+        wake = row[21]
+        waiting = Waiting("delay", row[10], created, wake)
+    ended = status in ("completed", "failed", "cancelled", "dead")
+    return Run(
+        id=row[0],
+        workflow=row[2] or "",
+        status=status,
+        created_at_ms=created,
+        updated_at_ms=updated,
+        started_at_ms=row[5],
+        finished_at_ms=(row[6] if row[6] is not None else updated) if ended else None,
+        workflow_version=row[7],
+        class_name=row[8],
+        config_name=row[9],
+        queue=row[10],
+        queue_partition=row[11],
+        executor=row[12] or None,
+        recovery_attempts=row[13] or 0,
+        namespace=row[14],
+        parent_id=row[15],
+        forked_from=row[16],
+        schedule=row[17],
+        serialization=row[18],
+        deduplication_id=row[19],
+        priority=row[20] or 0,
+        wake_at_ms=wake,
+        deadline_at_ms=row[22],
+        authenticated_user=row[23] or None,
+        attributes=attributes_of(row[24]),
+        waiting=waiting,
+    )
+
+
+def waits_for_child(rows: Sequence[TailRow]) -> bool:
+    """True when a run's last word was about a child, so that an active child is what it waits for."""
+    for row in reversed(rows):
+        if row.child_id is not None:
+            return True
+        if not is_housekeeping(row.name):
+            return False
+    return False
+
+
+def waiting_of(
+    rows: Sequence[TailRow], waits: Mapping[int, Wait], active_children: Sequence[Child], now_ms: int
+) -> Waiting | None:
+    """Return what an executing run is parked on, or None when it works.
+
+    Args:
+        rows: its last step rows, by ``seq``.
+        waits: announced waits, by the ``seq`` of the row that announced them.
+        active_children: its children that have not ended, oldest first.
+    """
+    if not rows:
+        return None
+    names = {row.seq: row.name for row in rows}
+    floor = rows[0].seq
+    asleep: Waiting | None = None
+    for row in reversed(rows):
+        if row.name != SLEEP:
+            continue
+        wake = wake_ms(row.wake)
+        if wake is None or wake <= now_ms or names.get(row.seq - 1) in SIGNALS:
+            continue
+        since = row.started_ms if row.started_ms is not None else (row.finished_ms or now_ms)
+        if not is_timeout(row.finished_ms, wake):
+            asleep = asleep or Waiting("sleep", None, since, wake, row.seq)
+        elif row.seq - 1 not in names and (row.seq > floor or len(rows) < TAIL_ROWS):
+            return _announced(waits.get(row.seq - 2), since, row.seq - 1, otherwise_ms=wake)
+    last = rows[-1]
+    if last.name == SET_EVENT and last.seq in waits:
+        since = last.finished_ms if last.finished_ms is not None else now_ms
+        return _announced(waits[last.seq], since, last.seq + 1, otherwise_ms=None)
+    if asleep is not None:
+        return asleep
+    if active_children and waits_for_child(rows):
+        child = active_children[0]
+        starts = {row.child_id: row for row in rows if row.child_id is not None and row.name != GET_RESULT}
+        start = starts.get(child.id)
+        since = start.started_ms if start is not None and start.started_ms is not None else child.created_at_ms
+        return Waiting("child", child.name, since, None, start.seq if start is not None else None)
+    return None
+
+
+def _announced(wait: Wait | None, since_ms: int, seq: int, *, otherwise_ms: int | None) -> Waiting:
+    if wait is None:
+        return Waiting("signal", None, since_ms, otherwise_ms, seq)
+    return Waiting(wait.on, wait.name, since_ms, wait.until_ms, seq)
+
+
+def settle(run: Run, waiting: Waiting | None, *, undo: str | None, dead_letter: str | None, undoing: bool) -> Run:
+    """Return the run with what was found out about it: what it waits for, its undo and dead-letter handler."""
+    status, wake = run.status, run.wake_at_ms
+    if waiting is not None and status == "running":
+        status = "suspended"
+        if waiting.on == "sleep":
+            wake = waiting.until_ms
+    else:
+        waiting = run.waiting
+    if undoing and status != "completed":
+        status, waiting = "cancelling", None
+    if status == run.status and undo is None and dead_letter is None:
+        return run
+    return replace(run, status=status, waiting=waiting, wake_at_ms=wake, undo_id=undo, dead_letter_id=dead_letter)

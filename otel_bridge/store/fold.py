@@ -1,0 +1,312 @@
+"""Steps from the engine's rows, bookkeeping folded away. Pure: no clock, file, socket or database.
+
+DBOS writes more rows than a person would call steps. Here ``DBOS.getResult`` becomes the end of the step that
+started the child, the zero-length ``DBOS.sleep`` that records a timeout becomes part of the wait it belongs to, and
+the ``durable.wait`` event becomes the name of the wait that follows it. A wait whose row is not there yet is drawn
+from its timeout row. A number that was folded away is listed in ``Step.folded``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from otel_bridge.models import Step, StepStatus, StoredValue
+from otel_bridge.store.derive import (
+    GET_RESULT,
+    SET_EVENT,
+    SIGNALS,
+    SLEEP,
+    Child,
+    Wait,
+    is_housekeeping,
+    is_timeout,
+    wake_ms,
+)
+
+INTERNAL_QUEUE = "_dbos_internal_queue"
+
+
+class StepRow(NamedTuple):
+    """One row of ``operation_outputs``, in the order that the adapters select it."""
+
+    run_id: str
+    seq: int
+    name: str
+    started_ms: int | None
+    finished_ms: int | None
+    recorded_ms: int | None
+    child_id: str | None
+    has_output: bool
+    has_error: bool
+    wake: str | None
+    error: str | None
+    serialization: str | None
+
+
+class RunEnd(NamedTuple):
+    """How the run stands: None while it can go on, else when it ended."""
+
+    at_ms: int | None
+
+
+def needs_more(rows: Sequence[StepRow]) -> tuple[list[str], bool]:
+    """Return the children to look up for these rows, and whether announced waits must be looked up."""
+    children = [row[6] for row in rows if row[6] is not None]
+    return children, any(row[2] == SET_EVENT for row in rows)
+
+
+def fold_steps(
+    rows: Sequence[StepRow],
+    *,
+    end: RunEnd,
+    now_ms: int,
+    children: Mapping[str, Child] = {},
+    waits: Mapping[int, Wait] = {},
+) -> list[Step]:
+    """Return one run's steps by ``seq``.
+
+    Args:
+        rows: all of the run's rows, by ``seq``.
+        end: whether the run has ended; an ended run has no open steps but children that outlived it.
+        children: the runs it started, by id.
+        waits: announced waits, by the ``seq`` of the row that announced them.
+    """
+    names = {row[1]: row[2] for row in rows}
+    results = _results(rows)
+    steps: list[Step] = []
+    for row in rows:
+        name, child_id = row[2], row[6]
+        if not name.startswith("DBOS."):
+            if child_id is None:
+                steps.append(_local(row, name == "getStatus"))
+            else:
+                steps.append(_remote(row, results.get(row[1]), children.get(child_id), end, now_ms))
+        elif name == SLEEP:
+            step = _sleep(row, names, waits, end, now_ms)
+            if step is not None:
+                steps.append(step)
+        elif name in SIGNALS:
+            steps.append(_signal(row, names, waits))
+        elif name == GET_RESULT:
+            if row[1] not in results:
+                steps.append(_other_result(row, results))
+        elif row[1] in waits and name == SET_EVENT:
+            step = _announced(row, names, waits, end, is_last=row is rows[-1])
+            if step is not None:
+                steps.append(step)
+        else:
+            steps.append(_local(row, is_housekeeping(name)))
+    if any(steps[i].seq > steps[i + 1].seq for i in range(len(steps) - 1)):
+        steps.sort(key=lambda step: step.seq)
+    return steps
+
+
+def _results(rows: Sequence[StepRow]) -> dict[int, StepRow]:
+    """Pair each child's start with its first ``DBOS.getResult``, both ways: start -> result, result -> start."""
+    starts: dict[str, StepRow] = {}
+    pairs: dict[int, StepRow] = {}
+    for row in rows:
+        child_id = row[6]
+        if child_id is None:
+            continue
+        if row[2] != GET_RESULT:
+            if not row[2].startswith("DBOS."):
+                starts.setdefault(child_id, row)
+        else:
+            start = starts.get(child_id)
+            if start is not None and start[1] not in pairs:
+                pairs[start[1]] = row
+                pairs[row[1]] = start
+    return pairs
+
+
+def _outcome(row: StepRow) -> StepStatus:
+    return "failed" if row[8] else "completed"
+
+
+def _error(row: StepRow) -> StoredValue | None:
+    text = row[10]
+    if text is None:
+        return None
+    return StoredValue(text, row[11], len(text.encode("utf-8", "surrogatepass")))
+
+
+def _local(row: StepRow, housekeeping: bool) -> Step:
+    run_id, seq, name, started, finished, recorded, _, has_output, has_error, _, error, _ = row
+    return Step(
+        run_id=run_id,
+        seq=seq,
+        name=name,
+        kind="local",
+        status="failed" if has_error else "completed",
+        started_at_ms=started if started is not None else finished,
+        finished_at_ms=finished if finished is not None else recorded,
+        recorded_at_ms=recorded,
+        housekeeping=housekeeping,
+        has_output=bool(has_output),
+        has_error=bool(has_error),
+        error=None if error is None else _error(row),
+    )
+
+
+def _other_result(row: StepRow, pairs: Mapping[int, StepRow]) -> Step:
+    """A result asked for again, or of a run that was started elsewhere."""
+    again = any(start[6] == row[6] for start in pairs.values())
+    return Step(
+        run_id=row[0],
+        seq=row[1],
+        name=row[2],
+        kind="remote",
+        status=_outcome(row),
+        started_at_ms=row[3] if row[3] is not None else row[4],
+        finished_at_ms=row[4] if row[4] is not None else row[5],
+        recorded_at_ms=row[5],
+        child_run_id=row[6],
+        housekeeping=again,
+        has_output=bool(row[7]),
+        has_error=bool(row[8]),
+        error=_error(row),
+    )
+
+
+def _remote(row: StepRow, result: StepRow | None, child: Child | None, end: RunEnd, now_ms: int) -> Step:
+    asked_ms = row[3] if row[3] is not None else row[4]
+    queue = child.queue if child is not None and child.queue != INTERNAL_QUEUE else None
+    enqueued_ms = started_ms = asked_ms
+    if queue is None:
+        enqueued_ms = None
+    elif child is not None:
+        started_ms = _not_before(child.started_at_ms, asked_ms)
+    status: StepStatus = "completed"
+    finished_ms: int | None = row[4]
+    recorded_ms = row[5]
+    if result is not None:
+        status, finished_ms, recorded_ms = _outcome(result), result[4], result[5]
+        started_ms = asked_ms if started_ms is None else min(started_ms, finished_ms or started_ms)
+    elif child is not None and child.is_active:
+        status = "running" if child.status == "PENDING" else "pending"
+        started_ms = started_ms if status == "running" else None
+        finished_ms = None
+    elif child is not None:
+        status = "completed" if child.status == "SUCCESS" else "failed"
+        ended_ms = child.completed_at_ms if child.completed_at_ms is not None else child.updated_at_ms
+        finished_ms = _not_before(ended_ms, row[4])
+        started_ms = asked_ms if started_ms is None else started_ms
+        finished_ms = _not_before(finished_ms, started_ms)
+    return Step(
+        run_id=row[0],
+        seq=row[1],
+        name=row[2],
+        kind="remote",
+        status=status,
+        started_at_ms=started_ms,
+        finished_at_ms=finished_ms,
+        enqueued_at_ms=enqueued_ms,
+        recorded_at_ms=recorded_ms,
+        child_run_id=row[6],
+        worker_group=queue,
+        executor=child.executor if child is not None else None,
+        folded=(result[1],) if result is not None else (),
+        has_output=bool(result[7]) if result is not None else False,
+        has_error=bool(result[8]) if result is not None else False,
+        error=_error(result) if result is not None else None,
+    )
+
+
+def _not_before(time_ms: int | None, floor_ms: int | None) -> int | None:
+    """Return ``time_ms``, lifted to ``floor_ms``: run rows on SQLite are cut to whole seconds."""
+    if time_ms is None or floor_ms is None:
+        return time_ms
+    return max(time_ms, floor_ms)
+
+
+def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait]) -> Step:
+    seq = row[1]
+    wait = waits.get(seq - 1)
+    folded: tuple[int, ...] = (seq - 1,) if wait is not None else ()
+    if names.get(seq + 1) == SLEEP:
+        folded += (seq + 1,)
+    return Step(
+        run_id=row[0],
+        seq=seq,
+        name=(wait.name or row[2]) if wait is not None else row[2],
+        kind="signal",
+        status=_outcome(row),
+        started_at_ms=row[3] if row[3] is not None else row[4],
+        finished_at_ms=row[4] if row[4] is not None else row[5],
+        recorded_at_ms=row[5],
+        waits_on=wait.on if wait is not None else "signal",
+        folded=folded,
+        has_output=bool(row[7]),
+        has_error=bool(row[8]),
+        error=_error(row),
+    )
+
+
+def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], end: RunEnd, now_ms: int) -> Step | None:
+    """A sleep, an open wait that its timeout row tells of, or None for the timeout row of a wait that has a row."""
+    seq, finished = row[1], row[4]
+    before = names.get(seq - 1)
+    if before in SIGNALS:
+        return None
+    wake = wake_ms(row[9])
+    if is_timeout(finished, wake) and before is None and seq > 0:
+        wait = waits.get(seq - 2)
+        folded = ((seq - 2,) if wait is not None else ()) + (seq,)
+        since = row[3] if row[3] is not None else finished
+        return _open_signal(row[0], seq - 1, wait, since, wake, folded, end)
+    if is_timeout(finished, wake) and before == GET_RESULT:
+        return None
+    until = wake if wake is not None else finished
+    if end.at_ms is not None and until is not None:
+        until = min(until, max(end.at_ms, row[3] or end.at_ms))
+    asleep = end.at_ms is None and until is not None and until > now_ms
+    return Step(
+        run_id=row[0],
+        seq=seq,
+        name=SLEEP,
+        kind="sleep",
+        status="running" if asleep else "completed",
+        started_at_ms=row[3] if row[3] is not None else finished,
+        finished_at_ms=None if asleep else until,
+        recorded_at_ms=row[5],
+        wake_at_ms=wake,
+    )
+
+
+def _announced(
+    row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], end: RunEnd, *, is_last: bool
+) -> Step | None:
+    """None for a ``durable.wait`` event that a wait absorbed; the open wait when nothing came after it."""
+    seq = row[1]
+    if names.get(seq + 1) in SIGNALS or names.get(seq + 2) == SLEEP:
+        return None
+    if is_last:
+        return _open_signal(row[0], seq + 1, waits[seq], row[4], waits[seq].until_ms, (seq,), end)
+    return _local(row, True)
+
+
+def _open_signal(
+    run_id: str,
+    seq: int,
+    wait: Wait | None,
+    since_ms: int | None,
+    until_ms: int | None,
+    folded: tuple[int, ...],
+    end: RunEnd,
+) -> Step | None:
+    """A wait that the run is in. A run that ended meanwhile never came out of it: the engine knows no end."""
+    if end.at_ms is not None:
+        return None
+    return Step(
+        run_id=run_id,
+        seq=seq,
+        name=(wait.name if wait is not None else None) or "DBOS.recv",
+        kind="signal",
+        status="running",
+        started_at_ms=since_ms,
+        wake_at_ms=wait.until_ms if wait is not None else until_ms,
+        waits_on=wait.on if wait is not None else "signal",
+        folded=folded,
+    )

@@ -1,0 +1,337 @@
+"""Run lists: keyset pages by index ranges, within a time budget. SQL only, no driver: see ``reader``.
+
+Newest first means by (created_at, run id), descending. A filter without an index of its own is answered by walking
+the index on ``created_at`` in chunks until the page is full or the budget is spent; the page then says how far back
+it looked. A filter whose index finds few runs (a parent, an id prefix, a queue's backlog) is answered from that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_bridge.models import UNDO_PREFIX, Run, RunPage, RunQuery
+from otel_bridge.store.derive import ACTIVE
+from otel_bridge.store.query import (
+    ENGINE_STATUSES,
+    Key,
+    Where,
+    decode_cursor,
+    encode_cursor,
+    in_list,
+    like_pattern,
+    prefix_range,
+    row_filter,
+    status_term,
+)
+from otel_bridge.store.reader import Reader, Row, derive_runs
+
+BUDGET_S = 0.06
+FEW = 2000
+"""Up to so many runs found by an index of their own are sorted; more, and the creation index is walked instead."""
+FIRST_CHUNK, LAST_CHUNK = 2000, 64_000
+CHUNK_BUDGET_S = 0.012
+CREATED, RUN_ID = 3, 0
+ORDERED_STATUSES = ("PENDING", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+"""Statuses whose partial index is ordered by creation time."""
+
+
+@dataclass
+class Found:
+    """Rows newest first, and how far the source looked: ``edge`` None means to its end."""
+
+    rows: list[Row] = field(default_factory=list)
+    edge: Key | None = None
+
+
+@dataclass
+class Request:
+    """One listing at work."""
+
+    reader: Reader
+    query: RunQuery
+    where: Where
+    deadline: float
+    text: str | None = None
+
+    def keyset(self, key: Key | None) -> Where:
+        """Return the filter, restricted to what comes after ``key``."""
+        where = self.where.copy()
+        if key is not None:
+            run_id = "w.workflow_uuid" + (' COLLATE "C"' if self.reader.dialect == "postgres" else "")
+            where.add(f"w.created_at <= ? AND (w.created_at < ? OR {run_id} < ?)", key[0], key[0], key[1])
+        return where
+
+    def select(self, where: Where, limit: int, *, index: str = "") -> list[Row]:
+        """Return rows newest first."""
+        schema = self.reader.schema()
+        run_id = "w.workflow_uuid" + (' COLLATE "C"' if self.reader.dialect == "postgres" else "")
+        return self.reader.rows(
+            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w{index} WHERE {where.sql()} "
+            f"ORDER BY w.created_at DESC, {run_id} DESC LIMIT ?",
+            [*where.params, limit],
+        )
+
+    @property
+    def spent(self) -> bool:
+        """True when the time budget is used up."""
+        return time.monotonic() > self.deadline
+
+
+def list_runs(reader: Reader, query: RunQuery) -> RunPage:
+    """Return one page of runs."""
+    key = decode_cursor(query.cursor) if query.cursor else None
+    now_ms = reader.now_ms()
+    request = Request(
+        reader,
+        query,
+        created_range(row_filter(query, reader.schema(), reader.dialect, now_ms=now_ms), query),
+        time.monotonic() + BUDGET_S,
+        text=query.text,
+    )
+    wanted = query.limit + query.offset + 1
+    runs: list[Run] = []
+    seeds = _by_prefix(request, key)
+    if seeds is not None:
+        return _searched(request, key, seeds, wanted)
+    key, done = _collect(request, key, wanted, runs)
+    return _page(query, runs, key, done)
+
+
+def created_range(where: Where, query: RunQuery) -> Where:
+    """Add the creation time's bounds."""
+    if query.since_ms is not None:
+        where.add("w.created_at >= ?", query.since_ms)
+    if query.until_ms is not None:
+        where.add("w.created_at < ?", query.until_ms)
+    return where
+
+
+def _page(query: RunQuery, runs: list[Run], key: Key | None, done: bool) -> RunPage:
+    wanted = query.limit + query.offset
+    shown = runs[query.offset : wanted]
+    if len(runs) > wanted:
+        last = runs[wanted - 1]
+        skip = key.skip_ids if key is not None else False
+        return RunPage(shown, encode_cursor(Key(last.created_at_ms, last.id, skip)))
+    if done or key is None:
+        return RunPage(shown, None)
+    return RunPage(shown, encode_cursor(key), scanned_to_ms=key.created_ms)
+
+
+def _collect(request: Request, key: Key | None, wanted: int, runs: list[Run]) -> tuple[Key | None, bool]:
+    """Fill ``runs`` up to ``wanted``; return the key reached and whether there is nothing behind it."""
+    statuses, skip = request.query.statuses, key.skip_ids if key is not None else False
+    while True:
+        lacking = wanted - len(runs)
+        derived = statuses and not statuses <= {"pending", "completed"}
+        found = _fetch(request, key, max(lacking, 100) if derived else lacking)
+        settled = derive_runs(request.reader, found.rows)
+        runs.extend(run for run in settled if not statuses or run.status in statuses)
+        full = len(found.rows) >= (max(lacking, 100) if derived else lacking)
+        if found.edge is None and not full:
+            return key, True
+        if full or found.edge is None:
+            key = Key(found.rows[-1][CREATED], found.rows[-1][RUN_ID], skip)
+        else:
+            key = Key(found.edge[0], found.edge[1], skip)
+        if len(runs) >= wanted or request.spent:
+            return key, False
+
+
+def _fetch(request: Request, key: Key | None, wanted: int) -> Found:
+    """Return the next rows after ``key`` from the sources that this query's filters make good."""
+    query = request.query
+    if query.parent_id is not None:
+        few = _few(request, Where().add("w.parent_workflow_id = ?", query.parent_id), key, wanted)
+        if few is not None:
+            return few
+    engine = engine_statuses(query)
+    if engine is None:
+        return _walk(request, key, wanted, Where())
+    sources: list[Found] = []
+    left: list[str] = []
+    for status in engine:
+        term = Where().add(status_term(status))
+        if status in ORDERED_STATUSES:
+            sources.append(_walk(request, key, wanted, term))
+            continue
+        few = _few(request, term, key, wanted) if status != "SUCCESS" else None
+        if few is None:
+            left.append(status)
+        else:
+            sources.append(few)
+    if left:
+        term = Where().add(in_list("w.status", left).replace("w.status", "+w.status", 1), *left)
+        if request.reader.dialect == "postgres":
+            term = Where().add(in_list("w.status", left), *left)
+        sources.append(_walk(request, key, wanted, term))
+    if "cancelling" in query.statuses:
+        sources.append(_undoing(request, key, wanted, exclude=engine))
+    return _merge(sources, wanted)
+
+
+def engine_statuses(query: RunQuery) -> list[str] | None:
+    """Return the engine's statuses that the query's stand for, or None for all of them."""
+    if not query.statuses:
+        return None
+    found = {engine for status in query.statuses for engine in ENGINE_STATUSES.get(status, ())}
+    return sorted(found)
+
+
+def _merge(sources: Sequence[Found], wanted: int) -> Found:
+    """Return the newest rows of all sources, down to where every source has looked."""
+    if len(sources) == 1:
+        return sources[0]
+    rows = sorted((row for found in sources for row in found.rows), key=_order, reverse=True)
+    edges = [found.edge for found in sources if found.edge is not None]
+    # a source that filled up has looked no further than its own last row
+    edges += [Key(*_order(found.rows[-1])) for found in sources if len(found.rows) >= wanted]
+    if not edges:
+        return Found(rows[:wanted])
+    edge = max(edges, key=lambda place: place[:2])
+    rows = [row for row in rows if _order(row) >= (edge[0], edge[1])]
+    if len(rows) >= wanted:
+        return Found(rows[:wanted])
+    return Found(rows, edge)
+
+
+def _order(row: Row) -> tuple[int, str]:
+    return row[CREATED], row[RUN_ID]
+
+
+def _few(request: Request, term: Where, key: Key | None, wanted: int) -> Found | None:
+    """Return rows from an index that is not ordered by creation, or None when it finds too many to sort."""
+    schema = request.reader.schema()
+    ids = request.reader.rows(
+        f"SELECT w.workflow_uuid FROM {schema.table('workflow_status')} w WHERE {term.sql()} LIMIT ?",
+        [*term.params, FEW + 1],
+    )
+    if len(ids) > FEW:
+        return None
+    where = request.keyset(key)
+    return Found(request.select(where.add(term.sql(), *term.params), wanted)) if ids else Found()
+
+
+def _undoing(request: Request, key: Key | None, wanted: int, *, exclude: Sequence[str]) -> Found:
+    """Return runs whose undo is at work and that the other sources do not bring."""
+    targets = undo_targets(request.reader)
+    if not targets:
+        return Found()
+    where = request.keyset(key).add(in_list("w.workflow_uuid", targets), *targets)
+    if exclude:
+        where.add(f"NOT {in_list('w.status', exclude)}", *exclude)
+    return Found(request.select(where, wanted))
+
+
+def undo_targets(reader: Reader) -> list[str]:
+    """Return the runs whose undo is at work, up to a bound that no team reaches."""
+    schema = reader.schema()
+    found: list[str] = []
+    for status in ACTIVE:
+        rows = reader.rows(
+            f"SELECT w.workflow_uuid FROM {schema.table('workflow_status')} w "
+            f"WHERE {status_term(status)} AND w.workflow_uuid >= ? AND w.workflow_uuid < ? LIMIT ?",
+            [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";", FEW],
+        )
+        found.extend(row[0][len(UNDO_PREFIX) :] for row in rows)
+    return found
+
+
+def _walk(request: Request, key: Key | None, wanted: int, term: Where) -> Found:
+    """Walk an index ordered by creation, in chunks, until the page is full, the index ends or time is up."""
+    found: list[Row] = []
+    filtered = len(request.where.terms) > 0 or (bool(term.terms) and "IN (?" in term.sql())
+    size = FIRST_CHUNK
+    while True:
+        began = time.monotonic()
+        where = request.keyset(key)
+        where.add(term.sql(), *term.params) if term.terms else None
+        edge = _edge(request, key, size, term) if filtered else None
+        if edge is not None:
+            where.add("w.created_at > ?", edge)
+        found.extend(request.select(where, wanted - len(found)))
+        if len(found) >= wanted or edge is None:
+            return Found(found)
+        key = Key(edge + 1, "")
+        if request.spent:
+            return Found(found, key)
+        if time.monotonic() - began < CHUNK_BUDGET_S / 2:
+            size = min(size * 2, LAST_CHUNK)
+
+
+def _edge(request: Request, key: Key | None, size: int, term: Where) -> int | None:
+    """Return the creation time about ``size`` runs behind ``key``, or None when fewer are left.
+
+    Runs of that very millisecond belong to the next chunk, so a chunk is whole.
+    """
+    query, where = request.query, Where()
+    if term.terms and "IN (?" not in term.sql():
+        where.add(term.sql(), *term.params)
+    if key is not None:
+        where.add("w.created_at <= ?", key[0])
+    if query.since_ms is not None:
+        where.add("w.created_at >= ?", query.since_ms)
+    if query.until_ms is not None:
+        where.add("w.created_at < ?", query.until_ms)
+    table = f"{request.reader.schema().table('workflow_status')} w"
+    sql = f"SELECT w.created_at FROM {table} WHERE {where.sql()} ORDER BY w.created_at DESC LIMIT 1 OFFSET ?"
+    rows = request.reader.rows(sql, [*where.params, size])
+    if not rows:
+        return None
+    top: list[tuple[Any, ...]] = request.reader.rows(sql, [*where.params, 0])
+    if rows[0][0] < top[0][0]:
+        return int(rows[0][0])
+    # one creation time fills the whole chunk: end it at the next one
+    below = request.reader.rows(sql, [*where.add("w.created_at < ?", rows[0][0]).params, 0])
+    if below:
+        return int(below[0][0])
+    sql_below = f"SELECT max(w.created_at) FROM {table} WHERE {where.sql()}"
+    rest = request.reader.rows(sql_below, where.params)
+    return None if rest[0][0] is None else int(rest[0][0])
+
+
+def _by_prefix(request: Request, key: Key | None) -> list[Row] | None:
+    """Return the rows whose id begins with the searched text, newest first; None when nothing is searched.
+
+    Adds the rest of the search (a part of the workflow's name) to the request's filter.
+    """
+    text = request.text
+    if not text:
+        return None
+    term, params = prefix_range(text, request.reader.dialect)
+    named = "lower(w.name) LIKE ? ESCAPE '!'"
+    few = None
+    if key is None or not key.skip_ids:
+        plain = Request(request.reader, request.query, request.where, request.deadline)
+        few = _few(plain, Where().add(term, *params), key, FEW)
+        if few is None or len(few.rows) > request.query.limit + request.query.offset:
+            request.where.add(f"({term} OR {named})", *params, like_pattern(text))
+            return []
+    request.where.add(f"{named} AND NOT {term}", like_pattern(text), *params)
+    return few.rows if few is not None else []
+
+
+def _searched(request: Request, key: Key | None, seeds: list[Row], wanted: int) -> RunPage:
+    """Return a page of search results: runs found by id, whatever their age, among those found by name."""
+    statuses = request.query.statuses
+    by_id = [run for run in derive_runs(request.reader, seeds) if not statuses or run.status in statuses]
+    by_name: list[Run] = []
+    reached, done = _collect(request, key, wanted, by_name)
+    if not by_id:
+        return _page(request.query, by_name, reached, done)
+    runs = sorted([*by_id, *by_name], key=lambda run: (run.created_at_ms, run.id), reverse=True)
+    if done and len(runs) < wanted:
+        return _page(request.query, runs, reached, True)
+    # what was found by id is all on this page; the next one goes on by name only
+    room = request.query.limit + request.query.offset - len(by_id)
+    if len(by_name) > room:
+        by_name = by_name[: max(room, 0)]
+        last = by_name[-1] if by_name else None
+        reached = Key(last.created_at_ms, last.id) if last is not None else key
+    runs = sorted([*by_id, *by_name], key=lambda run: (run.created_at_ms, run.id), reverse=True)
+    start = Key(2**61, "") if reached is None else reached
+    next_key = Key(start.created_ms, start.run_id, True)
+    return RunPage(runs[request.query.offset :], encode_cursor(next_key), scanned_to_ms=next_key.created_ms)

@@ -1,0 +1,215 @@
+"""``PostgresStateStore``: reads a DBOS system database on PostgreSQL, through psycopg 3 and a small pool.
+
+Sessions are read-only, in autocommit and bounded by ``statement_timeout``; a lost server is reported within seconds and
+found again by the pool.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from otel_bridge.errors import (
+    ConfigurationError,
+    NotADbosDatabaseError,
+    StoreError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
+from otel_bridge.store.reader import Row
+from otel_bridge.store.schema import Schema
+from otel_bridge.store.sqlstore import SqlStateStore
+
+STATEMENT_TIMEOUT_MS = 5000
+CONNECT_TIMEOUT_S = 3
+POOL_TIMEOUT_S = 4.0
+CLOCK_CHECK_S = 30.0
+
+
+def plain_url(url: str) -> str:
+    """Return the URL without SQLAlchemy's driver name, as libpq wants it."""
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+
+
+def describe(url: str, schema: str) -> str:
+    """Return a name for people, without user and password."""
+    try:
+        info = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(f"The Postgres URL is malformed: {str(error).strip()}.") from error
+    host = info.get("host") or urlsplit(url).hostname or "localhost"
+    return f"Postgres database {info.get('dbname', '')!r} on {host} (schema {schema!r})"
+
+
+class PostgresStateStore(SqlStateStore):
+    """Reads a system database on PostgreSQL.
+
+    Args:
+        conninfo: a ``postgresql://`` URL (SQLAlchemy's driver suffix is accepted), or a psycopg pool that the user
+            built; the latter is not closed by us.
+        schema: where DBOS keeps its tables (``dbos_system_schema`` of its configuration).
+        url: with a pool: the URL of the same database, for those who need one.
+    """
+
+    dialect = "postgres"
+
+    def __init__(
+        self,
+        conninfo: str | ConnectionPool[Any],
+        *,
+        schema: str = "dbos",
+        url: str | None = None,
+        max_connections: int = 4,
+    ) -> None:
+        if '"' in schema or not schema:
+            raise ConfigurationError(f"{schema!r} is not the name of a Postgres schema.")
+        self._schema_name = schema
+        self._own = isinstance(conninfo, str)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._offset_ms, self._checked_at = 0, -CLOCK_CHECK_S
+        self._reached = False
+        if isinstance(conninfo, str):
+            self._url = plain_url(conninfo)
+            self.target = describe(self._url, schema)
+            self._pool: ConnectionPool[Any] = ConnectionPool(
+                self._url,
+                min_size=0,
+                max_size=max_connections,
+                open=False,
+                timeout=POOL_TIMEOUT_S,
+                max_idle=60.0,
+                reconnect_timeout=5.0,
+                name="durable-store",
+                check=ConnectionPool.check_connection,
+                kwargs={
+                    "autocommit": True,
+                    "connect_timeout": CONNECT_TIMEOUT_S,
+                    "application_name": "durable-dashboard",
+                    "keepalives_idle": 10,
+                    "tcp_user_timeout": 10_000,
+                },
+                configure=_configure,
+            )
+        else:
+            self._pool = conninfo
+            own_url = conninfo.conninfo
+            self._url = plain_url(url if url is not None else own_url if isinstance(own_url, str) else own_url())
+            self.target = describe(self._url, schema)
+
+    @property
+    def url(self) -> str:
+        """The database URL, credentials included."""
+        return self._url
+
+    @property
+    def schema_name(self) -> str:
+        """Where DBOS keeps its tables."""
+        return self._schema_name
+
+    def now_ms(self) -> int:
+        """The server's clock, by its distance from ours, which is measured every half a minute."""
+        if time.monotonic() - self._checked_at > CLOCK_CHECK_S:
+            before = time.time_ns() // 1_000_000
+            server = self.rows("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")[0][0]
+            after = time.time_ns() // 1_000_000
+            self._offset_ms, self._checked_at = server - (before + after) // 2, time.monotonic()
+        return time.time_ns() // 1_000_000 + self._offset_ms
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one statement and return all of its rows."""
+        statement = sql.replace("%", "%%").replace("?", "%s")
+        try:
+            return self._run(statement, params)
+        except (pg.UndefinedTable, pg.UndefinedColumn, pg.FeatureNotSupported) as error:
+            self.forget_schema()
+            raise self._unavailable(error) from error
+        except (psycopg.Error, PoolTimeout) as error:
+            raise self._unavailable(error) from error
+
+    def _run(self, statement: str, params: Sequence[object]) -> list[Row]:
+        if self._own:
+            with self._lock:
+                if self._closed:
+                    raise StoreUnavailableError(
+                        self.target, f"{self.target} was closed by this process. Open a new store."
+                    )
+                if self._pool.closed:
+                    self._pool.open(wait=False)
+            if not self._reached:
+                self._reach()
+        with self._pool.connection() as connection:
+            found: list[Row] = connection.execute(statement, params or None).fetchall()
+            self._reached = True
+            return found
+
+    def _reach(self) -> None:
+        """Connect once outside the pool, which keeps the reason of a refusal to itself."""
+        try:
+            psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S, autocommit=True).close()
+        except psycopg.OperationalError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StoreError:
+        self._reached = self._reached and not isinstance(error, (PoolTimeout, psycopg.OperationalError))
+        text = " ".join(str(error).split())
+        if "does not exist" in text and "database" in text:
+            return StoreMissingError(self.target, f"{self.target} does not exist. Launch the DBOS app once.")
+        if isinstance(error, pg.InsufficientPrivilege):
+            return StoreUnavailableError(
+                self.target,
+                f"{self.target} refused to be read: {text}. GRANT USAGE on the schema and SELECT on its tables.",
+            )
+        if isinstance(error, pg.QueryCanceled):
+            return StoreUnavailableError(self.target, f"{self.target} took too long to answer: {text}.")
+        return StoreUnavailableError(self.target, f"{self.target} cannot be read now: {text}. It is tried again.")
+
+    def _probe(self) -> Schema:
+        found = self.rows(
+            "SELECT c.relname, a.attname FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+            "WHERE n.nspname = ? AND c.relkind IN ('r', 'p', 'v', 'm')",
+            [self._schema_name],
+        )
+        if not found:
+            raise NotADbosDatabaseError(
+                self.target,
+                f"{self.target} holds no such schema. Launch the DBOS app once, or name its schema with schema=….",
+            )
+        tables: dict[str, set[str]] = {}
+        for table, column in found:
+            tables.setdefault(table, set()).add(column)
+        indexes = self.rows("SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = ?", [self._schema_name])
+        prefix = f'"{self._schema_name}".'
+        version = None
+        if "version" in tables.get("dbos_migrations", set()):
+            version = self.rows(f"SELECT max(version) FROM {prefix}dbos_migrations")[0][0]
+        return Schema(
+            {table: frozenset(columns) for table, columns in tables.items()},
+            frozenset(row[0] for row in indexes),
+            version,
+            prefix,
+        )
+
+    def close(self) -> None:
+        """Close the pool that we built. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._own and not self._pool.closed:
+            self._pool.close()
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.execute("SET default_transaction_read_only = on")

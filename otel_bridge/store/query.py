@@ -1,0 +1,227 @@
+"""Run queries as SQL conditions, and page cursors. Pure: no clock, file, socket or database.
+
+Statements are written with ``?`` for parameters; the Postgres adapter turns it into its own sign.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from otel_bridge.errors import InvalidCursorError
+from otel_bridge.models import AttributeFilter, RunQuery, RunStatus
+from otel_bridge.store.schema import Schema
+
+Dialect = Literal["sqlite", "postgres"]
+
+ENGINE_STATUSES: dict[RunStatus, tuple[str, ...]] = {
+    "pending": ("ENQUEUED", "DELAYED"),
+    "running": ("PENDING",),
+    "suspended": ("PENDING",),
+    "completed": ("SUCCESS",),
+    "failed": ("ERROR",),
+    "cancelled": ("CANCELLED",),
+    "dead": ("MAX_RECOVERY_ATTEMPTS_EXCEEDED",),
+}
+ALL_ENGINE_STATUSES = (
+    "PENDING",
+    "ENQUEUED",
+    "DELAYED",
+    "SUCCESS",
+    "ERROR",
+    "CANCELLED",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
+)
+PARTIAL_INDEX_TERM = {
+    "PENDING": "w.status = 'PENDING'",
+    "ENQUEUED": "w.status = 'ENQUEUED' AND w.status IN ('ENQUEUED', 'PENDING')",
+    "DELAYED": "w.status = 'DELAYED'",
+    "SUCCESS": "w.status = 'SUCCESS'",
+}
+"""Conditions written so that SQLite sees that they imply the partial indexes' own."""
+_FAILED_TERM = "w.status = '{}' AND w.status IN ('ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')"
+
+
+def status_term(status: str) -> str:
+    """Return the condition for one engine status, in the form that lets its partial index be used."""
+    return PARTIAL_INDEX_TERM.get(status) or _FAILED_TERM.format(status)
+
+
+class Key(NamedTuple):
+    """A place in the newest-first order: right behind the run with this creation time and id."""
+
+    created_ms: int
+    run_id: str
+    skip_ids: bool = False
+    """True when runs found by id prefix were all listed already, whatever their age."""
+
+
+def encode_cursor(key: Key) -> str:
+    """Return an opaque cursor for the page that follows ``key``."""
+    text = json.dumps([key.created_ms, key.run_id, int(key.skip_ids)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> Key:
+    """Return the place a cursor stands for.
+
+    Raises:
+        InvalidCursorError: it is not one of ours.
+    """
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        created, run_id, skip = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, TypeError, binascii.Error, UnicodeError, RecursionError) as error:
+        raise InvalidCursorError(cursor) from error
+    plain = isinstance(created, int) and not isinstance(created, bool) and isinstance(run_id, str) and skip in (0, 1)
+    if not plain or not -(2**62) < created < 2**62 or "\x00" in run_id:
+        raise InvalidCursorError(cursor)
+    return Key(created, run_id, bool(skip))
+
+
+@dataclass
+class Where:
+    """Conditions joined by AND, with their parameters."""
+
+    terms: list[str] = field(default_factory=list)
+    params: list[Any] = field(default_factory=list)
+
+    def add(self, term: str, *params: Any) -> Where:
+        """Add one condition."""
+        self.terms.append(term)
+        self.params.extend(params)
+        return self
+
+    def copy(self) -> Where:
+        """Return conditions that can be added to without changing these."""
+        return Where(list(self.terms), list(self.params))
+
+    def sql(self) -> str:
+        """Return what stands behind WHERE."""
+        return " AND ".join(self.terms) if self.terms else "1 = 1"
+
+
+def in_list(column: str, values: Sequence[Any]) -> str:
+    """Return ``column IN (?, ...)``; an empty list matches nothing."""
+    if not values:
+        return "1 = 0"
+    return f"{column} IN ({', '.join('?' * len(values))})"
+
+
+def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int) -> Where:
+    """Return the conditions on a run's own row: all of ``query`` but statuses, page, creation time and text."""
+    where = Where()
+    if query.workflow is not None:
+        where.add("w.name = ?", query.workflow)
+    for column, value in (
+        ("queue_name", query.queue),
+        ("executor_id", query.executor),
+        ("application_version", query.version),
+        ("parent_workflow_id", query.parent_id),
+        ("application_name", query.namespace),
+    ):
+        if value is None:
+            continue
+        if schema.has("workflow_status", column):
+            where.add(f"w.{column} = ?", value)
+        else:
+            where.add("1 = 0")
+    if query.tags or query.attributes:
+        if not schema.has("workflow_status", "attributes"):
+            return where.add("1 = 0")
+        for tag in query.tags:
+            _add_tag(where, tag, dialect)
+        for wanted in query.attributes:
+            _add_attribute(where, wanted, dialect)
+    if query.min_duration_ms is not None:
+        started = schema.column("workflow_status", "started_at_epoch_ms", alias="w")
+        done = schema.column("workflow_status", "completed_at", alias="w")
+        where.add(
+            "w.status NOT IN ('ENQUEUED', 'DELAYED') AND (CASE WHEN w.status = 'PENDING' THEN CAST(? AS BIGINT) "
+            f"ELSE COALESCE({done}, w.updated_at) END) - COALESCE({started}, w.created_at) >= ?",
+            now_ms,
+            query.min_duration_ms,
+        )
+    return where
+
+
+def _add_tag(where: Where, tag: str, dialect: Dialect) -> None:
+    if dialect == "postgres":
+        where.add("w.attributes @> CAST(? AS jsonb)", json.dumps({"tags": [tag]}))
+    else:
+        where.add(
+            "(w.attributes IS NOT NULL AND json_valid(w.attributes) AND EXISTS "
+            "(SELECT 1 FROM json_each(w.attributes, '$.tags') AS t WHERE t.type = 'text' AND t.value = ?))",
+            tag,
+        )
+
+
+_OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def number_of(text: str) -> float | None:
+    """Return the number a filter's value reads as, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def _add_attribute(where: Where, wanted: AttributeFilter, dialect: Dialect) -> None:
+    """Compare a number with a number, else text with text; a run without the attribute never matches."""
+    operator, number = _OPERATORS[wanted.op], number_of(wanted.value)
+    if dialect == "postgres":
+        as_text = f'(w.attributes ->> CAST(? AS text)) COLLATE "C" {operator} ?'
+        if number is None:
+            where.add(f"(w.attributes IS NOT NULL AND {as_text})", wanted.key, wanted.value)
+            return
+        where.add(
+            "(w.attributes IS NOT NULL AND CASE WHEN jsonb_typeof(w.attributes -> CAST(? AS text)) = 'number' "
+            f"THEN (w.attributes ->> CAST(? AS text))::numeric {operator} CAST(? AS numeric) ELSE {as_text} END)",
+            wanted.key,
+            wanted.key,
+            repr(number),
+            wanted.key,
+            wanted.value,
+        )
+        return
+    # json_each and not a JSON path: a key may hold any character
+    value_text = "CASE a.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(a.value AS TEXT) END"
+    exists = "(w.attributes IS NOT NULL AND json_valid(w.attributes) AND EXISTS (SELECT 1 FROM json_each(w.attributes)"
+    if number is None:
+        where.add(
+            f"{exists} AS a WHERE a.key = ? AND a.type <> 'null' AND {value_text} {operator} ?))",
+            wanted.key,
+            wanted.value,
+        )
+        return
+    where.add(
+        f"{exists} AS a WHERE a.key = ? AND a.type <> 'null' AND CASE WHEN a.type IN ('integer', 'real') "
+        f"THEN a.value {operator} ? ELSE {value_text} {operator} ? END))",
+        wanted.key,
+        number,
+        wanted.value,
+    )
+
+
+def like_pattern(text: str) -> str:
+    """Return a LIKE pattern for ``text`` anywhere, its own wildcards taken literally (escape sign ``!``)."""
+    escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"
+
+
+def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Return the condition for ids that begin with ``prefix``: a range of the primary key's index, and the check."""
+    if dialect == "postgres":
+        # the index follows the database's collation: "z" sorts behind every ASCII id in each of them
+        term = "(w.workflow_uuid >= ? AND w.workflow_uuid <= ? AND starts_with(w.workflow_uuid, ?))"
+        return term, [prefix, prefix + "z" * 40, prefix]
+    return (
+        "(w.workflow_uuid >= ? AND w.workflow_uuid < ? AND substr(w.workflow_uuid, 1, ?) = ?)",
+        [prefix, prefix + "\U0010ffff", len(prefix), prefix],
+    )

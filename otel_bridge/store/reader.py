@@ -1,0 +1,179 @@
+"""How the shared reading code asks a database, and the small reads that many parts need. SQL only, no driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, WAIT_EVENT_KEY, Run, Waiting
+from otel_bridge.store import derive
+from otel_bridge.store.derive import ACTIVE, SLEEP, TAIL_ROWS, Child, TailRow, Wait
+from otel_bridge.store.query import Dialect, in_list
+from otel_bridge.store.schema import Schema
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+CHUNK = 400
+"""Ids in one statement."""
+
+
+class Reader(Protocol):
+    """What an adapter gives to the shared code."""
+
+    dialect: Dialect
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement (``?`` for parameters) and return all of its rows."""
+
+    def schema(self) -> Schema:
+        """Return the schema as last probed."""
+
+    def now_ms(self) -> int:
+        """The clock that the database stamps rows with."""
+
+
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """Yield ``items`` in pieces."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def run_rows_by_id(reader: Reader, run_ids: Iterable[str]) -> list[Row]:
+    """Return the run rows that exist, in no particular order."""
+    schema, found = reader.schema(), []
+    for part in chunks(list(dict.fromkeys(run_ids))):
+        found.extend(
+            reader.rows(
+                f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
+                f"WHERE {in_list('w.workflow_uuid', part)}",
+                part,
+            )
+        )
+    return found
+
+
+def derive_runs(reader: Reader, rows: Sequence[Row]) -> list[Run]:
+    """Return the runs of these rows, in their order, with waiting, undo and dead letter looked up in few reads."""
+    runs = [derive.run_from_row(row) for row in rows]
+    if not runs:
+        return runs
+    executing = [run.id for run in runs if run.status == "running"]
+    waiting = _waiting(reader, executing) if executing else {}
+    linked = _linked_statuses(reader, [run.id for run in runs])
+    settled = []
+    for run in runs:
+        undo, dead_letter = UNDO_PREFIX + run.id, DEAD_LETTER_PREFIX + run.id
+        wait = waiting.get(run.id)
+        if wait is None and undo not in linked and dead_letter not in linked:
+            settled.append(run)
+            continue
+        settled.append(
+            derive.settle(
+                run,
+                wait,
+                undo=undo if undo in linked else None,
+                dead_letter=dead_letter if dead_letter in linked else None,
+                undoing=linked.get(undo) in ACTIVE,
+            )
+        )
+    return settled
+
+
+def _linked_statuses(reader: Reader, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return the engine status of the undo and dead-letter runs of these runs, by their own ids."""
+    wanted = [prefix + run_id for run_id in run_ids for prefix in (UNDO_PREFIX, DEAD_LETTER_PREFIX)]
+    table, found = reader.schema().table("workflow_status"), {}
+    for part in chunks(wanted, 2 * CHUNK):
+        sql = f"SELECT w.workflow_uuid, w.status FROM {table} w WHERE {in_list('w.workflow_uuid', part)}"
+        found.update({row[0]: row[1] for row in reader.rows(sql, part)})
+    return found
+
+
+def _waiting(reader: Reader, run_ids: Sequence[str]) -> dict[str, Waiting]:
+    """Return what these executing runs are parked on; one that works is absent."""
+    tails = tail_rows(reader, run_ids)
+    announcing = [run_id for run_id, tail in tails.items() if any(row.name == derive.SET_EVENT for row in tail)]
+    waits = waits_of(reader, announcing)
+    parents = [run_id for run_id, tail in tails.items() if derive.waits_for_child(tail)]
+    active = _active_children(reader, parents)
+    now_ms, found = reader.now_ms(), {}
+    for run_id, tail in tails.items():
+        waiting = derive.waiting_of(tail, waits.get(run_id, {}), active.get(run_id, ()), now_ms)
+        if waiting is not None:
+            found[run_id] = waiting
+    return found
+
+
+def tail_rows(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[TailRow]]:
+    """Return the last few step rows of each run, by ``seq``; a run without rows is absent."""
+    schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, list[TailRow]]]
+    steps = schema.table("operation_outputs")
+
+    def column(name: str) -> str:
+        return schema.column("operation_outputs", name, alias="o")
+
+    wake = f"CASE WHEN o.function_name = '{SLEEP}' THEN {column('output')} END"
+    for part in chunks(run_ids):
+        sql = (
+            f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
+            f"{column('completed_at_epoch_ms')}, {column('child_workflow_id')}, {wake} "
+            f"FROM {schema.table('workflow_status')} w JOIN {steps} o ON o.workflow_uuid = w.workflow_uuid "
+            f"AND o.function_id > (SELECT max(m.function_id) - {TAIL_ROWS} FROM {steps} m "
+            "WHERE m.workflow_uuid = w.workflow_uuid) "
+            f"WHERE {in_list('w.workflow_uuid', part)} ORDER BY o.workflow_uuid, o.function_id"
+        )
+        for row in reader.rows(sql, part):
+            found.setdefault(row[0], []).append(TailRow(*row[1:]))
+    return found
+
+
+def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait]]:
+    """Return the waits that these runs announced, by run and by the ``seq`` of the announcing row."""
+    schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, dict[int, Wait]]]
+    if not schema.has("workflow_events_history", "function_id"):
+        return found
+    for part in chunks(run_ids):
+        sql = (
+            f"SELECT h.workflow_uuid, h.function_id, h.value FROM {schema.table('workflow_events_history')} h "
+            f"WHERE {in_list('h.workflow_uuid', part)} AND h.key = ?"
+        )
+        for run_id, seq, value in reader.rows(sql, [*part, WAIT_EVENT_KEY]):
+            wait = derive.parse_wait(value)
+            if wait is not None:
+                found.setdefault(run_id, {})[seq] = wait
+    return found
+
+
+_CHILD_COLUMNS = ("started_at_epoch_ms", "completed_at", "queue_name", "executor_id")
+
+
+def _child_select(schema: Schema) -> str:
+    optional = ", ".join(schema.column("workflow_status", name, alias="w") for name in _CHILD_COLUMNS)
+    return f"SELECT w.workflow_uuid, w.status, w.name, w.created_at, w.updated_at, {optional}"
+
+
+def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
+    """Return what steps need to know of these runs, by id."""
+    schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, Child]]
+    for part in chunks(list(dict.fromkeys(run_ids))):
+        sql = (
+            f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {in_list('w.workflow_uuid', part)}"
+        )
+        found.update({row[0]: Child(*row) for row in reader.rows(sql, part)})
+    return found
+
+
+def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, list[Child]]:
+    """Return the children of these runs that have not ended, oldest first, by parent."""
+    schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, list[Child]]]
+    if not schema.has("workflow_status", "parent_workflow_id"):
+        return found
+    for part in chunks(parent_ids):
+        sql = (
+            f"{_child_select(schema)}, w.parent_workflow_id FROM {schema.table('workflow_status')} w "
+            f"WHERE {in_list('w.parent_workflow_id', part)} AND {in_list('w.status', ACTIVE)} "
+            "ORDER BY w.created_at, w.workflow_uuid"
+        )
+        for row in reader.rows(sql, [*part, *ACTIVE]):
+            found.setdefault(row[-1], []).append(Child(*row[:-1]))
+    return found

@@ -1,0 +1,121 @@
+"""What the engine's tables look like in one database. Pure: adapters probe, this module remembers and writes SQL.
+
+DBOS adds tables and columns from release to release, so every statement is built from what is really there:
+a column that this database lacks is selected as NULL, a table that it lacks is not read.
+
+Source: DBOS ``_migration.py`` (3.4.0 is version 125).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+KNOWN_SCHEMA_VERSION = 125
+"""The newest version of the engine's schema that was tested."""
+
+REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
+    "workflow_status": frozenset({"workflow_uuid", "status", "name", "created_at", "updated_at"}),
+    "operation_outputs": frozenset({"workflow_uuid", "function_id", "function_name"}),
+}
+
+RUN_COLUMNS = (
+    "workflow_uuid",
+    "status",
+    "name",
+    "created_at",
+    "updated_at",
+    "started_at_epoch_ms",
+    "completed_at",
+    "application_version",
+    "class_name",
+    "config_name",
+    "queue_name",
+    "queue_partition_key",
+    "executor_id",
+    "recovery_attempts",
+    "application_name",
+    "parent_workflow_id",
+    "forked_from",
+    "schedule_name",
+    "serialization",
+    "deduplication_id",
+    "priority",
+    "delay_until_epoch_ms",
+    "workflow_deadline_epoch_ms",
+    "authenticated_user",
+    "attributes",
+)
+"""Order of a run's row tuple; ``derive.run_from_row`` reads it."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Tables, columns and indexes found in one database.
+
+    Args:
+        prefix: what stands before a table's name (``"dbos".`` on Postgres, nothing on SQLite).
+        version: number of the last migration, where the engine recorded one.
+    """
+
+    tables: Mapping[str, frozenset[str]]
+    indexes: frozenset[str] = frozenset()
+    version: int | None = None
+    prefix: str = ""
+    _selects: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def has(self, table: str, column: str | None = None) -> bool:
+        """True when the table, and the column if one is named, is there."""
+        columns = self.tables.get(table)
+        return columns is not None and (column is None or column in columns)
+
+    def table(self, name: str) -> str:
+        """Return the table's qualified name."""
+        return f"{self.prefix}{name}"
+
+    def column(self, table: str, column: str, *, alias: str | None = None, otherwise: str = "NULL") -> str:
+        """Return the column to select, or ``otherwise`` where this database lacks it."""
+        if not self.has(table, column):
+            return otherwise
+        return f"{alias}.{column}" if alias else column
+
+    def missing(self) -> list[str]:
+        """Return the tables and columns without which nothing can be read."""
+        lacking = []
+        for table, columns in REQUIRED_COLUMNS.items():
+            if table not in self.tables:
+                lacking.append(table)
+                continue
+            lacking.extend(f"{table}.{column}" for column in sorted(columns - self.tables[table]))
+        return lacking
+
+    def run_columns(self, alias: str = "w") -> str:
+        """Return the select list of a run's row, in the order of ``RUN_COLUMNS``."""
+        cached = self._selects.get(alias)
+        if cached is None:
+            cached = ", ".join(self.column("workflow_status", name, alias=alias) for name in RUN_COLUMNS)
+            self._selects[alias] = cached
+        return cached
+
+    def recorded_at(self, alias: str = "o") -> str:
+        """Return the expression for when a step's row was written; older schemas only know when it completed."""
+        if self.has("operation_outputs", "retention_timestamp"):
+            return f"{alias}.retention_timestamp"
+        return self.column("operation_outputs", "completed_at_epoch_ms", alias=alias, otherwise="0")
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return sentences for people about what this schema cannot tell or what is newer than we know."""
+        found = []
+        if self.version is not None and self.version > KNOWN_SCHEMA_VERSION:
+            found.append(
+                f"The engine's schema is version {self.version}; this release was tested up to "
+                f"{KNOWN_SCHEMA_VERSION}. What is read still fits, but upgrade durable-dashboard when you can."
+            )
+        if not self.has("operation_outputs", "started_at_epoch_ms"):
+            found.append("This engine does not record when steps start; upgrade DBOS for a timeline of steps.")
+        elif not self.has("operation_outputs", "retention_timestamp"):
+            found.append(
+                "This engine does not stamp step rows; new steps are found by their completion time instead, "
+                "which follows the workers' clocks. Upgrade DBOS to 3.x for exact tailing."
+            )
+        return tuple(found)

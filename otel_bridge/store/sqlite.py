@@ -1,0 +1,242 @@
+"""``SqliteStateStore``: reads a DBOS system database in a SQLite file, through sqlite-utils. Opens files read-only.
+
+Works in WAL and in delete mode and blocks no writer: every statement is fetched whole at once, outside any
+transaction, so a read lock lasts as long as the statement runs. A writer's lock is waited for up to five seconds.
+
+Source: SQLite documentation, "WAL-mode read-only databases" and "PRAGMA data_version".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from sqlite_utils import Database
+
+from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
+from otel_bridge.store.reader import Row
+from otel_bridge.store.schema import Schema
+from otel_bridge.store.sqlstore import SqlStateStore
+
+BUSY_TIMEOUT_S = 5.0
+IDLE_CONNECTIONS = 4
+MAGIC = b"SQLite format 3\x00"
+_STALE_SCHEMA = ("no such table", "no such column")
+_NOT_A_DATABASE = ("file is not a database", "file is encrypted")
+
+
+def path_of_url(url: str) -> Path:
+    """Return the file that a ``sqlite:///`` URL (SQLAlchemy's form: a fourth slash begins an absolute path) names.
+
+    Raises:
+        ConfigurationError: it is no such URL, or names an in-memory database.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path)[1:] if parts.path.startswith("/") else ""
+    if not parts.scheme.startswith("sqlite") or parts.netloc or not path or path == ":memory:":
+        raise ConfigurationError(
+            f"{url!r} names no SQLite file. Use sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite."
+        )
+    return Path(path)
+
+
+def _file_of(database: Database) -> Path | None:
+    """Return the main file of the connection that the user opened; None when it has none that we could open."""
+    if not isinstance(database.conn, sqlite3.Connection):
+        return None
+    for _, name, file in database.conn.execute("PRAGMA database_list").fetchall():
+        if name == "main":
+            return Path(file) if file else None
+    return None
+
+
+class SqliteStateStore(SqlStateStore):
+    """Reads a system database in a SQLite file.
+
+    Args:
+        database: a path, a ``sqlite:///`` URL, or a ``sqlite_utils.Database``. Of the latter only the file is used,
+            through read-only connections of our own; when it has no file (in memory, libSQL) it is read
+            through its own connection, one statement at a time.
+        clock: what tells the time, in Unix milliseconds; for tests.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, database: str | Path | Database, *, clock: Callable[[], int] | None = None) -> None:
+        self._clock = clock
+        self._shared: Any = None
+        self._path: Path | None = None
+        if isinstance(database, Database):
+            self._path = _file_of(database)
+            self._shared = database.conn if self._path is None else None
+        elif isinstance(database, Path):
+            self._path = database
+        else:
+            self._path = path_of_url(database) if database.startswith("sqlite") and ":" in database else Path(database)
+        self.target = f"SQLite database {str(self._path)!r}" if self._path is not None else "SQLite database in memory"
+        self._idle: list[sqlite3.Connection] = []
+        self._watcher: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+        self._watch_lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """The database as a URL; an in-memory one has none that another connection could open."""
+        return f"sqlite:///{self._path.absolute()}" if self._path is not None else "sqlite:///:memory:"
+
+    def now_ms(self) -> int:
+        """This machine's clock: SQLite has no other."""
+        return self._clock() if self._clock is not None else time.time_ns() // 1_000_000
+
+    # -- connections ------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        path = self._path
+        assert path is not None
+        if not path.exists():
+            raise StoreMissingError(
+                self.target, f"{self.target} does not exist. Launch the DBOS app once, or correct the path."
+            )
+        self._look_at_file(path)
+        try:
+            return self._connect(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if "unable to open" not in str(error) and "readonly" not in str(error):
+                raise
+            # a WAL file whose -shm we may not create: without a -wal beside it, nobody is writing
+            if not path.with_name(path.name + "-wal").exists():
+                return self._connect(path, "mode=ro&immutable=1")
+            raise
+
+    def _look_at_file(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                head = file.read(len(MAGIC))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreUnavailableError(
+                self.target, f"{self.target} cannot be read: {reason}. Give this process's user read access."
+            ) from error
+        if head != MAGIC:
+            what = "is empty: no DBOS app has been launched on it yet" if not head else "is not a SQLite file"
+            raise NotADbosDatabaseError(self.target, f"{self.target} {what}. Point at the app's system database.")
+
+    def _connect(self, path: Path, options: str) -> sqlite3.Connection:
+        uri = f"file:{quote(os.fspath(path.absolute()))}?{options}"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+        )
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """Lend a connection to one thread; a failed one is closed, a good one kept for the next."""
+        if self._shared is not None:
+            with self._lock:
+                yield self._shared
+            return
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailableError(self.target, f"{self.target} was closed by this process. Open a new store.")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._open()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _unavailable(self, error: Exception) -> Exception:
+        text = str(error)
+        if any(sign in text for sign in _NOT_A_DATABASE):
+            return NotADbosDatabaseError(self.target, f"{self.target} is not a SQLite database ({text}).")
+        if "locked" in text or "busy" in text:
+            advice = f"a writer held it for more than {BUSY_TIMEOUT_S:g} s. Set WAL mode, which lets readers through."
+            return StoreUnavailableError(self.target, f"{self.target} is locked: {advice}")
+        return StoreUnavailableError(self.target, f"{self.target} cannot be read now: {text}.")
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one statement and return all of its rows; no read lock outlives the call."""
+        try:
+            with self._connection() as connection:
+                found: list[Row] = connection.execute(sql, tuple(params)).fetchall()
+                return found
+        except sqlite3.Error as error:
+            if any(sign in str(error) for sign in _STALE_SCHEMA):
+                self.forget_schema()
+            raise self._unavailable(error) from error
+
+    def _probe(self) -> Schema:
+        try:
+            with self._connection() as connection:
+                return probe(connection)
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    def change_token(self) -> object | None:
+        """Return a number that differs once another connection committed; costs microseconds."""
+        if self._shared is not None:
+            return None
+        with self._watch_lock:
+            try:
+                if self._watcher is None:
+                    if self._closed:
+                        raise StoreUnavailableError(self.target, f"{self.target} was closed by this process.")
+                    self._watcher = self._open()
+                stat = os.stat(self._path) if self._path is not None else None
+                version = self._watcher.execute("PRAGMA data_version").fetchall()[0][0]
+            except (sqlite3.Error, OSError) as error:
+                if self._watcher is not None:
+                    self._watcher.close()
+                    self._watcher = None
+                raise self._unavailable(error) from error
+        # the inode tells of a file that was replaced under us
+        return (version, stat.st_ino if stat is not None else 0)
+
+    def close(self) -> None:
+        """Close the connections; a ``Database`` that the user built stays open."""
+        with self._watch_lock, self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            if self._watcher is not None:
+                idle.append(self._watcher)
+                self._watcher = None
+        for connection in idle:
+            connection.close()
+
+
+def probe(connection: Any) -> Schema:
+    """Return the tables, columns, indexes and version that a SQLite connection sees."""
+    database = Database(connection, use_counts_table=False, execute_plugins=False)
+    names = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('table', 'index')").fetchall()
+    tables = {
+        name: frozenset(column.name for column in database.table(name).columns)
+        for kind, name in names
+        if kind == "table" and not name.startswith("sqlite_")
+    }
+    version = None
+    if "version" in tables.get("dbos_migrations", frozenset()):
+        version = connection.execute("SELECT max(version) FROM dbos_migrations").fetchall()[0][0]
+    return Schema(tables, frozenset(name for kind, name in names if kind == "index"), version)

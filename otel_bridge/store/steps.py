@@ -1,0 +1,177 @@
+"""Reading steps and payloads. SQL only, no driver: see ``reader``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from otel_bridge.models import PayloadName, PublishedEvent, Step, StepKey, StoredValue
+from otel_bridge.store.derive import ACTIVE, SLEEP
+from otel_bridge.store.fold import RunEnd, StepRow, fold_steps, needs_more
+from otel_bridge.store.query import in_list
+from otel_bridge.store.reader import Reader, Row, children_by_id, chunks, waits_of
+
+OWN_EVENTS_PREFIX = "durable."
+_ENDED = RunEnd(0)
+
+
+def steps_of(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> dict[str, list[Step]]:
+    """Return the folded steps of each run; a run without steps has an empty list."""
+    found: dict[str, list[Step]] = {run_id: [] for run_id in run_ids}
+    for part in chunks(list(found)):
+        rows_of: dict[str, list[StepRow]] = {}
+        for row in _step_rows(reader, part, errors=errors):
+            rows_of.setdefault(row[0], []).append(cast(StepRow, row))
+        if rows_of:
+            _fold_part(reader, rows_of, found)
+    return found
+
+
+def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[str, list[Step]]) -> None:
+    children: list[str] = []
+    announcing: list[str] = []
+    for run_id, rows in rows_of.items():
+        started, announces = needs_more(rows)
+        children.extend(started)
+        if announces:
+            announcing.append(run_id)
+    waits = waits_of(reader, announcing)
+    child_of = children_by_id(reader, children) if children else {}
+    ends = _ends(reader, list(rows_of))
+    now_ms = reader.now_ms()
+    for run_id, rows in rows_of.items():
+        found[run_id] = fold_steps(
+            rows,
+            end=ends.get(run_id, _ENDED),
+            now_ms=now_ms,
+            children=child_of,
+            waits=waits.get(run_id, {}),
+        )
+
+
+def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> list[Row]:
+    schema = reader.schema()
+
+    def column(name: str, otherwise: str = "NULL") -> str:
+        return schema.column("operation_outputs", name, alias="o", otherwise=otherwise)
+
+    output, error = column("output"), column("error")
+    sql = (
+        f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
+        f"{column('completed_at_epoch_ms')}, {schema.recorded_at()}, {column('child_workflow_id')}, "
+        f"{output} IS NOT NULL, {error} IS NOT NULL, CASE WHEN o.function_name = '{SLEEP}' THEN {output} END, "
+        f"{error if errors else 'NULL'}, {column('serialization')} "
+        f"FROM {schema.table('operation_outputs')} o WHERE {in_list('o.workflow_uuid', run_ids)} "
+        "ORDER BY o.workflow_uuid, o.function_id"
+    )
+    return reader.rows(sql, run_ids)
+
+
+def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
+    schema = reader.schema()
+    completed = schema.column("workflow_status", "completed_at", alias="w")
+    sql = (
+        f"SELECT w.workflow_uuid, w.status, {completed}, w.updated_at "
+        f"FROM {schema.table('workflow_status')} w WHERE {in_list('w.workflow_uuid', run_ids)}"
+    )
+    return {
+        row[0]: RunEnd(None if row[1] in ACTIVE else (row[2] if row[2] is not None else row[3]))
+        for row in reader.rows(sql, run_ids)
+    }
+
+
+def _capped(reader: Reader, column: str, cap_bytes: int | None) -> tuple[str, list[Any]]:
+    """Return the select list ``text, size in bytes`` of a payload column that may be long."""
+    size = f"octet_length({column})" if reader.dialect == "postgres" else f"length(CAST({column} AS BLOB))"
+    if cap_bytes is None:
+        return f"{column}, {size}", []
+    return f"substr({column}, 1, ?), {size}", [cap_bytes]
+
+
+def stored_value(text: str | None, size: int | None, serialization: str | None, cap: int | None) -> StoredValue | None:
+    """Return the value, cut to ``cap`` bytes at a whole character; None for SQL NULL."""
+    if text is None or size is None:
+        return None
+    if cap is not None and size > cap:
+        text = text.encode("utf-8", "surrogatepass")[:cap].decode("utf-8", "ignore")
+    return StoredValue(text, serialization, size)
+
+
+def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Step | None:
+    """Return one step with its stored output and error."""
+    found = next((s for s in steps_of(reader, [run_id], errors=False)[run_id] if s.seq == seq), None)
+    if found is None:
+        return None
+    schema = reader.schema()
+    row_seq = found.folded[0] if found.kind == "remote" and found.folded else seq
+    output, cap_params = _capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
+    error, error_params = _capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
+    rows = reader.rows(
+        f"SELECT {output}, {error}, {schema.column('operation_outputs', 'serialization', alias='o')} "
+        f"FROM {schema.table('operation_outputs')} o WHERE o.workflow_uuid = ? AND o.function_id = ?",
+        [*cap_params, *error_params, run_id, row_seq],
+    )
+    if not rows or found.is_open:
+        return found
+    text, size, error_text, error_size, serialization = rows[0]
+    return replace(
+        found,
+        output=stored_value(text, size, serialization, cap_bytes),
+        error=stored_value(error_text, error_size, serialization, cap_bytes),
+    )
+
+
+def run_payload(reader: Reader, run_id: str, name: PayloadName, *, cap_bytes: int | None) -> StoredValue | None:
+    """Return a run's stored input, output or error; from 3.x's own tables first, then from the run's row."""
+    schema = reader.schema()
+    table, column = ("workflow_input", "inputs") if name == "input" else ("workflow_output", name)
+    serialization = schema.column("workflow_status", "serialization", alias="w")
+    for where, alias in ((table, "p"), ("workflow_status", "w")):
+        if not schema.has(where, column):
+            continue
+        select, params = _capped(reader, f"{alias}.{column}", cap_bytes)
+        source = f"{schema.table('workflow_status')} w"
+        if alias == "p":
+            source += f" JOIN {schema.table(table)} p ON p.workflow_uuid = w.workflow_uuid"
+        rows = reader.rows(
+            f"SELECT {select}, {serialization} FROM {source} WHERE w.workflow_uuid = ?", [*params, run_id]
+        )
+        if rows and rows[0][0] is not None:
+            text, size, format_name = rows[0]
+            return stored_value(text, size, format_name, cap_bytes)
+    return None
+
+
+def published(reader: Reader, run_id: str, key: str | None, *, cap_bytes: int | None) -> list[PublishedEvent]:
+    """Return what the run published, by key; one key, or all but our own."""
+    schema = reader.schema()
+    if not schema.has("workflow_events"):
+        return []
+    select, params = _capped(reader, "e.value", cap_bytes)
+    only = "e.key = ?" if key is not None else "substr(e.key, 1, ?) <> ?"
+    wanted: list[Any] = [key] if key is not None else [len(OWN_EVENTS_PREFIX), OWN_EVENTS_PREFIX]
+    rows = reader.rows(
+        f"SELECT e.key, {select}, {schema.column('workflow_events', 'serialization', alias='e')} "
+        f"FROM {schema.table('workflow_events')} e WHERE e.workflow_uuid = ? AND {only} ORDER BY e.key",
+        [*params, run_id, *wanted],
+    )
+    events = []
+    for found_key, text, size, serialization in rows:
+        value = stored_value(text, size, serialization, cap_bytes)
+        if value is not None:
+            events.append(PublishedEvent(run_id, found_key, value))
+    return events
+
+
+def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey]:
+    """Return step rows recorded at or after ``since_ms``, oldest first, by an index range."""
+    schema = reader.schema()
+    recorded = schema.recorded_at()
+    finished = schema.column("operation_outputs", "completed_at_epoch_ms", alias="o")
+    rows = reader.rows(
+        f"SELECT o.workflow_uuid, o.function_id, {finished}, {recorded} "
+        f"FROM {schema.table('operation_outputs')} o WHERE {recorded} >= ? ORDER BY {recorded} LIMIT ?",
+        [since_ms, limit],
+    )
+    return [StepKey(*row) for row in rows]

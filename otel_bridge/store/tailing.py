@@ -1,0 +1,77 @@
+"""What changed since: index ranges only. SQL only, no driver: see ``reader``.
+
+Source: DBOS 3.4.0's indexes on ``workflow_status``; ``updated_at`` has none, so changes are found by what has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from otel_bridge.models import Run
+from otel_bridge.store.derive import ACTIVE
+from otel_bridge.store.query import Where, status_term
+from otel_bridge.store.reader import Reader, Row, derive_runs
+
+PAGE = 500
+CREATED, STARTED, COMPLETED = 3, 5, 6
+CHANGE_COLUMNS = (("created_at", CREATED), ("started_at_epoch_ms", STARTED), ("completed_at", COMPLETED))
+
+
+def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run]:
+    """Return runs created, started or completed at or after ``since_ms``, oldest change first."""
+    schema = reader.schema()
+    found: dict[str, tuple[int, Row]] = {}
+    for column, place in CHANGE_COLUMNS:
+        if not schema.has("workflow_status", column):
+            continue
+        rows = reader.rows(
+            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
+            f"WHERE w.{column} IS NOT NULL AND w.{column} >= ? ORDER BY w.{column} LIMIT ?",
+            [since_ms, limit],
+        )
+        for row in rows:
+            known = found.get(row[0])
+            changed = row[place]
+            found[row[0]] = (changed if known is None else min(known[0], changed), row)
+    oldest = sorted(found.values(), key=lambda item: (item[0], item[1][0]))[:limit]
+    return derive_runs(reader, [row for _, row in oldest])
+
+
+def open_runs(reader: Reader, *, limit: int) -> list[Run]:
+    """Return runs that have not ended, newest first."""
+    schema = reader.schema()
+    rows: list[Row] = []
+    for status in ACTIVE:
+        rows += reader.rows(
+            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
+            f"WHERE {status_term(status)} ORDER BY w.created_at DESC LIMIT ?",
+            [limit],
+        )
+    rows.sort(key=lambda row: (row[CREATED], row[0]), reverse=True)
+    return derive_runs(reader, rows[:limit])
+
+
+def iter_runs(reader: Reader, *, since_ms: int | None, until_ms: int | None) -> Iterator[Run]:
+    """Yield every run of a time range, oldest first, a page at a time."""
+    run_id = "w.workflow_uuid" + (' COLLATE "C"' if reader.dialect == "postgres" else "")
+    after: tuple[int, str] | None = None
+    while True:
+        where = Where()
+        if until_ms is not None:
+            where.add("w.created_at < ?", until_ms)
+        if after is not None:
+            where.add(f"w.created_at >= ? AND (w.created_at > ? OR {run_id} > ?)", after[0], after[0], after[1])
+        elif since_ms is not None:
+            where.add("w.created_at >= ?", since_ms)
+        schema = reader.schema()
+        params: list[Any] = [*where.params, PAGE]
+        rows = reader.rows(
+            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w WHERE {where.sql()} "
+            f"ORDER BY w.created_at, {run_id} LIMIT ?",
+            params,
+        )
+        yield from derive_runs(reader, rows)
+        if len(rows) < PAGE:
+            return
+        after = (rows[-1][CREATED], rows[-1][0])
