@@ -1,0 +1,144 @@
+"""The standard ``OTEL_EXPORTER_OTLP_*`` variables as settings. Reads the environment when asked to, nothing else.
+
+Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from otel_bridge.errors import ConfigurationError
+from otel_bridge.otlp.encode import parse_pairs
+
+OtlpProtocol = Literal["http/protobuf", "grpc"]
+
+DEFAULT_TIMEOUT_S = 10.0
+TRACES_PATH = "v1/traces"
+_SMALLEST_MS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtlpSettings:
+    """Where and how to send.
+
+    Args:
+        endpoint: full URL for HTTP; URL or ``host:port`` for gRPC.
+        insecure: gRPC without TLS.
+        headers: sent with each request; their values may be secrets: never log them.
+    """
+
+    endpoint: str
+    protocol: OtlpProtocol = "http/protobuf"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    gzip: bool = False
+    certificate: str | None = None
+    client_key: str | None = None
+    client_certificate: str | None = None
+    insecure: bool = False
+
+    @property
+    def target(self) -> str:
+        """The endpoint without credentials, for people."""
+        parts = urlsplit(self.endpoint)
+        if not parts.netloc:
+            return self.endpoint
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def settings_from_env(
+    environ: Mapping[str, str] | None = None, *, signal: Literal["TRACES", "METRICS"] = "TRACES"
+) -> OtlpSettings | None:
+    """Return the settings that the environment gives; None where no endpoint is configured or the SDK is disabled.
+
+    Raises:
+        ConfigurationError: a variable holds what it must not; the message names it.
+    """
+    environ = os.environ if environ is None else environ
+
+    def variable(name: str) -> tuple[str | None, str]:
+        for full in (f"OTEL_EXPORTER_OTLP_{signal}_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
+            if environ.get(full, "").strip():
+                return environ[full].strip(), full
+        return None, f"OTEL_EXPORTER_OTLP_{name}"
+
+    endpoint, endpoint_name = variable("ENDPOINT")
+    if endpoint is None or sdk_disabled(environ):
+        return None
+    protocol = _protocol(*variable("PROTOCOL"))
+    headers = {**parse_pairs(environ.get("OTEL_EXPORTER_OTLP_HEADERS", ""))}
+    headers.update(parse_pairs(environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS", "")))
+    return OtlpSettings(
+        endpoint=_endpoint(endpoint, endpoint_name, protocol, signal),
+        protocol=protocol,
+        headers={key.lower(): value for key, value in headers.items()},
+        timeout_s=_timeout(*variable("TIMEOUT")),
+        gzip=_compression(*variable("COMPRESSION")),
+        certificate=_file(*variable("CERTIFICATE")),
+        client_key=_file(*variable("CLIENT_KEY")),
+        client_certificate=_file(*variable("CLIENT_CERTIFICATE")),
+        insecure=_insecure(endpoint, variable("INSECURE")[0]),
+    )
+
+
+def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
+    """True when ``OTEL_SDK_DISABLED`` says so."""
+    environ = os.environ if environ is None else environ
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _endpoint(given: str, name: str, protocol: OtlpProtocol, signal: str) -> str:
+    has_scheme = given.lower().startswith(("http://", "https://"))
+    if protocol == "grpc":
+        return given
+    if not has_scheme:
+        raise ConfigurationError(f"{name}={given!r} is not a URL. For OTLP over HTTP write http://host:port.")
+    if name == "OTEL_EXPORTER_OTLP_ENDPOINT":
+        return f"{given.rstrip('/')}/v1/{signal.lower()}"
+    return given
+
+
+def _protocol(given: str | None, name: str) -> OtlpProtocol:
+    if given is None or given == "http/protobuf":
+        return "http/protobuf"
+    if given == "grpc":
+        return "grpc"
+    raise ConfigurationError(f"{name}={given!r} is not supported. Use http/protobuf or grpc.")
+
+
+def _timeout(given: str | None, name: str) -> float:
+    """Return seconds. The specification counts milliseconds, Python's SDK seconds: below 500 it must be seconds."""
+    if given is None:
+        return DEFAULT_TIMEOUT_S
+    try:
+        value = float(given)
+    except ValueError:
+        raise ConfigurationError(f"{name}={given!r} is not a number. Give milliseconds, as in 10000.") from None
+    if not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name}={given!r} is not a positive number. Give milliseconds, as in 10000.")
+    return value / 1000 if value >= _SMALLEST_MS else value
+
+
+def _compression(given: str | None, name: str) -> bool:
+    if given in (None, "none"):
+        return False
+    if given == "gzip":
+        return True
+    raise ConfigurationError(f"{name}={given!r} is not supported. Use gzip or none.")
+
+
+def _file(given: str | None, name: str) -> str | None:
+    if given is not None and not os.path.isfile(given):
+        raise ConfigurationError(f"{name}={given!r}: there is no such file. Give the path of a PEM file.")
+    return given
+
+
+def _insecure(endpoint: str, given: str | None) -> bool:
+    scheme = urlsplit(endpoint).scheme.lower()
+    if scheme in ("http", "https"):
+        return scheme == "http"
+    return (given or "").lower() == "true"
