@@ -87,9 +87,9 @@ class StateStore(Protocol):
     # -- the rest of what people look at ---------------------------------------------------------------------
 
     def published_events(
-        self, run_id: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+        self, run_id: str, *, own: bool = False, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> list[PublishedEvent]:
-        """Return what the run published by ``set_event``, by key; our own ``durable.*`` keys are left out."""
+        """Return what the run published by ``set_event``, by key, without our own ``durable.*`` keys (or only those)."""
 
     def published_event(
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES

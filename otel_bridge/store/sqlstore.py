@@ -129,10 +129,10 @@ class SqlStateStore(abc.ABC):
     # -- the rest of what people look at ------------------------------------------------------------------------------
 
     def published_events(
-        self, run_id: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
+        self, run_id: str, *, own: bool = False, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> list[PublishedEvent]:
         """See ``StateStore.published_events``."""
-        return steps.published(self, run_id, None, cap_bytes=cap_bytes)
+        return steps.published(self, run_id, None, own=own, cap_bytes=cap_bytes)
 
     def published_event(
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES

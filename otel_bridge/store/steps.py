@@ -143,13 +143,15 @@ def run_payload(reader: Reader, run_id: str, name: PayloadName, *, cap_bytes: in
     return None
 
 
-def published(reader: Reader, run_id: str, key: str | None, *, cap_bytes: int | None) -> list[PublishedEvent]:
-    """Return what the run published, by key; one key, or all but our own."""
+def published(
+    reader: Reader, run_id: str, key: str | None, *, own: bool = False, cap_bytes: int | None
+) -> list[PublishedEvent]:
+    """Return what the run published, by key; one key, all but our own, or only our own."""
     schema = reader.schema()
     if not schema.has("workflow_events"):
         return []
     select, params = _capped(reader, "e.value", cap_bytes)
-    only = "e.key = ?" if key is not None else "substr(e.key, 1, ?) <> ?"
+    only = "e.key = ?" if key is not None else f"substr(e.key, 1, ?) {'=' if own else '<>'} ?"
     wanted: list[Any] = [key] if key is not None else [len(OWN_EVENTS_PREFIX), OWN_EVENTS_PREFIX]
     rows = reader.rows(
         f"SELECT e.key, {select}, {schema.column('workflow_events', 'serialization', alias='e')} "
