@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.newer_sqlite import use_newer_sqlite
+
+use_newer_sqlite()
+
 
 def make_wal(path: Path) -> str:
     """Create a SQLite file in WAL mode and return its URL, as the README tells users to."""

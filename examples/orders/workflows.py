@@ -1,0 +1,152 @@
+"""The shop's workflows. Each step says what it does by taking about as long as the real thing would."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, TypedDict
+
+from dbos import DBOS
+
+WAREHOUSE = "warehouse"
+"""Queue that the warehouse's workers serve."""
+MANAGER_LIMIT_EUR = 500
+"""Orders above this wait for a manager."""
+
+
+class Order(TypedDict):
+    """What a customer asked for."""
+
+    customer: str
+    items: list[str]
+    total_eur: int
+
+
+class CardDeclined(Exception):
+    """The bank said no."""
+
+
+class BankUnreachable(Exception):
+    """The bank did not answer; later it may."""
+
+
+class Bank:
+    """The outside world: it refuses the first time, as the world does, and remembers whom it has paid."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+
+    def ask(self, key: str, *, failures: int) -> str:
+        """Return a payment reference, after ``failures`` refusals under the same key."""
+        self._asked[key] = self._asked.get(key, 0) + 1
+        if self._asked[key] <= failures:
+            raise BankUnreachable(f"No answer from the bank within 5 s (attempt {self._asked[key]} for {key}).")
+        return f"PAY-{abs(hash(key)) % 10**8:08d}"
+
+
+bank = Bank()
+
+
+def _work(about_s: float) -> None:
+    time.sleep(about_s * random.uniform(0.6, 1.4))
+
+
+@DBOS.step()
+def check_stock(items: list[str]) -> dict[str, int]:
+    """Return what the shelf holds of each item."""
+    _work(0.15)
+    return {item: random.randint(1, 40) for item in items}
+
+
+@DBOS.step(retries_allowed=True, max_attempts=3, interval_seconds=0.3)
+def charge_card(order: Order) -> str:
+    """Take the money. The bank fails the first call; the engine tries again."""
+    _work(0.3)
+    return bank.ask(f"{DBOS.workflow_id}", failures=1)
+
+
+@DBOS.step()
+def pick(item: str) -> str:
+    """Fetch one item from its shelf."""
+    _work(0.5)
+    return f"shelf {random.randint(1, 90)}"
+
+
+@DBOS.step()
+def wrap(item: str) -> str:
+    """Put it in a box."""
+    _work(0.4)
+    return f"box-{random.randint(1000, 9999)}"
+
+
+@DBOS.workflow()
+def pack_item(item: str) -> dict[str, str]:
+    """One item of an order, packed by whichever warehouse worker is free."""
+    return {"item": item, "from": pick(item), "box": wrap(item)}
+
+
+@DBOS.step()
+def print_label(order: Order) -> str:
+    """Ask the carrier for a parcel label."""
+    _work(0.2)
+    return f"1Z{random.randint(10**9, 10**10 - 1)}"
+
+
+@DBOS.step()
+def send_receipt(customer: str, payment: str) -> None:
+    """Mail the receipt."""
+    _work(0.1)
+
+
+@DBOS.workflow()
+def fulfil_order(order: Order) -> dict[str, Any]:
+    """An order, from the click to the doorstep."""
+    check_stock(order["items"])
+    payment = charge_card(order)
+    if order["total_eur"] > MANAGER_LIMIT_EUR:
+        DBOS.recv("manager", timeout_seconds=24 * 3600)
+    packing = [DBOS.enqueue_workflow(WAREHOUSE, pack_item, item) for item in order["items"]]
+    boxes = [handle.get_result() for handle in packing]
+    label = print_label(order)
+    DBOS.set_event("label", label)
+    DBOS.sleep(3)  # the carrier collects parcels at its own pace
+    collected = DBOS.recv("courier", timeout_seconds=24 * 3600)
+    send_receipt(order["customer"], payment)
+    return {"payment": payment, "boxes": boxes, "label": label, "collected": collected}
+
+
+@DBOS.step()
+def look_up_payment(order_id: str) -> str:
+    """Find the payment to give back."""
+    _work(0.1)
+    return f"payment of {order_id}"
+
+
+@DBOS.step()
+def pay_back(payment: str, amount_eur: int) -> str:
+    """Return the money. The bank is down the first time; press Retry."""
+    _work(0.3)
+    return bank.ask(f"{DBOS.workflow_id}", failures=1)
+
+
+@DBOS.workflow()
+def refund_order(order_id: str, amount_eur: int) -> str:
+    """Fails at its second step until somebody retries it."""
+    return pay_back(look_up_payment(order_id), amount_eur)
+
+
+@DBOS.step()
+def take_inventory(room: str) -> int:
+    """Count one room."""
+    _work(0.8)
+    return random.randint(100, 999)
+
+
+@DBOS.workflow()
+def weekly_inventory(rooms: list[str]) -> dict[str, int]:
+    """Counts a room, sleeps until the next is free, and so on: long-lived, mostly asleep."""
+    counted = {}
+    for room in rooms:
+        counted[room] = take_inventory(room)
+        DBOS.sleep(45)
+    return counted
