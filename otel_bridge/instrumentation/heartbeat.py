@@ -74,7 +74,10 @@ class Heartbeat:
         self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._beats_ever = False
+        self._told = False
+        self._shown: frozenset[Scope] = frozenset()
+        self._interval_s = 2.0
+        self._last_beat_s = self._next_beat_s = 0.0
 
     def start(self) -> None:
         """Start the thread. It ends with the process, too."""
@@ -96,34 +99,34 @@ class Heartbeat:
         self._thread = None
 
     def _work(self) -> None:
-        shown: frozenset[Scope] = frozenset()
-        next_beat_s = last_beat_s = tick_s = 0.0
+        tick_s = 0.0
         while not self._stop.wait(tick_s):
             began_s = time.monotonic()
-            held = self._held()
-            if began_s >= next_beat_s or (held != shown and began_s - last_beat_s >= MIN_GAP_S):
-                interval_s = self._beat(held)
-                shown, last_beat_s = held, time.monotonic()
-                next_beat_s = last_beat_s + interval_s
+            try:
+                self._look(began_s)
+            except Exception as error:  # noqa: BLE001 - presence is optional; the next beat tries again
+                self._guard.caught("reporting presence", error)
+                self._last_beat_s, self._next_beat_s = began_s, began_s + self._interval_s
             # A process with very many suspended runs must not spend itself on looking at them.
             tick_s = max(TICK_S, 20 * (time.monotonic() - began_s))
-        if self._beats_ever:
-            self._beat(frozenset(), stopped=True)
+        if self._told:
+            try:
+                self._beat([], stopped=True)
+            except Exception as error:  # noqa: BLE001 - the row will be seen to have stopped beating
+                self._guard.caught("saying goodbye", error)
 
-    def _held(self) -> frozenset[Scope]:
+    def _look(self, now_s: float) -> None:
         before_s = time.time() - HELD_S
-        return frozenset(scope for scope in list(self._in_flight) if scope.started_s <= before_s)
+        held = frozenset(scope for scope in list(self._in_flight) if scope.started_s <= before_s)
+        changed = held != self._shown and now_s - self._last_beat_s >= MIN_GAP_S
+        if changed or now_s >= self._next_beat_s:
+            self._beat(told(held))
+            self._shown, self._last_beat_s = held, now_s
+            self._next_beat_s = now_s + self._interval_s
 
-    def _beat(self, held: frozenset[Scope], *, stopped: bool = False) -> float:
-        interval_s = 2.0
-        try:
-            row = self._describe()
-            interval_s = row.interval_ms / 1000
-            steps = told(held)
-            self._source.get().beat(
-                replace(row, in_flight=tuple(steps[:MAX_IN_FLIGHT]), in_flight_total=len(steps), stopped=stopped)
-            )
-            self._beats_ever = True
-        except Exception as error:  # noqa: BLE001 - presence is optional; the next beat tries again
-            self._guard.caught("reporting presence", error)
-        return interval_s
+    def _beat(self, steps: list[InFlightStep], *, stopped: bool = False) -> None:
+        row = self._describe()
+        self._interval_s = row.interval_ms / 1000
+        in_flight = tuple(steps[:MAX_IN_FLIGHT])
+        self._source.get().beat(replace(row, in_flight=in_flight, in_flight_total=len(steps), stopped=stopped))
+        self._told = True

@@ -1,0 +1,209 @@
+"""Run DBOS's own test suite without and with the instrumentor, and compare what passes.
+
+    python tests/dbos_suite/run.py [--database sqlite|postgres] [--sdist FOLDER] [FILE ...]
+
+The suite is in the source distribution of the ``dbos`` that is installed; it is downloaded unless ``--sdist`` names an
+unpacked one. Needs what the suite needs: pytest-mock, pytest-asyncio, pytest-timeout, inline-snapshot, fastapi,
+uvicorn, aiosqlite, requests, psycopg2-binary. Both runs of a file go on at the same time, under the same load. A test
+that passed without and not with the instrumentor is run again alone, three times each way, to tell flaky from broken.
+Exit code 1 when a test passes only without the instrumentor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FILES = (
+    "test_application_name",
+    "test_async",
+    "test_async_workflow_management",
+    "test_attributes",
+    "test_auth",
+    "test_classdecorators",
+    "test_client",
+    "test_concurrency",
+    "test_concurrency_primitives",
+    "test_config",
+    "test_datasource",
+    "test_db_retry",
+    "test_dbos",
+    "test_debouncer",
+    "test_duplication_policy",
+    "test_failures",
+    "test_interop",
+    "test_outcome",
+    "test_patch",
+    "test_queue",
+    "test_rewind",
+    "test_scheduler",
+    "test_serialization",
+    "test_singleexec",
+    "test_singleexec_async",
+    "test_singleton",
+    "test_sqlite_threading",
+    "test_streaming",
+    "test_workflow_introspection",
+    "test_workflow_management",
+)
+"""Left out: Kafka, CockroachDB and the enterprise package (services not at hand), packaging and CLI, schema migration
+(no workflow runs), and ``test_telemetry`` and ``test_otel_attribute_format``, which assert the spans that DBOS's own
+tracer makes: under the instrumentor it makes none, by design."""
+
+
+@dataclass
+class Outcome:
+    """What one run of a file said."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    report: dict[str, object] = field(default_factory=dict)
+
+    def passed(self) -> set[str]:
+        """Return the tests that passed."""
+        return {name for name, result in self.results.items() if result == "passed"}
+
+
+def unpack(folder: Path) -> Path:
+    """Download and unpack the source distribution of the installed dbos; return its folder."""
+    release = f"dbos=={version('dbos')}"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-binary", ":all:", "--no-deps", "-d", folder, release],
+        check=True,
+    )
+    (archive,) = folder.glob("dbos-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return next(path for path in folder.iterdir() if path.is_dir() and path.name.startswith("dbos-"))
+
+
+@contextmanager
+def database(kind: str) -> Iterator[dict[str, str]]:
+    """Give the environment that makes the suite use SQLite, or a Postgres of ours on its fixed port."""
+    if kind == "sqlite":
+        yield {"DBOS_DATABASE": "SQLITE"}
+        return
+    with tempfile.TemporaryDirectory(prefix="durable-suite-pg-") as folder:
+        from postgres_server import serve
+
+        with serve(Path(folder)):
+            yield {"PGPASSWORD": "dbos"}
+
+
+def start(sdist: Path, tests: Sequence[str], env: dict[str, str], folder: Path, *, on: bool) -> subprocess.Popen[bytes]:
+    """Start pytest over ``tests``, with or without the instrumentor; results go to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pytest", *tests, "-q", "--timeout=120", f"--junitxml={folder / 'junit.xml'}"]
+    command += ["-o", "log_cli=false", "-o", "addopts=", f"--basetemp={folder / 'tmp'}"]
+    environment = {**os.environ, **env, "DURABLE_SUITE_REPORT": str(folder / "report.json")}
+    if on:
+        command += ["-p", "plugin"]
+        environment["PYTHONPATH"] = str(HERE)
+    with (folder / "output.txt").open("wb") as output:
+        return subprocess.Popen(command, cwd=sdist, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def collect(folder: Path) -> Outcome:
+    """Read what a finished run wrote."""
+    outcome = Outcome()
+    junit = folder / "junit.xml"
+    if junit.exists():
+        for case in ElementTree.parse(junit).iter("testcase"):
+            name = f"{case.get('classname', '')}::{case.get('name', '')}".replace("\n", "")
+            kinds = {child.tag for child in case}
+            bad = kinds & {"failure", "error"}
+            outcome.results[name] = "failed" if bad else "skipped" if "skipped" in kinds else "passed"
+    report = folder / "report.json"
+    if report.exists():
+        outcome.report = json.loads(report.read_text())
+    return outcome
+
+
+def both(
+    sdist: Path, tests: Sequence[str], env: dict[str, str], folder: Path, *, apart: bool, limit_s: int
+) -> tuple[Outcome, Outcome]:
+    """Run ``tests`` without and with the instrumentor, at the same time unless ``apart``."""
+    running: list[subprocess.Popen[bytes]] = []
+    for on in (False, True):
+        running.append(start(sdist, tests, env, folder / ("with" if on else "without"), on=on))
+        if apart:
+            _finish(running[-1], limit_s)
+    for process in running:
+        _finish(process, limit_s)
+    return collect(folder / "without"), collect(folder / "with")
+
+
+def _finish(process: subprocess.Popen[bytes], limit_s: int) -> None:
+    try:
+        process.wait(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, compare, print; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", default=FILES, help="names like test_queue")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--sdist", type=Path, help="folder of an unpacked source distribution")
+    parser.add_argument("--results", type=Path, help="folder to keep outputs in")
+    parser.add_argument("--limit-s", type=int, default=1200, help="seconds allowed for one file")
+    options = parser.parse_args(argv)
+    broken: list[str] = []
+    totals = {"passed without": 0, "passed with": 0, "flaky": 0, "entered": 0, "ignored": 0}
+    with tempfile.TemporaryDirectory(prefix="durable-suite-") as scratch, database(options.database) as env:
+        sdist = (options.sdist or unpack(Path(scratch))).resolve()
+        results = (options.results or Path(scratch) / "results").resolve()
+        apart = options.database == "postgres"  # one database by a fixed name
+        print(f"dbos {version('dbos')}, {options.database}")
+        print(f"{'file':34} {'without':>8} {'with':>8} {'flaky':>6} {'entered':>8} {'ignored':>8}")
+        for file in options.files:
+            without, with_it = both(
+                sdist, [f"tests/{file}.py"], env, results / file, apart=apart, limit_s=options.limit_s
+            )
+            lost = sorted(without.passed() - with_it.passed())
+            really = [name for name in lost if not recovers(sdist, file, name, env, results, options.limit_s)]
+            broken += really
+            ignored = sum(len(errors) for errors in dict(with_it.report.get("ignored") or {}).values())  # type: ignore[call-overload]
+            entered = int(str(with_it.report.get("entered", 0)))
+            print(
+                f"{file:34} {len(without.passed()):8} {len(with_it.passed()):8} {len(lost) - len(really):6}"
+                f" {entered:8} {ignored:8}",
+                flush=True,
+            )
+            for name in lost:
+                print(f"    {'BROKEN' if name in really else 'flaky '} {name}", flush=True)
+            totals["passed without"] += len(without.passed())
+            totals["passed with"] += len(with_it.passed())
+            totals["flaky"] += len(lost) - len(really)
+            totals["entered"] += entered
+            totals["ignored"] += ignored
+    print(", ".join(f"{name}: {count}" for name, count in totals.items()) + f", broken: {len(broken)}")
+    return 1 if broken else 0
+
+
+def recovers(sdist: Path, file: str, name: str, env: dict[str, str], results: Path, limit_s: int) -> bool:
+    """Say whether a test that failed with the instrumentor passes with it alone, in one of three tries."""
+    test = f"tests/{file}.py::{name.rpartition('::')[2]}"
+    for attempt in range(3):
+        folder = results / "again" / f"{file}-{abs(hash(name))}-{attempt}"
+        _finish(start(sdist, [test], env, folder, on=True), limit_s)
+        if collect(folder).passed():
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

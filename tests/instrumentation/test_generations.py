@@ -1,0 +1,197 @@
+"""A retried run's spans belong to its new life: the ledger says which that is, and never holds a workflow up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+from dbos import DBOS, SetWorkflowID
+
+from otel_bridge import ids
+from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.instrumentation import DBOSInstrumentor
+from otel_bridge.instrumentation.current import LiveRun, Placement
+from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.lookup import PATIENCE_S, PAUSE_S, PlacementLookup
+from otel_bridge.instrumentation.places import generation_of
+from otel_bridge.ledger import MemoryLedger
+from otel_bridge.ledger.base import ExportedRun, Lease
+
+from .conftest import Tracing, in_body, in_step
+
+Instrument = Callable[..., DBOSInstrumentor]
+Construct = Callable[..., DBOS]
+
+
+def end_exported(ledger: MemoryLedger, run_id: str, *, generation: int = 0, ended: bool = True) -> None:
+    """Say in the ledger what the bridge would have: this life of the run was exported."""
+    lease = ledger.acquire_lease("export", "bridge", ttl_s=60)
+    assert isinstance(lease, Lease)
+    run = ExportedRun(run_id=run_id, generation=generation, ended=ended)
+    ledger.record_export(lease, cursor=None, runs=[run])
+
+
+@pytest.mark.parametrize(
+    ("exported", "generation"),
+    [
+        (None, 0),
+        (ExportedRun(run_id="r"), 0),
+        (ExportedRun(run_id="r", ended=True), 1),
+        (ExportedRun(run_id="r", generation=2), 2),
+        (ExportedRun(run_id="r", generation=2, ended=True), 3),
+    ],
+)
+def test_an_exported_end_means_that_the_run_lives_again(exported: ExportedRun | None, generation: int) -> None:
+    """The rule that the bridge uses too: the exported generation, and one more if its end was exported."""
+    assert generation_of(exported) == generation
+
+
+def test_a_retried_run_nests_under_its_retry_span_and_its_steps_have_ids_of_their_own(
+    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+) -> None:
+    """The first life's step failed and was exported; the second life's step has another id in the same trace."""
+    instrument(ledger=ledger)
+    dbos()
+    attempts: list[int] = []
+
+    @DBOS.step()
+    def flaky() -> str:
+        attempts.append(1)
+        with tracing.tracer.start_as_current_span(f"call {len(attempts)}"):
+            if len(attempts) == 1:
+                raise ValueError("first time")
+            return "ok"
+
+    @DBOS.workflow()
+    def job() -> str:
+        with tracing.tracer.start_as_current_span(f"body {len(attempts) + 1}"):
+            return flaky()
+
+    DBOS.launch()
+    with SetWorkflowID("job-1"), pytest.raises(ValueError):
+        job()
+    end_exported(ledger, "job-1")
+    assert DBOS.rewind_workflow("job-1", start_step=1).get_result() == "ok"
+
+    assert tracing.parent("call 1") == in_step("job-1", 1)
+    assert tracing.parent("body 1") == in_body("job-1")
+    assert tracing.parent("call 2") == in_step("job-1", 1, generation=1)
+    assert tracing.parent("body 2") == (ids.trace_id("job-1"), ids.retry_span_id("job-1", 1))
+
+
+def test_replayed_steps_make_no_spans_and_keep_their_numbers(
+    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+) -> None:
+    """A step that the record answers does not execute; the step after it nests under its own number."""
+    instrument(ledger=ledger)
+    dbos()
+    fail = [True]
+
+    @DBOS.step()
+    def first() -> None:
+        with tracing.tracer.start_as_current_span("first"):
+            pass
+
+    @DBOS.step()
+    def second() -> None:
+        with tracing.tracer.start_as_current_span("second"):
+            if fail.pop() if fail else False:
+                raise ValueError("no")
+
+    @DBOS.workflow()
+    def job() -> None:
+        first()
+        second()
+
+    DBOS.launch()
+    with SetWorkflowID("job-2"), pytest.raises(ValueError):
+        job()
+    tracing.exporter.clear()
+    DBOS.rewind_workflow("job-2", start_step=2).get_result()
+    assert [span.name for span in tracing.exporter.get_finished_spans()] == ["second"]
+    assert tracing.parent("second") == in_step("job-2", 2)
+
+
+class SlowPlaces:
+    """Answers when told to; counts the reads."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.reads: list[list[str]] = []
+        self.error: Exception | None = None
+
+    def default(self, run_id: str) -> Placement:
+        return Placement(ids.trace_id(run_id))
+
+    def find(self, run_ids: Sequence[str]) -> dict[str, Placement]:
+        self.reads.append(list(run_ids))
+        assert self.gate.wait(timeout=10)
+        if self.error is not None:
+            raise self.error
+        return {run_id: Placement(ids.trace_id(run_id), 7) for run_id in run_ids}
+
+
+def asked(lookup: PlacementLookup, run_id: str) -> LiveRun:
+    run = LiveRun(run_id, lookup.settle)
+    lookup.prefetch(run)
+    return run
+
+
+def test_many_runs_are_looked_up_in_one_read_and_each_only_once() -> None:
+    """While one read is on its way, the runs that start are gathered for the next."""
+    places = SlowPlaces()
+    lookup = PlacementLookup(places, Guard())
+    runs = [asked(lookup, "run-0")]
+    while not places.reads:
+        time.sleep(0.001)
+    runs += [asked(lookup, f"run-{n}") for n in range(1, 50)]
+    places.gate.set()
+    assert {run.settled().generation for run in runs for _ in range(3)} == {7}
+    assert len(places.reads) == 2
+    lookup.stop()
+
+
+def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all() -> None:
+    """Without an answer the run is generation 0, for good; later runs do not wait until the ledger was left alone."""
+    now = [100.0]
+    places, guard = SlowPlaces(), Guard()
+    lookup = PlacementLookup(places, guard, clock=lambda: now[0])
+    run = asked(lookup, "run-1")
+    began = time.monotonic()
+    assert run.settled().generation == 0
+    assert time.monotonic() - began < PATIENCE_S + 0.4
+    began = time.monotonic()
+    assert asked(lookup, "run-2").settled().generation == 0
+    assert time.monotonic() - began < 0.1
+    places.gate.set()
+    assert run.settled().generation == 0
+    assert guard.count("looking up a run's generation") == 1
+    now[0] += PAUSE_S + 1
+    assert asked(lookup, "run-3").settled().generation == 7
+    lookup.stop()
+
+
+def test_a_ledger_that_fails_means_generation_0_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Reading fails: logged once, workflows go on."""
+    now = [100.0]
+    places = SlowPlaces()
+    places.gate.set()
+    places.error = LedgerUnavailableError("app.durable.sqlite", "disk gone")
+    lookup = PlacementLookup(places, Guard(), clock=lambda: now[0])
+    with caplog.at_level(logging.WARNING, "otel_bridge.instrumentation"):
+        for n in range(3):
+            assert asked(lookup, f"run-{n}").settled().generation == 0
+            now[0] += PAUSE_S + 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "disk gone" in caplog.text
+    lookup.stop()
+
+
+def test_a_stopped_lookup_answers_at_once() -> None:
+    """Spans made after uninstrument are generation 0."""
+    lookup = PlacementLookup(SlowPlaces(), Guard())
+    lookup.stop()
+    assert asked(lookup, "run-1").settled().generation == 0

@@ -1,0 +1,228 @@
+"""A worker tells the ledger that it lives and what it has been executing for a while, at no cost per step."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dbos import DBOS, SetWorkflowID
+
+from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.instrumentation import DBOSInstrumentor
+from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.heartbeat import MAX_IN_FLIGHT, Heartbeat, Scope, told
+from otel_bridge.instrumentation.sources import LedgerSource
+from otel_bridge.ledger import MemoryLedger, open_ledger
+from otel_bridge.ledger.base import Executor
+
+from .conftest import eventually
+
+Instrument = Callable[..., DBOSInstrumentor]
+Construct = Callable[..., DBOS]
+
+
+class CountingLedger(MemoryLedger):
+    """Counts the writes; fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beats: list[Executor] = []
+        self.broken = False
+
+    def beat(self, executor: Executor) -> None:
+        self.beats.append(executor)
+        if self.broken:
+            raise LedgerUnavailableError("ledger", "gone")
+        super().beat(executor)
+
+
+def row(interval_ms: int = 60_000) -> Executor:
+    return Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=0, interval_ms=interval_ms)
+
+
+def test_a_launched_worker_says_who_it_is_and_says_goodbye_when_destroyed(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """The row names the executor, its version, queues and workflows; after DBOS.destroy it is stopped."""
+    instrument(ledger=ledger)
+    dbos(executor_id="exec-7")
+
+    @DBOS.workflow(name="order")
+    def order() -> None: ...
+
+    DBOS.listen_queues(["fast"])
+    DBOS.launch()
+    (executor,) = eventually(ledger.executors, what="a beat")
+    assert (executor.executor_id, executor.app_name, executor.app_version) == ("exec-7", "worker", "v1")
+    assert executor.pid == os.getpid()
+    assert executor.is_live(ledger.now_ms())
+    assert "fast" in executor.queues
+    assert "order" in executor.workflows
+    assert executor.sdk is not None
+    assert executor.sdk.startswith("dbos-python/3")
+    assert "sales" not in executor.queues
+    DBOS.destroy()
+    (executor,) = ledger.executors()
+    assert executor.stopped
+    assert executor.in_flight == ()
+
+
+def test_a_worker_that_listens_to_every_queue_lists_none(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """Empty means all."""
+    instrument(ledger=ledger)
+    dbos()
+    DBOS.launch()
+    assert eventually(ledger.executors)[0].queues == ()
+
+
+def test_a_step_that_takes_a_while_is_shown_with_its_attempt_and_is_gone_when_it_ended(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """While a step executes the row names it and not the body; afterwards neither."""
+    instrument(ledger=ledger)
+    dbos()
+    release = threading.Event()
+
+    @DBOS.step(retries_allowed=True, max_attempts=3, interval_seconds=0.01, name="slow")
+    def slow() -> None:
+        if DBOS.step_status is not None and DBOS.step_status.current_attempt == 0:
+            raise ValueError("once")
+        assert release.wait(timeout=20)
+
+    @DBOS.workflow()
+    def job() -> None:
+        slow()
+
+    DBOS.launch()
+    with SetWorkflowID("job-1"):
+        handle = DBOS.start_workflow(job)
+    (step,) = eventually(lambda: ledger.executors() and ledger.executors()[0].in_flight, what="the step in flight")
+    assert (step.run_id, step.seq, step.name, step.attempt) == ("job-1", 1, "slow", 2)
+    assert abs(step.started_at_ms - time.time() * 1000) < 20_000
+    release.set()
+    handle.get_result()
+    eventually(lambda: ledger.executors()[0].in_flight == (), what="an empty row")
+
+
+def test_a_run_that_waits_is_shown_by_what_it_waits_in(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """recv under the name that the store will give it; a durable sleep as the run's body."""
+    instrument(ledger=ledger)
+    dbos()
+
+    @DBOS.workflow()
+    def job() -> object:
+        message = DBOS.recv("go", timeout_seconds=20)
+        DBOS.sleep(0.5)
+        return message
+
+    DBOS.launch()
+    with SetWorkflowID("job-1"):
+        handle = DBOS.start_workflow(job)
+
+    def shown(seq: int | None, name: str) -> Callable[[], bool]:
+        return lambda: [(s.seq, s.name) for e in ledger.executors() for s in e.in_flight] == [(seq, name)]
+
+    eventually(shown(1, "DBOS.recv"), what="the wait")
+    DBOS.send("job-1", "x", "go")
+    eventually(shown(None, job.__qualname__), what="the body")
+    assert handle.get_result() == "x"
+
+
+def test_short_steps_never_touch_the_ledger() -> None:
+    """Steps shorter than a tenth of a second cause no write beyond the regular beat."""
+    ledger, in_flight = CountingLedger(), dict[Scope, None]()
+    heartbeat = Heartbeat(LedgerSource(ledger), in_flight, row, Guard())
+    heartbeat.start()
+    eventually(lambda: ledger.beats)
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        scope = Scope("run", 1, "step", time.time())
+        in_flight[scope] = None
+        time.sleep(0.002)
+        del in_flight[scope]
+    assert len(ledger.beats) == 1
+    heartbeat.stop()
+    assert len(ledger.beats) == 2
+    assert ledger.beats[-1].stopped
+    heartbeat.stop()
+
+
+def test_a_ledger_that_is_gone_is_tried_again_and_never_heard_of_but_once() -> None:
+    """Beats go on failing in silence, and succeed when the ledger is back."""
+    ledger, guard = CountingLedger(), Guard()
+    ledger.broken = True
+    heartbeat = Heartbeat(LedgerSource(ledger), {}, lambda: row(interval_ms=50), guard)
+    heartbeat.start()
+    eventually(lambda: guard.count("reporting presence") >= 3)
+    ledger.broken = False
+    eventually(ledger.executors)
+    heartbeat.stop()
+
+
+def test_a_body_is_told_only_while_none_of_its_steps_is() -> None:
+    """Steps imply their run."""
+    body, step, other = Scope("a", None, "wf", 1.0), Scope("a", 3, "s", 2.0), Scope("b", None, "wf", 3.0)
+    assert [(s.run_id, s.seq) for s in told([other, body, step])] == [("a", 3), ("b", None)]
+
+
+def test_very_many_steps_are_cut_and_counted() -> None:
+    """A row stays small; the total says how many there are."""
+    ledger = CountingLedger()
+    in_flight = {Scope("run", seq, "step", 1.0): None for seq in range(MAX_IN_FLIGHT + 5)}
+    heartbeat = Heartbeat(LedgerSource(ledger), in_flight, row, Guard())
+    heartbeat.start()
+    eventually(lambda: ledger.beats)
+    heartbeat.stop()
+    assert len(ledger.beats[0].in_flight) == MAX_IN_FLIGHT
+    assert ledger.beats[0].in_flight_total == MAX_IN_FLIGHT + 5
+
+
+def test_presence_can_be_off(instrument: Instrument, dbos: Construct, ledger: MemoryLedger) -> None:
+    """No thread, no row."""
+    instrument(ledger=ledger, presence=False)
+    dbos()
+    DBOS.launch()
+    assert "durable-presence" not in {thread.name for thread in threading.enumerate()}
+    DBOS.destroy()
+    assert ledger.executors() == []
+
+
+def test_without_a_ledger_the_sidecar_of_the_engines_database_is_used(
+    instrument: Instrument, dbos: Construct, sqlite_url: str, tmp_path: Path
+) -> None:
+    """The URL is found in the DBOS configuration at launch."""
+    instrument()
+    dbos()
+    DBOS.launch()
+    sidecar = open_ledger(sqlite_url)
+    try:
+        eventually(lambda: (tmp_path / "app.durable.sqlite").exists() and sidecar.executors(), what="a beat")
+        DBOS.destroy()
+        assert [executor.stopped for executor in sidecar.executors()] == [True]
+    finally:
+        sidecar.close()
+
+
+@pytest.mark.postgres
+def test_on_postgres_the_ledger_is_in_the_engines_database(
+    instrument: Instrument, dbos: Construct, postgres_url: str
+) -> None:
+    """The same on Postgres, with the driver that DBOS likes in the URL."""
+    instrument()
+    dbos(system_database_url=postgres_url.replace("postgresql://", "postgresql+psycopg://", 1))
+    DBOS.launch()
+    reader = open_ledger(postgres_url)
+    try:
+        eventually(reader.executors, what="a beat")
+        DBOS.destroy()
+        assert [executor.stopped for executor in reader.executors()] == [True]
+    finally:
+        reader.close()
