@@ -1,1 +1,22 @@
 """OpenTelemetry bridge for durable workflows on DBOS: one trace per run, one span per step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from otel_bridge.bridge import OTelBridge
+    from otel_bridge.instrumentation import DBOSInstrumentor
+
+__all__ = ["DBOSInstrumentor", "OTelBridge"]
+
+_HOMES = {"OTelBridge": "otel_bridge.bridge", "DBOSInstrumentor": "otel_bridge.instrumentation"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the two public classes when they are asked for: a worker needs only one of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,8 +1,8 @@
 """Delivery: batches until the collector has them, for as long as it takes. Sleeps between tries.
 
-At least once, in order, nothing dropped. Retryable failures are retried without a deadline. A batch that the collector
-will never accept is split until the one bad span is found. That span is set aside, counted and logged, once the collector
-has shown that it does take other requests: one that refuses everything is out of order, and everything waits for it.
+At least once, in order, nothing dropped. Retryable failures are retried without a deadline. A batch that the
+collector will never accept is split until the one bad span is found. That span is set aside, counted and logged, once
+the collector has shown that it does take other requests: one that refuses everything is out of order, and spans wait.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ class Delivery:
 
     Args:
         stop: set it to make a delivery give up at once.
+        stats: where to count.
+
+    Attributes:
         alive: called before every try; raises to abandon the delivery (the lease is lost).
     """
 
@@ -71,14 +74,15 @@ class Delivery:
         transport: Transport,
         *,
         stop: threading.Event | None = None,
-        alive: Callable[[], None] | None = None,
+        stats: DeliveryStats | None = None,
         batch_spans: int = MAX_BATCH_SPANS,
         first_backoff_s: float = FIRST_BACKOFF_S,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._transport, self._stop, self._alive = transport, stop or threading.Event(), alive
+        self._transport, self._stop = transport, stop or threading.Event()
         self._batch_spans, self._first_backoff_s, self._jitter = batch_spans, first_backoff_s, jitter
-        self.stats = DeliveryStats()
+        self.stats = stats if stats is not None else DeliveryStats()
+        self.alive: Callable[[], None] | None = None
 
     @property
     def target(self) -> str:
@@ -142,8 +146,8 @@ class Delivery:
     def _send(self, part: Sequence[SpanData]) -> Accepted:
         attempt = 0
         while True:
-            if self._alive is not None:
-                self._alive()
+            if self.alive is not None:
+                self.alive()
             try:
                 accepted = self._transport.send(part)
             except RetryableDeliveryError as error:

@@ -48,8 +48,8 @@ class SdkTransport:
         return Accepted()
 
     def close(self) -> None:
-        """Shut the exporter down."""
-        self._exporter.shutdown()
+        """Flush. The exporter is its owner's to shut down."""
+        self._exporter.force_flush()
 
     def _readable(self, span: SpanData) -> ReadableSpan:
         key = self._resource.key(span.service)

@@ -224,7 +224,7 @@ class RunSpans:
         links = []
         if facts.generation:
             links.append(self._link("previous_life", run.id, self._traces.life_id(run.id, facts.generation - 1)))
-            if facts.failed_step is not None:
+            if facts.failed_step is not None and facts.failed_step[1] == facts.generation - 1:
                 links.append(self._link("failed_step", run.id, self._step_id(*facts.failed_step)))
             return links
         context = caller_context(run)

@@ -1,0 +1,202 @@
+"""Runs in, spans out, progress kept: one chunk at a time. Reads the store; reads and writes the ledger; delivers.
+
+Nothing is acknowledged before the collector accepted it, and each chunk is acknowledged by itself, so memory stays
+bounded whatever the backlog, and a bridge that dies repeats at most one chunk, byte by byte the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from otel_bridge import ids
+from otel_bridge.ledger.base import ExportedRun, Lease, Ledger
+from otel_bridge.metrics import BridgeMetrics
+from otel_bridge.models import Run, Step
+from otel_bridge.otlp import Delivery
+from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_run
+from otel_bridge.store.base import StateStore
+
+_logger = logging.getLogger("otel_bridge")
+
+CHUNK_RUNS = 100
+_MAX_ANCESTORS = 100
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one export did. ``held`` are runs to look at again although none of their rows will change."""
+
+    runs: int = 0
+    spans: int = 0
+    ended: int = 0
+    held: set[str] = field(default_factory=set)
+
+
+class RunExporter:
+    """Exports what is due of given runs.
+
+    Args:
+        delivery: None plans only, and writes nothing: a dry run.
+        check: called before anything is written; raises when the lease is lost.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        ledger: Ledger,
+        delivery: Delivery | None,
+        settings: SpanSettings,
+        *,
+        metrics: BridgeMetrics | None = None,
+        check: Callable[[], None] | None = None,
+        chunk_runs: int = CHUNK_RUNS,
+    ) -> None:
+        self._store, self._ledger, self._delivery, self._settings = store, ledger, delivery, settings
+        self._metrics, self._check, self._chunk_runs = metrics, check, chunk_runs
+        self._broken: set[str] = set()
+
+    def export(
+        self, lease: Lease | None, run_ids: Collection[str], *, known: Mapping[str, Run] | None = None
+    ) -> Progress:
+        """Export runs by id; ``known`` spares reading those again. Runs that are gone are closed.
+
+        Raises:
+            StoreUnavailableError, LedgerUnavailableError, LeaseLostError, DeliveryStoppedError: what was not
+                acknowledged is due again.
+        """
+        progress = Progress()
+        wanted = dict.fromkeys(related for run_id in run_ids for related in _with_original(run_id))
+        for chunk in chunks(wanted, self._chunk_runs):
+            runs = {run_id: known[run_id] for run_id in chunk if known and run_id in known}
+            runs.update(self._store.get_runs([run_id for run_id in chunk if run_id not in runs]))
+            self._export_chunk(lease, chunk, runs, progress)
+        return progress
+
+    def _export_chunk(
+        self, lease: Lease | None, chunk: Sequence[str], runs: Mapping[str, Run], progress: Progress
+    ) -> None:
+        # Runs are read before their steps: a run that was seen to have ended has all of its steps.
+        steps = self._store.get_steps_of(list(runs), errors=True)
+        before = self._ledger.exported(chunk)
+        related = _Related(self._store, self._ledger, self._settings, runs, before)
+        now_ms = self._store.now_ms()
+        plans: list[tuple[Run | None, Plan]] = []
+        for run_id in chunk:
+            run = runs.get(run_id)
+            if run is not None:
+                plan = self._plan(run, steps.get(run_id, []), before.get(run_id), related, now_ms)
+            else:
+                plan = plan_deleted(before[run_id], settings=self._settings) if run_id in before else None
+            if plan is not None:
+                plans.append((run, plan))
+                if plan.held:
+                    progress.held.add(run_id)
+        self._send(lease, plans, progress)
+
+    def _plan(
+        self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: _Related, now_ms: int
+    ) -> Plan | None:
+        try:
+            return plan_run(
+                run, steps, before, settings=self._settings, now_ms=now_ms, relatives=related.of(run, before)
+            )
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            if run.id not in self._broken:
+                self._broken.add(run.id)
+                _logger.exception("Run %s cannot be turned into spans and is skipped.", run.id)
+            return None
+
+    def _send(self, lease: Lease | None, plans: Sequence[tuple[Run | None, Plan]], progress: Progress) -> None:
+        spans = sum(len(plan.spans) for _, plan in plans)
+        progress.runs += len(plans)
+        progress.spans += spans
+        progress.ended += sum(plan.ended for _, plan in plans)
+        if self._delivery is None or lease is None:
+            return
+        if spans:
+            self._delivery.deliver(span for _, plan in plans for span in plan.spans)
+        if self._check is not None:
+            self._check()
+        traces = {plan.trace_id: plan.record.run_id for _, plan in plans if plan.trace_id is not None}
+        if traces:
+            self._ledger.add_traces(traces)
+        changed = [plan.record for _, plan in plans if plan.changed]
+        if changed:
+            self._ledger.record_export(lease, cursor=None, runs=changed)
+        if self._metrics is not None:
+            for run, plan in plans:
+                if run is not None and (plan.spans or plan.ended):
+                    self._metrics.record_plan(run, plan)
+
+
+class _Related:
+    """Loads what runs' spans need to know of other runs, for one chunk at once."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        ledger: Ledger,
+        settings: SpanSettings,
+        runs: Mapping[str, Run],
+        before: Mapping[str, ExportedRun],
+    ) -> None:
+        self._store = store
+        parents = {run.parent_id for run in runs.values() if run.parent_id is not None and _is_due(run, before)}
+        undone = {run.undoes_id for run in runs.values() if run.undoes_id is not None}
+        wanted = sorted((parents | undone) - before.keys())
+        self._exports = {**before, **(ledger.exported(wanted) if wanted else {})}
+        forks = {run.forked_from for run in runs.values() if run.forked_from is not None and not _steps(before, run)}
+        self._originals = store.get_steps_of(sorted(forks)) if forks else {}
+        self._runs: dict[str, Run] = dict(runs)
+        if settings.children == "nest" or settings.parent == "adopt":
+            self._load_ancestors()
+
+    def of(self, run: Run, before: ExportedRun | None) -> Relatives:
+        """Return one run's relatives."""
+        failed = run.status == "failed" and (before is None or not before.ended or before.status != "failed")
+        again = run.status == "failed" and before is not None and before.ended_at_ms != run.finished_at_ms
+        error = decode_span_error(self._store.get_payload(run.id, "error")) if failed or again else None
+        return Relatives(
+            runs=self._runs,
+            exports=self._exports,
+            original_steps=self._originals.get(run.forked_from, ()) if run.forked_from is not None else (),
+            error=error,
+        )
+
+    def _load_ancestors(self) -> None:
+        """Load parents, their parents and so on, originals of forks and of undos: their rows decide trace ids."""
+        for _ in range(_MAX_ANCESTORS):
+            missing = {other for run in self._runs.values() for other in _other_runs(run)} - self._runs.keys()
+            found = self._store.get_runs(sorted(missing)) if missing else {}
+            if not found:
+                return
+            self._runs.update(found)
+
+
+def _other_runs(run: Run) -> list[str]:
+    others = (run.parent_id, run.forked_from, run.undoes_id, run.dead_run_id)
+    return [other for other in others if other is not None]
+
+
+def _is_due(run: Run, before: Mapping[str, ExportedRun]) -> bool:
+    return run.is_terminal and not (run.id in before and before[run.id].ended)
+
+
+def _steps(before: Mapping[str, ExportedRun], run: Run) -> bool:
+    return run.id in before and bool(before[run.id].steps)
+
+
+def _with_original(run_id: str) -> list[str]:
+    """Return the run, and the run that it undoes: the one's root waits for the other."""
+    original = ids.traced_run_id(run_id)
+    return [run_id] if original == run_id else [run_id, original]
+
+
+def chunks(items: Collection[str] | Iterator[str], size: int) -> Iterator[list[str]]:
+    """Yield lists of at most ``size`` items."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,94 @@
+"""The lease of the one exporter at work, kept alive by a thread. Reads and writes the ledger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from otel_bridge.errors import LeaseLostError, LedgerError
+from otel_bridge.ledger.base import Lease, Ledger
+
+_logger = logging.getLogger("otel_bridge")
+
+
+class LeaseKeeper:
+    """Holds a lease while somebody works under it; renewing does not wait for the work.
+
+    Args:
+        ttl_s: how long a bridge that died keeps others waiting.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        name: str,
+        owner: str,
+        ttl_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger, self._name, self._owner, self._ttl_s = ledger, name, owner, ttl_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._good_until = 0.0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self) -> Lease | None:
+        """Return the lease, taken or renewed; None while another holds it.
+
+        Raises:
+            LedgerUnavailableError: the ledger cannot be asked.
+        """
+        asked_at = self._monotonic()
+        lease = self._ledger.acquire_lease(self._name, self._owner, ttl_s=self._ttl_s)
+        with self._lock:
+            self._lease = lease
+            self._good_until = asked_at + self._ttl_s if lease is not None else 0.0
+        if lease is not None:
+            self._ensure_thread()
+        return lease
+
+    def check(self) -> None:
+        """Do nothing while the lease is held.
+
+        Raises:
+            LeaseLostError: it ran out, or another took it.
+        """
+        with self._lock:
+            held = self._lease is not None and self._monotonic() < self._good_until
+        if not held:
+            raise LeaseLostError(self._name, self._owner)
+
+    def release(self) -> None:
+        """Stop renewing and give the lease up. Idempotent."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._stop.clear()
+        with self._lock:
+            lease, self._lease = self._lease, None
+        if lease is not None:
+            try:
+                self._ledger.release_lease(lease)
+            except LedgerError as error:
+                _logger.info("The lease %r runs out by itself: %s", self._name, error)
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._renew, name=f"{self._name}-lease", daemon=True)
+            self._thread.start()
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self._ttl_s / 3):
+            with self._lock:
+                if self._lease is None:
+                    continue
+            try:
+                self.acquire()
+            except LedgerError as error:
+                _logger.debug("The lease %r could not be renewed: %s", self._name, error)

@@ -1,0 +1,148 @@
+"""OpenTelemetry instruments fed by what the bridge exports and sees. Reads a clock only through the caller.
+
+Names and units follow OpenTelemetry's rules: durations in seconds, counts as ``{things}``, no unit in a name.
+Histograms are recorded inside the span's context, so that the SDK keeps exemplars that lead to its trace.
+Source: https://opentelemetry.io/docs/specs/semconv/general/metrics/
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+
+from otel_bridge import semconv
+from otel_bridge.models import TERMINAL_STATUSES, Facet, QueueInfo, Run
+from otel_bridge.otlp.delivery import DeliveryStats
+from otel_bridge.spans import Plan, SpanData
+
+_DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
+_SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+
+
+class BridgeMetrics:
+    """Instruments of one bridge.
+
+    Args:
+        provider: default the process's global one; without an SDK behind it, recording costs next to nothing.
+    """
+
+    def __init__(self, provider: MeterProvider | None = None) -> None:
+        meter = (provider or metrics.get_meter_provider()).get_meter(semconv.SCOPE_NAME)
+        self._lock = threading.Lock()
+        self._active: Sequence[Facet] = ()
+        self._queues: Sequence[QueueInfo] = ()
+        self._now_ms = 0
+        self._lag_s: float | None = None
+        self._counted = (0, 0, 0)
+
+        def histogram(name: str, description: str) -> metrics.Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=list(_DURATION_BUCKETS_S)
+            )
+
+        self._run_duration = histogram(semconv.METRIC_RUN_DURATION, "From a run's creation to its end.")
+        self._step_duration = histogram(semconv.METRIC_STEP_DURATION, "From a step's start to its end.")
+        self._queue_wait = histogram(semconv.METRIC_QUEUE_WAIT, "From a run's creation to its start, on a queue.")
+        self._recoveries = meter.create_counter(
+            semconv.METRIC_RECOVERIES, "{recovery}", "Times that runs were picked up again after a crash."
+        )
+        self._dead = meter.create_counter(semconv.METRIC_DEAD_LETTERS, "{run}", "Runs that the engine gave up.")
+        self._exported = meter.create_counter(semconv.METRIC_EXPORTED, "{span}", "Spans that the collector accepted.")
+        self._rejected = meter.create_counter(
+            semconv.METRIC_REJECTED, "{span}", "Spans that the collector refused for good."
+        )
+        for name, unit, description, callback in (
+            (semconv.METRIC_RUN_ACTIVE, "{run}", "Runs that have not ended, by status.", self._observe_active),
+            (semconv.METRIC_QUEUE_DEPTH, "{run}", "Runs that wait on a queue.", self._observe_depth),
+            (semconv.METRIC_QUEUE_OLDEST_AGE, "s", "Age of the oldest run on a queue.", self._observe_oldest),
+            (semconv.METRIC_LAG, "s", "How far export is behind the state store.", self._observe_lag),
+        ):
+            meter.create_observable_gauge(name, [callback], unit, description)
+
+    def record_plan(self, run: Run, plan: Plan) -> None:
+        """Record what a plan that was delivered says."""
+        by_seq = {span.seq: span for span in plan.spans if span.seq is not None}
+        for due in plan.due:
+            span = by_seq.get(due.step.seq)
+            if span is None or due.unfinished or due.step.housekeeping:
+                continue
+            attributes = {
+                semconv.WORKFLOW_NAME: run.workflow,
+                semconv.STEP_NAME: due.step.name,
+                semconv.STEP_KIND: due.step.kind,
+                semconv.STEP_STATUS: due.step.status,
+            }
+            self._step_duration.record(_duration_s(span), attributes, context=_context(span))
+        if plan.ended and plan.spans:
+            self._record_end(run, plan, plan.spans[-1])
+
+    def _record_end(self, run: Run, plan: Plan, root: SpanData) -> None:
+        attributes = {semconv.WORKFLOW_NAME: run.workflow, semconv.RUN_STATUS: run.status}
+        self._run_duration.record(_duration_s(root), attributes, context=_context(root))
+        wait_ms, queue = root.attributes.get(semconv.QUEUE_WAIT_MS), root.attributes.get(semconv.QUEUE_NAME)
+        if isinstance(wait_ms, int) and isinstance(queue, str):
+            waited = {semconv.WORKFLOW_NAME: run.workflow, semconv.QUEUE_NAME: queue}
+            self._queue_wait.record(wait_ms / 1000, waited, context=_context(root))
+        recoveries = root.attributes.get(semconv.RUN_RECOVERIES)
+        if isinstance(recoveries, int):
+            self._recoveries.add(recoveries, {semconv.WORKFLOW_NAME: run.workflow})
+        if run.status == "dead":
+            self._dead.add(1, {semconv.WORKFLOW_NAME: run.workflow})
+
+    def observe_store(self, facets: Sequence[Facet], queues: Sequence[QueueInfo], now_ms: int) -> None:
+        """Keep what the gauges report until the next look."""
+        with self._lock:
+            self._active = [facet for facet in facets if facet.status not in TERMINAL_STATUSES]
+            self._queues, self._now_ms = list(queues), now_ms
+
+    def observe_lag(self, lag_s: float) -> None:
+        """Keep how far behind the export is."""
+        self._lag_s = lag_s
+
+    def observe_delivery(self, stats: DeliveryStats) -> None:
+        """Count what was delivered and refused since the last look."""
+        counted = (stats.exported, stats.set_aside, stats.partial)
+        exported, set_aside, partial = (now - was for now, was in zip(counted, self._counted, strict=True))
+        self._counted = counted
+        if exported:
+            self._exported.add(exported)
+        if set_aside:
+            self._rejected.add(set_aside, {semconv.ERROR_TYPE: "refused"})
+        if partial:
+            self._rejected.add(partial, {semconv.ERROR_TYPE: "partial_success"})
+
+    def _observe_active(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            counts: dict[str, int] = {}
+            for facet in self._active:
+                counts[facet.status] = counts.get(facet.status, 0) + facet.count
+        return [Observation(count, {semconv.RUN_STATUS: status}) for status, count in counts.items()]
+
+    def _observe_depth(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            return [Observation(queue.depth, {semconv.QUEUE_NAME: queue.name}) for queue in self._queues]
+
+    def _observe_oldest(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            ages = [
+                (queue.name, self._now_ms - queue.oldest_created_at_ms if queue.oldest_created_at_ms else 0)
+                for queue in self._queues
+            ]
+        return [Observation(max(0, age) / 1000, {semconv.QUEUE_NAME: name}) for name, age in ages]
+
+    def _observe_lag(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(self._lag_s)] if self._lag_s is not None else []
+
+
+def _duration_s(span: SpanData) -> float:
+    return (span.end_ns - span.start_ns) / 1e9
+
+
+def _context(span: SpanData) -> Context:
+    """Return a context in which ``span`` is current, for exemplars."""
+    ids = int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big")
+    return trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(*ids, False, _SAMPLED)))
