@@ -55,7 +55,8 @@ def main() -> int:
         (copy.parent / "static").mkdir()
         for command in (
             ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"],
-            ["npm", "run", "--silent", "typecheck"],
+            ["npm", "run", "--silent", "check"],
+            ["npm", "run", "--silent", "test"],
             ["npm", "run", "--silent", "build"],
         ):
             if (code := subprocess.run(command, cwd=copy).returncode) != 0:

@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 from dbos import DBOS
 
+from dashboard.workflow import Compensation, breakpoint, compensated_by, set_event, wait_for_signal
+
 WAREHOUSE = "warehouse"
 """Queue that the warehouse's workers serve."""
 MANAGER_LIMIT_EUR = 500
@@ -51,14 +53,28 @@ def _work(about_s: float) -> None:
     time.sleep(about_s * random.uniform(0.6, 1.4))
 
 
+def release_stock(undo: Compensation) -> str:
+    """Put what was reserved back on its shelf."""
+    _work(0.3)
+    return f"released {undo.output}"
+
+
 @DBOS.step()
-def check_stock(items: list[str]) -> dict[str, int]:
-    """Return what the shelf holds of each item."""
+@compensated_by(release_stock)
+def reserve_stock(items: list[str]) -> str:
+    """Set the items aside and return the reservation."""
     _work(0.15)
-    return {item: random.randint(1, 40) for item in items}
+    return f"R-{random.randint(1000, 9999)}"
+
+
+def give_back(undo: Compensation) -> str:
+    """Return the money. The idempotency key makes the bank ignore a second request after a crash."""
+    _work(0.4)
+    return f"gave back {undo.output} ({undo.idempotency_key})"
 
 
 @DBOS.step(retries_allowed=True, max_attempts=3, interval_seconds=0.3)
+@compensated_by(give_back)
 def charge_card(order: Order) -> str:
     """Take the money. The bank fails the first call; the engine tries again."""
     _work(0.3)
@@ -101,16 +117,16 @@ def send_receipt(customer: str, payment: str) -> None:
 @DBOS.workflow()
 def fulfil_order(order: Order) -> dict[str, Any]:
     """An order, from the click to the doorstep."""
-    check_stock(order["items"])
+    reserve_stock(order["items"])
     payment = charge_card(order)
     if order["total_eur"] > MANAGER_LIMIT_EUR:
-        DBOS.recv("manager", timeout_seconds=24 * 3600)
+        breakpoint("manager approves")
     packing = [DBOS.enqueue_workflow(WAREHOUSE, pack_item, item) for item in order["items"]]
     boxes = [handle.get_result() for handle in packing]
     label = print_label(order)
-    DBOS.set_event("label", label)
+    set_event("label", label)
     DBOS.sleep(3)  # the carrier collects parcels at its own pace
-    collected = DBOS.recv("courier", timeout_seconds=24 * 3600)
+    collected = wait_for_signal("courier")
     send_receipt(order["customer"], payment)
     return {"payment": payment, "boxes": boxes, "label": label, "collected": collected}
 
