@@ -1,41 +1,247 @@
-"""Counts by status and workflow, within a time budget. SQL only, no driver: see ``reader``."""
+"""Counts by status and workflow, within a time budget. SQL only, no driver: see ``reader``. Keeps a small cache.
+
+What has an index is counted exactly: open and failed runs by their partial indexes, completed ones as the rest of the
+whole. What has none is counted from the newest back until the budget is spent, and ``Facet.exact`` says so.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from otel_bridge.models import RUN_STATUSES, Facet, RunQuery, RunStatus
 from otel_bridge.store import listing
-from otel_bridge.store.derive import STATUS_OF
-from otel_bridge.store.query import Where, row_filter
+from otel_bridge.store.derive import ACTIVE, FAILED, STATUS_OF
+from otel_bridge.store.listing import CREATED, RUN_ID, Request
+from otel_bridge.store.query import Key, Where, in_list, like_pattern, prefix_range, row_filter, status_term
 from otel_bridge.store.reader import Reader, derive_runs, run_rows_by_id
 
-BUDGET_S = 0.035
+BUDGET_S = 0.03
+CHEAP_S = 0.004
+"""What took no longer is counted anew every time."""
+KEEP_FACTOR = 20
+"""What took longer is kept for so many times the time that it took: counting takes a twentieth of a core at most."""
+KEEP_TOTAL_S = 30.0
+DERIVED_AT_ONCE = 200
+NAMED = "lower(w.name) LIKE ? ESCAPE '!'"
+
 Counts = Counter[tuple[RunStatus, "str | None"]]
 
 
-def facets(reader: Reader, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
-    """Return how many runs have each status (and workflow) over the query less its statuses and page."""
-    query = replace(query, statuses=frozenset(), cursor=None, offset=0)
-    counts: Counts = Counter()
-    schema = reader.schema()
-    where = listing.created_range(row_filter(query, schema, reader.dialect, now_ms=reader.now_ms()), query)
-    name = "w.name" if by_workflow else "NULL"
-    for status, workflow, count in reader.rows(
-        f"SELECT w.status, {name}, count(*) FROM {schema.table('workflow_status')} w WHERE {where.sql()} "
-        f"GROUP BY w.status{', w.name' if by_workflow else ''}",
+@dataclass
+class Tally:
+    """Counts, and which of them stopped at the budget."""
+
+    counts: Counts = field(default_factory=Counter)
+    bounded: set[RunStatus] = field(default_factory=set)
+
+    def add(self, engine_status: str, workflow: str | None, count: int) -> None:
+        """Count runs by the engine's status."""
+        self.counts[(STATUS_OF.get(engine_status, "running"), workflow)] += count
+
+    def move(self, from_: RunStatus, to: RunStatus, workflow: str | None, count: int = 1) -> None:
+        """Count runs as something else, now that more is known of them."""
+        self.counts[(from_, workflow)] -= count
+        self.counts[(to, workflow)] += count
+
+    def facets(self) -> list[Facet]:
+        """Return what is not zero, in the order of the statuses, then by workflow."""
+        found = [item for item in self.counts.items() if item[1] > 0]
+        found.sort(key=lambda item: (RUN_STATUSES.index(item[0][0]), item[0][1] or ""))
+        return [Facet(status, count, workflow, status not in self.bounded) for (status, workflow), count in found]
+
+
+class FacetCounter:
+    """Counts facets for one store. Keeps recent answers that were dear, and the size of the table."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[RunQuery, bool], tuple[float, list[Facet]]] = {}
+        self._total: tuple[float, int, int] | None = None
+
+    def facets(self, reader: Reader, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
+        """Return how many runs have each status (and workflow) over the query less its statuses and page."""
+        query = replace(query, statuses=frozenset(), cursor=None, offset=0, limit=50)
+        began = time.monotonic()
+        with self._lock:
+            kept = self._kept.get((query, by_workflow))
+        if kept is not None and kept[0] > began:
+            return list(kept[1])
+        found = self._count(reader, query, by_workflow, began + BUDGET_S).facets()
+        cost = time.monotonic() - began
+        if cost > CHEAP_S:
+            with self._lock:
+                self._kept = {key: value for key, value in self._kept.items() if value[0] > began}
+                self._kept[(query, by_workflow)] = (began + cost * (KEEP_FACTOR + 1), found)
+        return list(found)
+
+    def _count(self, reader: Reader, query: RunQuery, by_workflow: bool, deadline: float) -> Tally:
+        tally = Tally()
+        where = row_filter(query, reader.schema(), reader.dialect, now_ms=reader.now_ms())
+        request = Request(reader, query, listing.created_range(where, query), deadline)
+        everything = Request(reader, query, request.where.copy(), deadline)
+        if query.text:
+            term, params = prefix_range(query.text, reader.dialect)
+            everything.where.add(f"({term} OR {NAMED})", *params, like_pattern(query.text))
+        if query.parent_id is not None:
+            _grouped(everything, tally, Where(), by_workflow)
+        else:
+            if query.text:
+                _count_search(request, tally, query.text, by_workflow)
+            for status in (*FAILED, *ACTIVE):
+                _count_status(request, tally, status, by_workflow)
+            if request.where.terms or by_workflow:
+                _walk(request, tally, Where().add("w.status = 'SUCCESS'"), "SUCCESS", by_workflow)
+            else:
+                known = sum(tally.counts.values())
+                tally.add("SUCCESS", None, max(self._table_size(reader) - known, 0))
+        _tell_suspended(everything, tally, by_workflow)
+        _tell_cancelling(everything, tally, by_workflow)
+        return tally
+
+    def _table_size(self, reader: Reader) -> int:
+        """Return the number of runs: counted now and then, and from there on by what was created since.
+
+        Runs that the engine deleted in the meantime are missed for half a minute.
+        """
+        table = reader.schema().table("workflow_status")
+        now = time.monotonic()
+        with self._lock:
+            known = self._total
+        if known is None or known[0] < now:
+            newest = reader.rows(f"SELECT max(w.created_at) FROM {table} w")[0][0]
+            if newest is None:
+                return 0
+            # what is being created this very moment is counted as new, each time
+            before = int(newest) - 2000
+            size = int(reader.rows(f"SELECT count(*) FROM {table} w WHERE w.created_at < ?", [before])[0][0])
+            cost = time.monotonic() - now
+            keep = 0.0 if cost < CHEAP_S else max(KEEP_TOTAL_S, 100 * cost)
+            known = (now + keep, before, size)
+            with self._lock:
+                self._total = known
+        recent = reader.rows(f"SELECT count(*) FROM {table} w WHERE w.created_at >= ?", [known[1]])
+        return known[2] + int(recent[0][0])
+
+
+def _name(by_workflow: bool) -> str:
+    return "w.name" if by_workflow else "NULL"
+
+
+def _grouped(request: Request, tally: Tally, term: Where, by_workflow: bool) -> None:
+    """Count everything that matches, at once."""
+    where = request.where.copy()
+    if term.terms:
+        where.add(term.sql(), *term.params)
+    table = request.reader.schema().table("workflow_status")
+    group = "w.status, w.name" if by_workflow else "w.status"
+    for status, workflow, count in request.reader.rows(
+        f"SELECT w.status, {_name(by_workflow)}, count(*) FROM {table} w WHERE {where.sql()} GROUP BY {group}",
         where.params,
     ):
-        counts[(STATUS_OF.get(status, "running"), workflow)] += count
-    return [
-        Facet(status, count, workflow, True)
-        for (status, workflow), count in sorted(
-            counts.items(), key=lambda i: (RUN_STATUSES.index(i[0][0]), i[0][1] or "")
+        tally.add(status, workflow, count)
+
+
+def _count_status(request: Request, tally: Tally, status: str, by_workflow: bool) -> None:
+    term = Where().add(status_term(status))
+    if request.where.terms or by_workflow:
+        if status in listing.ORDERED_STATUSES:
+            _walk(request, tally, term, status, by_workflow)
+            return
+        few = request.reader.rows(
+            f"SELECT w.workflow_uuid FROM {request.reader.schema().table('workflow_status')} w "
+            f"WHERE {term.sql()} LIMIT ?",
+            [listing.FEW + 1],
         )
-        if count > 0
-    ]
+        if len(few) > listing.FEW:
+            _walk(request, tally, Where().add(f"w.status = '{status}'"), status, by_workflow)
+            return
+        if not few:
+            return
+    _grouped(request, tally, term, by_workflow)
 
 
-_ = (time, Where, derive_runs, run_rows_by_id)
+def _walk(request: Request, tally: Tally, term: Where, status: str, by_workflow: bool) -> None:
+    """Count from the newest back, in chunks, until the end or until the time is up."""
+    reader, key, size = request.reader, None, listing.FIRST_CHUNK
+    table = reader.schema().table("workflow_status")
+    indexed = Where() if status in ("SUCCESS", "ENQUEUED", "DELAYED") else term
+    group = " GROUP BY w.name" if by_workflow else ""
+    while True:
+        began = time.monotonic()
+        where = request.keyset(key).add(term.sql(), *term.params)
+        edge = listing.chunk_edge(request, key, size, indexed)
+        if edge is not None:
+            where.add("w.created_at > ?", edge)
+        sql = f"SELECT {_name(by_workflow)}, count(*) FROM {table} w WHERE {where.sql()}{group}"
+        for workflow, count in reader.rows(sql, where.params):
+            tally.add(status, workflow, count)
+        if edge is None:
+            return
+        if request.spent:
+            tally.bounded.add(STATUS_OF[status])
+            return
+        key = Key(edge + 1, "")
+        if time.monotonic() - began < listing.CHUNK_BUDGET_S / 2:
+            size = min(size * 2, listing.LAST_CHUNK)
+
+
+def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) -> None:
+    """Count the few runs whose id begins with the text, and leave the search by name to the rest of the counting."""
+    term, params = prefix_range(text, request.reader.dialect)
+    table = request.reader.schema().table("workflow_status")
+    ids = request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {term} LIMIT ?", [*params, listing.FEW + 1])
+    if len(ids) > listing.FEW:
+        request.where.add(f"({term} OR {NAMED})", *params, like_pattern(text))
+        return
+    if ids:
+        _grouped(request, tally, Where().add(term, *params), by_workflow)
+    request.where.add(f"{NAMED} AND NOT {term}", like_pattern(text), *params)
+
+
+def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
+    """Part the executing runs into running and suspended; of very many, the newest stand for all."""
+    executing = sum(count for (status, _), count in tally.counts.items() if status == "running")
+    if not executing:
+        return
+    key: Key | None = None
+    seen: Counter[str | None] = Counter()
+    parked: Counter[str | None] = Counter()
+    while True:
+        term = request.keyset(key).add(status_term("PENDING"))
+        rows = request.select(term, DERIVED_AT_ONCE)
+        for run in derive_runs(request.reader, rows):
+            workflow = run.workflow if by_workflow else None
+            seen[workflow] += 1
+            parked[workflow] += run.waiting is not None or run.status == "suspended"
+        if len(rows) < DERIVED_AT_ONCE:
+            break
+        key = Key(rows[-1][CREATED], rows[-1][RUN_ID])
+        if request.spent:
+            tally.bounded |= {"running", "suspended"}
+            break
+    for workflow, count in seen.items():
+        total = tally.counts[("running", workflow)]
+        suspended = parked[workflow] if count >= total else round(parked[workflow] * total / count)
+        tally.move("running", "suspended", workflow, min(suspended, total))
+
+
+def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
+    """Count runs whose undo is at work as that, not as what they were."""
+    targets = listing.undo_targets(request.reader)
+    if not targets:
+        return
+    rows = run_rows_by_id(request.reader, targets)
+    matching = {row[0] for row in _matching(request, targets)} if request.where.terms else None
+    for row, run in zip(rows, derive_runs(request.reader, rows), strict=True):
+        if run.status != "cancelling" or (matching is not None and run.id not in matching):
+            continue
+        tally.move(STATUS_OF.get(row[1], "running"), "cancelling", run.workflow if by_workflow else None)
+
+
+def _matching(request: Request, run_ids: list[str]) -> list[tuple[object, ...]]:
+    where = request.where.copy().add(in_list("w.workflow_uuid", run_ids), *run_ids)
+    table = request.reader.schema().table("workflow_status")
+    return request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {where.sql()}", where.params)

@@ -259,8 +259,9 @@ def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], en
     if is_timeout(finished, wake) and before == GET_RESULT:
         return None
     until = wake if wake is not None else finished
-    if end.at_ms is not None and until is not None:
-        until = min(until, max(end.at_ms, row[3] or end.at_ms))
+    if end.at_ms is not None and until is not None and until > end.at_ms + 1000:
+        # cut short: the run was cancelled in its sleep (run rows on SQLite are cut to whole seconds, hence the second)
+        until = max(end.at_ms, row[3] or end.at_ms)
     asleep = end.at_ms is None and until is not None and until > now_ms
     return Step(
         run_id=row[0],

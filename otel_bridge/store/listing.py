@@ -249,7 +249,7 @@ def _walk(request: Request, key: Key | None, wanted: int, term: Where) -> Found:
         began = time.monotonic()
         where = request.keyset(key)
         where.add(term.sql(), *term.params) if term.terms else None
-        edge = _edge(request, key, size, term) if filtered else None
+        edge = chunk_edge(request, key, size, term) if filtered else None
         if edge is not None:
             where.add("w.created_at > ?", edge)
         found.extend(request.select(where, wanted - len(found)))
@@ -262,7 +262,7 @@ def _walk(request: Request, key: Key | None, wanted: int, term: Where) -> Found:
             size = min(size * 2, LAST_CHUNK)
 
 
-def _edge(request: Request, key: Key | None, size: int, term: Where) -> int | None:
+def chunk_edge(request: Request, key: Key | None, size: int, term: Where) -> int | None:
     """Return the creation time about ``size`` runs behind ``key``, or None when fewer are left.
 
     Runs of that very millisecond belong to the next chunk, so a chunk is whole.

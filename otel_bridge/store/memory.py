@@ -45,6 +45,7 @@ class MemoryStateStore(SqlStateStore):
     target = "state store in memory"
 
     def __init__(self, *, clock: Callable[[], int] | None = None) -> None:
+        super().__init__()
         self._clock = clock if clock is not None else lambda: time.time_ns() // 1_000_000
         self._lock = threading.RLock()
         self._version = 0
@@ -193,7 +194,7 @@ class MemoryStateStore(SqlStateStore):
         if step.error is not None or step.has_error or step.status == "failed":
             error = step.error.text if step.error is not None else "error"
         value = step.output or step.error
-        outcome = {
+        outcome: dict[str, Any] = {
             "output": output,
             "error": error,
             "serialization": value.serialization if value is not None else None,

@@ -69,6 +69,7 @@ class PostgresStateStore(SqlStateStore):
         url: str | None = None,
         max_connections: int = 4,
     ) -> None:
+        super().__init__()
         if '"' in schema or not schema:
             raise ConfigurationError(f"{schema!r} is not the name of a Postgres schema.")
         self._schema_name = schema

@@ -70,6 +70,7 @@ class SqliteStateStore(SqlStateStore):
     dialect = "sqlite"
 
     def __init__(self, database: str | Path | Database, *, clock: Callable[[], int] | None = None) -> None:
+        super().__init__()
         self._clock = clock
         self._shared: Any = None
         self._path: Path | None = None

@@ -36,7 +36,10 @@ class SqlStateStore(abc.ABC):
     dialect: Dialect
     target: str
     """Names the database for people, without credentials."""
-    _schema: Schema | None = None
+
+    def __init__(self) -> None:
+        self._schema: Schema | None = None
+        self._facets = facets.FacetCounter()
 
     # -- what an adapter brings -----------------------------------------------------------------------------------
 
@@ -88,7 +91,7 @@ class SqlStateStore(abc.ABC):
 
     def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
         """See ``StateStore.facets``."""
-        return facets.facets(self, query, by_workflow=by_workflow)
+        return self._facets.facets(self, query, by_workflow=by_workflow)
 
     def get_run(self, run_id: str) -> Run | None:
         """See ``StateStore.get_run``."""
