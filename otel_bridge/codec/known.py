@@ -1,0 +1,187 @@
+"""The standard library's own classes, told by what their pickles hold. Pure; only ``datetime`` values are computed.
+
+Everything else stays inert: a class is its name.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import uuid
+from typing import Any
+
+from otel_bridge.codec.nodes import Global, Instance, Mapping, Sequence
+
+_LISTS = {"builtins.list": "list", "builtins.tuple": "tuple", "collections.deque": "list"}
+_SETS = {"builtins.set", "builtins.frozenset"}
+_DICTS = {"builtins.dict", "collections.OrderedDict", "collections.defaultdict", "collections.Counter"}
+_TEXTS = {"decimal.Decimal", "_decimal.Decimal", "_pydecimal.Decimal"}
+_RECONSTRUCTORS = {"copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__"}
+_MAX_DAYS = 999_999_999
+
+
+def factory_name(instance: Instance) -> str | None:
+    """Return the name of what would have been called."""
+    return instance.factory.name if isinstance(instance.factory, Global) else None
+
+
+def class_and_args(instance: Instance) -> tuple[str | None, list[Any]]:
+    """Return the class's name and its arguments, seen through the pickle's own helpers."""
+    name = factory_name(instance)
+    if name in _RECONSTRUCTORS and instance.args and isinstance(instance.args[0], Global):
+        rest = instance.args[1:]
+        if name == "copyreg._reconstructor":  # (class, base, value of the base)
+            rest = [value for value in rest[1:] if value is not None]
+        return instance.args[0].name, rest
+    return name, instance.args
+
+
+def is_scalar(value: Any) -> bool:
+    """True for what JSON has a word for, containers aside."""
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def looks_like_error(name: str | None) -> bool:
+    """True for an exception's name, as far as a name can tell."""
+    if name is None:
+        return False
+    if name.startswith("builtins."):
+        found = getattr(builtins, name.removeprefix("builtins."), None)
+        return isinstance(found, type) and issubclass(found, BaseException)
+    return name.endswith(("Error", "Exception", "Exceeded", "Exit", "Interrupt", "Warning", "Group", "Failure"))
+
+
+def state_of(instance: Instance) -> Any:
+    """Return an object's state without the wrapping of slots, or of pydantic's models."""
+    state = instance.state
+    if isinstance(state, Sequence) and state.kind == "tuple" and len(state.items) == 2:
+        parts = [part for part in state.items if part is not None]
+        if parts and all(isinstance(part, Mapping) for part in parts):
+            state = Mapping([pair for part in parts for pair in part.pairs])
+    if isinstance(state, Mapping):
+        members = {key: value for key, value in state.pairs if isinstance(key, str)}
+        if "__dict__" in members and any(key.startswith("__pydantic_") for key in members):
+            parts = [members.get(key) for key in ("__dict__", "__pydantic_extra__", "__pydantic_private__")]
+            state = Mapping([pair for part in parts if isinstance(part, Mapping) for pair in part.pairs])
+    return state
+
+
+def as_container(instance: Instance) -> Sequence | Mapping | None:
+    """Return a standard container as a plain one."""
+    name, args = factory_name(instance), instance.args
+    given = args[-1 if name == "collections.defaultdict" else 0] if args else None
+    if name in _LISTS:
+        return Sequence("list", _items(given) + instance.items)
+    if name in _SETS:
+        return Sequence("set", _items(given) + instance.items)
+    if name in _DICTS and not instance.built:
+        return Mapping(_pairs(given) + instance.pairs)
+    return None
+
+
+def _items(value: Any) -> list[Any]:
+    return value.items if isinstance(value, Sequence) else []
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return value.pairs
+    found = [item.items for item in _items(value) if isinstance(item, Sequence)]
+    return [(pair[0], pair[1]) for pair in found if len(pair) == 2]
+
+
+def as_text(instance: Instance) -> str | None:
+    """Return the text of a date, time, decimal, UUID, path and the like; None for anything else."""
+    name, args = class_and_args(instance)
+    if name in _TEXTS and len(args) == 1 and isinstance(args[0], str):
+        return args[0]
+    if name == "uuid.UUID":
+        return _uuid(instance)
+    if name == "fractions.Fraction" and all(isinstance(arg, (int, str)) for arg in args):
+        return "/".join(map(str, args))
+    if name is not None and name.startswith("pathlib.") and all(isinstance(arg, str) for arg in args):
+        return "/".join(args).replace("//", "/", 1) if args else "."
+    if name == "builtins.complex" and all(isinstance(arg, (int, float)) for arg in args) and len(args) == 2:
+        return str(complex(*args))
+    if name in ("builtins.range", "builtins.slice") and all(arg is None or isinstance(arg, int) for arg in args):
+        return f"{name.removeprefix('builtins.')}({', '.join(map(str, args))})"
+    if name is not None and name.startswith("datetime."):
+        return _datetime(name, args)
+    return zone_name(instance)
+
+
+def _uuid(instance: Instance) -> str | None:
+    pairs = instance.state.pairs if isinstance(instance.state, Mapping) else []
+    number = next((value for key, value in pairs if key == "int"), None)
+    if not isinstance(number, int) or not 0 <= number < 1 << 128:
+        return None
+    return str(uuid.UUID(int=number))
+
+
+def zone_name(value: Any) -> str | None:
+    """Return the name of a zoneinfo or pytz zone, which is not looked up."""
+    if not isinstance(value, Instance):
+        return None
+    name = factory_name(value)
+    key = value.args[0] if value.args else None
+    if name == "pytz._UTC":
+        return "UTC"
+    if name in ("zoneinfo.ZoneInfo._unpickle", "pytz._p", "dateutil.tz.tz.gettz") and isinstance(key, str):
+        return key
+    factory = value.factory
+    if isinstance(factory, Instance) and factory_name(factory) == "builtins.getattr" and isinstance(key, str):
+        owner = factory.args[0] if factory.args else None
+        if isinstance(owner, Global) and owner.name == "zoneinfo.ZoneInfo":
+            return key
+    return None
+
+
+def _datetime(name: str, args: list[Any]) -> str | None:
+    try:
+        if name == "datetime.timedelta":
+            return str(_timedelta(args))
+        if name == "datetime.timezone":
+            return str(_timezone(args))
+        data = args[0] if args else None
+        if isinstance(data, str):
+            data = data.encode("latin-1")
+        if not isinstance(data, bytes):
+            return None
+        if name == "datetime.date" and len(data) == 4:
+            return datetime.date(data[0] << 8 | data[1], data[2], data[3]).isoformat()
+        if name == "datetime.time" and len(data) == 6:
+            return _with_zone(_time(data), args[1:])
+        if name == "datetime.datetime" and len(data) == 10:
+            day = datetime.date(data[0] << 8 | data[1], data[2] & 0x7F, data[3])
+            return _with_zone(datetime.datetime.combine(day, _time(data[4:])), args[1:])
+    except (ValueError, OverflowError, TypeError, UnicodeEncodeError):
+        return None
+    return None
+
+
+def _time(data: bytes) -> datetime.time:
+    return datetime.time(data[0] & 0x7F, data[1], data[2], data[3] << 16 | data[4] << 8 | data[5])
+
+
+def _with_zone(value: datetime.datetime | datetime.time, zone: list[Any]) -> str:
+    """Return ISO 8601; a zone that is no fixed offset follows in brackets, as in RFC 9557."""
+    if not zone:
+        return value.isoformat()
+    first = zone[0]
+    if isinstance(first, Instance) and factory_name(first) == "datetime.timezone":
+        return value.replace(tzinfo=_timezone(first.args)).isoformat()
+    name = zone_name(first) or (class_and_args(first)[0] if isinstance(first, Instance) else None)
+    return f"{value.isoformat()}[{name or 'unknown zone'}]"
+
+
+def _timedelta(args: list[Any]) -> datetime.timedelta:
+    if not all(isinstance(arg, int) and abs(arg) <= _MAX_DAYS for arg in args) or len(args) > 3:
+        raise ValueError("no timedelta")
+    return datetime.timedelta(*args)
+
+
+def _timezone(args: list[Any]) -> datetime.timezone:
+    offset = args[0]
+    if not isinstance(offset, Instance) or factory_name(offset) != "datetime.timedelta":
+        raise ValueError("no timezone")
+    return datetime.timezone(_timedelta(offset.args))
