@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
 from otel_bridge.events import EventType, LifecycleEvent
 from otel_bridge.ledger.base import Cursor, Ledger
@@ -256,8 +257,6 @@ class ChangeTail:
 
 
 def _message(value: StoredValue | None) -> str | None:
-    from otel_bridge.codec import decode_error
-
     return decode_error(value).message if value is not None else None
 
 

@@ -1,0 +1,134 @@
+"""``ChangeTail``: the store's changes as lifecycle events, once each and in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.models import Waiting
+from otel_bridge.tail import ChangeTail
+from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
+
+START = 1_700_000_000_000
+
+
+def new_tail(**options: object) -> tuple[MemoryStateStore, FakeClock, ChangeTail]:
+    clock = FakeClock(START)
+    store = MemoryStateStore(clock=clock)
+    ticks = iter(range(1_000_000))
+    return store, clock, ChangeTail(store, monotonic=lambda: float(next(ticks)), **options)  # type: ignore[arg-type]
+
+
+def events(tail: ChangeTail, **options: object) -> list[str]:
+    return [
+        f"{event.type} {event.name}" if event.seq is not None else event.type
+        for change in tail.poll(**options)  # type: ignore[arg-type]
+        for event in change.events
+    ]
+
+
+def test_a_run_is_told_from_pending_to_completed():
+    """Pending, started, its steps, completed; nothing twice."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+    assert events(tail) == ["run.pending"]
+    store.put_run(make_run("a", status="running", created_at_ms=START, started_at_ms=START + 10))
+    assert events(tail) == ["run.started"]
+    store.put_step(make_step("a", 1, started_at_ms=START + 20))
+    assert events(tail) == ["step.completed charge"]
+    assert events(tail) == []
+    store.put_run(make_run("a", status="completed", created_at_ms=START, finished_at_ms=START + 40))
+    assert events(tail) == ["run.completed"]
+    assert events(tail) == []
+
+
+def test_a_run_seen_only_after_it_ended_is_told_whole():
+    """Between two polls a short run may begin and end."""
+    store, _, tail = new_tail()
+    store.put_step(make_step("a", 1, started_at_ms=START + 1))
+    store.put_run(make_run("a", status="completed", created_at_ms=START, finished_at_ms=START + 40))
+    assert events(tail) == ["run.pending", "run.started", "step.completed charge", "run.completed"]
+
+
+def test_what_happened_before_the_tail_began_is_not_told():
+    """A tail begins now: old steps of an old run are no news, its new ones are."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START - 60_000))
+    store.put_step(make_step("a", 1, started_at_ms=START - 50_000))
+    store.put_step(make_step("a", 2, name="ship", started_at_ms=START + 5))
+    assert events(tail) == ["step.completed ship"]
+
+
+def test_a_failure_says_what_went_wrong():
+    """``error`` is the stored error's message, decoded without running it."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    tail.poll()
+    store.put_row(
+        "operation_outputs",
+        workflow_uuid="a",
+        function_id=1,
+        function_name="charge",
+        error='{"name": "ValueError", "message": "no funds"}',
+        serialization="portable_json",
+        started_at_epoch_ms=START + 1,
+        completed_at_epoch_ms=START + 2,
+        retention_timestamp=START + 2,
+    )
+    (change,) = tail.poll()
+    assert [(event.type, event.error) for event in change.events] == [("step.failed", "no funds")]
+
+
+def test_a_wait_is_told_as_suspended_and_its_end_as_resumed():
+    """Suspended names what is awaited; a second wait is a new suspension."""
+    store, clock, tail = new_tail()
+    run = make_run("a", status="running", created_at_ms=START)
+    store.put_run(run)
+    tail.poll()
+    waiting = Waiting("breakpoint", "approve", START + 5, START + 60_000, 2)
+    store.put_run(replace(run, status="suspended", waiting=waiting))
+    (change,) = tail.poll()
+    assert [(event.type, event.name) for event in change.events if event.type == "run.suspended"] == [
+        ("run.suspended", "approve")
+    ]
+    clock.advance(s=61)
+    assert "run.resumed" in events(tail)
+
+
+def test_a_retry_of_an_ended_run_is_told_from_pending_on():
+    """The same id lives again: pending, started, and its new end."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="failed", created_at_ms=START, finished_at_ms=START + 5))
+    tail.poll()
+    store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+    assert events(tail, watch=["a"]) == ["run.pending"]
+    store.put_run(make_run("a", status="completed", created_at_ms=START, finished_at_ms=START + 90))
+    assert events(tail) == ["run.started", "run.completed"]
+
+
+def test_a_step_that_an_executor_executes_is_told_as_started():
+    """Only presence knows: the store gets a step's row when the step has ended."""
+    ledger = MemoryLedger()
+    store, _, tail = new_tail(ledger=ledger)
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    tail.poll()
+    step = InFlightStep(run_id="a", seq=1, name="charge", started_at_ms=START + 5)
+    ledger.beat(
+        Executor(
+            instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, in_flight=(step,), in_flight_total=1
+        )
+    )
+    (change,) = tail.poll()
+    assert [(event.type, event.name) for event in change.events] == [("step.started", "charge")]
+    assert [(step.seq, step.status) for step in change.steps] == [(1, "running")]
+
+
+def test_a_pending_run_that_nobody_can_run_is_blocked():
+    """Executors report, and none of them has the run's version: somebody should be told."""
+    ledger = MemoryLedger()
+    store, _, tail = new_tail(ledger=ledger)
+    ledger.beat(Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, app_version="v2"))
+    age_ms = ledger.now_ms()
+    store.put_run(make_run("a", status="pending", created_at_ms=age_ms - 60_000, workflow_version="v1", queue="q"))
+    statuses = [change.run.status for change in tail.poll(watch=["a"])]
+    assert statuses == ["blocked"]
