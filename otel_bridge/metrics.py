@@ -8,7 +8,8 @@ Source: https://opentelemetry.io/docs/specs/semconv/general/metrics/
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
@@ -16,8 +17,11 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from otel_bridge import semconv
 from otel_bridge.models import TERMINAL_STATUSES, Facet, QueueInfo, Run
-from otel_bridge.otlp.delivery import DeliveryStats
+from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
 from otel_bridge.spans import Plan, SpanData
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 
 _DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
@@ -146,3 +150,31 @@ def _context(span: SpanData) -> Context:
     """Return a context in which ``span`` is current, for exemplars."""
     ids = int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big")
     return trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(*ids, False, _SAMPLED)))
+
+
+def meter_provider_from_env(environ: Mapping[str, str]) -> SdkMeterProvider | None:
+    """Return a provider that sends over OTLP, for the command; None unless metrics are asked for.
+
+    Asked for by ``OTEL_METRICS_EXPORTER=otlp`` or ``OTEL_EXPORTER_OTLP_METRICS_ENDPOINT``: many trace backends take
+    no metrics and would answer with an error every minute.
+    """
+    wanted = environ.get("OTEL_METRICS_EXPORTER", "").strip().lower()
+    named = environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "").strip()
+    settings = settings_from_env(environ, signal="METRICS")
+    if settings is None or wanted == "none" or not (wanted == "otlp" or named):
+        return None
+    from opentelemetry.sdk.metrics import MeterProvider as Provider
+    from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    exporter: MetricExporter
+    if settings.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
+
+        exporter = GrpcExporter()
+    else:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+
+        exporter = HttpExporter()
+    resource = Resource.create(ResourceSettings(environ=environ).of(semconv.SCOPE_NAME))
+    return Provider([PeriodicExportingMetricReader(exporter)], resource=resource)

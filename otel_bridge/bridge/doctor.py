@@ -1,0 +1,123 @@
+"""Doctor: is everything in place for traces to arrive? Reads the store and the ledger; sends one test span."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from otel_bridge.bridge.shift import LEASE_NAME, STATS_KEY
+from otel_bridge.errors import BridgeError, DeliveryError
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.otlp import Transport
+from otel_bridge.spans import SpanData, SpanKind
+from otel_bridge.spans.model import NS_PER_MS
+from otel_bridge.store.base import StateStore
+from otel_bridge.tail import StoreScanner
+
+LATE_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: what was looked at, whether it is well, and what it is or what to do."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+def examine(
+    open_store: Callable[[], StateStore],
+    open_ledger: Callable[[StateStore], Ledger],
+    open_transport: Callable[[], Transport | None],
+) -> Iterator[Finding]:
+    """Yield findings, one after the other; what cannot be looked at without the one before is left out."""
+    store = ledger = None
+    try:
+        try:
+            store = open_store()
+            info = store.check()
+        except BridgeError as error:
+            yield Finding("store", False, str(error))
+        else:
+            yield Finding("store", True, f"{info.target}, schema version {info.schema_version}")
+            yield from (Finding("schema", False, warning) for warning in info.warnings)
+            try:
+                ledger = open_ledger(store)
+                ledger.now_ms()
+                ledger.cursor()
+                yield Finding("ledger", True, "readable")
+                yield from _export_state(store, ledger)
+            except BridgeError as error:
+                yield Finding("ledger", False, str(error))
+        yield from _collector(open_transport)
+    finally:
+        for opened in (ledger, store):
+            if opened is not None:
+                opened.close()
+
+
+def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
+    holder = ledger.lease_holder(LEASE_NAME)
+    if holder is None:
+        yield Finding("bridge", False, "none is at work. Start one: otel-bridge export, or OTelBridge(...).start()")
+    else:
+        yield Finding("bridge", True, f"{holder.owner} exports")
+    yield _lag(store, ledger)
+    stats = ledger.get_value(STATS_KEY)
+    if stats:
+        last = stats["rejections"][-1] if stats.get("rejections") else None
+        detail = f"; last: span {last['span_id']} of run {last['run_id']}: {last['reason']}" if last else ""
+        refused = f"{stats['setAside']} set aside, {stats['partial']} lost to partial_success{detail}"
+        yield Finding("refused", False, f"{refused}. Look at the collector's limits")
+    else:
+        yield Finding("refused", True, "no span was ever refused")
+
+
+def _lag(store: StateStore, ledger: Ledger) -> Finding:
+    cursor = ledger.cursor()
+    if cursor is None:
+        return Finding("lag", False, "nothing was exported yet. Start a bridge")
+    scan = StoreScanner(store, overlap_ms=0).scan(cursor)
+    waiting = [run for run in scan.runs.values() if max(run.created_at_ms, run.finished_at_ms or 0) > cursor.runs_ms]
+    if not waiting:
+        return Finding("lag", True, "everything is exported")
+    since_ms = min(max(run.created_at_ms, run.finished_at_ms or 0) for run in waiting)
+    behind_ms = store.now_ms() - since_ms
+    more = "+" if scan.more else ""
+    says = f"{len(waiting)}{more} runs wait, the oldest for {behind_ms / 1000:.0f} s"
+    if behind_ms <= LATE_MS:
+        return Finding("lag", True, says)
+    return Finding("lag", False, says + ". Is a bridge at work, and does the collector accept?")
+
+
+def _collector(open_transport: Callable[[], Transport | None]) -> Iterator[Finding]:
+    try:
+        transport = open_transport()
+    except BridgeError as error:
+        yield Finding("collector", False, str(error))
+        return
+    if transport is None:
+        yield Finding("collector", False, "none is configured. Set OTEL_EXPORTER_OTLP_ENDPOINT")
+        return
+    try:
+        accepted = transport.send([_test_span()])
+    except DeliveryError as error:
+        yield Finding("collector", False, f"{error} Check OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL and _HEADERS")
+    else:
+        if accepted.rejected:
+            yield Finding("collector", False, f"{transport.target} rejected a test span: {accepted.message}")
+        else:
+            yield Finding("collector", True, f"{transport.target} accepted a test span")
+    finally:
+        transport.close()
+
+
+def _test_span() -> SpanData:
+    now_ns = time.time_ns() // NS_PER_MS * NS_PER_MS
+    attributes = {"durable.doctor": True}
+    return SpanData(
+        os.urandom(16), os.urandom(8), None, "otel-bridge doctor", SpanKind.INTERNAL, now_ns, now_ns, attributes
+    )
