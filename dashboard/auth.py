@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from flask import Request
+from werkzeug.wrappers import Response
 
 from dashboard.errors import Forbidden, Unauthorized
 
@@ -32,7 +33,16 @@ class Actor:
         return required != "operator" or self.role == "operator"
 
 
-AuthHook = Callable[[Request], Actor | Role | str | None]
+AuthHook = Callable[[Request], Actor | Role | str | Response | None]
+
+
+class LoginAnswer(Unauthorized):
+    """The hook answers the page itself, as with a redirect to a login; the API says 401."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        super().__init__("Sign in: this dashboard does not know who asks.")
+
 
 PUBLIC_ACTOR = Actor("public", "viewer")
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -98,6 +108,8 @@ def authenticate(request: Request, hook: AuthHook | None) -> Actor:
         raise Unauthorized("Sign in: this dashboard does not know who asks.")
     if isinstance(found, Actor):
         return found
+    if isinstance(found, Response):
+        raise LoginAnswer(found)
     if found == "viewer" or found == "operator":
         return Actor(found, found)  # type: ignore[arg-type]
     raise TypeError(f"auth returned {found!r}. Return a dashboard.auth.Actor, 'viewer', 'operator' or None.")

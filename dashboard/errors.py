@@ -2,7 +2,7 @@
 
 * Problem
   * BadRequest (400)   NotFound (404)   Refused (409)   Unprocessable (422)   TooLarge (413)
-  * Unauthorized (401) Forbidden (403)  Unavailable (503)
+  * Unauthorized (401) Forbidden (403)  Unavailable (503)  MethodNotAllowed (405)  NotAcceptable (406)
 """
 
 from __future__ import annotations
@@ -47,6 +47,18 @@ class NotFound(Problem):
     """There is no such thing."""
 
     status, title = 404, "Not found"
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not for this method."""
+
+    status, title = 405, "Method not allowed"
+
+
+class NotAcceptable(Problem):
+    """The client takes no answer that there is."""
+
+    status, title = 406, "Not acceptable"
 
 
 class Refused(Problem):

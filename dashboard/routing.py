@@ -332,8 +332,10 @@ def admit(request: Request, services: Services, role: RequiredRole, *, writes: b
     return actor
 
 
-def call(route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]) -> Response:
-    """Run one request through a route. Problems and the store's errors propagate to ``dashboard.blueprint``."""
+def invoke(
+    route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]
+) -> tuple[RequestContext, Any]:
+    """Admit, parse, and call a route's handler; return its context and what it returned."""
     writes = route.method not in ("GET", "HEAD")
     actor = admit(request, services, route.role, writes=writes)
     context = RequestContext(
@@ -345,4 +347,9 @@ def call(route: Route, request: Request, services: Services, base: str, path_val
         keywords["query"] = query
     if route.has_body:
         keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
-    return answer(route.handler(context, **keywords))
+    return context, route.handler(context, **keywords)
+
+
+def call(route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]) -> Response:
+    """Run one request through a route. Problems and the store's errors propagate to ``dashboard.blueprint``."""
+    return answer(invoke(route, request, services, base, path_values)[1])

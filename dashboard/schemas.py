@@ -154,6 +154,7 @@ class RunView(RunRow):
     truncated: Truncated | None = None
     trace_url: str | None = None
     payload_formats: dict[str, str] | None = None
+    payload_problems: dict[str, str] | None = None
 
 
 class StepView(Wire):
@@ -184,6 +185,7 @@ class StepView(Wire):
     error: ErrorView | None = None
     truncated: Truncated | None = None
     payload_formats: dict[str, str] | None = None
+    payload_problems: dict[str, str] | None = None
     span_id: str
 
 
@@ -309,8 +311,18 @@ class ListSnapshot(Wire):
     runs: list[RunRow]
 
 
+class Changed(Wire):
+    """A run changed in a way that no lifecycle event names (a child was enqueued, nobody is there to run it)."""
+
+    type: Literal["changed"] = "changed"
+    id: int
+    run_id: str
+    run: RunRow
+
+
 class Heartbeat(Wire):
-    """Sent when nothing else was."""
+    """Sent when nothing else was. ``problem`` says why nothing can be known now."""
 
     type: Literal["heartbeat"] = "heartbeat"
     id: int
+    problem: str | None = None

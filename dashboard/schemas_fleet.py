@@ -1,4 +1,4 @@
-"""Wire models of everything that is not a run: workers, executors, schedules, topology, payloads, health. Pure."""
+"""Wire models of everything that is not a run: workers, executors, schedules, topology, published values, health. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dashboard.schemas import Json, Timestamp, Truncated, Wire
+from dashboard.schemas import Json, Timestamp, Wire
 
 
 class WorkerInstance(Wire):
@@ -98,16 +98,6 @@ class Topology(Wire):
     nodes: list[TopologyNode]
     edges: list[TopologyEdge]
     sampled_runs: int
-
-
-class PayloadView(Wire):
-    """A whole payload, decoded. ``format`` is how the engine stored it."""
-
-    name: str
-    value: Json = None
-    format: str | None = None
-    bytes: int
-    truncated: Truncated | None = None
 
 
 class PublishedView(Wire):

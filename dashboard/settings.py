@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otel_bridge.ledger.base import Ledger
+from dashboard.links import trace_template
+from otel_bridge.errors import LedgerError, StoreError
+from otel_bridge.ledger.base import Executor, Ledger
+from otel_bridge.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 if TYPE_CHECKING:
     from dashboard.auth import AuthHook
 
-Redact = Callable[[str, str, Any], Any]
-"""``redact(run_id, what, value) -> value`` on every decoded payload before it is sent. ``what`` is
-``input``, ``output``, ``error``, ``step``, ``event`` or ``log``."""
+Redact = Callable[[Any], Any]
+"""``redact(value) -> value`` over every decoded payload before it is sent, such as ``codec.redact_keys([...])``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,38 @@ class Settings:
     """Settings of the caretaker and the dead-letter handlers, passed through to ``dashboard.actions``."""
 
 
+PRESENCE_FRESH_S = 1.0
+
+
+class PresenceCache:
+    """Who is alive, read at most once a second however many requests ask. Shared between threads."""
+
+    def __init__(self) -> None:
+        self._at_s = float("-inf")
+        self._executors: list[Executor] = []
+        self._seen: Presence = presence((), 0)
+
+    def get(self, open_ledger: Callable[[], Ledger]) -> Presence:
+        """Return the executors as presence; nobody, where the ledger cannot be read."""
+        self._refresh(open_ledger)
+        return self._seen
+
+    def executors(self, open_ledger: Callable[[], Ledger]) -> list[Executor]:
+        """Return every known executor."""
+        self._refresh(open_ledger)
+        return self._executors
+
+    def _refresh(self, open_ledger: Callable[[], Ledger]) -> None:
+        if time.monotonic() - self._at_s < PRESENCE_FRESH_S:
+            return
+        try:
+            self._executors = open_ledger().executors()
+            self._seen = presence(self._executors, open_ledger().now_ms())
+        except (LedgerError, StoreError):
+            self._executors, self._seen = [], presence((), 0)
+        self._at_s = time.monotonic()
+
+
 class Services:
     """The store, ledger and actions of one blueprint, each opened by the first request that needs it.
 
@@ -55,7 +90,13 @@ class Services:
         open_actions: Callable[[Services], Any],
     ) -> None:
         self.settings = settings
+        self.trace_template = trace_template(settings.trace_url)
+        self._presence = PresenceCache()
         self._open_store, self._open_ledger, self._open_actions = open_store, open_ledger, open_actions
+        self.acts = True
+        """False when this blueprint offers no actions."""
+        self.hub: Any = None
+        """The ``LiveHub`` of the streams; set by the blueprint."""
         self._lock = threading.RLock()
         self._store: StateStore | None = None
         self._ledger: Ledger | None = None
@@ -92,6 +133,25 @@ class Services:
             if self._actions is None:
                 self._actions = self._open_actions(self)
             return self._actions
+
+    def ledger_or_none(self) -> Ledger | None:
+        """Return the ledger, or None where it cannot be opened now."""
+        try:
+            return self.ledger
+        except LedgerError:
+            return None
+
+    def presence(self) -> Presence:
+        """Return who is alive, at most a second old; nobody, where the ledger cannot be read."""
+        return self._presence.get(lambda: self.ledger)
+
+    def executors(self) -> list[Executor]:
+        """Return every known executor, at most a second old."""
+        return self._presence.executors(lambda: self.ledger)
+
+    def viewers(self) -> int:
+        """Return how many streams are open."""
+        return 0 if self.hub is None else int(self.hub.viewers)
 
     def close(self) -> None:
         """Close what was opened. Idempotent; a later request opens it again."""

@@ -54,10 +54,10 @@ def run_queue_ms(run: Run) -> int | None:
 
 
 def run_duration_ms(run: Run) -> int | None:
-    """Return the time from a run's creation to its end; None while it is open."""
+    """Return the time from a run's (last) start to its end, its wait in the queue apart; None while it is open."""
     if run.finished_at_ms is None:
         return None
-    return max(0, run.finished_at_ms - run.created_at_ms)
+    return max(0, run.finished_at_ms - (run.created_at_ms if run.started_at_ms is None else run.started_at_ms))
 
 
 def run_fields(run: Run, namespace: str) -> dict[str, Any]:
@@ -123,6 +123,7 @@ def step_view(
     *,
     namespace: str = "",
     exported: ExportedRun | None = None,
+    source: tuple[str, int] | None = None,
     parallel_group: int | None = None,
     error: ErrorView | None = None,
     **payloads: Any,
@@ -131,9 +132,10 @@ def step_view(
 
     Args:
         exported: what the ledger knows of the run that recorded the step.
+        source: run and number under which the step was recorded, where the timeline shows it under others.
         payloads: ``input``, ``output``, ``truncated``, ``payload_formats``, where they were read.
     """
-    source_id, source_seq = step.run_id, step.seq
+    source_id, source_seq = source or (step.run_id, step.seq)
     generation = step_generation(source_seq, exported)
     return StepView(
         run_id=step.run_id,
@@ -162,15 +164,24 @@ def step_view(
     )
 
 
+def lasted_ms(run: Run) -> int:
+    """Return how long a run has been at work: until its end, or until it was last heard of."""
+    began_ms = run.created_at_ms if run.started_at_ms is None else run.started_at_ms
+    return (run.updated_at_ms if run.finished_at_ms is None else run.finished_at_ms) - began_ms
+
+
 def is_compensation(step: Step) -> bool:
     """True for a step of an undo run that compensates a step of the original."""
     return step.compensates is not None or step.name.startswith(COMPENSATE_PREFIX)
 
 
-def compensations(undo_steps: Sequence[Step]) -> list[Step]:
-    """Return an undo's compensations in the order of their execution, numbered -1, -2, ... for the run's timeline."""
+def compensations(run_id: str, undo_steps: Sequence[Step]) -> list[tuple[Step, Step]]:
+    """Return an undo's compensations in the order of their execution: as recorded, and as ``run_id`` shows them.
+
+    There they are numbered -1, -2, ... and belong to the run that is undone.
+    """
     ours = sorted((step for step in undo_steps if is_compensation(step)), key=lambda step: step.seq)
-    return [replace(step, seq=-number) for number, step in enumerate(ours, start=1)]
+    return [(step, replace(step, run_id=run_id, seq=-number)) for number, step in enumerate(ours, start=1)]
 
 
 def facet_view(facet: Facet) -> FacetView:

@@ -1,0 +1,207 @@
+"""The JSON routes that read: runs, their parts, the fleet. Actions are in ``api_actions``, streams in ``live``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, redirect
+
+from dashboard import details, fleet, payloads
+from dashboard.errors import BadRequest, Forbidden, NotFound
+from dashboard.filters import FacetsQuery, RunsQuery
+from dashboard.graph import build_graph
+from dashboard.listing import facets_of, page_of
+from dashboard.prometheus import CONTENT_TYPE, metrics_text
+from dashboard.routing import Reply, RequestContext, RouteTable
+from dashboard.schemas import FacetView, Graph, Json, Query, RunDetail, RunRow, StepView
+from dashboard.schemas_fleet import (
+    ConfigView,
+    ExecutorView,
+    HealthView,
+    PublishedView,
+    ScheduleView,
+    Topology,
+    WorkerGroup,
+)
+from dashboard.views import facet_view, run_row
+from otel_bridge.codec import WHOLE
+from otel_bridge.errors import InvalidCursorError
+from otel_bridge.models import PayloadName
+
+routes = RouteTable()
+
+RUN = "runs/<path:run_id>"
+
+
+class GraphQuery(Query):
+    """Which groups of the graph to draw as a grid of their steps."""
+
+    expand: list[str] = []
+
+
+class PayloadQuery(Query):
+    """How to send a payload."""
+
+    raw: bool = False
+
+
+@routes.get("runs", summary="List runs, newest first", query=RunsQuery, answers={200: list[RunRow]})
+def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
+    """The next page is in the Link header; a page may hold fewer rows than asked and still have one."""
+    if query.matches_nothing:
+        return Reply([])
+    try:
+        page = page_of(ctx.services, query.to_query(limit=query.limit, cursor=query.cursor, offset=query.offset))
+    except InvalidCursorError as error:
+        raise BadRequest(str(error), parameter="cursor") from error
+    headers: dict[str, str] = {}
+    if page.next_cursor is not None:
+        kept = [(k, v) for k, v in ctx.request.args.items(multi=True) if k not in ("cursor", "offset")]
+        following = urlencode([*kept, ("cursor", page.next_cursor)])
+        headers["Link"] = f'<{ctx.base}/api/runs?{following}>; rel="next"'
+    return Reply([run_row(run, namespace=ctx.settings.namespace) for run in page.runs], headers=headers)
+
+
+@routes.get("runs/facets", summary="Count runs by status", query=FacetsQuery, answers={200: list[FacetView]})
+def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
+    """The filter's own statuses are left out of the count: each says how many the list would show."""
+    if query.matches_nothing:
+        return []
+    found = facets_of(ctx.services, query.to_query(), by_workflow=query.by == "workflow")
+    return [facet_view(facet) for facet in found]
+
+
+@routes.get(RUN, summary="A run, its timeline, children and lineage", answers={200: RunDetail}, problems=(404,))
+def get_run(ctx: RequestContext, *, run_id: str) -> RunDetail:
+    """Payloads are cut to a cap; the payload routes give them whole."""
+    return details.run_detail(ctx.services, run_id)
+
+
+@routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))
+def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
+    """Nodes and edges, placed left to right. ``expand=<group id>`` (or ``all``) unfolds stacked steps."""
+    loaded = details.load(ctx.services, run_id)
+    return build_graph(
+        loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=frozenset(query.expand)
+    )
+
+
+@routes.get(
+    f"{RUN}/steps/<int(signed=True):seq>",
+    summary="A step with its payloads",
+    answers={200: StepView},
+    problems=(404,),
+)
+def get_step(ctx: RequestContext, *, run_id: str, seq: int) -> StepView:
+    """A negative ``seq`` is a compensation."""
+    return details.step_detail(ctx.services, run_id, seq)
+
+
+@routes.get(
+    f"{RUN}/payload/<any(input, output, error):name>",
+    summary="A whole payload",
+    query=PayloadQuery,
+    answers={200: Json},
+    problems=(404,),
+)
+def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: PayloadName) -> Any:
+    """The bare value, decoded, its stored form named by ``X-Payload-Format``; ``raw=true``: the text as stored.
+
+    ``X-Payload-Truncated`` and ``X-Payload-Problem`` say what could not be shown. Where payloads are redacted, the raw
+    text is not given.
+    """
+    value = ctx.store.get_payload(run_id, name, cap_bytes=None)
+    redact = ctx.settings.redact
+    if value is None:
+        details.get_run(ctx.services, run_id)
+        raise NotFound(f"Run {run_id[:200]!r} has no {name}.")
+    if query.raw:
+        if redact is not None:
+            raise Forbidden("Payloads are redacted here, so they are not given as stored. Ask without raw=true.")
+        raw = Response(value.text, content_type="text/plain; charset=utf-8")
+        raw.headers["Content-Disposition"] = f'attachment; filename="{name}.txt"'
+        return raw
+    if name == "error":
+        error = payloads.show_error(value, redact=redact)
+        return Reply(error, headers={"X-Payload-Format": value.serialization or "text"})
+    shown = payloads.show(value, what=name, redact=redact, limits=WHOLE)
+    headers = {"X-Payload-Format": shown.format, "X-Payload-Bytes": str(shown.bytes)}
+    if shown.truncated:
+        headers["X-Payload-Truncated"] = "true"
+    if shown.problem is not None:
+        headers["X-Payload-Problem"] = shown.problem
+    return Reply(shown.value, headers=headers)
+
+
+@routes.get(f"{RUN}/events", summary="Values the run published", answers={200: list[PublishedView]}, problems=(404,))
+def list_events(ctx: RequestContext, *, run_id: str) -> list[PublishedView]:
+    """By key."""
+    details.get_run(ctx.services, run_id)
+    found = ctx.store.published_events(run_id, cap_bytes=ctx.settings.payload_cap_bytes)
+    redact = ctx.settings.redact
+    return [
+        PublishedView(key=item.key, value=payloads.show(item.value, what="event", redact=redact).value)
+        for item in found
+    ]
+
+
+@routes.get(f"{RUN}/events/<path:key>", summary="One value the run published", answers={200: Json}, problems=(404,))
+def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
+    """The bare value; ``null`` for a key that was never published."""
+    found = ctx.store.published_event(run_id, key, cap_bytes=None)
+    if found is None:
+        details.get_run(ctx.services, run_id)
+        return Reply(None)
+    return Reply(payloads.show(found.value, what="event", redact=ctx.settings.redact).value)
+
+
+# -- the fleet ----------------------------------------------------------------------------------------------------
+
+
+@routes.get("workers", summary="Worker groups and their backlog", answers={200: list[WorkerGroup]}, tag="fleet")
+def list_workers(ctx: RequestContext) -> list[WorkerGroup]:
+    """One group per queue."""
+    return fleet.worker_groups(ctx.services)
+
+
+@routes.get("executors", summary="Worker processes", answers={200: list[ExecutorView]}, tag="fleet")
+def list_executors(ctx: RequestContext) -> list[ExecutorView]:
+    """Live ones first. Only processes that report presence are known."""
+    return fleet.executor_views(ctx.services)
+
+
+@routes.get("schedules", summary="Cron schedules", answers={200: list[ScheduleView]}, tag="fleet")
+def list_schedules(ctx: RequestContext) -> list[ScheduleView]:
+    """By name."""
+    return fleet.schedule_views(ctx.services)
+
+
+@routes.get("topology", summary="Which workflows run where", answers={200: Topology}, tag="fleet")
+def get_topology(ctx: RequestContext) -> Topology:
+    """Of recent runs."""
+    return fleet.topology(ctx.services)
+
+
+@routes.get("trace/<trace_id>", summary="The run of a trace", answers={302: None}, problems=(404,), tag="fleet")
+def run_of_trace(ctx: RequestContext, *, trace_id: str) -> Any:
+    """Redirects to the run's page."""
+    return redirect(f"{ctx.base}/runs/{fleet.quoted(fleet.run_of_trace(ctx.services, trace_id))}", 302)
+
+
+@routes.get("config", summary="What the page needs to start", answers={200: ConfigView}, tag="service")
+def get_config(ctx: RequestContext) -> ConfigView:
+    """Also in the page itself."""
+    return fleet.config(ctx.services, ctx.actor, ctx.base)
+
+
+@routes.get("health", summary="Can the store be read?", answers={200: HealthView}, tag="service")
+def get_health(ctx: RequestContext) -> HealthView:
+    """503 when the store cannot be read; 200 and ``degraded`` for what else is wrong."""
+    return fleet.health(ctx.services)
+
+
+@routes.get("metrics", summary="Prometheus metrics", answers={200: str}, media_type="text/plain", tag="service")
+def get_metrics(ctx: RequestContext) -> Response:
+    """Queue depth per live worker among them, to scale by."""
+    return Response(metrics_text(ctx.services), content_type=CONTENT_TYPE)

@@ -1,0 +1,329 @@
+"""``create_blueprint``: the dashboard as a Flask blueprint. Registering it opens nothing; the first request does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Request, Response, g, request, url_for
+from flask.sansio.blueprints import BlueprintSetupState
+from flask_sock import Sock
+from simple_websocket import Server
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response as Answer
+
+from dashboard import api, fleet, openapi, streams
+from dashboard.assets import Assets
+from dashboard.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
+from dashboard.errors import MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
+from dashboard.live import LiveHub
+from dashboard.routing import Route, admit, answer, call, invoke, problem_response
+from dashboard.settings import Redact, Services, Settings
+from otel_bridge.errors import BridgeError
+from otel_bridge.ledger import open_ledger
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.store import open_store
+from otel_bridge.store.base import StateStore
+
+log = logging.getLogger(__name__)
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+SOCKET_OPTIONS = "SOCK_SERVER_OPTIONS"
+
+
+class _DaemonThread(threading.Thread):
+    """A websocket's reading thread that does not keep the process alive."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "daemon": True})
+
+
+def create_blueprint(
+    store: Any,
+    *,
+    client: Any = None,
+    auth: AuthHook | None = None,
+    ledger: Ledger | str | None = None,
+    trace_url: str | None = None,
+    webhook_secret: str | None = None,
+    redact: Redact | None = None,
+    namespace: str = "",
+    schema: str = "dbos",
+    name: str = "durable",
+    title: str = "Durable",
+    actions: bool = True,
+    public_metrics: bool = False,
+    public_health: bool = False,
+    heartbeat_s: float = 15.0,
+    max_body_bytes: int = 4 * 1024 * 1024,
+    **options: Any,
+) -> DashboardBlueprint:
+    """Return the dashboard over one system database; register it under any ``url_prefix``, in any Flask app.
+
+    Args:
+        store: ``sqlite:///`` or ``postgresql://`` URL, a path, a ``sqlite_utils.Database`` or a ``StateStore``.
+            It may not exist yet: the page says so until it does.
+        client: a ``dbos.DBOSClient``, or a callable that returns one; default: one made from the store's URL.
+        auth: callable(request) -> ``dashboard.auth.Actor``, ``"viewer"``, ``"operator"``, None for nobody, or a
+            Flask response for the page to send instead (a redirect to a login). Default: this machine only.
+        ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
+        trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
+            or a template with ``{trace_id}``, ``{span_id}``, ``{run_id}``.
+        webhook_secret: signs webhook tokens; default: made once and kept in the ledger.
+        redact: callable(value) -> value, over every payload before it is sent, such as
+            ``otel_bridge.codec.redact_keys(["password", "*token*"])``.
+        namespace: the bridge's namespace setting, for trace ids.
+        schema: on Postgres, where DBOS keeps its tables.
+        name: the blueprint's name; give each its own where one app registers two.
+        actions: False serves a read-only dashboard.
+        public_metrics, public_health: serve these routes without auth.
+
+    Raises:
+        ValueError: ``trace_url`` is malformed.
+    """
+    settings = Settings(
+        namespace=namespace,
+        name=name,
+        title=title,
+        auth=auth,
+        trace_url=trace_url,
+        webhook_secret=webhook_secret,
+        redact=redact,
+        public_metrics=public_metrics,
+        public_health=public_health,
+        heartbeat_s=heartbeat_s,
+        max_body_bytes=max_body_bytes,
+        **options,
+    )
+
+    def open_the_ledger(opened: StateStore) -> Ledger:
+        if ledger is None or isinstance(ledger, str):
+            return open_ledger(ledger or opened.url)
+        return ledger
+
+    services = Services(
+        settings, open_store=lambda: open_store(store, schema=schema), open_ledger=open_the_ledger, open_actions=_none
+    )
+    return DashboardBlueprint(services, routes=[*api.routes.routes, *streams.routes.routes, *_action_routes()])
+
+
+def _action_routes() -> list[Route]:
+    if find_spec("dashboard.api_actions") is None:
+        return []
+    return list(import_module("dashboard.api_actions").routes.routes)
+
+
+def _none(services: Services) -> Any:
+    raise Unavailable("This dashboard is read-only: it was created with actions=False.")
+
+
+class DashboardBlueprint(Blueprint):
+    """The blueprint, with its services. ``close`` ends its streams and connections; tests and reloads want that."""
+
+    def __init__(self, services: Services, *, routes: Sequence[Route], static_dir: Path | None = None) -> None:
+        super().__init__(services.settings.name, __name__)
+        self.services = services
+        self.hub = services.hub = LiveHub(services)
+        self.routes = [_published(route, services.settings) for route in routes]
+        self.assets = Assets() if static_dir is None else Assets(static_dir)
+        self._map = Map([Rule("/" + route.path, methods=[route.method], endpoint=route.name) for route in self.routes])
+        self._sock = Sock()
+        for route in self.routes:
+            self._add(route)
+        self._add_pages()
+        self.record(_set_socket_options)
+
+    def close(self) -> None:
+        """End every stream and close what was opened. A later request opens it again."""
+        self.hub.stop()
+        self.services.close()
+
+    @property
+    def base(self) -> str:
+        """Path of the mounted blueprint as this request's client sees it, without the slash at its end."""
+        return url_for(f"{request.blueprint}.page").rstrip("/")
+
+    # -- the API ------------------------------------------------------------------------------------------------
+
+    def _add(self, route: Route) -> None:
+        rule = f"/api/{route.path}"
+        endpoint = f"api_{route.method.lower()}_{route.name}"
+        self.add_url_rule(
+            rule, endpoint, self._api_view(route), methods=[route.method], merge_slashes=False, strict_slashes=False
+        )
+        if route.stream:
+            self._sock.route(rule, bp=_Guarded(self, route), endpoint=f"ws_{route.name}", merge_slashes=False)(_talk)
+
+    def _api_view(self, route: Route) -> Callable[..., Response]:
+        def view(**values: Any) -> Response:
+            return self.guarded(lambda: self._respond(route, values))
+
+        return view
+
+    def _respond(self, route: Route, values: dict[str, Any]) -> Response:
+        if route.stream:
+            context, stream = invoke(route, request, self.services, self.base, values)
+            return streams.as_sse(stream, context)
+        return call(route, request, self.services, self.base, values)
+
+    def guarded(self, respond: Callable[[], Response]) -> Response:
+        """Return the answer, or the problem that prevented it; never a page, never a stack trace."""
+        try:
+            response = respond()
+        except Problem as problem:
+            response = problem_response(problem)
+        except BridgeError as error:
+            response = problem_response(Unavailable(str(error)))
+        except HTTPException as error:
+            response = problem_response(_as_problem(error))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            response = problem_response(Problem("This is a bug of the dashboard; the server's log has the details."))
+        response.headers.setdefault("Content-Security-Policy", API_POLICY)
+        return _secured(response)
+
+    def _no_such_route(self, rest: str = "") -> Response:
+        def respond() -> Response:
+            allowed = sorted(self._map.bind("x").allowed_methods("/" + rest))
+            if allowed and request.method not in allowed:
+                refused = problem_response(
+                    MethodNotAllowed(f"{request.method} is not possible here; {' and '.join(allowed)} are.")
+                )
+                refused.headers["Allow"] = ", ".join(allowed)
+                return refused
+            raise NotFound(f"There is no route {request.path[:200]!r}. See {self.base}/api/openapi.json.")
+
+        return self.guarded(respond)
+
+    def _openapi(self) -> Response:
+        def respond() -> Response:
+            admit(request, self.services, "viewer", writes=False)
+            server = f"{self.base}/api"
+            return answer(openapi.document(self.routes, version=fleet.package_version(), server=server))
+
+        return self.guarded(respond)
+
+    # -- the page -------------------------------------------------------------------------------------------------
+
+    def _add_pages(self) -> None:
+        methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        self.add_url_rule("/api/openapi.json", "openapi", self._openapi)
+        self.add_url_rule("/api/", "api_root", self._no_such_route, methods=methods)
+        self.add_url_rule("/api/<path:rest>", "api_rest", self._no_such_route, methods=methods, merge_slashes=False)
+        self.add_url_rule("/", "page", self._page)
+        self.add_url_rule("/trace/<trace_id>", "trace", self._trace)
+        self.add_url_rule("/<path:rest>", "deep", self._page, merge_slashes=False)
+
+    def _page(self, rest: str = "") -> Answer:
+        return self._for_people(lambda: self._page_or_file(rest))
+
+    def _page_or_file(self, rest: str) -> Response:
+        actor = authenticate(request, self.services.settings.auth)
+        found = self.assets.serve(request, rest) if rest else None
+        if found is not None:
+            return found
+        if rest.startswith("assets/"):
+            raise NotFound(f"There is no file {rest[:200]!r}. Reload the page: it was built anew.")
+        return self.assets.index(fleet.config(self.services, actor, self.base))
+
+    def _trace(self, trace_id: str) -> Answer:
+        def respond() -> Response:
+            authenticate(request, self.services.settings.auth)
+            run_id = fleet.run_of_trace(self.services, trace_id)
+            return Response(status=302, headers={"Location": f"{self.base}/runs/{quote(run_id, safe='')}"})
+
+        return self._for_people(respond)
+
+    def _for_people(self, respond: Callable[[], Response]) -> Answer:
+        """Return a page, or a line of plain text that says why not."""
+        try:
+            response = respond()
+        except LoginAnswer as login:
+            return login.response
+        except Problem as problem:
+            response = _plain(problem)
+        except BridgeError as error:
+            response = _plain(Unavailable(str(error)))
+        response.headers.setdefault("Content-Security-Policy", _page_policy(request))
+        return _secured(response)
+
+
+def _published(route: Route, settings: Settings) -> Route:
+    """Make metrics and health public where the settings say so."""
+    public = (route.path == "metrics" and settings.public_metrics) or (
+        route.path == "health" and settings.public_health
+    )
+    return replace(route, role="public") if public else route
+
+
+class _Guarded:
+    """Registers flask-sock's view behind a check: who asks, from where, for what; refusals are plain HTTP answers."""
+
+    def __init__(self, blueprint: DashboardBlueprint, route: Route) -> None:
+        self._blueprint, self._route = blueprint, route
+
+    def route(self, rule: str, **options: Any) -> Callable[[Callable[..., Any]], None]:
+        blueprint, route = self._blueprint, self._route
+
+        def register(upgrade: Callable[..., Any]) -> None:
+            def view(**values: Any) -> Any:
+                def respond() -> Response:
+                    require_same_origin(request)
+                    _, g.durable_stream = invoke(route, request, blueprint.services, blueprint.base, values)
+                    return Response()
+
+                checked = blueprint.guarded(respond)
+                if checked.status_code != 200:
+                    return checked
+                # Compression would cost each viewer a window of its own, and the same work again and again.
+                request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+                streams.limit_sends(request.environ)
+                return upgrade()
+
+            blueprint.add_url_rule(rule, view_func=view, **options)
+
+        return register
+
+
+def _talk(ws: Server) -> None:
+    streams.over_websocket(g.durable_stream, ws)
+
+
+def _set_socket_options(state: BlueprintSetupState) -> None:
+    state.app.config.setdefault(SOCKET_OPTIONS, {"thread_class": _DaemonThread, "max_message_size": 65_536})
+
+
+def _as_problem(error: HTTPException) -> Problem:
+    if error.code == 413:
+        return TooLarge("The body is larger than accepted.")
+    problem = Problem(error.description or error.name)
+    problem.status, problem.title = error.code or 500, error.name  # type: ignore[misc]
+    return problem
+
+
+def _plain(problem: Problem) -> Response:
+    text = f"{problem.title}\n\n{problem.detail}\n"
+    return Response(text, status=problem.status, content_type="text/plain; charset=utf-8")
+
+
+def _page_policy(request: Request) -> str:
+    host = request.host if all(c.isalnum() or c in ".-:[]" for c in request.host) else ""
+    sockets = f" ws://{host} wss://{host}" if host else ""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'{sockets}; manifest-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
+    )
+
+
+def _secured(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response

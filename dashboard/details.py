@@ -1,0 +1,193 @@
+"""One run and everything about it, read from the store and the ledger in a fixed number of reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dashboard import payloads
+from dashboard.errors import NotFound
+from dashboard.graph import parallel_groups
+from dashboard.links import trace_link
+from dashboard.schemas import Lineage, RunDetail, RunRow, RunView, StepView
+from dashboard.settings import Services
+from dashboard.views import compensations, run_fields, run_row, step_view
+from otel_bridge import ids
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, PayloadName, Run, Step, StoredValue
+from otel_bridge.presence import overlay_run, overlay_steps
+
+CHILDREN_SHOWN = 2_000
+
+
+def exported_of(services: Services, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
+    """Return what the ledger knows of these runs' traces; nothing, where it cannot be read."""
+    try:
+        return services.ledger.exported(run_ids)
+    except LedgerError:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A run with its steps and its undo's, in-flight ones overlaid."""
+
+    run: Run
+    steps: list[Step]
+    undo: list[tuple[Step, Step]]
+
+
+def get_run(services: Services, run_id: str) -> Run:
+    """Return the run as presence shows it.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    run = services.store.get_run(run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id[:200]!r} in this store. It may have been deleted by retention.")
+    return overlay_run(run, services.presence())
+
+
+def load(services: Services, run_id: str) -> Loaded:
+    """Read a run, its steps and its undo's steps.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    run = get_run(services, run_id)
+    wanted = [run_id] if run.undo_id is None else [run_id, run.undo_id]
+    by_run = services.store.get_steps_of(wanted, errors=True)
+    seen = services.presence()
+    steps = overlay_steps(run, by_run.get(run_id, []), seen)
+    undo: list[tuple[Step, Step]] = []
+    if run.undo_id is not None:
+        undo_run = services.store.get_run(run.undo_id)
+        undo_steps = by_run.get(run.undo_id, [])
+        undo = compensations(run_id, overlay_steps(undo_run, undo_steps, seen) if undo_run else undo_steps)
+    return Loaded(run, steps, undo)
+
+
+def timeline(services: Services, loaded: Loaded) -> list[StepView]:
+    """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks."""
+    redact, namespace = services.settings.redact, services.settings.namespace
+    run_id = loaded.run.id
+    known = exported_of(services, [run_id] if loaded.run.undo_id is None else [run_id, loaded.run.undo_id])
+    groups = parallel_groups(loaded.steps)
+
+    def view(step: Step, source: Step, group: int | None) -> StepView:
+        error = payloads.show_error(step.error, redact=redact, stack=False) if step.error else None
+        return step_view(
+            step,
+            namespace=namespace,
+            exported=known.get(source.run_id),
+            source=(source.run_id, source.seq),
+            parallel_group=group,
+            error=error,
+        )
+
+    return [
+        *(view(step, step, groups.get(step.seq)) for step in loaded.steps),
+        *(view(shown, source, None) for source, shown in loaded.undo),
+    ]
+
+
+def run_view(services: Services, run: Run) -> RunView:
+    """Return a run with its payloads, cut to the settings' cap."""
+    settings = services.settings
+
+    def stored(name: PayloadName) -> StoredValue | None:
+        return services.store.get_payload(run.id, name, cap_bytes=settings.payload_cap_bytes)
+
+    def shown(name: PayloadName) -> payloads.Shown | None:
+        value = stored(name)
+        return None if value is None else payloads.show(value, what=name, redact=settings.redact)
+
+    error = stored("error")
+    fields = run_fields(run, settings.namespace)
+    root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
+    link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
+    return RunView(
+        **fields,
+        **payloads.collect(input=shown("input"), output=shown("output")),
+        error=None if error is None else payloads.show_error(error, redact=settings.redact),
+        trace_url=link,
+    )
+
+
+def lineage(services: Services, run: Run) -> Lineage:
+    """Return where a run came from and what became of it."""
+    related = {
+        "parent": run.parent_id,
+        "forked_from": run.forked_from,
+        "dead_run": run.dead_run_id,
+        "dead_letter": run.dead_letter_id,
+        "undo": run.undo_id,
+        "undoes": run.undoes_id,
+    }
+    wanted = sorted({run_id for run_id in related.values() if run_id is not None})
+    found = services.store.get_runs(wanted) if wanted else {}
+    rows = {name: row(services, found[run_id]) for name, run_id in related.items() if run_id in found}
+    forks = [row(services, fork) for fork in services.store.forks(run.id)]
+    return Lineage(forks=forks, **rows)
+
+
+def row(services: Services, run: Run) -> RunRow:
+    """Return a run's row, as presence shows it."""
+    return run_row(overlay_run(run, services.presence()), namespace=services.settings.namespace)
+
+
+def is_ours(run: Run) -> bool:
+    """True for runs that this product starts about another run: its undo, its dead-letter handler."""
+    return run.id.startswith((UNDO_PREFIX, DEAD_LETTER_PREFIX))
+
+
+def run_detail(services: Services, run_id: str) -> RunDetail:
+    """Return a run, its timeline, its children and its relatives.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    loaded = load(services, run_id)
+    children = services.store.children(run_id, limit=CHILDREN_SHOWN)
+    return RunDetail(
+        run=run_view(services, loaded.run),
+        timeline=timeline(services, loaded),
+        children=[row(services, child) for child in children],
+        lineage=lineage(services, loaded.run),
+    )
+
+
+def step_detail(services: Services, run_id: str, seq: int) -> StepView:
+    """Return one step with its payloads; a remote one with its child's input.
+
+    Raises:
+        NotFound: there is no such run or step.
+    """
+    settings = services.settings
+    loaded = load(services, run_id)
+    pairs = [*((step, step) for step in loaded.steps), *loaded.undo]
+    found = next((pair for pair in pairs if pair[1].seq == seq), None)
+    if found is None:
+        raise NotFound(f"Run {run_id[:200]!r} has no step {seq}. It may not have begun, or it was folded into another.")
+    source, shown = found
+    stored = services.store.get_step(source.run_id, source.seq, cap_bytes=settings.payload_cap_bytes)
+    output = stored.output if stored is not None else None
+    error = (stored.error if stored is not None else None) or source.error
+    step_input = None
+    if source.child_run_id is not None:
+        step_input = services.store.get_payload(source.child_run_id, "input", cap_bytes=settings.payload_cap_bytes)
+
+    def show(value: StoredValue | None, what: payloads.What) -> payloads.Shown | None:
+        return None if value is None else payloads.show(value, what=what, redact=settings.redact)
+
+    return step_view(
+        replace(shown, output=None, error=None),
+        namespace=settings.namespace,
+        exported=exported_of(services, [source.run_id]).get(source.run_id),
+        source=(source.run_id, source.seq),
+        parallel_group=parallel_groups(loaded.steps).get(seq),
+        error=None if error is None else payloads.show_error(error, redact=settings.redact),
+        **payloads.collect(input=show(step_input, "input"), output=show(output, "step")),
+    )

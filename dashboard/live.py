@@ -1,0 +1,321 @@
+"""The live tail: one watcher thread per blueprint, however many viewers. Reads the store; starts one thread.
+
+The watcher starts with the first viewer and stops a little after the last, so that a reconnect finds its place.
+Every viewer has a bounded queue; one that reads too slowly is dropped with a reason and never holds up another.
+Ids grow over restarts and processes (they begin at the clock, in microseconds). A viewer that names the last id
+it saw gets what followed, if this hub issued that id and still remembers; else a fresh snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from dashboard.filters import matches
+from dashboard.payloads import show_message
+from dashboard.routing import to_json
+from dashboard.schemas import Changed, Heartbeat, RunRow, StepView, Wire
+from dashboard.settings import Services
+from dashboard.views import compensations, event_view, run_row, step_view
+from otel_bridge.errors import BridgeError
+from otel_bridge.events import LifecycleEvent
+from otel_bridge.models import Run, RunQuery
+from otel_bridge.tail import ChangeTail, RunChange
+
+log = logging.getLogger(__name__)
+
+RING_EVENTS = 20_000
+LINGER_S = 10.0
+FAST_S, SLOW_S, REMOTE_FAST_S, REMOTE_SLOW_S, FAILED_S = 0.04, 0.1, 0.1, 0.2, 1.0
+ACTIVE_FOR_S = 5.0
+SLOW_REASON = "This viewer reads more slowly than events come; connect again for a fresh snapshot."
+STOPPED_REASON = "The server is going away; connect again."
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event, serialized once for all viewers. ``run`` is the run as of then, for list filters."""
+
+    id: int
+    type: str
+    json: str
+    run: Run
+    shown_in: str
+    """The run in whose stream it belongs."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One viewer. ``wake`` is set when there is something to send, and when the viewer must go."""
+
+    run_id: str | None
+    query: RunQuery | None
+    capacity: int
+    wake: threading.Event = field(default_factory=threading.Event)
+    closed: str | None = None
+    """Why the hub dropped this viewer."""
+    last_id: int = 0
+    _queue: deque[Message] = field(default_factory=deque)
+    _listed: set[str] = field(default_factory=set)
+    _everything: bool = False
+
+    def __post_init__(self) -> None:
+        self._everything = self.query == RunQuery()
+
+    def note_listed(self, run_ids: Iterable[str]) -> None:
+        """Remember runs that the viewer has in its list: it must learn when they leave the filter."""
+        self._listed.update(run_ids)
+
+    def listen_to(self, wake: threading.Event) -> None:
+        """Use the transport's own event, which it also sets when its peer goes away."""
+        self.wake = wake
+        if self._queue or self.closed is not None:
+            wake.set()
+
+    def wants(self, message: Message) -> bool:
+        """Say whether a message belongs in this stream."""
+        if self.run_id is not None:
+            return message.shown_in == self.run_id
+        if message.type.startswith("step.") or self.query is None:
+            return False
+        if self._everything:
+            return True
+        if matches(message.run, self.query):
+            self._listed.add(message.run.id)
+            return True
+        if message.run.id in self._listed:
+            self._listed.discard(message.run.id)
+            return True
+        return False
+
+    def offer(self, messages: Iterable[Message]) -> None:
+        """Queue what belongs here; drop the viewer when its queue is full."""
+        for message in messages:
+            if message.id <= self.last_id or not self.wants(message):
+                continue
+            if len(self._queue) >= self.capacity:
+                self.close(SLOW_REASON)
+                return
+            self._queue.append(message)
+        if self._queue:
+            self.wake.set()
+
+    def close(self, reason: str) -> None:
+        """Tell the viewer's thread to end its stream."""
+        self.closed = reason
+        self._queue.clear()
+        self.wake.set()
+
+    def take(self, timeout_s: float) -> list[Message]:
+        """Wait for messages; an empty list after ``timeout_s``, or when something else woke the thread."""
+        if not self._queue and self.closed is None:
+            self.wake.wait(timeout_s)
+        self.wake.clear()
+        taken: list[Message] = []
+        while self._queue:
+            taken.append(self._queue.popleft())
+        if taken:
+            self.last_id = taken[-1].id
+        return taken
+
+
+class LiveHub:
+    """One watcher for all viewers of a blueprint.
+
+    Args:
+        new_tail: makes the change tail when the watcher starts (again).
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        new_tail: Callable[[Services], ChangeTail] | None = None,
+        linger_s: float = LINGER_S,
+        ring_events: int = RING_EVENTS,
+    ) -> None:
+        self._services = services
+        self._new_tail = new_tail or (lambda services: ChangeTail(services.store, ledger=services.ledger_or_none()))
+        self._linger_s = linger_s
+        self._lock = threading.Lock()
+        self._subscriptions: set[Subscription] = set()
+        self._by_run: dict[str, set[Subscription]] = {}
+        self._lists: set[Subscription] = set()
+        self._ring: deque[Message] = deque(maxlen=ring_events)
+        self._last_id = time.time_ns() // 1000
+        self._first_id = self._last_id
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.problem: str | None = None
+        """Why the store could not be read at the last try, for heartbeats and health."""
+
+    @property
+    def viewers(self) -> int:
+        """How many streams are open."""
+        return len(self._subscriptions)
+
+    @property
+    def last_id(self) -> int:
+        """The newest id issued."""
+        return self._last_id
+
+    def subscribe(
+        self, *, run_id: str | None = None, query: RunQuery | None = None, last_event_id: int | None = None
+    ) -> tuple[Subscription, bool]:
+        """Add a viewer of one run, or of the list.
+
+        Returns:
+            The subscription, and True when it goes on from ``last_event_id`` (else: send a snapshot first, whose
+            id is the subscription's ``last_id``).
+        """
+        subscription = Subscription(run_id, query, self._services.settings.stream_queue)
+        with self._lock:
+            self._ensure_watching()
+            resumed = last_event_id is not None and self._remembers(last_event_id)
+            subscription.last_id = last_event_id if resumed and last_event_id is not None else self._last_id
+            self._subscriptions.add(subscription)
+            if run_id is None:
+                self._lists.add(subscription)
+            else:
+                self._by_run.setdefault(run_id, set()).add(subscription)
+            if resumed:
+                subscription.offer(self._after(subscription.last_id))
+        return subscription, resumed
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Remove a viewer. Idempotent."""
+        with self._lock:
+            self._subscriptions.discard(subscription)
+            self._lists.discard(subscription)
+            if subscription.run_id is not None:
+                others = self._by_run.get(subscription.run_id, set())
+                others.discard(subscription)
+                if not others:
+                    self._by_run.pop(subscription.run_id, None)
+
+    def stop(self, *, timeout_s: float = 5.0) -> None:
+        """End every stream and the watcher. Idempotent; a later viewer starts it again."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._stop.set()
+            for subscription in self._subscriptions:
+                subscription.close(STOPPED_REASON)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+
+    def heartbeat(self, subscription: Subscription) -> Heartbeat:
+        """Return what to send when nothing happened."""
+        return Heartbeat(id=subscription.last_id, problem=self.problem)
+
+    # -- the watcher ------------------------------------------------------------------------------------------
+
+    def _remembers(self, event_id: int) -> bool:
+        if event_id == self._first_id:
+            return not self._ring or len(self._ring) < (self._ring.maxlen or 0)
+        at = bisect_right(self._ring, event_id, key=lambda message: message.id)
+        return at > 0 and self._ring[at - 1].id == event_id
+
+    def _after(self, event_id: int) -> list[Message]:
+        at = bisect_right(self._ring, event_id, key=lambda message: message.id)
+        return list(islice(self._ring, at, None))
+
+    def _ensure_watching(self) -> None:
+        if self._thread is None:
+            # Nobody watched meanwhile: what happened is unknown, so ids from before cannot be resumed.
+            self._ring.clear()
+            self._first_id = self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="durable-live", daemon=True)
+            self._thread.start()
+
+    def _watch(self, stop: threading.Event) -> None:
+        tail: ChangeTail | None = None
+        quiet_since = last_viewer = time.monotonic()
+        while not stop.is_set():
+            now = time.monotonic()
+            if self._subscriptions:
+                last_viewer = now
+            elif now - last_viewer > self._linger_s and self._retire(stop):
+                return
+            try:
+                tail = tail or self._new_tail(self._services)
+                changes = tail.poll(watch=list(self._by_run))
+                self.problem = None
+            except BridgeError as error:
+                self._note_problem(str(error))
+                stop.wait(FAILED_S)
+                continue
+            except Exception:
+                # A bug must not end everybody's streams: say so once per occurrence and go on.
+                log.exception("The live watcher failed; it goes on")
+                self._note_problem("The live watcher failed; see the server's log.")
+                stop.wait(FAILED_S)
+                continue
+            if changes:
+                quiet_since = now
+                self._publish(changes)
+            stop.wait(self._interval_s(active=now - quiet_since < ACTIVE_FOR_S))
+
+    def _note_problem(self, problem: str) -> None:
+        if self.problem is None:
+            log.warning("The live tail cannot read the store; it tries again every second: %s", problem)
+        self.problem = problem
+
+    def _interval_s(self, *, active: bool) -> float:
+        if self._services.store.change_token() is None:
+            return REMOTE_FAST_S if active else REMOTE_SLOW_S
+        return FAST_S if active else SLOW_S
+
+    def _retire(self, stop: threading.Event) -> bool:
+        """End the watcher unless a viewer came meanwhile."""
+        with self._lock:
+            if self._subscriptions:
+                return False
+            if self._stop is stop:
+                self._thread = None
+            return True
+
+    def _publish(self, changes: list[RunChange]) -> None:
+        with self._lock:
+            messages = [message for change in changes for message in self._messages(change)]
+            self._ring.extend(messages)
+            for subscription in self._lists:
+                subscription.offer(messages)
+            for run_id in {message.shown_in for message in messages} & self._by_run.keys():
+                for subscription in self._by_run[run_id]:
+                    subscription.offer(messages)
+
+    def _messages(self, change: RunChange) -> Iterable[Message]:
+        namespace = self._services.settings.namespace
+        row = run_row(change.run, namespace=namespace)
+        if not change.events:
+            yield self._issue("changed", change.run, change.run.id, lambda id_: Changed(id=id_, run_id=row.id, run=row))
+            return
+        steps = {step.seq: step for step in change.steps}
+        for event in change.events:
+            step = steps.get(event.seq) if event.seq is not None else None
+            view = None if step is None else step_view(step, namespace=namespace)
+            yield self._event(event, change.run, row if event.seq is None else None, view)
+        if change.run.undoes_id is None:
+            return
+        for source, shown in compensations(change.run.undoes_id, change.steps):
+            for event in change.events:
+                if event.seq == source.seq:
+                    view = step_view(shown, namespace=namespace, source=(source.run_id, source.seq))
+                    yield self._event(replace(event, run_id=shown.run_id, seq=shown.seq), change.run, None, view)
+
+    def _event(self, event: LifecycleEvent, run: Run, row: RunRow | None, step: StepView | None) -> Message:
+        redact = self._services.settings.redact
+        if redact is not None and event.error is not None:
+            event = replace(event, error=show_message(event.error, redact))
+        return self._issue(event.type, run, event.run_id, lambda id_: event_view(event, id_, run=row, step=step))
+
+    def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:
+        self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
+        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in)
