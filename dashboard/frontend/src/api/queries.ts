@@ -1,0 +1,121 @@
+/** Every read of the page: the query's key and its fetcher, defined together. */
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { filterToParams, filterToQuery, type RunFilter } from "../lib/filter";
+import type { RunPage } from "../lib/merge";
+import { getJson, getPage } from "./http";
+import type {
+  AuditEntry, BulkState, Executor, Facet, Graph, Health, PayloadView, PublishedView, RunDetail, RunRow, Schedule, Step,
+  Topology, UndoPreview, WorkerGroup,
+} from "./wire";
+
+export const PAGE_SIZE = 100;
+
+const runPath = (id: string): string => `runs/${encodeURIComponent(id)}`;
+
+export async function fetchRunPage(filter: RunFilter, cursor: string | null, signal?: AbortSignal): Promise<RunPage> {
+  const params = filterToQuery(filter, Date.now());
+  params.set("limit", String(PAGE_SIZE));
+  if (cursor) params.set("cursor", cursor);
+  return getPage<RunRow>("runs", params, signal);
+}
+
+export const runsQuery = (filter: RunFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["runs", "list", filterToParams(filter).toString()],
+    queryFn: ({ pageParam, signal }) => fetchRunPage(filter, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page: RunPage) => page.next,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+    placeholderData: keepPreviousData,
+  });
+
+export const facetsQuery = (filter: RunFilter) =>
+  queryOptions({
+    queryKey: ["runs", "facets", filterToParams(filter).toString()],
+    queryFn: ({ signal }) => getJson<Facet[]>("runs/facets", filterToQuery(filter, Date.now()), signal),
+    placeholderData: keepPreviousData,
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "detail"],
+    queryFn: ({ signal }) => getJson<RunDetail>(runPath(id), undefined, signal),
+  });
+
+export const graphQuery = (id: string, expand: readonly string[]) =>
+  queryOptions({
+    queryKey: ["run", id, "graph", ...expand],
+    queryFn: ({ signal }) =>
+      getJson<Graph>(`${runPath(id)}/graph`, new URLSearchParams(expand.map((group) => ["expand", group])), signal),
+    placeholderData: keepPreviousData,
+  });
+
+export const stepQuery = (id: string, seq: number) =>
+  queryOptions({
+    queryKey: ["run", id, "step", seq],
+    queryFn: ({ signal }) => getJson<Step>(`${runPath(id)}/steps/${seq}`, undefined, signal),
+  });
+
+export const payloadQuery = (id: string, name: "input" | "output" | "error") =>
+  queryOptions({
+    queryKey: ["run", id, "payload", name],
+    queryFn: ({ signal }) => getJson<PayloadView>(`${runPath(id)}/payload/${name}`, undefined, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const publishedQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "published"],
+    queryFn: ({ signal }) => getJson<PublishedView[]>(`${runPath(id)}/events`, undefined, signal),
+  });
+
+export const undoQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "undo"],
+    queryFn: ({ signal }) => getJson<UndoPreview>(`${runPath(id)}/undo`, undefined, signal),
+    staleTime: 0,
+  });
+
+export const auditQuery = (runId: string | null) =>
+  queryOptions({
+    queryKey: ["audit", runId],
+    queryFn: ({ signal }) =>
+      getJson<AuditEntry[]>("audit", runId === null ? undefined : new URLSearchParams({ runId }), signal),
+  });
+
+export const bulkQuery = (bulkId: string) =>
+  queryOptions({
+    queryKey: ["bulk", bulkId],
+    queryFn: ({ signal }) => getJson<BulkState>(`bulk/${encodeURIComponent(bulkId)}`, undefined, signal),
+    refetchInterval: 1000,
+  });
+
+export const workersQuery = queryOptions({
+  queryKey: ["workers"],
+  queryFn: ({ signal }) => getJson<WorkerGroup[]>("workers", undefined, signal),
+  refetchInterval: 5000,
+});
+
+export const executorsQuery = queryOptions({
+  queryKey: ["executors"],
+  queryFn: ({ signal }) => getJson<Executor[]>("executors", undefined, signal),
+  refetchInterval: 5000,
+});
+
+export const schedulesQuery = queryOptions({
+  queryKey: ["schedules"],
+  queryFn: ({ signal }) => getJson<Schedule[]>("schedules", undefined, signal),
+  refetchInterval: 15_000,
+});
+
+export const topologyQuery = queryOptions({
+  queryKey: ["topology"],
+  queryFn: ({ signal }) => getJson<Topology>("topology", undefined, signal),
+});
+
+export const healthQuery = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => getJson<Health>("health", undefined, signal),
+  refetchInterval: 15_000,
+});

@@ -1,0 +1,77 @@
+/** The run list's filter: kept in the page's address, sent to the API. Pure. */
+import { RUN_STATUSES, type RunStatus } from "../api/wire";
+import { resolveSince } from "./time";
+
+export interface RunFilter {
+  status: RunStatus[];
+  workflow: string;
+  q: string;
+  queue: string;
+  executor: string;
+  version: string;
+  namespace: string;
+  parent: string;
+  tag: string[];
+  attr: string[];
+  since: string;
+  until: string;
+  minDurationMs: string;
+}
+
+export const EMPTY_FILTER: RunFilter = {
+  status: [], workflow: "", q: "", queue: "", executor: "", version: "", namespace: "", parent: "",
+  tag: [], attr: [], since: "", until: "", minDurationMs: "",
+};
+
+export const TEXT_KEYS = [
+  "workflow", "q", "queue", "executor", "version", "namespace", "parent", "since", "until", "minDurationMs",
+] as const;
+export type TextKey = (typeof TEXT_KEYS)[number];
+
+const known = new Set<string>(RUN_STATUSES);
+
+export function filterFromParams(params: URLSearchParams): RunFilter {
+  const filter: RunFilter = { ...EMPTY_FILTER };
+  filter.status = params.getAll("status").filter((s): s is RunStatus => known.has(s));
+  filter.tag = params.getAll("tag");
+  filter.attr = params.getAll("attr");
+  for (const key of TEXT_KEYS) filter[key] = params.get(key) ?? "";
+  return filter;
+}
+
+/** In a fixed order, so that one filter has one address and one cache key. */
+export function filterToParams(filter: RunFilter): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const status of RUN_STATUSES) if (filter.status.includes(status)) params.append("status", status);
+  for (const key of TEXT_KEYS) if (filter[key] !== "") params.set(key, filter[key]);
+  for (const tag of filter.tag) params.append("tag", tag);
+  for (const attr of filter.attr) params.append("attr", attr);
+  return params;
+}
+
+/** As the API wants it: moving windows become instants. */
+export function filterToQuery(filter: RunFilter, now: number): URLSearchParams {
+  const params = filterToParams(filter);
+  if (filter.since) params.set("since", resolveSince(filter.since, now));
+  return params;
+}
+
+export function isEmptyFilter(filter: RunFilter): boolean {
+  return filterToParams(filter).size === 0;
+}
+
+const ATTR = /^([\w.-]+)\s*(>=|<=|!=|=|>|<)\s*(.+)$/;
+const OPS: Record<string, string> = { "=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" };
+const SIGNS: Record<string, string> = { eq: "=", ne: "≠", gt: ">", gte: "≥", lt: "<", lte: "≤" };
+
+/** "amount>=100" → "amount:gte:100"; null when it is no condition. */
+export function parseAttr(text: string): string | null {
+  const match = ATTR.exec(text.trim());
+  if (!match) return null;
+  return `${match[1]}:${OPS[match[2] ?? "="]}:${(match[3] ?? "").trim()}`;
+}
+
+export function describeAttr(attr: string): string {
+  const [key, op, ...rest] = attr.split(":");
+  return `${key} ${SIGNS[op ?? ""] ?? op} ${rest.join(":")}`;
+}

@@ -1,0 +1,112 @@
+/** Times and durations as people read them. Pure. */
+
+export function parseTime(iso: string | null | undefined): number | null {
+  if (!iso) return null;
+  const ms = Date.parse(iso);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+/** 840 ms, 1.24 s, 12.4 s, 3m 12s, 2h 05m, 3d 4h */
+export function formatDuration(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
+  const value = Math.max(0, ms);
+  if (value < 1) return "0 ms";
+  if (value < 999.5) return `${Math.round(value)} ms`;
+  if (value < 9_995) return `${(value / 1000).toFixed(2)} s`;
+  if (value < 59_950) return `${(value / 1000).toFixed(1)} s`;
+  const seconds = Math.round(value / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1440) return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+  const hours = Math.floor(minutes / 60);
+  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+}
+
+/** A duration that keeps growing, without the flicker of decimals. */
+export function formatGrowing(ms: number): string {
+  if (ms < 60_000) return `${Math.max(0, Math.floor(ms / 1000))} s`;
+  return formatDuration(ms);
+}
+
+/** "now", "12s ago", "4m ago", "3h ago", "5d ago"; "in 4m" for times ahead. */
+export function formatAgo(at: number, now: number): string {
+  const delta = now - at;
+  const size = Math.abs(delta);
+  if (size < 1500) return "now";
+  const text =
+    size < 60_000 ? `${Math.round(size / 1000)}s`
+    : size < 3_600_000 ? `${Math.floor(size / 60_000)}m`
+    : size < 86_400_000 ? `${Math.floor(size / 3_600_000)}h`
+    : `${Math.floor(size / 86_400_000)}d`;
+  return delta >= 0 ? `${text} ago` : `in ${text}`;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const dayClock = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
+});
+
+/** 14:02:09 today, "Mar 4, 14:02:09" on another day. Local time. */
+export function formatClock(at: number, now: number): string {
+  return new Date(at).toDateString() === new Date(now).toDateString() ? clock.format(at) : dayClock.format(at);
+}
+
+/** Exact, for tooltips. */
+export function formatExact(iso: string | null | undefined): string {
+  const at = parseTime(iso);
+  return at === null ? "" : `${new Date(at).toISOString().replace("T", " ").replace("Z", "")} UTC`;
+}
+
+const RELATIVE = /^(\d+)(m|h|d)$/;
+const UNIT_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** "24h" stays a moving window in the address; the server gets an instant. */
+export function resolveSince(value: string, now: number): string {
+  const match = RELATIVE.exec(value);
+  if (!match) return value;
+  return new Date(now - Number(match[1]) * (UNIT_MS[match[2] ?? "m"] ?? 60_000)).toISOString();
+}
+
+/** Ticks for a time axis: round steps, at most ``most`` of them. */
+export function axisTicks(fromMs: number, toMs: number, most: number): { stepMs: number; ticks: number[] } {
+  const span = Math.max(1, toMs - fromMs);
+  const steps = [
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3,
+    3600e3, 7200e3, 10800e3, 21600e3, 43200e3, 86400e3, 172800e3, 604800e3, 1209600e3, 2592000e3, 7776000e3, 31536000e3,
+  ];
+  const stepMs = steps.find((step) => span / step <= most) ?? span;
+  const ticks: number[] = [];
+  for (let at = Math.ceil(fromMs / stepMs) * stepMs; at <= toMs; at += stepMs) ticks.push(at);
+  return { stepMs, ticks };
+}
+
+/** A tick's label: an offset from the run's start. */
+export function formatOffset(ms: number): string {
+  if (ms === 0) return "0";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${Number((ms / 1000).toFixed(2))} s`;
+  if (ms < 3_600_000) {
+    const seconds = Math.round(ms / 1000);
+    return seconds % 60 === 0 ? `${seconds / 60} min` : `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+  }
+  if (ms < 86_400_000) {
+    const minutes = Math.round(ms / 60_000);
+    return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)}h ${two(minutes % 60)}`;
+  }
+  const hours = Math.round(ms / 3_600_000);
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)}d ${hours % 24}h`;
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(bytes < 10_240 ? 1 : 0)} kB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}
+
+export function formatCount(n: number): string {
+  if (n < 10_000) return n.toLocaleString("en-US");
+  if (n < 1_000_000) return `${(n / 1000).toFixed(n < 100_000 ? 1 : 0)}k`;
+  return `${(n / 1_000_000).toFixed(1)}M`;
+}

@@ -1,0 +1,231 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { cancelRun, continueRun, forkRun, redispatchRun, retryRun, retryWithInput, sendSignal } from "../api/actions";
+import { payloadQuery, undoQuery } from "../api/queries";
+import type { Json, RunDetail, Step } from "../api/wire";
+import { navigate, runPath } from "../router";
+import { errorText, Failure, Notice, Skeleton } from "../ui/basics";
+import { Dialog } from "../ui/Dialog";
+import { Glyph } from "../ui/icons";
+import { JsonView } from "../ui/JsonView";
+import { useToast } from "../ui/toast";
+
+export type Ask =
+  | { kind: "retry" } | { kind: "cancel" } | { kind: "undo" } | { kind: "continue" } | { kind: "redispatch" }
+  | { kind: "input" } | { kind: "signal" } | { kind: "fork"; seq: number | null };
+
+interface Props {
+  ask: Ask;
+  detail: RunDetail;
+  onClose: () => void;
+}
+
+/** JSON as typed; nothing typed is null. */
+export function parseInput(text: string): { value: Json; error: null } | { value: null; error: string } {
+  if (text.trim() === "") return { value: null, error: null };
+  try {
+    return { value: JSON.parse(text) as Json, error: null };
+  } catch (error) {
+    return { value: null, error: `This is no JSON: ${errorText(error)}. Text needs quotes.` };
+  }
+}
+
+/** Do it, tell it, and read the run again. A refusal stays in the dialog, in the server's words. */
+function useAct<V>(detail: RunDetail, work: (value: V) => Promise<unknown>, done: string, onClose: () => void, after?: (answer: unknown) => void) {
+  const client = useQueryClient();
+  const say = useToast();
+  return useMutation({
+    mutationFn: work,
+    onSuccess: (answer) => {
+      say(done);
+      void client.invalidateQueries({ queryKey: ["run", detail.run.id] });
+      void client.invalidateQueries({ queryKey: ["runs"] });
+      void client.invalidateQueries({ queryKey: ["audit"] });
+      onClose();
+      after?.(answer);
+    },
+  });
+}
+
+function openAnswer(answer: unknown): void {
+  if (typeof answer === "object" && answer !== null && "runId" in answer && typeof answer.runId === "string") navigate(runPath(answer.runId));
+}
+
+const refusalOf = (error: unknown): string | null => (error ? errorText(error) : null);
+
+export function RunDialogs({ ask, detail, onClose }: Props) {
+  switch (ask.kind) {
+    case "retry": return <RetryDialog detail={detail} onClose={onClose} />;
+    case "cancel": return <CancelDialog detail={detail} onClose={onClose} />;
+    case "undo": return <UndoDialog detail={detail} onClose={onClose} />;
+    case "continue": return <ContinueDialog detail={detail} onClose={onClose} />;
+    case "redispatch": return <RedispatchDialog detail={detail} onClose={onClose} />;
+    case "input": return <InputDialog detail={detail} onClose={onClose} />;
+    case "signal": return <SignalDialog detail={detail} onClose={onClose} />;
+    case "fork": return <ForkDialog detail={detail} seq={ask.seq} onClose={onClose} />;
+  }
+}
+
+interface OneProps {
+  detail: RunDetail;
+  onClose: () => void;
+}
+
+function RetryDialog({ detail, onClose }: OneProps) {
+  const { run, timeline } = detail;
+  const [queue, setQueue] = useState("");
+  const act = useAct(detail, () => retryRun(run.id, queue.trim() || undefined), "Retry is under way.", onClose);
+  const failed = timeline.findLast((step) => step.status === "failed");
+  const kept = timeline.filter((step) => step.status === "completed" && !step.housekeeping && step.compensates === undefined).length;
+  return (
+    <Dialog title="Retry this run?" confirm="Retry" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
+      <p>
+        It goes on under the same id{failed ? <> from <strong>{failed.name}</strong></> : null}.
+        {kept > 0 ? ` ${kept === 1 ? "The completed step is" : `The ${kept} completed steps are`} kept and not run again.` : ""}
+        {failed?.childRunId ? " The child run that failed is retried first." : ""}
+      </p>
+      <label className="field">
+        <span>Queue</span>
+        <input className="input" value={queue} placeholder={run.queue && !run.queue.startsWith("_dbos") ? run.queue : "the one it was on"} onChange={(event) => setQueue(event.target.value)} />
+        <small className="muted">Leave empty to keep its own queue and that queue's limits.</small>
+      </label>
+    </Dialog>
+  );
+}
+
+function CancelDialog({ detail, onClose }: OneProps) {
+  const { run, children } = detail;
+  const [withChildren, setWithChildren] = useState(false);
+  const act = useAct(detail, () => cancelRun(run.id, { compensate: false, children: withChildren }), "Cancelled.", onClose);
+  const open = children.filter((child) => !child.finishedAt).length;
+  return (
+    <Dialog title="Cancel this run?" confirm="Cancel the run" danger onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
+      <p>It stops before its next step. A step in flight may still have its effect; its result is dropped. What completed stays done: to reverse it, use <em>Cancel and undo</em>.</p>
+      <label className="check">
+        <input type="checkbox" checked={withChildren} onChange={(event) => setWithChildren(event.target.checked)} />
+        <span>Cancel its children too{open > 0 ? ` (${open} open)` : ""}</span>
+      </label>
+    </Dialog>
+  );
+}
+
+function UndoDialog({ detail, onClose }: OneProps) {
+  const { run } = detail;
+  const preview = useQuery(undoQuery(run.id));
+  const act = useAct(detail, () => cancelRun(run.id, { compensate: true, children: false }), "The undo is under way.", onClose);
+  const steps = preview.data?.steps ?? [];
+  const ended = run.finishedAt !== undefined;
+  return (
+    <Dialog
+      title={ended ? "Undo this run?" : "Cancel and undo this run?"} confirm={ended ? "Undo" : "Cancel and undo"} danger wide onClose={onClose}
+      onConfirm={() => act.mutate(undefined)} busy={act.isPending} disabled={preview.isPending || preview.isError} refusal={refusalOf(act.error)}
+    >
+      <p>Each completed step's compensation runs, the latest first, each once. An undone run cannot be retried, only forked.</p>
+      {preview.isPending ? <Skeleton rows={3} /> : null}
+      {preview.isError ? <Failure what="The preview" error={preview.error} onRetry={() => void preview.refetch()} /> : null}
+      {preview.isSuccess && steps.length === 0 ? <Notice title="Nothing to compensate">No completed step of this run declares a compensation. {ended ? "" : "It would only be cancelled."}</Notice> : null}
+      {steps.length > 0 ? (
+        <ol className="undo-list">
+          {steps.map((step) => (
+            <li key={step.seq}>
+              <Glyph name="undo" />
+              <div>
+                <div><strong>{step.compensation ?? `compensate ${step.name}`}</strong> <span className="muted">undoes {step.name}, step {step.seq}</span></div>
+                {step.note ? <p className="muted small">{step.note}</p> : null}
+                {step.output !== undefined ? <JsonView value={step.output} open={0} label={`Output of ${step.name}`} /> : null}
+              </div>
+            </li>
+          ))}
+        </ol>
+      ) : null}
+      {preview.data?.notes?.map((note) => <Notice key={note} tone="warn">{note}</Notice>)}
+    </Dialog>
+  );
+}
+
+function ContinueDialog({ detail, onClose }: OneProps) {
+  const { run } = detail;
+  const act = useAct(detail, () => continueRun(run.id), "Continued.", onClose);
+  return (
+    <Dialog title="Continue past the breakpoint?" confirm="Continue" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
+      <p>The run is parked at <strong>{run.waiting?.name ?? "a breakpoint"}</strong>. It goes on with its next step.</p>
+    </Dialog>
+  );
+}
+
+function RedispatchDialog({ detail, onClose }: OneProps) {
+  const { run } = detail;
+  const act = useAct(detail, () => redispatchRun(run.id), "Re-dispatched.", onClose);
+  return (
+    <Dialog title="Re-dispatch this run?" confirm="Re-dispatch" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
+      <p>For a run whose worker is lost: it is put back on its queue, and another worker goes on from the last completed step. If the old worker still lives, its late result is dropped, but the step in flight runs twice.</p>
+    </Dialog>
+  );
+}
+
+function JsonField({ text, onText, error, label }: { text: string; onText: (text: string) => void; error: string | null; label: string }) {
+  return (
+    <label className="field">
+      <span>{label}</span>
+      <textarea className="input mono" rows={8} value={text} spellCheck={false} aria-invalid={error !== null} onChange={(event) => onText(event.target.value)} />
+      {error ? <small className="field-error">{error}</small> : null}
+    </label>
+  );
+}
+
+function InputDialog({ detail, onClose }: OneProps) {
+  const { run } = detail;
+  const whole = useQuery({ ...payloadQuery(run.id, "input"), enabled: run.truncated?.fields.includes("input") ?? false });
+  const original = whole.data?.value ?? run.input ?? null;
+  const [edited, setEdited] = useState<string | null>(null);
+  const text = edited ?? JSON.stringify(original, null, 2);
+  const parsed = parseInput(text);
+  const act = useAct(detail, (input: Json) => retryWithInput(run.id, input), "Started a new run.", onClose, openAnswer);
+  return (
+    <Dialog
+      title="Run again with other input" confirm="Start" wide onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
+      busy={act.isPending} disabled={parsed.error !== null || whole.isLoading} refusal={refusalOf(act.error)}
+    >
+      <p>Starts a new run of <strong>{run.workflow}</strong>, linked to this one. This one stays as it is.</p>
+      <JsonField label="Input" text={text} onText={setEdited} error={parsed.error} />
+    </Dialog>
+  );
+}
+
+function SignalDialog({ detail, onClose }: OneProps) {
+  const { run } = detail;
+  const [topic, setTopic] = useState(run.waiting?.name ?? "");
+  const [text, setText] = useState("");
+  const parsed = parseInput(text);
+  const act = useAct(detail, (message: Json) => sendSignal(run.id, topic.trim(), message), "Signal sent.", onClose);
+  return (
+    <Dialog
+      title="Send a signal" confirm="Send" onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
+      busy={act.isPending} disabled={parsed.error !== null || topic.trim() === ""} refusal={refusalOf(act.error)}
+    >
+      <p>The message waits in the run's mailbox until the workflow receives that topic.</p>
+      <label className="field"><span>Topic</span><input className="input" value={topic} onChange={(event) => setTopic(event.target.value)} /></label>
+      <JsonField label="Message (JSON)" text={text} onText={setText} error={parsed.error} />
+    </Dialog>
+  );
+}
+
+function ForkDialog({ detail, seq, onClose }: OneProps & { seq: number | null }) {
+  const steps: Step[] = detail.timeline.filter((step) => step.compensates === undefined && !step.housekeeping);
+  const failed = steps.findLast((step) => step.status === "failed");
+  const [from, setFrom] = useState(seq ?? failed?.seq ?? steps[0]?.seq ?? 0);
+  const act = useAct(detail, () => forkRun(detail.run.id, from), "Forked.", onClose, openAnswer);
+  const kept = steps.filter((step) => step.seq < from).length;
+  return (
+    <Dialog title="Fork a new run" confirm="Fork" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} disabled={steps.length === 0} refusal={refusalOf(act.error)}>
+      <p>A new run with its own id takes over the results of the steps before, and runs from there on. This run stays as it is.</p>
+      <label className="field">
+        <span>From step</span>
+        <select className="select" value={from} onChange={(event) => setFrom(Number(event.target.value))}>
+          {steps.map((step) => <option key={step.seq} value={step.seq}>{step.seq} · {step.name}{step.status === "failed" ? " (failed)" : ""}</option>)}
+        </select>
+        <small className="muted">{kept === 0 ? "Nothing is taken over: it begins anew." : kept === 1 ? "1 step is taken over." : `${kept} steps are taken over.`}</small>
+      </label>
+    </Dialog>
+  );
+}

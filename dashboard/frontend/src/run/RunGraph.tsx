@@ -1,0 +1,160 @@
+import { Background, BackgroundVariant, Controls, type Edge, MiniMap, type Node, type NodeMouseHandler, ReactFlow, ReactFlowProvider, useReactFlow } from "@xyflow/react";
+import "@xyflow/react/dist/base.css";
+import { useQuery } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { graphQuery } from "../api/queries";
+import type { Graph, GraphNode } from "../api/wire";
+import { useTheme } from "../shell/theme";
+import { Empty, Failure, Skeleton } from "../ui/basics";
+import { type FlowNode, nodeTypes } from "./nodes";
+import "../styles/graph.css";
+
+interface Props {
+  runId: string;
+  active: boolean;
+  selected: number | null;
+  onSelect: (seq: number | null) => void;
+}
+
+const MIN_ZOOM = 0.05;
+const READABLE_ZOOM = 0.6;
+const MINIMAP_FROM = 14;
+
+function toNode(node: GraphNode, selected: number | null): FlowNode {
+  const middle = node.height / 2;
+  return {
+    id: node.id,
+    type: node.type,
+    position: { x: node.x, y: node.y },
+    data: { node },
+    width: node.width,
+    height: node.height,
+    measured: { width: node.width, height: node.height },
+    handles: [
+      { type: "target", position: "left" as Node["targetPosition"] & string, x: 0, y: middle, width: 1, height: 1 },
+      { type: "source", position: "right" as Node["sourcePosition"] & string, x: node.width, y: middle, width: 1, height: 1 },
+    ] as FlowNode["handles"],
+    selected: node.seq !== undefined && node.seq === selected,
+    draggable: false,
+    connectable: false,
+    focusable: node.type === "step" || node.type === "group",
+    zIndex: node.groupId ? 2 : node.expanded ? 0 : 1,
+    ariaLabel: [node.label, node.status, node.count ? `${node.count} steps` : ""].filter(Boolean).join(", "),
+  };
+}
+
+function toEdges(graph: Graph): Edge[] {
+  const status = new Map(graph.nodes.map((node) => [node.id, node.status]));
+  return graph.edges.map((edge) => ({
+    id: edge.id,
+    source: edge.source,
+    target: edge.target,
+    className: `edge-${edge.kind}`,
+    focusable: false,
+    animated: false,
+    data: { live: status.get(edge.target) === "running" },
+  }));
+}
+
+const MINI_COLOR: Record<string, string> = {
+  failed: "var(--failed)", dead: "var(--dead)", running: "var(--running)", completed: "var(--completed)",
+  pending: "var(--pending)", suspended: "var(--suspended)", cancelling: "var(--cancelling)", cancelled: "var(--cancelled)", blocked: "var(--blocked)",
+};
+
+/** The run from start to end. The server placed the nodes; this draws them. */
+export function RunGraph(props: Props) {
+  return (
+    <ReactFlowProvider>
+      <Canvas {...props} />
+    </ReactFlowProvider>
+  );
+}
+
+function Canvas({ runId, active, selected, onSelect }: Props) {
+  const [expand, setExpand] = useState<readonly string[]>([]);
+  const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
+  const { dark } = useTheme();
+  const flow = useReactFlow();
+  const graph = query.data;
+
+  const toggle = useCallback((id: string) => {
+    setExpand((old) => (old.includes(id) ? old.filter((entry) => entry !== id) : [...old, id]));
+  }, []);
+  const nodes = useMemo(
+    () => graph?.nodes.map((node) => {
+      const drawn = toNode(node, selected);
+      return node.type === "group" ? { ...drawn, data: { node, onToggle: toggle } } : drawn;
+    }) ?? [],
+    [graph, selected, toggle],
+  );
+  const edges = useMemo(() => (graph ? toEdges(graph) : []), [graph]);
+
+  // First look: the whole run where it stays readable, else what matters now.
+  const box = useRef<HTMLDivElement>(null);
+  const placed = useRef(false);
+  const look = useCallback(() => {
+    if (!graph || !box.current || placed.current) return;
+    placed.current = true;
+    const { clientWidth, clientHeight } = box.current;
+    const zoom = Math.min((clientWidth - 64) / graph.width, (clientHeight - 64) / graph.height, 1);
+    if (zoom >= READABLE_ZOOM) {
+      void flow.setViewport({ x: (clientWidth - graph.width * zoom) / 2, y: (clientHeight - graph.height * zoom) / 2, zoom });
+      return;
+    }
+    const focus = graph.nodes.find((node) => node.seq !== undefined && node.seq === selected)
+      ?? graph.nodes.find((node) => node.status === "failed" && node.type !== "end")
+      ?? graph.nodes.find((node) => node.status === "running" && node.type !== "end");
+    const close = Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
+    if (focus) void flow.setCenter(focus.x + focus.width / 2, focus.y + focus.height / 2, { zoom: close });
+    else void flow.setViewport({ x: 32, y: (clientHeight - graph.height * close) / 2, zoom: close });
+  }, [graph, flow, selected]);
+  useEffect(() => { look(); }, [look]);
+
+  useEffect(() => {
+    if (selected === null || !placed.current) return;
+    const node = graph?.nodes.find((entry) => entry.seq === selected);
+    if (!node || !box.current) return;
+    const { x, y, zoom } = flow.getViewport();
+    const left = node.x * zoom + x;
+    const top = node.y * zoom + y;
+    const out = left < 0 || top < 0 || left + node.width * zoom > box.current.clientWidth || top + node.height * zoom > box.current.clientHeight;
+    if (out) void flow.setCenter(node.x + node.width / 2, node.y + node.height / 2, { zoom, duration: 200 });
+    // Only a new selection moves the view, never a poll.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [selected, flow]);
+
+  const click: NodeMouseHandler<FlowNode> = useCallback((_, node) => {
+    const { node: data } = node.data;
+    if (data.type === "group") toggle(data.id);
+    else if (data.seq !== undefined) onSelect(data.seq === selected ? null : data.seq);
+  }, [onSelect, selected, toggle]);
+
+  if (query.isPending) return <div className="pad"><Skeleton rows={4} kind="block" /></div>;
+  if (query.isError && !graph) return <Failure what="The graph" error={query.error} onRetry={() => void query.refetch()} />;
+  if (!graph || graph.nodes.length === 0) return <Empty title="Nothing to draw yet" icon="play">Steps appear here as the workflow reaches them.</Empty>;
+  return (
+    <div className="graph" ref={box} data-testid="graph">
+      <ReactFlow
+        nodes={nodes} edges={edges} nodeTypes={nodeTypes} onNodeClick={click} onPaneClick={() => onSelect(null)}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" && event.key !== " ") return;
+          const id = event.target instanceof HTMLElement ? event.target.closest<HTMLElement>(".react-flow__node")?.dataset.id : undefined;
+          const node = graph.nodes.find((entry) => entry.id === id);
+          if (!node) return;
+          event.preventDefault();
+          if (node.type === "group") toggle(node.id);
+          else if (node.seq !== undefined) onSelect(node.seq);
+        }}
+        colorMode={dark ? "dark" : "light"} minZoom={MIN_ZOOM} maxZoom={2} onlyRenderVisibleElements nodesDraggable={false} nodesConnectable={false}
+        edgesFocusable={false} elevateNodesOnSelect={false} deleteKeyCode={null} selectionKeyCode={null} multiSelectionKeyCode={null} panOnScroll zoomOnDoubleClick={false}
+        proOptions={{ hideAttribution: true }} onInit={look} disableKeyboardA11y
+      >
+        <Background variant={BackgroundVariant.Dots} gap={22} size={1} />
+        <Controls showInteractive={false} position="bottom-left" />
+        {graph.nodes.length >= MINIMAP_FROM ? (
+          <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" nodeBorderRadius={4} nodeStrokeWidth={0} nodeColor={(node) => MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)"} />
+        ) : null}
+      </ReactFlow>
+    </div>
+  );
+}

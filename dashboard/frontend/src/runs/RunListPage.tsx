@@ -1,0 +1,173 @@
+import { useQuery } from "@tanstack/react-query";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { facetsQuery } from "../api/queries";
+import type { RunRow } from "../api/wire";
+import { filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
+import { countAbove } from "../lib/merge";
+import { formatClock, formatCount } from "../lib/time";
+import { navigate, runPath, useLocation } from "../router";
+import { useKeys } from "../shell/keys";
+import { Button, Empty, Failure, Skeleton } from "../ui/basics";
+import { NARROW, useMedia } from "../ui/media";
+import { BulkBar } from "./BulkBar";
+import { FilterBar } from "./FilterBar";
+import { RunRowView } from "./RunRowView";
+import { StatusChips } from "./StatusChips";
+import { useLiveRuns } from "./useLiveRuns";
+
+const ROW_PX = 38;
+const NARROW_ROW_PX = 68;
+
+function scaleOf(rows: RunRow[]): number {
+  let most = 1000;
+  for (const row of rows) most = Math.max(most, (row.durationMs ?? 0) + (row.queueMs ?? 0));
+  return most;
+}
+
+/** All runs: filter, watch, select, open. */
+export function RunListPage() {
+  const { search } = useLocation();
+  const filter = useMemo(() => filterFromParams(new URLSearchParams(search)), [search]);
+  const setFilter = useCallback((next: RunFilter) => {
+    const params = filterToParams(next);
+    navigate(params.size ? `/?${params}` : "/", { replace: true });
+  }, []);
+  const runs = useLiveRuns(filter);
+  const facets = useQuery(facetsQuery(filter));
+  const narrow = useMedia(NARROW);
+  const scroller = useRef<HTMLDivElement>(null);
+  const searchBox = useRef<HTMLInputElement>(null);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [cursor, setCursor] = useState<string | null>(null);
+  const [anchor, setAnchor] = useState<string | null>(null);
+
+  const above = countAbove(runs.rows, anchor);
+  const rows = above > 0 ? runs.rows.slice(above) : runs.rows;
+  const scale = useMemo(() => scaleOf(runs.rows), [runs.rows]);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => (narrow ? NARROW_ROW_PX : ROW_PX),
+    overscan: 12,
+    getItemKey: (index) => rows[index]?.id ?? index,
+  });
+  useEffect(() => virtual.measure(), [narrow, virtual]);
+
+  const items = virtual.getVirtualItems();
+  const lastShown = items.at(-1)?.index ?? 0;
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = runs;
+  const stoppedEarly = runs.scannedTo !== null && hasNextPage;
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError && !stoppedEarly && lastShown >= rows.length - 20) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, stoppedEarly, lastShown, rows.length, fetchNextPage]);
+
+  // While the reader is down the list, runs that arrive wait above.
+  const onScroll = (): void => {
+    const top = scroller.current?.scrollTop ?? 0;
+    if (top < 8) setAnchor(null);
+    else if (anchor === null) setAnchor(runs.rows[0]?.id ?? null);
+  };
+  const showNew = (): void => {
+    setAnchor(null);
+    scroller.current?.scrollTo({ top: 0 });
+  };
+
+  const step = (by: number): void => {
+    if (rows.length === 0) return;
+    const at = rows.findIndex((row) => row.id === cursor);
+    const index = Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by));
+    setCursor(rows[index]?.id ?? null);
+    virtual.scrollToIndex(index);
+  };
+  const toggle = useCallback((id: string) => {
+    setSelected((old) => {
+      const next = new Set(old);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  }, []);
+  useKeys({
+    "/": () => searchBox.current?.focus(),
+    j: () => step(1),
+    k: () => step(-1),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    Enter: () => { if (cursor) navigate(runPath(cursor)); },
+    o: () => { if (cursor) navigate(runPath(cursor)); },
+    x: () => { if (cursor) toggle(cursor); },
+    Escape: () => { if (selected.size) setSelected(new Set()); else setCursor(null); },
+  });
+
+  const total = facets.data?.reduce((sum, facet) => sum + facet.count, 0);
+  return (
+    <div className="page runs-page">
+      <div className="runs-head">
+        <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
+        <FilterBar ref={searchBox} filter={filter} rows={runs.rows} facets={facets.data} onChange={setFilter} />
+      </div>
+      <div className="runs-body">
+        {above > 0 ? (
+          <button type="button" className="new-runs" onClick={showNew}>{above === 1 ? "1 new run" : `${above} new runs`}</button>
+        ) : null}
+        <div className="runs-columns" aria-hidden="true">
+          <span />
+          <span>Status</span>
+          <span>Workflow</span>
+          <span>Detail</span>
+          <span>Queue</span>
+          <span>Time</span>
+          <span className="num">Duration</span>
+          <span className="num">Created</span>
+        </div>
+        <div
+          className="runs-scroll" ref={scroller} onScroll={onScroll} role="grid" aria-label="Runs"
+          aria-rowcount={hasNextPage ? -1 : rows.length} aria-busy={runs.isFetching} tabIndex={-1}
+        >
+          {runs.isPending ? <div className="pad"><Skeleton rows={12} /></div> : null}
+          {runs.isError && rows.length === 0 ? <Failure what="The runs" error={runs.error} onRetry={() => void runs.refetch()} /> : null}
+          {runs.isSuccess && rows.length === 0 && !stoppedEarly ? <NoRuns filter={filter} onClear={() => navigate("/")} /> : null}
+          <div className="runs-canvas" role="rowgroup" style={{ height: `${virtual.getTotalSize()}px` }} data-stale={runs.isPlaceholderData || undefined}>
+            {items.map((item) => {
+              const row = rows[item.index];
+              return row ? (
+                <RunRowView
+                  key={row.id} row={row} index={item.index} top={item.start} height={item.size} scaleMs={scale}
+                  selected={selected.has(row.id)} current={row.id === cursor} onToggle={toggle}
+                />
+              ) : null;
+            })}
+          </div>
+          <div className="runs-foot">
+            {isFetchingNextPage ? "Loading older runs…" : null}
+            {isFetchNextPageError ? <Button icon="retry" onClick={() => void fetchNextPage()}>Older runs could not be loaded. Try again</Button> : null}
+            {stoppedEarly && !isFetchingNextPage && runs.scannedTo ? (
+              <>
+                Searched back to {formatClock(Date.parse(runs.scannedTo), Date.now())}.
+                <Button onClick={() => void fetchNextPage()}>Search further back</Button>
+              </>
+            ) : null}
+            {runs.isSuccess && rows.length > 0 && !hasNextPage ? `${formatCount(rows.length)} ${rows.length === 1 ? "run" : "runs"}, all shown` : null}
+          </div>
+        </div>
+      </div>
+      <BulkBar filter={filter} selected={selected} rows={runs.rows} total={total} onClear={() => setSelected(new Set())} />
+    </div>
+  );
+}
+
+function NoRuns({ filter, onClear }: { filter: RunFilter; onClear: () => void }) {
+  if (isEmptyFilter(filter)) {
+    return (
+      <Empty title="No runs yet" icon="play">
+        Start a workflow in your app, or enqueue one; it appears here within a moment. This page reads the same database that DBOS writes.
+      </Empty>
+    );
+  }
+  return (
+    <Empty title="No run matches this filter">
+      <p>Take a condition away, or look further back in time.</p>
+      <Button onClick={onClear}>Clear the filter</Button>
+    </Empty>
+  );
+}

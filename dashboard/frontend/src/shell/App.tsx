@@ -1,0 +1,160 @@
+import { useQuery } from "@tanstack/react-query";
+import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { healthQuery } from "../api/queries";
+import type { LiveState } from "../api/stream";
+import { config } from "../config";
+import { Link, navigate, useLocation } from "../router";
+import { RunListPage } from "../runs/RunListPage";
+import { Empty, Failure, IconButton, Notice, Skeleton } from "../ui/basics";
+import { Mark } from "../ui/icons";
+import { Help } from "./Help";
+import { useKeys } from "./keys";
+import { useLive } from "./live";
+import { useTheme } from "./theme";
+
+const RunPage = lazy(() => import("../run/RunPage").then((module) => ({ default: module.RunPage })));
+const WorkersPage = lazy(() => import("../pages/WorkersPage").then((module) => ({ default: module.WorkersPage })));
+const SchedulesPage = lazy(() => import("../pages/SchedulesPage").then((module) => ({ default: module.SchedulesPage })));
+const AuditPage = lazy(() => import("../pages/AuditPage").then((module) => ({ default: module.AuditPage })));
+const TopologyPage = lazy(() => import("../pages/TopologyPage").then((module) => ({ default: module.TopologyPage })));
+
+const NAV = [
+  { to: "/", label: "Runs", key: "r" },
+  { to: "/workers", label: "Workers", key: "w" },
+  { to: "/schedules", label: "Schedules", key: "s" },
+  { to: "/topology", label: "Topology", key: "t" },
+  { to: "/audit", label: "Audit", key: "a" },
+] as const;
+
+const LIVE_TEXT: Record<LiveState, string> = {
+  connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline",
+};
+const LIVE_HINT: Record<LiveState, string> = {
+  connecting: "Opening the live connection",
+  live: "Changes appear as they happen",
+  polling: "No live connection here (a proxy may block it): looking every 3 seconds",
+  offline: "The server cannot be reached; reconnecting",
+};
+
+function LiveDot() {
+  const live = useLive();
+  return (
+    <span className="live" data-live={live} title={LIVE_HINT[live]} role="status">
+      <span className="live-dot" aria-hidden="true" />
+      {LIVE_TEXT[live]}
+    </span>
+  );
+}
+
+function ThemeButton() {
+  const { theme, next } = useTheme();
+  const icon = theme === "auto" ? "auto" : theme === "light" ? "sun" : "moon";
+  return <IconButton icon={icon} label={`Theme: ${theme === "auto" ? "as the system" : theme}. Change`} onClick={next} />;
+}
+
+/** Trouble that concerns every page: the store, lost workers. */
+function HealthBanner() {
+  const { data } = useQuery(healthQuery);
+  const live = useLive();
+  if (live === "offline") {
+    return <Notice tone="warn" title="Reconnecting">What you see may be out of date: the server does not answer. The page goes on by itself when it does.</Notice>;
+  }
+  if (!data || (data.status === "ok" && !data.lostWorkers)) return null;
+  const lost = data.lostWorkers ?? 0;
+  return (
+    <>
+      {data.problems.length > 0 ? <Notice tone="bad" title="Degraded">{data.problems.join(" ")}</Notice> : null}
+      {lost > 0 ? (
+        <Notice tone="warn" title={lost === 1 ? "One worker stopped beating" : `${lost} workers stopped beating`} actions={<Link to="/workers" className="btn">See workers</Link>}>
+          Runs that it held go on when another worker takes them; each can be re-dispatched from its page.
+        </Notice>
+      ) : null}
+    </>
+  );
+}
+
+interface BoundaryState {
+  error: Error | null;
+}
+
+/** A part that breaks says so instead of taking the page down. */
+class Boundary extends Component<{ children: ReactNode; at: string }, BoundaryState> {
+  override state: BoundaryState = { error: null };
+
+  static getDerivedStateFromError(error: Error): BoundaryState {
+    return { error };
+  }
+
+  override componentDidUpdate(previous: { at: string }): void {
+    if (previous.at !== this.props.at && this.state.error) this.setState({ error: null });
+  }
+
+  override render(): ReactNode {
+    if (this.state.error) return <Failure what="This view" error={this.state.error} onRetry={() => window.location.reload()} />;
+    return this.props.children;
+  }
+}
+
+function Route({ path }: { path: string }) {
+  const run = /^\/runs\/(.+)$/.exec(path);
+  if (run?.[1]) {
+    const id = decodeURIComponent(run[1]);
+    return <RunPage key={id} id={id} />;
+  }
+  if (path === "/" || path === "/runs" || path === "/runs/") return <RunListPage />;
+  if (path === "/workers") return <WorkersPage />;
+  if (path === "/schedules") return <SchedulesPage />;
+  if (path === "/topology") return <TopologyPage />;
+  if (path === "/audit") return <AuditPage />;
+  return <Empty title="There is no such page" icon="help"><Link to="/">All runs</Link></Empty>;
+}
+
+export function App() {
+  const { path } = useLocation();
+  const [help, setHelp] = useState(false);
+  useKeys({
+    "?": () => setHelp(true),
+    "g r": () => navigate("/"),
+    "g w": () => navigate("/workers"),
+    "g s": () => navigate("/schedules"),
+    "g t": () => navigate("/topology"),
+    "g a": () => navigate("/audit"),
+  });
+  const inRuns = path === "/" || path.startsWith("/runs");
+  useEffect(() => {
+    const page = NAV.find((entry) => entry.to === path)?.label;
+    if (!path.startsWith("/runs/")) document.title = page ? `${page} · ${config.title}` : config.title;
+  }, [path]);
+  return (
+    <div className="app">
+      <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to content</a>
+      <header className="topbar">
+        <Link to="/" className="brand" aria-label={`${config.title}: all runs`}>
+          <Mark />
+          <span className="brand-name">{config.title}</span>
+        </Link>
+        <nav className="nav" aria-label="Pages">
+          {NAV.map((entry) => {
+            const current = entry.to === "/" ? inRuns : path === entry.to;
+            return <Link key={entry.to} to={entry.to} className="nav-link" aria-current={current ? "page" : undefined}>{entry.label}</Link>;
+          })}
+        </nav>
+        <div className="topbar-end">
+          {config.role === "viewer" ? <span className="role" title="You can look at everything and change nothing. Operators can act.">View only</span> : null}
+          <LiveDot />
+          <ThemeButton />
+          <IconButton icon="help" label="Keyboard shortcuts" onClick={() => setHelp(true)} />
+        </div>
+      </header>
+      <main id="main" className="main" tabIndex={-1}>
+        <HealthBanner />
+        <Boundary at={path}>
+          <Suspense fallback={<div className="page"><Skeleton rows={8} /></div>}>
+            <Route path={path} />
+          </Suspense>
+        </Boundary>
+      </main>
+      {help ? <Help onClose={() => setHelp(false)} /> : null}
+    </div>
+  );
+}

@@ -1,0 +1,16 @@
+import { formatAgo, formatExact, formatGrowing, parseTime } from "../lib/time";
+import { useNow } from "./clock";
+
+/** "4m ago", exact on hover. */
+export function Ago({ at }: { at: string | undefined | null }) {
+  const now = useNow();
+  const ms = parseTime(at);
+  if (ms === null) return <span className="muted">–</span>;
+  return <time dateTime={at ?? ""} title={formatExact(at)}>{formatAgo(ms, now)}</time>;
+}
+
+/** A duration that grows while something is under way. */
+export function Since({ at }: { at: string }) {
+  const now = useNow();
+  return <>{formatGrowing(now - (parseTime(at) ?? now))}</>;
+}

@@ -1,0 +1,55 @@
+import { type FormEvent, type ReactNode, useEffect, useId, useRef } from "react";
+import { Button, IconButton, Notice } from "./basics";
+
+interface DialogProps {
+  title: string;
+  children?: ReactNode;
+  onClose: () => void;
+  onConfirm?: () => void;
+  confirm?: string;
+  danger?: boolean;
+  busy?: boolean;
+  disabled?: boolean;
+  /** A refusal, in the server's own words. */
+  refusal?: string | null;
+  wide?: boolean;
+}
+
+/** Asks before something happens. The browser's own modal: focus stays inside, Escape leaves. */
+export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false }: DialogProps) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const headingId = useId();
+  useEffect(() => {
+    const dialog = ref.current;
+    if (dialog && !dialog.open) dialog.showModal();
+    return () => dialog?.close();
+  }, []);
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (!busy && !disabled) onConfirm?.();
+  };
+  return (
+    <dialog
+      ref={ref} className="dialog" data-wide={wide || undefined} aria-labelledby={headingId}
+      onCancel={(event) => { event.preventDefault(); onClose(); }}
+      onMouseDown={(event) => { if (event.target === ref.current) onClose(); }}
+    >
+      <form className="dialog-body" onSubmit={submit}>
+        <header className="dialog-head">
+          <h2 id={headingId}>{title}</h2>
+          <IconButton icon="close" label="Close" onClick={onClose} />
+        </header>
+        <div className="dialog-content">
+          {children}
+          {refusal ? <Notice tone="bad" title="Refused">{refusal}</Notice> : null}
+        </div>
+        {onConfirm ? (
+          <footer className="dialog-foot">
+            <Button onClick={onClose}>Keep as is</Button>
+            <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} autoFocus>{confirm}</Button>
+          </footer>
+        ) : null}
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,31 @@
+import { type ReactNode, useEffect, useRef, useState } from "react";
+
+/** A button with a small panel below it. Escape and a click outside close it. */
+export function Popover({ label, button, children }: { label: string; button: ReactNode; children: (close: () => void) => ReactNode }) {
+  const [open, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const trigger = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!open) return;
+    const outside = (event: MouseEvent): void => {
+      if (event.target instanceof Node && !root.current?.contains(event.target)) setOpen(false);
+    };
+    document.addEventListener("mousedown", outside);
+    return () => document.removeEventListener("mousedown", outside);
+  }, [open]);
+  const close = (): void => {
+    setOpen(false);
+    trigger.current?.focus();
+  };
+  return (
+    <div
+      className="menu" ref={root}
+      onKeyDown={(event) => {
+        if (open && event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
+      }}
+    >
+      <button ref={trigger} type="button" className="btn" aria-expanded={open} aria-label={label} onClick={() => setOpen(!open)}>{button}</button>
+      {open ? <div className="popover" role="dialog" aria-label={label}>{children(close)}</div> : null}
+    </div>
+  );
+}
