@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_bridge.instrumentation.guard import Guard
-from otel_bridge.instrumentation.sources import LedgerSource
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.instrumentation.sources import Source
+from otel_bridge.ledger.base import Executor, InFlightStep, Ledger
 
 HELD_S = 0.1
 """A step that executes for longer than this is worth telling."""
@@ -66,7 +66,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        source: LedgerSource,
+        source: Source[Ledger],
         in_flight: dict[Scope, None],
         describe: Callable[[], Executor],
         guard: Guard,

@@ -29,7 +29,7 @@ class Places(Protocol):
         """Return the placement of a run that never ended before; computes only."""
 
     def find(self, run_ids: Sequence[str]) -> dict[str, Placement]:
-        """Return the placement of each run. May raise anything."""
+        """Return the placement of each run; one that is not there yet is left out. May raise anything."""
 
 
 class PlacementLookup:
@@ -52,7 +52,8 @@ class PlacementLookup:
         """Ask for a run that starts executing. Returns at once."""
         if self._stopping or self._clock() < self._paused_until:
             return
-        run.asked = True
+        run.asked += 1
+        run.missed = False
         self._waiting.append(run)
         if self._thread is None:
             self._start()
@@ -61,13 +62,21 @@ class PlacementLookup:
 
     def settle(self, run: LiveRun) -> Placement:
         """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default when there is no answer."""
+        self._await_answer(run)
+        if run.missed:
+            self.prefetch(run)
+            self._await_answer(run)
         with self._answered:
-            waits = run.asked and not self._stopping and self._clock() >= self._paused_until
-            if waits and not self._answered.wait_for(lambda: run.placement is not None or self._stopping, PATIENCE_S):
-                self._pause(TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
             if run.placement is None:
                 run.placement = self._places.default(run.run_id)
             return run.placement
+
+    def _await_answer(self, run: LiveRun) -> None:
+        if not run.asked or self._stopping or self._clock() < self._paused_until:
+            return
+        with self._answered:
+            if not self._answered.wait_for(lambda: run.placement or run.missed or self._stopping, PATIENCE_S):
+                self._pause(TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
 
     def stop(self) -> None:
         """Stop the thread; what was not answered takes the default. Idempotent."""
@@ -102,7 +111,7 @@ class PlacementLookup:
                 return
 
     def _answer(self, batch: list[LiveRun]) -> None:
-        found: dict[str, Placement] = {}
+        found: dict[str, Placement] | None = None
         if not self._stopping and self._clock() >= self._paused_until:
             try:
                 found = self._places.find([run.run_id for run in batch])
@@ -110,6 +119,10 @@ class PlacementLookup:
                 self._pause(error)
         with self._answered:
             for run in batch:
-                if run.placement is None:
-                    run.placement = found.get(run.run_id) or self._places.default(run.run_id)
+                placement = None if found is None else found.get(run.run_id)
+                if placement is None and found is not None and run.asked == 1:
+                    # A child that its parent calls directly is entered before its row is written: ask again later.
+                    run.missed = True
+                elif run.placement is None:
+                    run.placement = placement or self._places.default(run.run_id)
             self._answered.notify_all()

@@ -17,9 +17,9 @@ from otel_bridge.instrumentation.current import DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.heartbeat import Heartbeat, Scope
 from otel_bridge.instrumentation.lookup import PlacementLookup
-from otel_bridge.instrumentation.places import LedgerPlaces
+from otel_bridge.instrumentation.places import RunPlaces
 from otel_bridge.instrumentation.settings import InstrumentorSettings
-from otel_bridge.instrumentation.sources import LedgerSource
+from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.base import Executor
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -33,9 +33,8 @@ class Session:
     def __init__(self, settings: InstrumentorSettings) -> None:
         self.settings = settings
         self.guard = Guard()
-        given = settings.ledger
-        self.source = LedgerSource(url=given) if isinstance(given, str) else LedgerSource(given)
-        self.lookup = PlacementLookup(LedgerPlaces(self.source, namespace=settings.namespace), self.guard)
+        self.sources = Sources(settings.ledger)
+        self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
         self._runs: dict[str, LiveRun] = {}
         self._runs_lock = threading.Lock()
@@ -96,11 +95,11 @@ class Session:
 
     def launching(self, instance: Any) -> None:
         """The engine is about to launch; runs are recovered before it has finished."""
-        self.source.use_database(engine.system_database(instance)[0])
+        self.sources.use_database(*engine.system_database(instance))
 
     def launched(self, instance: Any) -> None:
         """The engine has launched: this process is an executor from now on."""
-        if not self.settings.presence or not self.source.available or self._heartbeat is not None:
+        if not self.settings.presence or not self.sources.ledger.available or self._heartbeat is not None:
             return
         instance_id, started_at_ms = uuid.uuid4().hex, int(time.time() * 1000)
         interval_s = self.settings.presence_interval_s
@@ -110,7 +109,7 @@ class Session:
                 instance, instance_id=instance_id, started_at_ms=started_at_ms, interval_s=interval_s
             )
 
-        self._heartbeat = Heartbeat(self.source, self.in_flight, row, self.guard)
+        self._heartbeat = Heartbeat(self.sources.ledger, self.in_flight, row, self.guard)
         self._heartbeat.start()
 
     def destroyed(self) -> None:
@@ -118,19 +117,19 @@ class Session:
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        self.source.close()
+        self.sources.close()
 
     def stop(self) -> None:
         """End the threads and close what was opened. Idempotent."""
         self.destroyed()
         self.lookup.stop()
-        self.source.close()
+        self.sources.close()
 
     def forget(self) -> None:
         """In a forked child: threads, locks, connections and steps are the parent's."""
         self._runs_lock = threading.Lock()
         self.in_flight.clear()
-        self.source.forget()
+        self.sources.forget()
         self.lookup.forget()
         if self._heartbeat is not None:
             self._heartbeat.forget()

@@ -1,48 +1,60 @@
-"""The ledger as workers use it: opened when first needed, in whatever process we are now. Touches the database."""
+"""Ledger and store as workers use them: opened when first needed, in whatever process we are now."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
-from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.errors import ConfigurationError
+from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
+from otel_bridge.store import open_store
+from otel_bridge.store.base import StateStore
 
 
-class LedgerSource:
-    """Gives the ledger out, opening it from a URL once. A ledger that was given is used and never closed."""
+class Closable(Protocol):
+    """What can be opened here."""
 
-    def __init__(self, ledger: Ledger | None = None, *, url: str | None = None) -> None:
-        self._given, self._url = ledger, url
-        self._url_given = url is not None
-        self._opened: Ledger | None = None
+    def close(self) -> None:
+        """Release connections."""
+
+
+T = TypeVar("T", bound=Closable)
+
+
+class Source(Generic[T]):
+    """Gives out one thing, opened once. What was given from outside is used and never closed.
+
+    Args:
+        given: the thing itself, if the caller has it.
+    """
+
+    def __init__(self, given: T | None = None) -> None:
+        self._given = given
+        self._open: Callable[[], T] | None = None
+        self._opened: T | None = None
         self._lock = threading.Lock()
 
     @property
     def available(self) -> bool:
-        """True when there is anything to open."""
-        return self._given is not None or self._url is not None
+        """True when there is anything to give out."""
+        return self._given is not None or self._open is not None
 
-    def use_database(self, url: str | None) -> None:
-        """Take the engine's database, unless a ledger or URL was given."""
-        if self._given is None and not self._url_given:
-            self.close()
-            self._url = url
+    def opens(self, how: Callable[[], T] | None) -> None:
+        """From now on open it like this, unless it was given; what was opened before is closed."""
+        self.close()
+        self._open = how
 
-    def get(self) -> Ledger:
-        """Return the ledger.
-
-        Raises:
-            LedgerError: it cannot be opened now.
-        """
+    def get(self) -> T:
+        """Return the thing. May raise whatever opening it raises."""
         if self._given is not None:
             return self._given
         with self._lock:
             if self._opened is None:
-                if self._url is None:
-                    raise LedgerUnavailableError("none", "No system database is known. Pass ledger= to instrument().")
-                from otel_bridge.ledger import open_ledger
-
-                self._opened = open_ledger(self._url)
+                if self._open is None:
+                    raise ConfigurationError("No system database is known yet. Pass ledger= to instrument().")
+                self._opened = self._open()
             return self._opened
 
     def close(self) -> None:
@@ -56,3 +68,33 @@ class LedgerSource:
         """Drop a connection that belongs to the parent process, without touching it. For a forked child."""
         self._lock = threading.Lock()
         self._opened = None
+
+
+class Sources:
+    """The ledger, and the engine's database; both are found in the engine's configuration when not given."""
+
+    def __init__(self, ledger: str | Ledger | None) -> None:
+        self._ledger_url = ledger if isinstance(ledger, str) else None
+        self.ledger: Source[Ledger] = Source(None if isinstance(ledger, str) else ledger)
+        self.store: Source[StateStore] = Source()
+        if self._ledger_url is not None:
+            self._use(self._ledger_url, "dbos")
+
+    def use_database(self, url: str | None, schema: str) -> None:
+        """Take the engine's database; None: it has none that another connection could open."""
+        self._use(url, schema)
+
+    def _use(self, url: str | None, schema: str) -> None:
+        ledger_url = self._ledger_url or url
+        self.ledger.opens(None if ledger_url is None else lambda: open_ledger(ledger_url))
+        self.store.opens(None if url is None else lambda: open_store(url, schema=schema))
+
+    def close(self) -> None:
+        """Close what was opened here. Idempotent."""
+        self.ledger.close()
+        self.store.close()
+
+    def forget(self) -> None:
+        """For a forked child."""
+        self.ledger.forget()
+        self.store.forget()

@@ -15,7 +15,7 @@ from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.heartbeat import MAX_IN_FLIGHT, Heartbeat, Scope, told
-from otel_bridge.instrumentation.sources import LedgerSource
+from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger import MemoryLedger, open_ledger
 from otel_bridge.ledger.base import Executor
 
@@ -139,7 +139,7 @@ def test_a_run_that_waits_is_shown_by_what_it_waits_in(
 def test_short_steps_never_touch_the_ledger() -> None:
     """Steps shorter than a tenth of a second cause no write beyond the regular beat."""
     ledger, in_flight = CountingLedger(), dict[Scope, None]()
-    heartbeat = Heartbeat(LedgerSource(ledger), in_flight, row, Guard())
+    heartbeat = Heartbeat(Source(ledger), in_flight, row, Guard())
     heartbeat.start()
     eventually(lambda: ledger.beats)
     deadline = time.monotonic() + 0.5
@@ -159,7 +159,7 @@ def test_a_ledger_that_is_gone_is_tried_again_and_never_heard_of_but_once() -> N
     """Beats go on failing in silence, and succeed when the ledger is back."""
     ledger, guard = CountingLedger(), Guard()
     ledger.broken = True
-    heartbeat = Heartbeat(LedgerSource(ledger), {}, lambda: row(interval_ms=50), guard)
+    heartbeat = Heartbeat(Source(ledger), {}, lambda: row(interval_ms=50), guard)
     heartbeat.start()
     eventually(lambda: guard.count("reporting presence") >= 3)
     ledger.broken = False
@@ -177,7 +177,7 @@ def test_very_many_steps_are_cut_and_counted() -> None:
     """A row stays small; the total says how many there are."""
     ledger = CountingLedger()
     in_flight = {Scope("run", seq, "step", 1.0): None for seq in range(MAX_IN_FLIGHT + 5)}
-    heartbeat = Heartbeat(LedgerSource(ledger), in_flight, row, Guard())
+    heartbeat = Heartbeat(Source(ledger), in_flight, row, Guard())
     heartbeat.start()
     eventually(lambda: ledger.beats)
     heartbeat.stop()
