@@ -8,8 +8,8 @@ import os
 import secrets
 import signal
 import sys
+import threading
 from pathlib import Path
-from types import FrameType
 
 from examples.newer_sqlite import use_newer_sqlite
 
@@ -26,53 +26,63 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def serve(options: argparse.Namespace) -> int:
-    """Run until interrupted and return the process's exit code."""
+def serve(options: argparse.Namespace, stopping: threading.Event) -> int:
+    """Run until ``stopping`` and return the process's exit code."""
     from dbos import DBOS
     from werkzeug.serving import make_server
 
     from examples.orders.app import create_app, database, launch_dbos
     from examples.orders.poison import bury_a_run
     from examples.orders.trickle import Trickle
+    from otel_bridge import DBOSInstrumentor, OTelBridge
 
     first_start = not any(options.db.glob("*.sqlite"))
     url = database(options.db)
+    opened = threading.Event()
     try:
-        server = make_server("127.0.0.1", options.port, create_app(url), threaded=True)
+        server = make_server("127.0.0.1", options.port, create_app(url, opened), threaded=True)
     except SystemExit:
         print(f"Port {options.port} is taken. Choose another: --port 0 takes any that is free.", file=sys.stderr)
         return 2
+    address = f"http://127.0.0.1:{server.server_port}"
+    say(f"Orders:    {address}/\nDashboard: {address}/durable/\nDatabase:  {url}")
+    threading.Thread(target=server.serve_forever, name="orders-http", daemon=True).start()
+
     if first_start and not options.no_trickle:
-        print("First start: letting one run die of its worker three times, to have a dead letter ...", flush=True)
-        bury_a_run(url, f"import-{secrets.token_hex(4)}")
+        say("First start: one run dies of its worker until the engine gives it up, to have a dead letter.")
+        bury_a_run(url, f"import-{secrets.token_hex(4)}", stopping)
+    DBOSInstrumentor().instrument()
     launch_dbos(url)
-    trickle = None if options.no_trickle else Trickle(options.trickle_s)
-    if trickle:
+    opened.set()
+    bridge = OTelBridge(url, dashboard_url=f"{address}/durable", service_name="orders").start()
+    trickle = Trickle(options.trickle_s)
+    if not options.no_trickle:
         trickle.start()
-    print(f"Orders:    http://127.0.0.1:{server.server_port}/", flush=True)
-    print(f"Database:  {url}", flush=True)
-    try:
-        server.serve_forever()  # until interrupted
-    finally:
-        print("Stopping; runs that are under way go on at the next start.", flush=True)
-        if trickle:
-            trickle.stop()
-        server.server_close()
-        DBOS.destroy()
+    say("Open for business. Ctrl-C closes.")
+    stopping.wait()
+    say("Closing; runs that are under way go on at the next start.")
+    trickle.stop()
+    server.shutdown()
+    server.server_close()
+    bridge.stop()
+    DBOS.destroy()
+    DBOSInstrumentor().uninstrument()
     return 0
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
 
 
 def main() -> None:
     """Entry point."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
+    stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    code = serve(arguments())
+        signal.signal(number, lambda *_: stopping.set())
+    code = serve(arguments(), stopping)
     sys.stdout.flush()
     # A run that waits holds a thread of the engine's for as long as it waits; the next start recovers the run.
     os._exit(code)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 from dbos import DBOS
 from flask import Flask, Response, redirect, request
 
+from dashboard import create_blueprint
 from examples.orders.trickle import place_order
 from examples.orders.workflows import WAREHOUSE, Order
 
 PAGE = """<!doctype html><html lang="en"><title>Orders</title><meta name="viewport" content="width=device-width">
 <style>body{font:16px system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}</style>
-<h1>Orders</h1><p>A shop whose orders are durable workflows.</p>
+<h1>Orders</h1><p>A shop whose orders are durable workflows: <a href="durable/">see them run</a>.</p>
 <form method="post" action="orders"><input name="customer" value="Ada" aria-label="Customer">
 <input name="items" value="lamp, desk" aria-label="Items"> <input name="total" value="120" size="5" aria-label="EUR">
 <button>Order</button></form>"""
@@ -52,9 +54,14 @@ def launch_dbos(url: str) -> None:
     DBOS.register_queue(WAREHOUSE, worker_concurrency=4, polling_interval_sec=0.1)
 
 
-def create_app(url: str) -> Flask:
-    """Return the app over the engine's system database at ``url``."""
+def create_app(url: str, opened: threading.Event) -> Flask:
+    """Return the app over the engine's system database at ``url``. The dashboard takes one line.
+
+    Args:
+        opened: set once the engine takes orders in this process.
+    """
     app = Flask(__name__)
+    app.register_blueprint(create_blueprint(url, title="Orders"), url_prefix="/durable")
 
     @app.get("/")
     def index() -> Response:
@@ -62,6 +69,8 @@ def create_app(url: str) -> Flask:
 
     @app.post("/orders")
     def order() -> Response:
+        if not opened.is_set():
+            return Response("The shop opens in a moment; try again.", 503, {"Retry-After": "3"})
         form = request.form
         run_id = place_order(
             Order(

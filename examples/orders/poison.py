@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from dbos import DBOS, SetWorkflowID
@@ -33,10 +34,12 @@ def import_catalogue(name: str) -> int:
     return read_supplier_file(name)
 
 
-def bury_a_run(url: str, run_id: str) -> None:
+def bury_a_run(url: str, run_id: str, stopping: threading.Event) -> None:
     """Start a small worker anew each time it dies of the run, until the run is a dead letter."""
     root = Path(__file__).resolve().parent.parent.parent
     for _ in range(EXECUTIONS):
+        if stopping.is_set():
+            return
         subprocess.run(
             [sys.executable, "-m", "examples.orders.poison", url, run_id],
             cwd=root,

@@ -38,7 +38,8 @@ class Trickle:
     def stop(self) -> None:
         """Stop and wait for the thread."""
         self._stopping.set()
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
 
     def _run(self) -> None:
         opening: list[Callable[[], object]] = [
