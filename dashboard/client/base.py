@@ -1,0 +1,88 @@
+"""What the two clients share: URLs, and answers -> values or errors. Touches no socket itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import httpx
+
+from dashboard.client.calls import Answer, Call
+from dashboard.client.errors import ConnectionFailedError, ProtocolError, api_error
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S = 30.0
+STREAM_SILENCE_S = 60.0
+"""A stream sends a heartbeat well within this; without one the connection is taken for lost."""
+MAX_WAIT_S = 30.0
+
+
+class ClientBase:
+    """Where the API is.
+
+    Args:
+        base_url: where the dashboard is mounted: ``http://127.0.0.1:8000/durable``.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+
+    def run_url(self, run_id: str) -> str:
+        """Return the address of a run's page, for people."""
+        from dashboard.client.calls import run_path
+
+        return f"{self.base_url}/{run_path(run_id)}"
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url}/api/{path}"
+
+    def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+        content = json.dumps(call.body).encode() if call.has_body else None
+        headers = {"Accept": "application/json, */*;q=0.1", **call.headers}
+        if call.has_body:
+            headers["Content-Type"] = "application/json"
+        return client.build_request(
+            call.method, self._url(call.path), params=call.query, content=content, headers=headers
+        )
+
+    def _read(self, call: Call[T], response: httpx.Response) -> T:
+        """Return the answer's value.
+
+        Raises:
+            ApiError: the API said no.
+            ProtocolError: the answer is not the API's.
+        """
+        url = str(response.request.url)
+        if response.is_error:
+            raise api_error(response.status_code, problem_of(response))
+        if response.is_redirect and not call.redirects:
+            raise ProtocolError(url, f"it redirects to {response.headers.get('Location')!r}")
+        is_json = "json" in response.headers.get("Content-Type", "")
+        try:
+            body = response.json() if is_json else None
+            return call.parse(Answer(body, response.headers, response.text))
+        except (ValueError, KeyError) as error:
+            raise ProtocolError(url, str(error)[:300]) from error
+
+
+def problem_of(response: httpx.Response) -> dict[str, Any]:
+    """Return the problem document of an error answer; one made of the status where there is none."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return document
+    return {"title": response.reason_phrase, "status": response.status_code, "detail": response.text[:300]}
+
+
+def connection_failed(error: httpx.HTTPError, url: str) -> ConnectionFailedError:
+    """Return our error of the transport's."""
+    return ConnectionFailedError(url, str(error) or type(error).__name__)
+
+
+def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the headers of every request."""
+    return {"User-Agent": "durable-dashboard-client", **(given or {})}

@@ -1,0 +1,229 @@
+"""One function per route: what to ask, and how to read the answer. Pure; the clients send.
+
+Function names are the operation ids of the OpenAPI document; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from dashboard.schemas import FacetView, Graph, Json, RunDetail, RunRow, StepView
+from dashboard.schemas_fleet import (
+    ConfigView,
+    ExecutorView,
+    HealthView,
+    PublishedView,
+    ScheduleView,
+    Topology,
+    WorkerGroup,
+)
+from otel_bridge.models import PayloadName, RunStatus
+
+T = TypeVar("T")
+Params = list[tuple[str, str | int | float | bool | None]]
+"""A query string."""
+
+
+class RunFilter(TypedDict, total=False):
+    """The filter of a run listing. Several statuses mean any of them; several tags or attributes, all.
+
+    ``attr`` is ``key:op:value`` with op eq, ne, gt, gte, lt or lte; times are datetimes or ISO 8601.
+    """
+
+    status: RunStatus | Iterable[RunStatus]
+    workflow: str
+    q: str
+    queue: str
+    executor: str
+    version: str
+    tag: str | Iterable[str]
+    attr: str | Iterable[str]
+    since: datetime | str
+    until: datetime | str
+    parent: str
+    namespace: str
+    min_duration_ms: int
+
+
+@dataclass(frozen=True)
+class RunListPage:
+    """One page of runs, newest first. ``next_cursor`` is None on the last one."""
+
+    runs: list[RunRow]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, less the transport."""
+
+    json: Any
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request, and the type of its answer: a type, or a function of the answer."""
+
+    method: str
+    path: str
+    read: Any
+    query: Params = field(default_factory=list)
+    body: Any = None
+    has_body: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    redirects: bool = False
+
+    def parse(self, answer: Answer) -> T:
+        """Return the answer as its type.
+
+        Raises:
+            ValueError: it is not of that type.
+        """
+        if isinstance(self.read, type) or hasattr(self.read, "__origin__") or self.read is Any:
+            result: T = TypeAdapter(self.read).validate_python(answer.json)
+            return result
+        read: T = self.read(answer)
+        return read
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return str(value)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name)
+
+
+def query_of(values: Mapping[str, Any]) -> Params:
+    """Return parameters as pairs: camelCase, None left out, lists repeated."""
+    pairs: Params = []
+    for name, value in values.items():
+        many = isinstance(value, Iterable) and not isinstance(value, str)
+        pairs += [(_camel(name), _text(item)) for item in (value if many else [value]) if item is not None]
+    return pairs
+
+
+def run_path(run_id: str, *rest: str) -> str:
+    """Return the path of a run; a slash in its id stays one."""
+    return "/".join(["runs", quote(run_id, safe="/:"), *(quote(part, safe="") for part in rest)])
+
+
+def _next_cursor(link: str | None) -> str | None:
+    found = re.search(r'<([^>]+)>;\s*rel="next"', link or "")
+    return parse_qs(urlsplit(found.group(1)).query).get("cursor", [None])[0] if found else None
+
+
+def _page(answer: Answer) -> RunListPage:
+    runs = TypeAdapter(list[RunRow]).validate_python(answer.json)
+    return RunListPage(runs, _next_cursor(answer.headers.get("Link")))
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def list_runs(*, limit: int, cursor: str | None, filters: RunFilter) -> Call[RunListPage]:
+    """``GET runs``"""
+    return Call("GET", "runs", _page, query_of({**filters, "limit": limit, "cursor": cursor}))
+
+
+def run_facets(*, by: str, filters: RunFilter) -> Call[list[FacetView]]:
+    """``GET runs/facets``"""
+    return Call("GET", "runs/facets", list[FacetView], query_of({**filters, "by": by}))
+
+
+def get_run(run_id: str) -> Call[RunDetail]:
+    """``GET runs/{id}``"""
+    return Call("GET", run_path(run_id), RunDetail)
+
+
+def run_graph(run_id: str, *, expand: Iterable[str]) -> Call[Graph]:
+    """``GET runs/{id}/graph``"""
+    return Call("GET", run_path(run_id, "graph"), Graph, query_of({"expand": list(expand)}))
+
+
+def get_step(run_id: str, seq: int) -> Call[StepView]:
+    """``GET runs/{id}/steps/{seq}``"""
+    return Call("GET", run_path(run_id, "steps", str(seq)), StepView)
+
+
+def get_payload(run_id: str, name: PayloadName) -> Call[Json]:
+    """``GET runs/{id}/payload/{name}``"""
+    return Call("GET", run_path(run_id, "payload", name), Any)
+
+
+def get_payload_text(run_id: str, name: PayloadName) -> Call[str]:
+    """``GET runs/{id}/payload/{name}?raw=true``"""
+    return Call("GET", run_path(run_id, "payload", name), lambda answer: answer.text, query_of({"raw": True}))
+
+
+def list_events(run_id: str) -> Call[list[PublishedView]]:
+    """``GET runs/{id}/events``"""
+    return Call("GET", run_path(run_id, "events"), list[PublishedView])
+
+
+def get_event(run_id: str, key: str) -> Call[Json]:
+    """``GET runs/{id}/events/{key}``"""
+    return Call("GET", run_path(run_id, "events") + "/" + quote(key, safe="/"), Any)
+
+
+def list_workers() -> Call[list[WorkerGroup]]:
+    """``GET workers``"""
+    return Call("GET", "workers", list[WorkerGroup])
+
+
+def list_executors() -> Call[list[ExecutorView]]:
+    """``GET executors``"""
+    return Call("GET", "executors", list[ExecutorView])
+
+
+def list_schedules() -> Call[list[ScheduleView]]:
+    """``GET schedules``"""
+    return Call("GET", "schedules", list[ScheduleView])
+
+
+def get_topology() -> Call[Topology]:
+    """``GET topology``"""
+    return Call("GET", "topology", Topology)
+
+
+def run_of_trace(trace_id: str) -> Call[str]:
+    """``GET trace/{traceId}``: the id of the run whose trace it is."""
+
+    def read(answer: Answer) -> str:
+        return unquote(urlsplit(answer.headers["Location"]).path.rpartition("/runs/")[2])
+
+    return Call("GET", "trace/" + quote(trace_id, safe=""), read, redirects=True)
+
+
+def get_config() -> Call[ConfigView]:
+    """``GET config``"""
+    return Call("GET", "config", ConfigView)
+
+
+def get_health() -> Call[HealthView]:
+    """``GET health``"""
+    return Call("GET", "health", HealthView)
+
+
+def get_metrics() -> Call[str]:
+    """``GET metrics``"""
+    return Call("GET", "metrics", lambda answer: answer.text)
+
+
+def get_openapi() -> Call[dict[str, Any]]:
+    """``GET openapi.json``"""
+    return Call("GET", "openapi.json", dict[str, Any])
