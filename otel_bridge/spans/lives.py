@@ -97,7 +97,8 @@ def ended_at_ms(run: Run) -> int:
 def run_end_ms(run: Run, steps: Sequence[Step]) -> int:
     """Return when an ended run ended, widened to its steps: clocks differ and run times may be whole seconds."""
     own = ended_at_ms(run)
-    ends = [step.finished_at_ms for step in steps if step.finished_at_ms is not None and step.kind != "sleep"]
+    known = (step_end_ms(step, None)[0] for step in steps if step.kind != "sleep")
+    ends = [end_ms for end_ms in known if end_ms is not None]
     starts = [step.started_at_ms for step in steps if step.started_at_ms is not None]
     return max((own, *ends, *starts))
 

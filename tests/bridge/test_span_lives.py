@@ -1,0 +1,276 @@
+"""One trace per run through all its lives: what is sent, once, and under which parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from otel_bridge import ids
+from otel_bridge.ledger.base import COPIED, ExportedRun
+from otel_bridge.models import Run, Step
+from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, plan_deleted, plan_run
+from otel_bridge.testing import DEFAULT_TIME_MS as T
+from otel_bridge.testing import make_run, make_step
+
+LATER = T + 3_600_000
+SETTINGS = SpanSettings(dashboard_url="https://ops.example.com/durable")
+
+
+def plan(run: Run, steps: Sequence[Step] = (), before: ExportedRun | None = None, **options: Any) -> Plan:
+    options.setdefault("settings", SETTINGS)
+    options.setdefault("now_ms", LATER)
+    return plan_run(run, steps, before, **options)
+
+
+def names(plan: Plan) -> list[str]:
+    return [span.name for span in plan.spans]
+
+
+def only(plan: Plan) -> SpanData:
+    (span,) = plan.spans
+    return span
+
+
+def links(span: SpanData) -> dict[Any, tuple[bytes, bytes]]:
+    return {link.attributes["durable.link"]: (link.trace_id, link.span_id) for link in span.links}
+
+
+def failed_run(finished_at_ms: int = T + 500) -> tuple[Run, list[Step]]:
+    run = make_run(status="failed", finished_at_ms=finished_at_ms)
+    return run, [make_step(seq=1), make_step(seq=2, status="failed", started_at_ms=T + 100)]
+
+
+def test_a_finished_step_is_sent_before_its_run_ends_under_the_root_known_in_advance():
+    """Steps are prompt; the root comes last, once."""
+    first = plan(make_run(status="running"), [make_step(seq=1)])
+    assert names(first) == ["charge"]
+    assert only(first).parent_id == ids.root_span_id("run-1")
+    second = plan(make_run(status="completed", finished_at_ms=T + 99), [make_step(seq=1)], first.record)
+    assert names(second) == ["order"]
+    assert only(second).span_id == ids.root_span_id("run-1")
+    assert only(second).parent_id is None
+
+
+def test_nothing_is_sent_twice():
+    """A second look at the same rows has nothing to send."""
+    run, steps = failed_run()
+    first = plan(run, steps)
+    again = plan(run, steps, first.record)
+    assert names(first) == ["charge", "charge", "order"]
+    assert names(again) == []
+    assert not again.changed
+
+
+def test_sending_again_after_a_crash_of_the_bridge_gives_the_same_spans():
+    """Content is a pure function of rows and ledger: the clock decides only when, never what."""
+    run, steps = failed_run()
+    assert plan(run, steps, now_ms=LATER).spans == plan(run, steps, now_ms=LATER + 10**9).spans
+
+
+def test_an_open_step_is_not_sent():
+    """A span is sent when its end is known."""
+    assert names(plan(make_run(), [make_step(seq=1, status="running")])) == []
+
+
+def test_a_step_that_its_run_did_not_wait_for_ends_with_the_run():
+    """A sleep cut short by a cancellation is a span too, marked as unfinished."""
+    run = make_run(status="cancelled", finished_at_ms=T + 500)
+    sleep = make_step(seq=1, kind="sleep", status="running", name="DBOS.sleep", wake_at_ms=T + 10**6)
+    result = plan(run, [sleep])
+    step, root = result.spans
+    assert step.end_ns == (T + 500) * 10**6
+    assert step.attributes["durable.step.unfinished"] is True
+    assert root.error is None
+    woken = replace(sleep, status="completed", finished_at_ms=T + 10**6)
+    assert names(plan(run, [woken], result.record)) == []
+
+
+def test_a_remote_step_is_sent_when_its_result_was_taken():
+    """Until the parent has the result, the step may still become longer."""
+    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", worker_group="q")
+    assert names(plan(make_run(), [step])) == []
+    taken = replace(step, folded=(2,), finished_at_ms=T + 400)
+    span = only(plan(make_run(), [taken]))
+    assert span.kind.name == "PRODUCER"
+    assert span.end_ns == (T + 400) * 10**6
+    assert links(span)["child"] == (ids.trace_id("run-1-1"), ids.root_span_id("run-1-1"))
+
+
+def test_a_child_that_nobody_waits_for_ends_its_step_with_the_parent():
+    """Fire and forget: the step's span ends when the run does, whatever becomes of the child."""
+    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", finished_at_ms=T + 90_000)
+    result = plan(make_run(status="completed", finished_at_ms=T + 500), [step])
+    assert [span.end_ns // 10**6 - T for span in result.spans] == [500, 500]
+
+
+def test_a_retried_run_stays_in_its_trace_below_its_root():
+    """The retry is a span of its own, linked to the failed step; steps kept from before are not sent again."""
+    run, steps = failed_run()
+    first = plan(run, steps)
+    retried = make_run(status="running", started_at_ms=T + 2_000)
+    assert names(plan(retried, steps[:1], first.record)) == []
+    done = make_run(status="completed", started_at_ms=T + 2_000, finished_at_ms=T + 2_600)
+    again = [steps[0], make_step(seq=2, started_at_ms=T + 2_100)]
+    second = plan(done, again, first.record)
+    step, retry = second.spans
+    assert retry.name == "retry 1"
+    assert retry.trace_id == first.spans[-1].trace_id
+    assert retry.parent_id == ids.root_span_id("run-1")
+    assert step.parent_id == retry.span_id
+    assert step.span_id == ids.step_span_id("run-1", 2, generation=1)
+    assert links(step)["previous_execution"][1] == ids.step_span_id("run-1", 2)
+    assert links(retry)["failed_step"][1] == ids.step_span_id("run-1", 2)
+    assert links(retry)["previous_life"][1] == ids.root_span_id("run-1")
+    assert (retry.start_ns, retry.end_ns) == ((T + 2_000) * 10**6, (T + 2_600) * 10**6)
+
+
+def test_a_retry_announced_by_the_dashboard_is_not_taken_for_its_own_end():
+    """Between the announcement and the rewind the rows still tell of the failed life."""
+    run, steps = failed_run()
+    announced = replace(plan(run, steps).record, generation=1, ended=False)
+    assert names(plan(run, steps, announced)) == []
+    done = make_run(status="completed", finished_at_ms=T + 2_600)
+    later = plan(done, [steps[0], make_step(seq=2, started_at_ms=T + 2_100)], announced)
+    assert names(later) == ["charge", "retry 1"]
+
+
+def test_a_retry_that_fails_within_the_same_second_is_still_told():
+    """SQLite rounds run times to seconds; the step's own times show that it ran again."""
+    run, steps = failed_run(finished_at_ms=T)
+    first = plan(run, steps)
+    again = [steps[0], make_step(seq=2, status="failed", started_at_ms=T + 200)]
+    assert names(plan(run, again, first.record)) == ["charge", "retry 1"]
+
+
+def test_a_second_retry_links_to_the_first():
+    """Each life points to the one before."""
+    run, steps = failed_run()
+    record = plan(run, steps).record
+    for life in (1, 2):
+        failed = make_run(status="failed", finished_at_ms=T + 1_000 * life)
+        result = plan(failed, [steps[0], replace(steps[1], finished_at_ms=T + 900 * life)], record)
+        record = result.record
+    assert links(result.spans[-1])["previous_life"][1] == ids.retry_span_id("run-1", 1)
+    assert links(result.spans[-1])["failed_step"][1] == ids.step_span_id("run-1", 2, generation=1)
+
+
+def test_a_run_resumed_after_a_cancel_goes_on_in_a_life_of_its_own():
+    """Resume keeps every row: only what came afterwards is new, and no step is blamed."""
+    first = plan(make_run(status="cancelled", finished_at_ms=T + 50), [make_step(seq=1)])
+    done = make_run(status="completed", finished_at_ms=T + 9_000)
+    second = plan(done, [make_step(seq=1), make_step(seq=2, started_at_ms=T + 8_000)], first.record)
+    assert names(second) == ["charge", "retry 1"]
+    assert "failed_step" not in links(second.spans[-1])
+
+
+def test_a_life_that_nobody_saw_end_is_closed_before_the_next():
+    """Failed and retried between two looks: the root is still sent, once, from what was exported."""
+    open_life = plan(make_run(), [make_step(seq=1), make_step(seq=2, status="failed")])
+    done = make_run(status="completed", finished_at_ms=T + 5_000)
+    later = plan(done, [make_step(seq=1), make_step(seq=2, started_at_ms=T + 4_000)], open_life.record)
+    assert names(later) == ["order", "charge", "retry 1"]
+    root, step, retry = later.spans
+    assert root.attributes["durable.run.status"] == "unknown"
+    assert len({span.span_id for span in (*open_life.spans, *later.spans)}) == 5
+    assert step.parent_id == retry.span_id != root.span_id
+
+
+def test_a_late_step_joins_the_life_that_it_belongs_to():
+    """A row that was committed after the end was seen does not start a new life."""
+    run, steps = failed_run()
+    first = plan(run, steps)
+    late = plan(run, [*steps, make_step(seq=3, started_at_ms=T + 50)], first.record)
+    assert only(late).parent_id == ids.root_span_id("run-1")
+
+
+def test_copied_steps_of_a_fork_are_not_sent_again():
+    """They were executed by the original; the fork's root links to it."""
+    original = [make_step(seq=1), make_step(seq=2, started_at_ms=T + 100)]
+    fork = make_run("fork", status="completed", created_at_ms=T + 100, forked_from="run-1", finished_at_ms=T + 9_000)
+    own = make_step("fork", 2, started_at_ms=T + 8_000)
+    result = plan(fork, [replace(original[0], run_id="fork"), own], relatives=Relatives(original_steps=original))
+    assert names(result) == ["charge", "order"]
+    assert result.record.steps[1] == (T + 10, COPIED)
+    assert links(result.spans[-1])["forked_from"] == (ids.trace_id("run-1"), ids.root_span_id("run-1"))
+    assert names(plan(fork, [replace(original[0], run_id="fork"), own], result.record)) == []
+
+
+def test_copied_steps_are_told_by_their_times_when_the_original_is_gone():
+    """What ended before the fork was made was not executed by it."""
+    fork = make_run("fork", status="completed", created_at_ms=T + 5_000, forked_from="run-1", finished_at_ms=T + 9_000)
+    result = plan(fork, [make_step("fork", 1), make_step("fork", 2, started_at_ms=T + 8_000)])
+    assert [span.seq for span in result.spans] == [2, None]
+
+
+def test_a_step_of_a_worker_whose_clock_is_behind_is_no_copy():
+    """A fork's own step may seem older than the fork; the original's rows say that it is not from there."""
+    original = [make_step(seq=1)]
+    fork = make_run(
+        "fork", status="completed", created_at_ms=T + 60_000, forked_from="run-1", finished_at_ms=T + 61_000
+    )
+    own = make_step("fork", 2, started_at_ms=T + 31_000)
+    result = plan(fork, [replace(original[0], run_id="fork"), own], relatives=Relatives(original_steps=original))
+    assert [span.seq for span in result.spans] == [2, None]
+
+
+def test_a_run_that_is_being_undone_ends_with_its_undo():
+    """Its root waits, so that its status is final; nothing is due in between."""
+    cancelling = make_run(status="cancelling", undo_id="undo:run-1", finished_at_ms=T + 50)
+    first = plan(cancelling, [make_step(seq=1)])
+    assert names(first) == ["charge"]
+    assert first.held
+    ended = plan(replace(cancelling, status="cancelled"), [make_step(seq=1)], first.record)
+    assert names(ended) == ["order"]
+
+
+def test_an_undo_after_the_root_was_sent_begins_no_new_life():
+    """A failed run that is undone later stays as it was sent; the undo is a subtree of its own."""
+    run, steps = failed_run()
+    sent = plan(run, steps)
+    for status in ("cancelling", "cancelled"):
+        assert names(plan(replace(run, status=status, undo_id="undo:run-1"), steps, sent.record)) == []
+
+
+def test_an_undo_lives_in_the_trace_of_its_run_under_its_root():
+    """One trace tells the whole story; each compensation links to what it undoes."""
+    undo = make_run("undo:run-1", workflow="durable.undo", status="completed", finished_at_ms=T + 100)
+    step, root = plan(undo, [make_step("undo:run-1", 1, name="compensate:charge", compensates=2)]).spans
+    assert root.trace_id == step.trace_id == ids.trace_id("run-1")
+    assert root.parent_id == ids.root_span_id("run-1")
+    assert step.parent_id == root.span_id
+    assert links(step)["compensates"] == (ids.trace_id("run-1"), ids.step_span_id("run-1", 2))
+
+
+def test_the_root_of_a_dead_run_waits_a_little_for_its_handler():
+    """Once the handler is there, the root links to it; without one it is sent after the grace."""
+    dead = make_run(status="dead", finished_at_ms=T, recovery_attempts=4)
+    waiting = plan(dead, now_ms=T + 100)
+    assert names(waiting) == []
+    assert waiting.held
+    assert "dead_letter" not in links(only(plan(dead, now_ms=T + 60_000)))
+    handled = only(plan(replace(dead, dead_letter_id="dlq:run-1"), now_ms=T + 100))
+    assert links(handled)["dead_letter"] == (ids.trace_id("dlq:run-1"), ids.root_span_id("dlq:run-1"))
+    assert handled.error is not None
+    assert handled.attributes["error.type"] == "MaxRecoveryAttemptsExceeded"
+
+
+def test_a_dead_letter_handler_links_back():
+    """Both sides link."""
+    root = only(plan(make_run("dlq:run-1", status="completed", finished_at_ms=T + 1)))
+    assert links(root)["dead_run"] == (ids.trace_id("run-1"), ids.root_span_id("run-1"))
+    assert root.trace_id == ids.trace_id("dlq:run-1")
+
+
+def test_a_deleted_run_still_gets_its_root():
+    """Steps that were sent do not stay orphans."""
+    open_life = plan(make_run(), [make_step(seq=1)])
+    gone = plan_deleted(open_life.record, settings=SETTINGS)
+    assert names(gone) == ["order"]
+    assert gone.record.ended
+    assert plan_deleted(gone.record, settings=SETTINGS).spans == ()
+
+
+def test_a_run_deleted_before_anything_was_sent_leaves_no_trace():
+    """A root without steps would tell nothing."""
+    assert plan_deleted(ExportedRun(run_id="run-1"), settings=SETTINGS).spans == ()
