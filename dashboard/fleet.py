@@ -94,7 +94,7 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
 def executor_views(services: Services) -> list[ExecutorView]:
     """Return worker processes: live, then lost, then those that said goodbye; the last beat first."""
     now_ms = services.presence().now_ms
-    views = [_executor_view(executor, executor_status(executor, now_ms)) for executor in services.executors()]
+    views = [_executor_view(executor, executor_status(executor, now_ms)) for executor in services.ledger.executors()]
     views.sort(key=lambda view: view.last_beat_at, reverse=True)
     views.sort(key=lambda view: _ORDER[view.status])
     return views
