@@ -76,14 +76,16 @@ def undo_run(run_id: str, options: dict[str, Any] | None = None) -> dict[str, An
 
     Args:
         options: ``graceS``: how long to wait for a step that may still execute where no executor reports presence;
-            ``cancel``: cancel the run first (a child of a run that is being undone).
+            ``cancel``: cancel the run first; ``unlessCompleted``: undo nothing when it completed all the same.
 
     Returns:
         ``{"undone": [...], "maybe": [...]}``: names of the steps.
     """
     chosen = options or {}
     recorded_before = engine.last_recorded_step()
-    DBOS.run_step({"name": QUIET_STEP}, _wait_until_quiet, run_id, chosen)
+    ended = DBOS.run_step({"name": QUIET_STEP}, _wait_until_quiet, run_id, chosen)
+    if ended.get("completed") and chosen.get("unlessCompleted"):
+        return {"undone": [], "maybe": [], "skipped": "The run completed before it could be cancelled."}
     plan: list[dict[str, Any]] = DBOS.run_step({"name": PLAN_STEP}, make_plan, run_id)
     source = _Source(run_id)
     remaining, again = plan, False
@@ -188,7 +190,7 @@ def _report_stuck(stuck: list[str], total: int, fresh: bool) -> dict[str, Any]:
     return {"retrying": stuck}
 
 
-# -- what is to be undone -------------------------------------------------------------------------------------------
+# -- what is to be undone ----------------------------------------------------------------------------------
 
 
 class _Source:
@@ -262,7 +264,7 @@ def _has_compensations(run_id: str) -> bool:
     )
 
 
-# -- quiet ------------------------------------------------------------------------------------------------------------
+# -- quiet -------------------------------------------------------------------------------------------------
 
 
 def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,7 +286,7 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
             if status.status in _OPEN:
                 grace_ends = time.monotonic() + grace_s
             elif not _executing(run_id, ledger, grace_ends=grace_ends):
-                return {"quiet": True}
+                return {"quiet": True, "completed": status.status == WorkflowStatusString.SUCCESS.value}
             time.sleep(_POLL_S)
     finally:
         if ledger is not None:

@@ -129,7 +129,7 @@ def typed(type_: Any, value: Any) -> Any:
     return value if type_ is None else TypeAdapter(type_).validate_python(value)
 
 
-# -- breakpoint ---------------------------------------------------------------------------------------------------
+# -- breakpoint --------------------------------------------------------------------------------------------
 
 
 def breakpoint(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
@@ -151,7 +151,7 @@ def _continued(message: Any) -> Continued:
     return Continued(by=body.get("by") if isinstance(body, dict) else None)
 
 
-# -- signal -------------------------------------------------------------------------------------------------------
+# -- signal ------------------------------------------------------------------------------------------------
 
 
 @overload
@@ -181,7 +181,7 @@ async def wait_for_signal_async(topic: str, *, timeout: float | None = None, typ
     return typed(type, await receive_async(plan_wait("signal", topic, timeout)))
 
 
-# -- update -------------------------------------------------------------------------------------------------------
+# -- update ------------------------------------------------------------------------------------------------
 
 
 @overload
@@ -228,7 +228,7 @@ def _accepted(type_: Any, message: Any) -> tuple[bool, Any]:
         return False, None
 
 
-# -- published values ------------------------------------------------------------------------------------------------
+# -- published values --------------------------------------------------------------------------------------
 
 
 def set_event(key: str, value: Any) -> None:

@@ -1,0 +1,90 @@
+"""Cancel, and cancel with undo. Both answer at once; the undo itself is ``dashboard.workflow.undo``, in a worker."""
+
+from __future__ import annotations
+
+from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
+
+from dashboard.actions.desk import Desk, Outcome
+from dashboard.errors import Refused
+from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
+from otel_bridge.models import UNDO_PREFIX, Run
+
+_OPEN = frozenset({"pending", "running", "suspended", "blocked"})
+
+
+def cancel(desk: Desk, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
+    """Cancel a run; with ``compensate`` undo what it did.
+
+    Args:
+        children: cancel the runs that it started, and theirs, too. An undo always does.
+
+    Raises:
+        NotFound: there is no such run.
+        Refused: it ended before, or it ended while it was being cancelled.
+    """
+    with desk.audited(actor, "undo" if compensate else "cancel", run_id, children=children or None):
+        with desk.alone(run_id):
+            run = desk.run(run_id)
+            return _undo(desk, run) if compensate else _cancel(desk, run, children)
+
+
+def _cancel(desk: Desk, run: Run, children: bool) -> Outcome:
+    if run.status in ("cancelled", "cancelling"):
+        if children:
+            _cancel_now(desk, run, children=True)
+        return Outcome(run)
+    if run.status not in _OPEN:
+        raise Refused(f"The run is {run.status} already: there is nothing to cancel.")
+    _cancel_now(desk, run, children=children)
+    after = desk.run(run.id)
+    if after.status in ("completed", "failed"):
+        raise Refused(f"The run {after.status} before it could be cancelled.")
+    return Outcome(after)
+
+
+def _cancel_now(desk: Desk, run: Run, *, children: bool) -> None:
+    desk.remember_queue(run)
+    if children:
+        for child in desk.store.children(run.id):
+            desk.remember_queue(child)
+    with desk.engine.use() as client:
+        client.cancel_workflow(run.id, cancel_children=children)
+
+
+def _undo(desk: Desk, run: Run) -> Outcome:
+    if run.id.startswith(UNDO_PREFIX):
+        raise Refused("This run is an undo itself. Retry it if it is stuck; an undo cannot be undone.")
+    if run.status == "completed":
+        raise Refused("The run completed, and only runs that did not can be undone.")
+    if run.undo_id is not None:
+        return Outcome(run)  # one undo per run: it is at work, or done
+    version, note = desk.version_for_ours(UNDO_WORKFLOW, run)
+    with desk.engine.use() as client:
+        # First, so that a crash of this process in between loses nothing: the undo cancels the run by itself.
+        enqueue_undo(desk, client, run, version)
+        if run.status in _OPEN:
+            desk.remember_queue(run)
+            client.cancel_workflow(run.id, cancel_children=True)
+            after = desk.run(run.id)
+            if after.status == "completed":
+                client.cancel_workflow(f"{UNDO_PREFIX}{run.id}")
+                raise Refused("The run completed before it could be cancelled, so nothing is undone.")
+    return Outcome(desk.run(run.id), (note,) if note else ())
+
+
+def enqueue_undo(desk: Desk, client: DBOSClient, run: Run, version: str | None) -> None:
+    """Enqueue ``undo:<run_id>``. A second time changes nothing: the id is taken."""
+    options: EnqueueOptions = {
+        "workflow_name": UNDO_WORKFLOW,
+        "queue_name": WORK_QUEUE,
+        "workflow_id": f"{UNDO_PREFIX}{run.id}",
+        "serialization_type": WorkflowSerializationFormat.PORTABLE,
+        "application_name": run.namespace,
+    }
+    if version is not None:
+        options["app_version"] = version
+    client.enqueue(
+        options,
+        run.id,
+        {"graceS": desk.grace_s, "cancel": run.status in _OPEN, "unlessCompleted": True},
+    )

@@ -1,0 +1,111 @@
+"""The engine's client, made once when the first action needs it. The only way by which actions write to the engine.
+
+Raises ``Unavailable`` where the database cannot be reached, and never creates one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dbos import DBOSClient
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from dashboard.actions.inert import InertSerializer
+from dashboard.errors import NotFound, Unavailable
+from dashboard.workflow.names import FAST_POLLING_S, FAST_QUEUE
+from otel_bridge.errors import StoreError
+from otel_bridge.store.base import StateStore
+
+
+class EngineClient:
+    """A lazy, shared ``DBOSClient``.
+
+    Args:
+        store: says where the engine's database is and whether it is there.
+        client: an own client, or a callable that makes one; it is not closed by us.
+        schema: of the engine's tables, on Postgres.
+    """
+
+    def __init__(
+        self, store: StateStore, *, client: DBOSClient | Callable[[], DBOSClient] | None = None, schema: str = "dbos"
+    ) -> None:
+        self._store, self._given, self._schema = store, client, schema
+        self._lock = threading.Lock()
+        self._client: DBOSClient | None = None
+        self._fast_queue_ready = False
+
+    @contextmanager
+    def use(self, *, fast_queue: bool = False) -> Iterator[DBOSClient]:
+        """Yield the client; translate its failures.
+
+        Args:
+            fast_queue: register ``durable.fast`` first, once.
+
+        Raises:
+            Unavailable: the database is missing, locked or unreachable.
+            NotFound: the engine knows no such run.
+        """
+        try:
+            client = self._get()
+            if fast_queue:
+                self._ensure_fast_queue(client)
+            yield client
+        except DBAPIError as error:
+            raise Unavailable(f"The engine's database did not take the action: {_brief(error)}. Try again.") from error
+        except SQLAlchemyError as error:
+            raise Unavailable(f"The engine's database cannot be reached: {_brief(error)}. Try again.") from error
+        except Exception as error:
+            if type(error).__name__ == "DBOSNonExistentWorkflowError":
+                raise NotFound("There is no such run any more: it was deleted in the meantime.") from error
+            raise
+
+    def close(self) -> None:
+        """Release connections. Idempotent; the next use opens them again."""
+        with self._lock:
+            if self._client is not None and self._given is None:
+                self._client.destroy()
+            self._client = None
+
+    def _get(self) -> DBOSClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._open()
+            return self._client
+
+    def _open(self) -> DBOSClient:
+        if self._given is not None:
+            return self._given if isinstance(self._given, DBOSClient) else self._given()
+        try:
+            self._store.check()  # a client on a missing SQLite file would create an empty one
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        url = client_url(self._store.url)
+        if url is None:
+            raise Unavailable("Actions need the engine's database, and this state store names none. Pass client=...")
+        return DBOSClient(
+            system_database_url=url,
+            dbos_system_schema=self._schema,
+            serializer=InertSerializer(),
+            lazy=True,
+            retry_connection_errors=False,
+        )
+
+    def _ensure_fast_queue(self, client: DBOSClient) -> None:
+        if not self._fast_queue_ready:
+            client.register_queue(FAST_QUEUE, polling_interval_sec=FAST_POLLING_S, on_conflict="never_update")
+            self._fast_queue_ready = True
+
+
+def client_url(url: str) -> str | None:
+    """Return a store's URL as the engine's client takes it; None when it names no database."""
+    if not url or url.startswith("memory:") or ":memory:" in url:
+        return None
+    if url.startswith("postgres://"):
+        return "postgresql://" + url[len("postgres://") :]
+    return url if "://" in url else f"sqlite:///{url}"
+
+
+def _brief(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200]
