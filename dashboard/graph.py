@@ -134,17 +134,23 @@ def _grid(count: int) -> tuple[int, int]:
 
 
 def _stacked(lanes: list[_Lane], expand: Collection[str]) -> tuple[list[list[Step]], list[_Box]]:
-    """Return the lanes that stay lanes, and a group for each bunch of like ones."""
-    alone = [lane for lane in lanes if len(lane.steps) == 1]
-    names = Counter((lane.steps[0].name, lane.steps[0].kind) for lane in alone)
-    bunches: dict[tuple[str, str], list[Step]] = {}
+    """Return the lanes that stay lanes, and a group for each bunch of like ones.
+
+    Like ones that follow each other in a lane are in the bunch too: short children of a long fan-out reuse lanes.
+    """
+    alike = [lane for lane in lanes if len({(step.name, step.kind) for step in lane.steps}) == 1]
+    names = Counter((step.name, step.kind) for lane in alike for step in lane.steps)
+    uniform = {id(lane) for lane in alike}
+    bunches: dict[tuple[str, StepKind], list[Step]] = {}
     kept: list[_Lane] = []
     for lane in lanes:
         key = (lane.steps[0].name, lane.steps[0].kind)
-        if len(lane.steps) == 1 and names[key] >= STACK_FROM:
-            bunches.setdefault(key, []).append(lane.steps[0])
+        if id(lane) in uniform and names[key] >= STACK_FROM:
+            bunches.setdefault(key, []).extend(lane.steps)
         else:
             kept.append(lane)
+    for steps in bunches.values():
+        steps.sort(key=lambda step: step.seq)
     groups = [_group_box(steps, name, expand) for (name, _), steps in bunches.items()]
     if len(kept) > MAX_LANES:
         rest = sorted((step for lane in kept[MAX_LANES:] for step in lane.steps), key=lambda step: step.seq)
