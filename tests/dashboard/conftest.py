@@ -1,0 +1,141 @@
+"""A database that a real DBOS application filled, a worker process to command, and a threaded server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from dashboard import create_blueprint
+from tests.conftest import make_wal
+
+APP = Path(__file__).with_name("engine_app.py")
+
+
+def eventually(condition: Callable[[], Any], *, what: str, within_s: float = 20) -> Any:
+    """Return the condition's first true value; fail when it has none in time."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {within_s} s in vain for {what}"
+        time.sleep(0.01)
+    return value
+
+
+class Worker:
+    """A DBOS process that obeys commands."""
+
+    def __init__(self, url: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(APP), url, "serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._expect("ready")
+
+    def _expect(self, word: str) -> None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        assert line == word, f"the worker said {line!r} instead of {word!r}"
+
+    def tell(self, command: str) -> None:
+        """Send one command and wait until it is done."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        self._expect("done")
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@pytest.fixture(scope="session")
+def story_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a database with runs of every kind, written by a real DBOS application that has ended."""
+    url = make_wal(tmp_path_factory.mktemp("story") / "app.sqlite")
+    done = subprocess.run([sys.executable, str(APP), url, "story"], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip().endswith("ready"), done.stderr[-3000:]
+    return url
+
+
+@pytest.fixture(scope="module")
+def worker_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a database that a live worker process uses."""
+    return make_wal(tmp_path_factory.mktemp("live") / "app.sqlite")
+
+
+@pytest.fixture(scope="module")
+def worker(worker_url: str) -> Iterator[Worker]:
+    """A live worker process on ``worker_url``."""
+    process = Worker(worker_url)
+    yield process
+    process.stop()
+
+
+@contextmanager
+def mounted(store: Any, *, prefix: str | None = "/durable", **options: Any) -> Iterator[Flask]:
+    """A Flask app with the dashboard in it; its streams and connections are closed at the end."""
+    app = Flask("host")
+    blueprint = create_blueprint(store, **options)
+    app.register_blueprint(blueprint, url_prefix=prefix)
+    app.extensions["durable"] = blueprint
+    try:
+        yield app
+    finally:
+        blueprint.close()
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[int]:
+    """Serve an app with threads on a free port; yield the port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def story_app(story_url: str) -> Iterator[Flask]:
+    """The dashboard over the story."""
+    with mounted(story_url, trace_url="jaeger:https://jaeger.test") as app:
+        yield app
+
+
+@pytest.fixture
+def client(story_app: Flask) -> FlaskClient:
+    """A client of the dashboard over the story."""
+    return story_app.test_client()
+
+
+@pytest.fixture
+def api(client: FlaskClient) -> Callable[..., Any]:
+    """GET below ``/durable/api``; return the JSON of a success."""
+
+    def get(path: str, **options: Any) -> Any:
+        response = client.get(f"/durable/api/{path}", **options)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        return response.get_json()
+
+    return get
