@@ -6,6 +6,7 @@ Nothing here writes, creates or alters: the tables are the engine's.
 from __future__ import annotations
 
 import abc
+import time
 from collections.abc import Iterator, Sequence
 
 from otel_bridge.errors import NotADbosDatabaseError
@@ -27,7 +28,11 @@ from otel_bridge.store import facets, listing, others, steps, tailing
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
 from otel_bridge.store.query import Dialect
 from otel_bridge.store.reader import Row, derive_runs, run_rows_by_id
-from otel_bridge.store.schema import Schema
+from otel_bridge.store.schema import KNOWN_SCHEMA_VERSION, Schema
+
+SETTLED_PROBE_S = 300.0
+UNSETTLED_PROBE_S = 5.0
+"""How long a probe of the schema holds; a schema older than we know may be on its way to a newer one."""
 
 
 class SqlStateStore(abc.ABC):
@@ -39,6 +44,7 @@ class SqlStateStore(abc.ABC):
 
     def __init__(self) -> None:
         self._schema: Schema | None = None
+        self._probe_again_at = 0.0
         self._facets = facets.FacetCounter()
 
     # -- what an adapter brings -----------------------------------------------------------------------------------
@@ -56,9 +62,9 @@ class SqlStateStore(abc.ABC):
         """Look at the tables, columns and indexes that are there."""
 
     def schema(self) -> Schema:
-        """Return the schema, probed once; ``forget_schema`` makes the next call look again."""
+        """Return the schema, probed now and then: the engine may be migrating it. ``forget_schema`` probes at once."""
         schema = self._schema
-        if schema is None:
+        if schema is None or time.monotonic() >= self._probe_again_at:
             schema = self._probe()
             missing = schema.missing()
             if missing:
@@ -68,6 +74,8 @@ class SqlStateStore(abc.ABC):
                     "Point at the app's system database (system_database_url), once the app has been launched.",
                 )
             self._schema = schema
+            settled = schema.version is not None and schema.version >= KNOWN_SCHEMA_VERSION
+            self._probe_again_at = time.monotonic() + (SETTLED_PROBE_S if settled else UNSETTLED_PROBE_S)
         return schema
 
     def forget_schema(self) -> None:
