@@ -89,7 +89,7 @@ class StateStore(Protocol):
     def published_events(
         self, run_id: str, *, own: bool = False, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> list[PublishedEvent]:
-        """Return what the run published by ``set_event``, by key, without our own ``durable.*`` keys (or only those)."""
+        """Return what the run published by ``set_event``, by key, without our ``durable.*`` keys (or only those)."""
 
     def published_event(
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
@@ -105,7 +105,7 @@ class StateStore(Protocol):
     # -- the tail -------------------------------------------------------------------------------------------
 
     def change_token(self) -> object | None:
-        """Return a cheap value that differs once anything was committed since; None when the store has no such thing."""
+        """Return a cheap value that differs once anything was committed since; None when the store has none."""
 
     def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
         """Return step rows recorded at or after ``since_ms`` (database clock), oldest first, by an index range.

@@ -28,7 +28,8 @@ from otel_bridge.store.query import (
 )
 from otel_bridge.store.reader import Reader, Row, derive_runs
 
-BUDGET_S = 0.06
+BUDGET_S = 0.05
+BUDGET_WHEN_FOUND_S = 0.015
 FEW = 2000
 """Up to so many runs found by an index of their own are sorted; more, and the creation index is walked instead."""
 FIRST_CHUNK, LAST_CHUNK = 2000, 64_000
@@ -164,10 +165,11 @@ def _fetch(request: Request, key: Key | None, wanted: int) -> Found:
         else:
             sources.append(few)
     if left:
-        term = Where().add(in_list("w.status", left).replace("w.status", "+w.status", 1), *left)
-        if request.reader.dialect == "postgres":
-            term = Where().add(in_list("w.status", left), *left)
-        sources.append(_walk(request, key, wanted, term))
+        # on SQLite "+" keeps the planner from taking an index that is not ordered by creation
+        column = "w.status" if request.reader.dialect == "postgres" else "+w.status"
+        among, params = in_list(column, left, request.reader.dialect)
+        term = Where().add(among, *params)
+        sources.append(_walk(request, key, wanted, term, indexed=False))
     if "cancelling" in query.statuses:
         sources.append(_undoing(request, key, wanted, exclude=engine))
     return _merge(sources, wanted)
@@ -220,9 +222,11 @@ def _undoing(request: Request, key: Key | None, wanted: int, *, exclude: Sequenc
     targets = undo_targets(request.reader)
     if not targets:
         return Found()
-    where = request.keyset(key).add(in_list("w.workflow_uuid", targets), *targets)
+    among, params = in_list("w.workflow_uuid", targets, request.reader.dialect)
+    where = request.keyset(key).add(among, *params)
     if exclude:
-        where.add(f"NOT {in_list('w.status', exclude)}", *exclude)
+        other, params = in_list("w.status", exclude, request.reader.dialect)
+        where.add(f"NOT {other}", *params)
     return Found(request.select(where, wanted))
 
 
@@ -240,16 +244,21 @@ def undo_targets(reader: Reader) -> list[str]:
     return found
 
 
-def _walk(request: Request, key: Key | None, wanted: int, term: Where) -> Found:
-    """Walk an index ordered by creation, in chunks, until the page is full, the index ends or time is up."""
+def _walk(request: Request, key: Key | None, wanted: int, term: Where, *, indexed: bool = True) -> Found:
+    """Walk an index ordered by creation, in chunks, until the page is full, the index ends or time is up.
+
+    Args:
+        indexed: whether ``term`` has such an index of its own; else all runs are walked.
+    """
     found: list[Row] = []
-    filtered = len(request.where.terms) > 0 or (bool(term.terms) and "IN (?" in term.sql())
+    filtered = bool(request.where.terms) or not indexed
+    walked = term if indexed else Where()
     size = FIRST_CHUNK
     while True:
         began = time.monotonic()
         where = request.keyset(key)
         where.add(term.sql(), *term.params) if term.terms else None
-        edge = chunk_edge(request, key, size, term) if filtered else None
+        edge = chunk_edge(request, key, size, walked) if filtered else None
         if edge is not None:
             where.add("w.created_at > ?", edge)
         found.extend(request.select(where, wanted - len(found)))
@@ -268,7 +277,7 @@ def chunk_edge(request: Request, key: Key | None, size: int, term: Where) -> int
     Runs of that very millisecond belong to the next chunk, so a chunk is whole.
     """
     query, where = request.query, Where()
-    if term.terms and "IN (?" not in term.sql():
+    if term.terms:
         where.add(term.sql(), *term.params)
     if key is not None:
         where.add("w.created_at <= ?", key[0])
@@ -319,6 +328,9 @@ def _searched(request: Request, key: Key | None, seeds: list[Row], wanted: int) 
     statuses = request.query.statuses
     by_id = [run for run in derive_runs(request.reader, seeds) if not statuses or run.status in statuses]
     by_name: list[Run] = []
+    if by_id:
+        # somebody looks for an id: names are secondary
+        request.deadline = min(request.deadline, time.monotonic() + BUDGET_WHEN_FOUND_S)
     reached, done = _collect(request, key, wanted, by_name)
     if not by_id:
         return _page(request.query, by_name, reached, done)

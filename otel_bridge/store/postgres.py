@@ -90,13 +90,14 @@ class PostgresStateStore(SqlStateStore):
                 max_idle=60.0,
                 reconnect_timeout=5.0,
                 name="durable-store",
-                check=ConnectionPool.check_connection,
                 kwargs={
                     "autocommit": True,
                     "connect_timeout": CONNECT_TIMEOUT_S,
                     "application_name": "durable-dashboard",
                     "keepalives_idle": 10,
-                    "tcp_user_timeout": 10_000,
+                    "keepalives_interval": 3,
+                    "keepalives_count": 2,
+                    "tcp_user_timeout": 6_000,
                 },
                 configure=_configure,
             )
@@ -147,9 +148,21 @@ class PostgresStateStore(SqlStateStore):
                     self._pool.open(wait=False)
             if not self._reached:
                 self._reach()
+        try:
+            found = self._fetch(statement, params)
+        except (pg.AdminShutdown, pg.CrashShutdown, psycopg.OperationalError) as error:
+            if isinstance(error, (pg.QueryCanceled, PoolTimeout)) or not self._own:
+                raise
+            # the server was restarted under idle connections: drop them, and see whether it is back
+            self._pool.check()
+            self._reach()
+            found = self._fetch(statement, params)
+        self._reached = True
+        return found
+
+    def _fetch(self, statement: str, params: Sequence[object]) -> list[Row]:
         with self._pool.connection() as connection:
             found: list[Row] = connection.execute(statement, params or None).fetchall()
-            self._reached = True
             return found
 
     def _reach(self) -> None:
@@ -212,5 +225,11 @@ class PostgresStateStore(SqlStateStore):
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-    connection.execute("SET default_transaction_read_only = on")
+    # generic plans do not know how few rows a page wants; compiling costs more than any of our statements
+    for setting in (
+        f"statement_timeout = {STATEMENT_TIMEOUT_MS}",
+        "default_transaction_read_only = on",
+        "plan_cache_mode = force_custom_plan",
+        "jit = off",
+    ):
+        connection.execute(f"SET {setting}")

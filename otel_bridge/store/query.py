@@ -105,11 +105,16 @@ class Where:
         return " AND ".join(self.terms) if self.terms else "1 = 1"
 
 
-def in_list(column: str, values: Sequence[Any]) -> str:
-    """Return ``column IN (?, ...)``; an empty list matches nothing."""
+def in_list(column: str, values: Sequence[Any], dialect: Dialect) -> tuple[str, list[Any]]:
+    """Return the condition that ``column`` is one of ``values``, and its parameters; an empty list matches nothing.
+
+    On Postgres the list is one parameter, so that the statement stays the same whatever its length.
+    """
+    if dialect == "postgres":
+        return f"{column} = ANY(?)", [list(values)]
     if not values:
-        return "1 = 0"
-    return f"{column} IN ({', '.join('?' * len(values))})"
+        return "1 = 0", []
+    return f"{column} IN ({', '.join('?' * len(values))})", list(values)
 
 
 def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int) -> Where:

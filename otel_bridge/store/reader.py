@@ -42,13 +42,9 @@ def run_rows_by_id(reader: Reader, run_ids: Iterable[str]) -> list[Row]:
     """Return the run rows that exist, in no particular order."""
     schema, found = reader.schema(), []
     for part in chunks(list(dict.fromkeys(run_ids))):
-        found.extend(
-            reader.rows(
-                f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
-                f"WHERE {in_list('w.workflow_uuid', part)}",
-                part,
-            )
-        )
+        among, params = in_list("w.workflow_uuid", part, reader.dialect)
+        sql = f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w WHERE {among}"
+        found.extend(reader.rows(sql, params))
     return found
 
 
@@ -84,8 +80,9 @@ def _linked_statuses(reader: Reader, run_ids: Sequence[str]) -> dict[str, str]:
     wanted = [prefix + run_id for run_id in run_ids for prefix in (UNDO_PREFIX, DEAD_LETTER_PREFIX)]
     table, found = reader.schema().table("workflow_status"), {}
     for part in chunks(wanted, 2 * CHUNK):
-        sql = f"SELECT w.workflow_uuid, w.status FROM {table} w WHERE {in_list('w.workflow_uuid', part)}"
-        found.update({row[0]: row[1] for row in reader.rows(sql, part)})
+        among, params = in_list("w.workflow_uuid", part, reader.dialect)
+        sql = f"SELECT w.workflow_uuid, w.status FROM {table} w WHERE {among}"
+        found.update({row[0]: row[1] for row in reader.rows(sql, params)})
     return found
 
 
@@ -114,16 +111,19 @@ def tail_rows(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[TailRow]
 
     wake = f"CASE WHEN o.function_name = '{SLEEP}' THEN {column('output')} END"
     for part in chunks(run_ids):
+        among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = (
             f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
             f"{column('completed_at_epoch_ms')}, {column('child_workflow_id')}, {wake} "
             f"FROM {schema.table('workflow_status')} w JOIN {steps} o ON o.workflow_uuid = w.workflow_uuid "
             f"AND o.function_id > (SELECT max(m.function_id) - {TAIL_ROWS} FROM {steps} m "
             "WHERE m.workflow_uuid = w.workflow_uuid) "
-            f"WHERE {in_list('w.workflow_uuid', part)} ORDER BY o.workflow_uuid, o.function_id"
+            f"WHERE {among}"
         )
-        for row in reader.rows(sql, part):
+        for row in reader.rows(sql, params):
             found.setdefault(row[0], []).append(TailRow(*row[1:]))
+    for tail in found.values():
+        tail.sort()
     return found
 
 
@@ -133,11 +133,12 @@ def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait
     if not schema.has("workflow_events_history", "function_id"):
         return found
     for part in chunks(run_ids):
+        among, params = in_list("h.workflow_uuid", part, reader.dialect)
         sql = (
             f"SELECT h.workflow_uuid, h.function_id, h.value FROM {schema.table('workflow_events_history')} h "
-            f"WHERE {in_list('h.workflow_uuid', part)} AND h.key = ?"
+            f"WHERE {among} AND h.key = ?"
         )
-        for run_id, seq, value in reader.rows(sql, [*part, WAIT_EVENT_KEY]):
+        for run_id, seq, value in reader.rows(sql, [*params, WAIT_EVENT_KEY]):
             wait = derive.parse_wait(value)
             if wait is not None:
                 found.setdefault(run_id, {})[seq] = wait
@@ -156,10 +157,9 @@ def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
     """Return what steps need to know of these runs, by id."""
     schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, Child]]
     for part in chunks(list(dict.fromkeys(run_ids))):
-        sql = (
-            f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {in_list('w.workflow_uuid', part)}"
-        )
-        found.update({row[0]: Child(*row) for row in reader.rows(sql, part)})
+        among, params = in_list("w.workflow_uuid", part, reader.dialect)
+        sql = f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {among}"
+        found.update({row[0]: Child(*row) for row in reader.rows(sql, params)})
     return found
 
 
@@ -169,11 +169,11 @@ def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, lis
     if not schema.has("workflow_status", "parent_workflow_id"):
         return found
     for part in chunks(parent_ids):
+        among, params = in_list("w.parent_workflow_id", part, reader.dialect)
         sql = (
             f"{_child_select(schema)}, w.parent_workflow_id FROM {schema.table('workflow_status')} w "
-            f"WHERE {in_list('w.parent_workflow_id', part)} AND {in_list('w.status', ACTIVE)} "
-            "ORDER BY w.created_at, w.workflow_uuid"
+            f"WHERE {among} AND w.status IN ('PENDING', 'ENQUEUED', 'DELAYED') ORDER BY w.created_at, w.workflow_uuid"
         )
-        for row in reader.rows(sql, [*part, *ACTIVE]):
+        for row in reader.rows(sql, params):
             found.setdefault(row[-1], []).append(Child(*row[:-1]))
     return found

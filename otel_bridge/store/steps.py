@@ -57,27 +57,29 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> list[
         return schema.column("operation_outputs", name, alias="o", otherwise=otherwise)
 
     output, error = column("output"), column("error")
+    among, params = in_list("o.workflow_uuid", run_ids, reader.dialect)
     sql = (
         f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
         f"{column('completed_at_epoch_ms')}, {schema.recorded_at()}, {column('child_workflow_id')}, "
         f"{output} IS NOT NULL, {error} IS NOT NULL, CASE WHEN o.function_name = '{SLEEP}' THEN {output} END, "
         f"{error if errors else 'NULL'}, {column('serialization')} "
-        f"FROM {schema.table('operation_outputs')} o WHERE {in_list('o.workflow_uuid', run_ids)} "
+        f"FROM {schema.table('operation_outputs')} o WHERE {among} "
         "ORDER BY o.workflow_uuid, o.function_id"
     )
-    return reader.rows(sql, run_ids)
+    return reader.rows(sql, params)
 
 
 def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
     schema = reader.schema()
     completed = schema.column("workflow_status", "completed_at", alias="w")
+    among, params = in_list("w.workflow_uuid", run_ids, reader.dialect)
     sql = (
         f"SELECT w.workflow_uuid, w.status, {completed}, w.updated_at "
-        f"FROM {schema.table('workflow_status')} w WHERE {in_list('w.workflow_uuid', run_ids)}"
+        f"FROM {schema.table('workflow_status')} w WHERE {among}"
     )
     return {
         row[0]: RunEnd(None if row[1] in ACTIVE else (row[2] if row[2] is not None else row[3]))
-        for row in reader.rows(sql, run_ids)
+        for row in reader.rows(sql, params)
     }
 
 
