@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ _FAST_CHARACTERS = 1024 * 1024
 _MAX_DIGITS = 4000
 _TOKENS_PER_NODE = 4
 _SPACE = re.compile(r"[ \t\r\n]*")
-_WORD = re.compile(r"[A-Za-z0-9+\-.]{1,4096}")
+_WORD = re.compile(r"[A-Za-z0-9+\-.]+")
 _CONSTANTS = {
     "true": True,
     "false": False,
@@ -157,14 +158,16 @@ class _Parser:
         match = _WORD.match(self.text, self.at)
         if match is None:
             raise _NotJson
+        size, self.at = match.end() - self.at, match.end()
+        if size > _MAX_DIGITS:
+            return Inert("$int", f"a number of {size} digits")
         word = match.group()
-        self.at = match.end()
+        if self.stack and self.at >= len(self.text):
+            raise _Cut  # more of it may have followed
         if word in _CONSTANTS:
             return _CONSTANTS[word]
         if self.at >= len(self.text) and any(name.startswith(word) for name in _CONSTANTS):
             raise _Cut
-        if len(word) > _MAX_DIGITS:
-            return Inert("$int", f"a number of {len(word)} digits or more")
         try:
             return json.loads(word)
         except ValueError:
@@ -174,19 +177,24 @@ class _Parser:
 
     def _string(self) -> str | CutText:
         start = self.at + 1
-        end = start
-        while True:
-            end = self.text.find('"', end)
-            if end < 0:
-                value = self._unescape(start, len(self.text))
-                self._put_cut(value, start)
-                raise _Cut
-            slashes = end - len(self.text[max(start, end - 1024) : end].rstrip("\\")) - max(start, end - 1024)
-            if slashes % 2 == 0:
-                break
-            end += 1
-        self.at = end + 1
-        return self._unescape(start, end)
+        for count, end in enumerate(self._quotes(start)):
+            unescaped = end
+            while unescaped > start and self.text[unescaped - 1] == "\\":
+                unescaped -= 1
+            if (end - unescaped) % 2 == 0:
+                self.at = end + 1
+                return self._unescape(start, end)
+            if count % 4096 == 4095 and self.budget.out_of_time:
+                self._put_cut(self._unescape(start, len(self.text)), start)
+                raise _TooLarge
+        self._put_cut(self._unescape(start, len(self.text)), start)
+        raise _Cut
+
+    def _quotes(self, start: int) -> Iterator[int]:
+        at = self.text.find('"', start)
+        while at >= 0:
+            yield at
+            at = self.text.find('"', at + 1)
 
     def _put_cut(self, value: str | CutText, start: int) -> None:
         if self.stack and isinstance(self.stack[-1], dict) and self.keys[-1] is None:

@@ -173,6 +173,9 @@ def _open_pairs(items: list[Any]) -> list[tuple[Any, Any]]:
             pairs[-1] = (key, Sequence("tuple", [value, *items[at:]]))
             return pairs
         pairs.append((items[at], items[at + 1]))
+    if pairs and len(items) % 2 and isinstance(items[-1], (Mapping, Sequence)):
+        key, value = pairs[-1]
+        pairs[-1] = (key, Sequence("tuple", [value, items[-1]]))
     return pairs
 
 

@@ -221,6 +221,7 @@ def _stack_global(machine: Machine) -> None:
 
 def _named(module: str, name: str) -> Global:
     """Name a class or function in today's spelling; protocols below 3 use Python 2's."""
+    name = "range" if (module, name) == ("__builtin__", "xrange") else name
     return Global(f"{_OLD_MODULES.get(module, module)}.{name}")
 
 
