@@ -1,5 +1,6 @@
 /** One door to the API. Every refusal becomes an ApiError with the problem's own sentence. */
 import { config } from "../config";
+import { nextCursor } from "./link";
 import type { Problem } from "./wire";
 
 export class ApiError extends Error {
@@ -81,15 +82,4 @@ export async function postJson<T>(path: string, body: unknown = {}, params?: URL
   });
   const text = await response.text();
   return (text ? JSON.parse(text) : null) as T;
-}
-
-/** The cursor of rel="next" in a Link header (RFC 8288), or null on the last page. */
-export function nextCursor(link: string | null): string | null {
-  for (const part of (link ?? "").split(/,\s*(?=<)/)) {
-    const match = /<([^>]*)>\s*;.*rel="?next"?/.exec(part);
-    if (!match) continue;
-    const query = (match[1] ?? "").split("?")[1];
-    return query ? new URLSearchParams(query).get("cursor") : null;
-  }
-  return null;
 }

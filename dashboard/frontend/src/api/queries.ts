@@ -16,7 +16,8 @@ export async function fetchRunPage(filter: RunFilter, cursor: string | null, sig
   const params = filterToQuery(filter, Date.now());
   params.set("limit", String(PAGE_SIZE));
   if (cursor) params.set("cursor", cursor);
-  return getPage<RunRow>("runs", params, signal);
+  const page = await getPage<RunRow>("runs", params, signal);
+  return { ...page, short: page.next !== null && page.rows.length < PAGE_SIZE };
 }
 
 export const runsQuery = (filter: RunFilter) =>

@@ -6,6 +6,8 @@ export interface RunPage {
   next: string | null;
   /** How far back the server looked before its time budget ended, if it stopped early. */
   scannedTo: string | null;
+  /** Fewer rows than asked, and yet not the last page: a rare filter, searched within a time budget. */
+  short: boolean;
 }
 
 function newer(a: RunRow, b: RunRow): boolean {

@@ -8,16 +8,21 @@ export interface Bar {
   queuedAt: number;
   startAt: number;
   endAt: number;
+  /** The child run ended here, well before its result was fetched; the rest of the bar is that wait. */
+  doneAt: number | null;
   /** Grows with the clock. */
   open: boolean;
 }
+
+/** Engine times of runs can be whole seconds: a shorter wait for a child's result is noise. */
+const NOTICEABLE_MS = 1500;
 
 export interface Range {
   from: number;
   to: number;
 }
 
-export function barOf(step: Step, now: number, runEnd: number | null): Bar {
+export function barOf(step: Step, now: number, runEnd: number | null, child?: RunRow): Bar {
   const queued = parseTime(step.enqueuedAt);
   const started = parseTime(step.startedAt);
   const finished = parseTime(step.finishedAt);
@@ -25,7 +30,10 @@ export function barOf(step: Step, now: number, runEnd: number | null): Bar {
   const open = finished === null && runEnd === null;
   const until = finished ?? runEnd ?? now;
   const startAt = started ?? (pending ? until : (queued ?? until));
-  return { step, queuedAt: Math.min(queued ?? startAt, startAt), startAt, endAt: Math.max(until, startAt), open };
+  const childEnd = parseTime(child?.finishedAt);
+  const endAt = Math.max(until, startAt);
+  const doneAt = childEnd !== null && childEnd >= startAt && endAt - childEnd > NOTICEABLE_MS ? childEnd : null;
+  return { step, queuedAt: Math.min(queued ?? startAt, startAt), startAt, endAt, doneAt, open };
 }
 
 /** From the run's creation to its last end, or to now while it is open. */

@@ -10,6 +10,8 @@ import { type FlowNode, nodeTypes } from "./nodes";
 import "../styles/graph.css";
 
 interface Props {
+  /** In few pixels, beside the timeline. */
+  compact?: boolean;
   runId: string;
   active: boolean;
   selected: number | null;
@@ -17,14 +19,14 @@ interface Props {
 }
 
 const MIN_ZOOM = 0.05;
-const READABLE_ZOOM = 0.6;
-const MINIMAP_FROM = 14;
+const READABLE_ZOOM = 0.68;
+const MINIMAP_FROM = 10;
 
 function toNode(node: GraphNode, selected: number | null): FlowNode {
   const middle = node.height / 2;
   return {
     id: node.id,
-    type: node.type,
+    type: node.type === "group" ? "stack" : node.type,
     position: { x: node.x, y: node.y },
     data: { node },
     width: node.width,
@@ -70,7 +72,7 @@ export function RunGraph(props: Props) {
   );
 }
 
-function Canvas({ runId, active, selected, onSelect }: Props) {
+function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
   const [expand, setExpand] = useState<readonly string[]>([]);
   const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
   const { dark } = useTheme();
@@ -96,7 +98,7 @@ function Canvas({ runId, active, selected, onSelect }: Props) {
     if (!graph || !box.current || placed.current) return;
     placed.current = true;
     const { clientWidth, clientHeight } = box.current;
-    const zoom = Math.min((clientWidth - 64) / graph.width, (clientHeight - 64) / graph.height, 1);
+    const zoom = Math.min((clientWidth - 72) / graph.width, (clientHeight - 72) / graph.height, 1);
     if (zoom >= READABLE_ZOOM) {
       void flow.setViewport({ x: (clientWidth - graph.width * zoom) / 2, y: (clientHeight - graph.height * zoom) / 2, zoom });
       return;
@@ -133,7 +135,7 @@ function Canvas({ runId, active, selected, onSelect }: Props) {
   if (query.isError && !graph) return <Failure what="The graph" error={query.error} onRetry={() => void query.refetch()} />;
   if (!graph || graph.nodes.length === 0) return <Empty title="Nothing to draw yet" icon="play">Steps appear here as the workflow reaches them.</Empty>;
   return (
-    <div className="graph" ref={box} data-testid="graph">
+    <div className="graph" ref={box} data-testid="graph" data-compact={compact || undefined}>
       <ReactFlow
         nodes={nodes} edges={edges} nodeTypes={nodeTypes} onNodeClick={click} onPaneClick={() => onSelect(null)}
         onKeyDown={(event) => {
@@ -149,9 +151,9 @@ function Canvas({ runId, active, selected, onSelect }: Props) {
         edgesFocusable={false} elevateNodesOnSelect={false} deleteKeyCode={null} selectionKeyCode={null} multiSelectionKeyCode={null} panOnScroll zoomOnDoubleClick={false}
         proOptions={{ hideAttribution: true }} onInit={look} disableKeyboardA11y
       >
-        <Background variant={BackgroundVariant.Dots} gap={22} size={1} />
-        <Controls showInteractive={false} position="bottom-left" />
-        {graph.nodes.length >= MINIMAP_FROM ? (
+        <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} />
+        <Controls showInteractive={false} position={compact ? "bottom-right" : "bottom-left"} orientation="horizontal" />
+        {graph.nodes.length >= MINIMAP_FROM && !compact ? (
           <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" nodeBorderRadius={4} nodeStrokeWidth={0} nodeColor={(node) => MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)"} />
         ) : null}
       </ReactFlow>

@@ -3,7 +3,6 @@ import type { RunDetail, RunRow } from "../api/wire";
 import { config } from "../config";
 import { type Allowed, isOpen, shortId, STATUS_LABEL } from "../lib/status";
 import { formatClock, formatDuration, formatExact, parseTime } from "../lib/time";
-import { traceLink } from "../lib/trace";
 import { Link, runPath } from "../router";
 import { Ago, Since } from "../ui/Ago";
 import { Button, CopyButton, StatusBadge } from "../ui/basics";
@@ -31,7 +30,7 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 /** Who the run is, in two lines, with the actions its state allows. */
 export function RunHeader({ detail, allowed, onAsk }: Props) {
   const { run } = detail;
-  const trace = traceLink(run.traceUrl ?? config.traceUrl, run.traceId);
+  const trace = run.traceUrl ?? null;
   return (
     <header className="run-head">
       <div className="run-title">

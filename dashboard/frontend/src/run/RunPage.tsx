@@ -19,7 +19,7 @@ import "../styles/run.css";
 
 const RunGraph = lazy(() => import("./RunGraph").then((module) => ({ default: module.RunGraph })));
 
-const VIEWS = ["graph", "timeline", "payloads", "published", "audit"] as const;
+const VIEWS = ["overview", "graph", "timeline", "payloads", "published", "audit"] as const;
 type View = (typeof VIEWS)[number];
 
 function isView(value: string | null): value is View {
@@ -52,7 +52,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
   const params = useMemo(() => new URLSearchParams(search), [search]);
   const narrow = useMedia(NARROW);
   const wanted = params.get("view");
-  const view: View = isView(wanted) ? wanted : narrow ? "timeline" : "graph";
+  const view: View = isView(wanted) ? wanted : narrow ? "timeline" : "overview";
   const stepText = params.get("step");
   const seq = stepText !== null && /^-?\d+$/.test(stepText) ? Number(stepText) : null;
   const [ask, setAsk] = useState<Ask | null>(null);
@@ -75,11 +75,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    "1": () => show("graph"),
-    "2": () => show("timeline"),
-    "3": () => show("payloads"),
-    "4": () => show("published"),
-    "5": () => show("audit"),
+    ...Object.fromEntries(VIEWS.map((name, index) => [String(index + 1), () => show(name)])),
     r: () => { if (allowed.retry && !viewer) setAsk({ kind: "retry" }); },
     Escape: () => { if (seq !== null) select(null); else navigate("/"); },
   });
@@ -94,6 +90,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
         <Tabs
           label="Views of the run" active={view} onSelect={show}
           tabs={[
+            { id: "overview", label: "Overview" },
             { id: "graph", label: "Graph" },
             { id: "timeline", label: "Timeline", count: stepCount },
             { id: "payloads", label: "Payloads" },
@@ -104,12 +101,12 @@ function Loaded({ detail }: { detail: RunDetail }) {
       </div>
       <div className="run-body" data-panel={seq !== null || undefined}>
         <section className="run-view" role="tabpanel" aria-label={view}>
-          {view === "graph" ? (
+          {view === "graph" || view === "overview" ? (
             <Suspense fallback={<div className="pad"><Skeleton rows={4} kind="block" /></div>}>
-              <RunGraph runId={run.id} active={run.finishedAt === undefined} selected={seq} onSelect={select} />
+              <RunGraph key={view} compact={view === "overview"} runId={run.id} active={run.finishedAt === undefined} selected={seq} onSelect={select} />
             </Suspense>
           ) : null}
-          {view === "timeline" ? <Timeline detail={detail} selected={seq} onSelect={select} /> : null}
+          {view === "timeline" || view === "overview" ? <Timeline detail={detail} selected={seq} onSelect={select} /> : null}
           {view === "payloads" ? <PayloadsTab run={run} /> : null}
           {view === "published" ? <PublishedTab runId={run.id} /> : null}
           {view === "audit" ? <AuditTab runId={run.id} /> : null}

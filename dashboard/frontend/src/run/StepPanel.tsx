@@ -49,7 +49,7 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
       </aside>
     );
   }
-  const trace = traceLink(run.traceUrl ?? config.traceUrl, run.traceId, step.spanId);
+  const trace = traceLink(config.traceUrl, run.traceId, step.spanId, run.id);
   const unknown = query.error instanceof ApiError && query.error.status === 404 && inFlightOnly;
   return (
     <aside className="panel" aria-label={`Step ${step.name}`} data-testid="step-panel">

@@ -32,9 +32,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const steps = useMemo(() => orderSteps(timeline, housekeeping), [timeline, housekeeping]);
   const hidden = useMemo(() => timeline.filter((step) => step.housekeeping).length, [timeline]);
   const runEnd = parseTime(run.finishedAt);
+  const children = useMemo(() => new Map(detail.children.map((child) => [child.id, child])), [detail.children]);
   const bars = useMemo(
-    () => steps.map((step) => barOf(step, now, run.status === "cancelling" ? null : runEnd)),
-    [steps, now, runEnd, run.status],
+    () => steps.map((step) => barOf(step, now, run.status === "cancelling" ? null : runEnd, step.childRunId ? children.get(step.childRunId) : undefined)),
+    [steps, now, runEnd, run.status, children],
   );
   const whole = rangeOf(run, bars, now);
   const shown = view ?? whole;
@@ -93,15 +94,11 @@ export function Timeline({ detail, selected, onSelect }: Props) {
     setDrag(null);
   };
 
-  const rootBar: Bar = {
-    step: timeline[0] ?? ({} as Step),
-    queuedAt: parseTime(run.createdAt) ?? whole.from,
-    startAt: (parseTime(run.createdAt) ?? whole.from) + (run.queueMs ?? 0),
-    endAt: runEnd ?? now,
-    open: runEnd === null,
-  };
-  const rootPlace = place(rootBar.startAt, rootBar.endAt, shown);
-  const rootQueue = (run.queueMs ?? 0) > 0 ? place(rootBar.queuedAt, rootBar.startAt, shown) : null;
+  // Run times can be whole seconds: the root covers its steps, as its span does.
+  const created = parseTime(run.createdAt) ?? whole.from;
+  const rootStart = created + (run.queueMs ?? 0);
+  const rootPlace = place(rootStart, whole.to, shown);
+  const rootQueue = (run.queueMs ?? 0) > 0 ? place(created, rootStart, shown) : null;
   const nowPlace = isOpen(run) ? place(now, now, shown) : null;
   const dragPlace = drag ? place(Math.min(drag.from, drag.to), Math.max(drag.from, drag.to), shown) : null;
 
@@ -189,10 +186,13 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
   const queueMs = bar.startAt - bar.queuedAt;
   const workMs = bar.endAt - bar.startAt;
   const queue = queueMs > 0 ? place(bar.queuedAt, bar.startAt, view) : null;
-  const work = step.status === "pending" ? null : place(bar.startAt, bar.endAt, view);
+  const workEnd = bar.doneAt ?? bar.endAt;
+  const work = step.status === "pending" ? null : place(bar.startAt, workEnd, view);
+  const uncollected = bar.doneAt !== null ? place(bar.doneAt, bar.endAt, view) : null;
   const wake = bar.open ? parseTime(step.wakeAt) : null;
   const ahead = wake !== null && wake > bar.endAt ? place(bar.endAt, wake, view) : null;
-  const right = work ? work.left + work.width : queue ? queue.left + queue.width : 0;
+  const tail = uncollected ?? work;
+  const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
   const left = queue ? queue.left : work ? work.left : 0;
   const inside = right > 86;
   const text = step.status === "pending" ? `${formatGrowing(queueMs)} in queue` : bar.open ? formatGrowing(workMs) : formatDuration(step.durationMs ?? workMs);
@@ -211,6 +211,7 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
       <span className="tl-plot">
         {queue ? <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} /> : null}
         {work ? <span className="bar-work" data-status={step.status} data-waiting={parked || undefined} data-undo={step.compensates !== undefined || undefined} data-open={bar.open || undefined} style={{ left: `${work.left}%`, width: `${work.width}%` }} /> : null}
+        {uncollected ? <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} /> : null}
         {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
         {work || queue ? (
           inside

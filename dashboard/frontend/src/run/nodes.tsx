@@ -79,7 +79,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
 
 const ORDER = ["failed", "running", "pending", "completed"] as const;
 
-const GroupNode = memo(function GroupNode({ data }: NodeProps<FlowNode>) {
+const StackNode = memo(function StackNode({ data }: NodeProps<FlowNode>) {
   const { node } = data;
   const count = node.count ?? 0;
   return (
@@ -136,4 +136,4 @@ const JoinNode = memo(function JoinNode() {
   return <div className="node-join"><Ports /></div>;
 });
 
-export const nodeTypes = { step: StepNode, group: GroupNode, start: StartNode, end: EndNode, join: JoinNode };
+export const nodeTypes = { step: StepNode, stack: StackNode, start: StartNode, end: EndNode, join: JoinNode };

@@ -17,7 +17,7 @@ import { StatusChips } from "./StatusChips";
 import { useLiveRuns } from "./useLiveRuns";
 
 const ROW_PX = 38;
-const NARROW_ROW_PX = 68;
+const NARROW_ROW_PX = 80;
 
 function scaleOf(rows: RunRow[]): number {
   let most = 1000;
@@ -57,7 +57,7 @@ export function RunListPage() {
   const items = virtual.getVirtualItems();
   const lastShown = items.at(-1)?.index ?? 0;
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = runs;
-  const stoppedEarly = runs.scannedTo !== null && hasNextPage;
+  const stoppedEarly = runs.isShort && hasNextPage;
   useEffect(() => {
     if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError && !stoppedEarly && lastShown >= rows.length - 20) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, stoppedEarly, lastShown, rows.length, fetchNextPage]);
@@ -141,9 +141,9 @@ export function RunListPage() {
           <div className="runs-foot">
             {isFetchingNextPage ? "Loading older runs…" : null}
             {isFetchNextPageError ? <Button icon="retry" onClick={() => void fetchNextPage()}>Older runs could not be loaded. Try again</Button> : null}
-            {stoppedEarly && !isFetchingNextPage && runs.scannedTo ? (
+            {stoppedEarly && !isFetchingNextPage ? (
               <>
-                Searched back to {formatClock(Date.parse(runs.scannedTo), Date.now())}.
+                {runs.scannedTo ? `Searched back to ${formatClock(Date.parse(runs.scannedTo), Date.now())}.` : "This filter is rare: only a part of the history was searched."}
                 <Button onClick={() => void fetchNextPage()}>Search further back</Button>
               </>
             ) : null}

@@ -101,5 +101,6 @@ export function useLiveRuns(filter: RunFilter) {
     return all;
   }, [query.data]);
 
-  return { ...query, rows, scannedTo: query.data?.pages.at(-1)?.scannedTo ?? null };
+  const last = query.data?.pages.at(-1);
+  return { ...query, rows, scannedTo: last?.scannedTo ?? null, isShort: last?.short ?? false };
 }

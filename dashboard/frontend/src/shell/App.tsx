@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
-import { healthQuery } from "../api/queries";
+import { executorsQuery, healthQuery } from "../api/queries";
 import type { LiveState } from "../api/stream";
 import { config } from "../config";
 import { Link, navigate, useLocation } from "../router";
@@ -60,16 +60,30 @@ function HealthBanner() {
     return <Notice tone="warn" title="Reconnecting">What you see may be out of date: the server does not answer. The page goes on by itself when it does.</Notice>;
   }
   if (!data || (data.status === "ok" && !data.lostWorkers)) return null;
-  const lost = data.lostWorkers ?? 0;
   return (
     <>
       {data.problems.length > 0 ? <Notice tone="bad" title="Degraded">{data.problems.join(" ")}</Notice> : null}
-      {lost > 0 ? (
-        <Notice tone="warn" title={lost === 1 ? "One worker stopped beating" : `${lost} workers stopped beating`} actions={<Link to="/workers" className="btn">See workers</Link>}>
-          Runs that it held go on when another worker takes them; each can be re-dispatched from its page.
-        </Notice>
-      ) : null}
+      {data.lostWorkers ? <LostWorkers /> : null}
     </>
+  );
+}
+
+/** Workers that died with work in their hands. One that was replaced under its own id is no news: it recovers its runs itself. */
+function LostWorkers() {
+  const { data } = useQuery(executorsQuery);
+  const [seen, setSeen] = useState("");
+  const live = new Set(data?.filter((worker) => worker.status === "live").map((worker) => worker.executorId));
+  const lost = data?.filter((worker) => worker.status === "lost" && worker.inFlightTotal > 0 && !live.has(worker.executorId)) ?? [];
+  const key = lost.map((worker) => worker.instanceId).join();
+  if (lost.length === 0 || key === seen) return null;
+  const held = lost.reduce((sum, worker) => sum + worker.inFlightTotal, 0);
+  return (
+    <Notice
+      tone="warn" title={lost.length === 1 ? `Worker ${lost[0]?.executorId ?? ""} stopped beating` : `${lost.length} workers stopped beating`}
+      actions={<><Link to="/workers" className="btn">See workers</Link><IconButton icon="close" label="Dismiss" onClick={() => setSeen(key)} /></>}
+    >
+      {`${held === 1 ? "One step was" : `${held} steps were`} in hand. Re-dispatch the runs, or restart the worker under its id.`}
+    </Notice>
   );
 }
 

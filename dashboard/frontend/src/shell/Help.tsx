@@ -11,7 +11,7 @@ const GROUPS: [string, [string[], string][]][] = [
     [["/"], "Search"], [["j", "k"], "Next, previous run"], [["Enter"], "Open"], [["x"], "Select"], [["Esc"], "Clear selection or search"],
   ]],
   ["Run", [
-    [["j", "k"], "Next, previous step"], [["1", "…", "5"], "Graph, timeline, payloads, published, audit"],
+    [["j", "k"], "Next, previous step"], [["1", "…", "6"], "Overview, graph, timeline, payloads, published, audit"],
     [["r"], "Retry"], [["Esc"], "Close the step, then back to the list"],
   ]],
 ];

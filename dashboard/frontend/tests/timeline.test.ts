@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import type { RunRow, Step } from "../src/api/wire";
+import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../src/lib/timeline";
+import { nextCursor } from "../src/api/link";
+import { traceLink } from "../src/lib/trace";
+
+const at = (ms: number): string => new Date(ms).toISOString();
+
+function step(fields: Partial<Step>): Step {
+  return { runId: "r", seq: 1, name: "s", kind: "local", status: "completed", stepId: "r:1", attempts: 1, housekeeping: false, spanId: "x", ...fields };
+}
+
+const run: RunRow = { id: "r", workflow: "w", status: "running", recoveryAttempts: 1, tags: [], searchAttributes: {}, createdAt: at(1000), updatedAt: at(1000), traceId: "t" };
+
+test("a bar begins in the queue and ends at the step's end", () => {
+  const bar = barOf(step({ enqueuedAt: at(1000), startedAt: at(1500), finishedAt: at(2000) }), 9000, null);
+  expect([bar.queuedAt, bar.startAt, bar.endAt, bar.open]).toEqual([1000, 1500, 2000, false]);
+});
+
+test("a step in flight grows to now, and stops growing when its run has ended", () => {
+  const flying = step({ status: "running", startedAt: at(1500) });
+  expect(barOf(flying, 9000, null)).toMatchObject({ endAt: 9000, open: true });
+  expect(barOf(flying, 9000, 4000)).toMatchObject({ endAt: 4000, open: false });
+});
+
+test("a queued step is all queue", () => {
+  const bar = barOf(step({ kind: "remote", status: "pending", enqueuedAt: at(1500) }), 9000, null);
+  expect([bar.queuedAt, bar.startAt]).toEqual([1500, 9000]);
+});
+
+test("a child that ended long before its result was fetched is not drawn as work until then", () => {
+  const child = { ...run, finishedAt: at(3000) };
+  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, child).doneAt).toBe(3000);
+});
+
+test("the axis covers steps that end after the run says it did", () => {
+  const bar = barOf(step({ startedAt: at(1500), finishedAt: at(4200) }), 9000, 4000);
+  expect(rangeOf({ ...run, finishedAt: at(4000) }, [bar], 9000)).toEqual({ from: 1000, to: 4200 });
+});
+
+test("zoom keeps the point under the pointer and stays inside the run", () => {
+  const whole = { from: 0, to: 1000 };
+  expect(zoom(whole, whole, 0.5, 500)).toEqual({ from: 250, to: 750 });
+  expect(zoom({ from: 0, to: 100 }, whole, 100, 50)).toEqual(whole);
+  expect(pan({ from: 0, to: 100 }, whole, 5000)).toEqual({ from: 900, to: 1000 });
+  expect(place(2000, 3000, whole)).toBeNull();
+});
+
+test("steps go by number, the undo last with its first compensation first", () => {
+  const steps = [step({ seq: -2, compensates: 1 }), step({ seq: 2 }), step({ seq: -1, compensates: 2 }), step({ seq: 1 }), step({ seq: 3, housekeeping: true })];
+  expect(orderSteps(steps, false).map((s) => s.seq)).toEqual([1, 2, -1, -2]);
+});
+
+test("the next page's cursor is read from the Link header", () => {
+  expect(nextCursor('</durable/api/runs?status=failed&cursor=abc%3D>; rel="next"')).toBe("abc=");
+  expect(nextCursor('</x?cursor=1>; rel="prev"')).toBeNull();
+  expect(nextCursor(null)).toBeNull();
+});
+
+test("a trace link is filled in, and is never a script", () => {
+  expect(traceLink("https://j/trace/{trace_id}?s={span_id}&r={run_id}", "t", "s", "a/b")).toBe("https://j/trace/t?s=s&r=a%2Fb");
+  expect(traceLink("javascript:alert(1)", "t", "s", "r")).toBeNull();
+});
