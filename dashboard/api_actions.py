@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pydantic import Field
 
@@ -14,7 +14,21 @@ from dashboard.errors import BadRequest, NotFound, TooLarge, Unprocessable
 from dashboard.filters import RunFilter
 from dashboard.payloads import show, show_error
 from dashboard.routing import Reply, RequestContext, RouteTable
-from dashboard.schemas import Body, Json, Query, RunRow, Timestamp, Wire, iso
+from dashboard.schemas import Body, Json, Query, RunRow, iso
+from dashboard.schemas_actions import (
+    ActionAnswer,
+    AuditView,
+    BulkAnswer,
+    BulkStatus,
+    CompensationView,
+    NewRun,
+    RedispatchAnswer,
+    ScheduleAnswer,
+    UndoView,
+    UpdateAnswer,
+    UpdateRejected,
+    WebhookAnswer,
+)
 from dashboard.views import run_row
 from otel_bridge.models import Run, Step
 
@@ -23,13 +37,6 @@ routes = RouteTable()
 RUN = "runs/<path:run_id>"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 200
-
-
-class ActionAnswer(RunRow):
-    """The run after the action, its id again, and what is worth knowing (``notes``)."""
-
-    run_id: str
-    notes: list[str] | None = None
 
 
 class RetryBody(Body):
@@ -51,14 +58,6 @@ class RedispatchBody(Body):
     force: bool = False
 
 
-class RedispatchAnswer(Wire):
-    """Whether anything was done: a run that is pending needs nothing."""
-
-    run_id: str
-    status: str
-    redispatched: bool
-
-
 class InputBody(Body):
     """The corrected input: ``{"args": [...], "kwargs": {...}}`` as inputs are shown, a list, or named arguments."""
 
@@ -71,14 +70,6 @@ class ForkBody(Body):
     from_seq: int = Field(ge=0, le=2**31 - 1)
 
 
-class NewRun(Wire):
-    """A run that was started."""
-
-    run_id: str
-    run: RunRow
-    notes: list[str] | None = None
-
-
 class StartBody(Body):
     """A run to start. Without ``runId`` one is made up; the same id twice starts one run."""
 
@@ -87,52 +78,6 @@ class StartBody(Body):
     run_id: str | None = Field(None, min_length=1, max_length=500)
     queue: str | None = Field(None, min_length=1, max_length=200)
     attributes: dict[str, Json] | None = None
-
-
-class UpdateAnswer(Wire):
-    """The validators accepted the update, and the run receives it."""
-
-    accepted: Literal[True] = True
-    run: RunRow
-
-
-class UpdateRejected(Wire):
-    """A validator rejected the update; the run is untouched."""
-
-    accepted: Literal[False] = False
-    reason: str
-
-
-class WebhookAnswer(Wire):
-    """The callback is delivered. Says nothing of the run."""
-
-    delivered: Literal[True] = True
-
-
-class CompensationView(Wire):
-    """One compensation. ``maybe``: the step began and its end is unknown. ``status`` once the undo is at work."""
-
-    seq: int
-    step: str
-    undo: str | None = None
-    maybe: bool
-    executing: bool = False
-    child_run_id: str | None = None
-    status: str | None = None
-    attempts: int | None = None
-    error: str | None = None
-    input: Json = None
-    output: Json = None
-
-
-class UndoView(Wire):
-    """What an undo would do (no ``undoId`` yet), or does and did; the first is undone first."""
-
-    run_id: str
-    undo_id: str | None = None
-    status: str | None = None
-    possible: bool
-    compensations: list[CompensationView]
 
 
 class BulkQuery(RunFilter):
@@ -152,57 +97,12 @@ class BulkBody(Body):
     bulk_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The same twice is one bulk.")
 
 
-class BulkAnswer(Wire):
-    """A dry run's ``byStatus``, ``sample`` and ``boundMs``; or what was done, at once or by the run ``bulkId``."""
-
-    matched: int
-    skipped: int | None = None
-    by_status: dict[str, int] | None = None
-    sample: list[RunRow] | None = None
-    bound_ms: int | None = None
-    applied: int | None = None
-    bulk_id: str | None = None
-    results: list[dict[str, Json]] | None = None
-
-
-class BulkStatus(Wire):
-    """How far a bulk action is, and a result per run: applied, refused, changed (left alone) or gone."""
-
-    bulk_id: str
-    status: str
-    matched: int | None = None
-    done: int
-    applied: int
-    refused: int
-    results: list[dict[str, Json]]
-
-
-class ScheduleAnswer(Wire):
-    """A schedule after the action."""
-
-    name: str
-    active: bool
-
-
 class AuditQuery(Query):
     """Entries of one run, or of all; ``before`` is the id of the last entry seen."""
 
     run: str | None = None
     before: int | None = Field(None, ge=0, le=2**53)
     limit: int = Field(100, ge=1, le=500)
-
-
-class AuditView(Wire):
-    """Who did what to which run, when, with what outcome."""
-
-    id: int
-    at: Timestamp
-    actor: str
-    action: str
-    run_id: str | None = None
-    outcome: str
-    detail: str
-    params: dict[str, Json]
 
 
 def _actions(ctx: RequestContext) -> Actions:

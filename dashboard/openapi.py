@@ -101,7 +101,7 @@ def _answers(route: Route, schemas: dict[tuple[str, str], Any]) -> dict[str, Any
         statuses |= {413}
     for status in sorted(statuses):
         answers.setdefault(str(status), _problem(status))
-    if route.path == "runs":
+    if (route.method, route.path) == ("GET", "runs"):
         link = {"description": 'The next page: <…>; rel="next".', "schema": {"type": "string"}}
         answers["200"]["headers"] = {"Link": link}
     return dict(sorted(answers.items()))

@@ -28,6 +28,18 @@ from dashboard.client.calls import Call, Params, RunFilter, RunListPage
 from dashboard.client.errors import ConnectionFailedError, ProtocolError, api_error
 from dashboard.client.sse import Follower, ListMessage, RunMessage, StreamMessage, ends_run
 from dashboard.schemas import FacetView, Graph, Json, RunDetail, RunRow, StepView
+from dashboard.schemas_actions import (
+    ActionAnswer,
+    AuditView,
+    BulkAnswer,
+    BulkStatus,
+    NewRun,
+    RedispatchAnswer,
+    ScheduleAnswer,
+    UndoView,
+    UpdateAnswer,
+    WebhookAnswer,
+)
 from dashboard.schemas_fleet import (
     ConfigView,
     ExecutorView,
@@ -135,6 +147,125 @@ class AsyncDurableClient(ClientBase):
     async def get_event(self, run_id: str, key: str) -> Json:
         """Return one value that a run published; None when it published none under this key."""
         return await self._send(calls.get_event(run_id, key))
+
+    # -- acting on one run ----------------------------------------------------------------------------------------
+
+    async def retry(self, run_id: str, *, queue: str | None = None) -> ActionAnswer:
+        """Retry a run from the step that failed, under the same id; ``queue`` moves it.
+
+        Raises:
+            RefusedError: it completed, was undone, or no live worker can run it.
+        """
+        return await self._send(calls.retry(run_id, queue=queue))
+
+    async def cancel(self, run_id: str, *, compensate: bool = False, children: bool = False) -> ActionAnswer:
+        """Cancel a run; ``compensate`` undoes what it did, ``children`` cancels the runs it started."""
+        return await self._send(calls.cancel(run_id, compensate=compensate, children=children))
+
+    async def undo(self, run_id: str) -> UndoView:
+        """Return what an undo of the run would do, does or did, in order. Undoes nothing: see ``cancel``."""
+        return await self._send(calls.undo(run_id))
+
+    async def continue_run(self, run_id: str) -> ActionAnswer:
+        """Release a run from its breakpoint."""
+        return await self._send(calls.continue_run(run_id))
+
+    async def redispatch(self, run_id: str, *, force: bool = False) -> RedispatchAnswer:
+        """Put a run back on its queue that a lost executor held."""
+        return await self._send(calls.redispatch(run_id, force=force))
+
+    async def fork(self, run_id: str, from_seq: int) -> NewRun:
+        """Start a run that shares the steps before ``from_seq``."""
+        return await self._send(calls.fork(run_id, from_seq))
+
+    async def retry_with_input(self, run_id: str, input_: Json) -> NewRun:
+        """Start a run anew with another input."""
+        return await self._send(calls.retry_with_input(run_id, input_))
+
+    async def send_signal(
+        self, run_id: str, topic: str, message: Json, *, idempotency_key: str | None = None
+    ) -> ActionAnswer:
+        """Send a message to a run. The same ``idempotency_key`` twice delivers once."""
+        return await self._send(calls.send_signal(run_id, topic, message, idempotency_key=idempotency_key))
+
+    async def send_update(
+        self, run_id: str, name: str, argument: Json = None, *, idempotency_key: str | None = None
+    ) -> UpdateAnswer:
+        """Send an update to a run that waits for it.
+
+        Raises:
+            RejectedError: a validator said no; the run is untouched.
+            RefusedError: the run does not wait for it.
+        """
+        return await self._send(calls.send_update(run_id, name, argument, idempotency_key=idempotency_key))
+
+    async def deliver_webhook(self, token: str, body: Json = None) -> WebhookAnswer:
+        """Call a webhook of a run, as a third party would."""
+        return await self._send(calls.deliver_webhook(token, body))
+
+    # -- new runs, many runs, schedules, audit --------------------------------------------------------------------
+
+    async def start_run(
+        self,
+        workflow: str,
+        input_: Json = None,
+        *,
+        run_id: str | None = None,
+        queue: str | None = None,
+        attributes: Mapping[str, Json] | None = None,
+    ) -> NewRun:
+        """Start a run of a workflow; the same ``run_id`` twice starts one."""
+        return await self._send(calls.start_run(workflow, input_, run_id=run_id, queue=queue, attributes=attributes))
+
+    async def preview_bulk(self, action: Literal["retry", "cancel"], **filters: Unpack[RunFilter]) -> BulkAnswer:
+        """Return what a bulk action over the filter would touch; hand its ``bound_ms`` to ``bulk_action``."""
+        return await self._send(
+            calls.bulk_action(action, dry_run=True, bound_ms=None, ids=None, bulk_id=None, options={}, filters=filters)
+        )
+
+    async def bulk_action(
+        self,
+        action: Literal["retry", "cancel"],
+        *,
+        bound_ms: int | None = None,
+        ids: Iterable[str] | None = None,
+        bulk_id: str | None = None,
+        to_queue: str | None = None,
+        compensate: bool = False,
+        children: bool = False,
+        **filters: Unpack[RunFilter],
+    ) -> BulkAnswer:
+        """Retry or cancel every run of the filter, as previewed; a large one goes on as the run ``bulk_id``.
+
+        Args:
+            bound_ms: from ``preview_bulk``: nothing newer is touched.
+            ids: touch these of the filter only.
+            bulk_id: the same twice is one action.
+            to_queue: retry: move the runs to this queue.
+            compensate, children: cancel: see ``cancel``.
+        """
+        options = {"to_queue": to_queue, "compensate": compensate or None, "children": children or None}
+        return await self._send(
+            calls.bulk_action(
+                action, dry_run=False, bound_ms=bound_ms, ids=ids, bulk_id=bulk_id, options=options, filters=filters
+            )
+        )
+
+    async def bulk_status(self, bulk_id: str) -> BulkStatus:
+        """Return how far a bulk action is, with a result per run."""
+        return await self._send(calls.bulk_status(bulk_id))
+
+    async def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
+        """Pause or resume a schedule."""
+        return await self._send(calls.switch_schedule(name, action))
+
+    async def trigger_schedule(self, name: str) -> NewRun:
+        """Start a schedule's run now."""
+        return await self._send(calls.trigger_schedule(name))
+
+    async def audit(self, *, run: str | None = None, before: int | None = None, limit: int = 100) -> list[AuditView]:
+        """Return who did what, newest first; ``before`` is the id of the last entry seen."""
+        return await self._send(calls.audit(run=run, before=before, limit=limit))
 
     # -- the fleet ------------------------------------------------------------------------------------------------
 

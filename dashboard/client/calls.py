@@ -9,13 +9,25 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from dashboard.schemas import FacetView, Graph, Json, RunDetail, RunRow, StepView
+from dashboard.schemas_actions import (
+    ActionAnswer,
+    AuditView,
+    BulkAnswer,
+    BulkStatus,
+    NewRun,
+    RedispatchAnswer,
+    ScheduleAnswer,
+    UndoView,
+    UpdateAnswer,
+    WebhookAnswer,
+)
 from dashboard.schemas_fleet import (
     ConfigView,
     ExecutorView,
@@ -227,3 +239,113 @@ def get_metrics() -> Call[str]:
 def get_openapi() -> Call[dict[str, Any]]:
     """``GET openapi.json``"""
     return Call("GET", "openapi.json", dict[str, Any])
+
+
+def audit(*, run: str | None, before: int | None, limit: int) -> Call[list[AuditView]]:
+    """``GET audit``"""
+    return Call("GET", "audit", list[AuditView], query_of({"run": run, "before": before, "limit": limit}))
+
+
+def undo(run_id: str) -> Call[UndoView]:
+    """``GET runs/{id}/undo``"""
+    return Call("GET", run_path(run_id, "undo"), UndoView)
+
+
+def bulk_status(bulk_id: str) -> Call[BulkStatus]:
+    """``GET bulk/{id}``"""
+    return Call("GET", "bulk/" + quote(bulk_id, safe="/:"), BulkStatus)
+
+
+# -- acting -------------------------------------------------------------------------------------------------------
+
+
+def _post(path: str, read: Any, body: Mapping[str, Any] | None = None, **options: Any) -> Call[Any]:
+    kept = None if body is None else {_camel(name): value for name, value in body.items() if value is not None}
+    return Call("POST", path, read, body=kept, has_body=body is not None, **options)
+
+
+def _message(path: str, read: Any, message: Json, idempotency_key: str | None) -> Call[Any]:
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    return Call("POST", path, read, body=message, has_body=True, headers=headers)
+
+
+def start_run(
+    workflow: str, input_: Json, *, run_id: str | None, queue: str | None, attributes: Mapping[str, Json] | None
+) -> Call[NewRun]:
+    """``POST runs``"""
+    body = {"workflow": workflow, "input": input_, "run_id": run_id, "queue": queue, "attributes": attributes}
+    return _post("runs", NewRun, body)
+
+
+def retry(run_id: str, *, queue: str | None) -> Call[ActionAnswer]:
+    """``POST runs/{id}/retry``"""
+    return _post(run_path(run_id, "retry"), ActionAnswer, {"queue": queue})
+
+
+def cancel(run_id: str, *, compensate: bool, children: bool) -> Call[ActionAnswer]:
+    """``POST runs/{id}/cancel``"""
+    query = query_of({"compensate": compensate or None, "children": children or None})
+    return _post(run_path(run_id, "cancel"), ActionAnswer, query=query)
+
+
+def continue_run(run_id: str) -> Call[ActionAnswer]:
+    """``POST runs/{id}/continue``"""
+    return _post(run_path(run_id, "continue"), ActionAnswer)
+
+
+def redispatch(run_id: str, *, force: bool) -> Call[RedispatchAnswer]:
+    """``POST runs/{id}/redispatch``"""
+    return _post(run_path(run_id, "redispatch"), RedispatchAnswer, {"force": force})
+
+
+def retry_with_input(run_id: str, input_: Json) -> Call[NewRun]:
+    """``POST runs/{id}/retry-with-input``"""
+    return _message(run_path(run_id, "retry-with-input"), NewRun, {"input": input_}, None)
+
+
+def fork(run_id: str, from_seq: int) -> Call[NewRun]:
+    """``POST runs/{id}/fork``"""
+    return _post(run_path(run_id, "fork"), NewRun, {"from_seq": from_seq})
+
+
+def send_signal(run_id: str, topic: str, message: Json, *, idempotency_key: str | None) -> Call[ActionAnswer]:
+    """``POST runs/{id}/signals/{topic}``"""
+    path = run_path(run_id, "signals") + "/" + quote(topic, safe="/")
+    return _message(path, ActionAnswer, message, idempotency_key)
+
+
+def send_update(run_id: str, name: str, argument: Json, *, idempotency_key: str | None) -> Call[UpdateAnswer]:
+    """``POST runs/{id}/updates/{name}``"""
+    path = run_path(run_id, "updates") + "/" + quote(name, safe="/")
+    return _message(path, UpdateAnswer, argument, idempotency_key)
+
+
+def deliver_webhook(token: str, body: Json) -> Call[WebhookAnswer]:
+    """``POST webhooks/{token}``"""
+    return _message("webhooks/" + quote(token, safe=""), WebhookAnswer, body, None)
+
+
+def bulk_action(
+    action: Literal["retry", "cancel"],
+    *,
+    dry_run: bool,
+    bound_ms: int | None,
+    ids: Iterable[str] | None,
+    bulk_id: str | None,
+    options: Mapping[str, Any],
+    filters: RunFilter,
+) -> Call[BulkAnswer]:
+    """``POST bulk/{retry,cancel}``"""
+    query = query_of({**filters, **options, "dry_run": dry_run or None})
+    body = {"bound_ms": bound_ms, "ids": None if ids is None else list(ids), "bulk_id": bulk_id}
+    return _post(f"bulk/{action}", BulkAnswer, body, query=query)
+
+
+def switch_schedule(name: str, action: Literal["pause", "resume"]) -> Call[ScheduleAnswer]:
+    """``POST schedules/{name}/{pause,resume}``"""
+    return _post(f"schedules/{quote(name, safe='/')}/{action}", ScheduleAnswer)
+
+
+def trigger_schedule(name: str) -> Call[NewRun]:
+    """``POST schedules/{name}/trigger``"""
+    return _post(f"schedules/{quote(name, safe='/')}/trigger", NewRun)

@@ -1,0 +1,121 @@
+"""Wire models of the answers that actions give. Pure, and free of the engine: the client reads them too."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dashboard.schemas import Json, RunRow, Timestamp, Wire
+
+
+class ActionAnswer(RunRow):
+    """The run after the action, its id again, and what is worth knowing (``notes``)."""
+
+    run_id: str
+    notes: list[str] | None = None
+
+
+class RedispatchAnswer(Wire):
+    """Whether anything was done: a run that is pending needs nothing."""
+
+    run_id: str
+    status: str
+    redispatched: bool
+
+
+class NewRun(Wire):
+    """A run that was started."""
+
+    run_id: str
+    run: RunRow
+    notes: list[str] | None = None
+
+
+class UpdateAnswer(Wire):
+    """The validators accepted the update, and the run receives it."""
+
+    accepted: Literal[True] = True
+    run: RunRow
+
+
+class UpdateRejected(Wire):
+    """A validator rejected the update; the run is untouched."""
+
+    accepted: Literal[False] = False
+    reason: str
+
+
+class WebhookAnswer(Wire):
+    """The callback is delivered. Says nothing of the run."""
+
+    delivered: Literal[True] = True
+
+
+class CompensationView(Wire):
+    """One compensation. ``maybe``: the step began and its end is unknown. ``status`` once the undo is at work."""
+
+    seq: int
+    step: str
+    undo: str | None = None
+    maybe: bool
+    executing: bool = False
+    child_run_id: str | None = None
+    status: str | None = None
+    attempts: int | None = None
+    error: str | None = None
+    input: Json = None
+    output: Json = None
+
+
+class UndoView(Wire):
+    """What an undo would do (no ``undoId`` yet), or does and did; the first is undone first."""
+
+    run_id: str
+    undo_id: str | None = None
+    status: str | None = None
+    possible: bool
+    compensations: list[CompensationView]
+
+
+class BulkAnswer(Wire):
+    """A dry run's ``byStatus``, ``sample`` and ``boundMs``; or what was done, at once or by the run ``bulkId``."""
+
+    matched: int
+    skipped: int | None = None
+    by_status: dict[str, int] | None = None
+    sample: list[RunRow] | None = None
+    bound_ms: int | None = None
+    applied: int | None = None
+    bulk_id: str | None = None
+    results: list[dict[str, Json]] | None = None
+
+
+class BulkStatus(Wire):
+    """How far a bulk action is, and a result per run: applied, refused, changed (left alone) or gone."""
+
+    bulk_id: str
+    status: str
+    matched: int | None = None
+    done: int
+    applied: int
+    refused: int
+    results: list[dict[str, Json]]
+
+
+class ScheduleAnswer(Wire):
+    """A schedule after the action."""
+
+    name: str
+    active: bool
+
+
+class AuditView(Wire):
+    """Who did what to which run, when, with what outcome."""
+
+    id: int
+    at: Timestamp
+    actor: str
+    action: str
+    run_id: str | None = None
+    outcome: str
+    detail: str
+    params: dict[str, Json]
