@@ -95,16 +95,20 @@ class Subscription:
         return False
 
     def offer(self, messages: Iterable[Message]) -> None:
-        """Queue what belongs here; drop the viewer when its queue is full."""
-        for message in messages:
-            if message.id <= self.last_id or not self.wants(message):
-                continue
-            if len(self._queue) >= self.capacity:
-                self.close(SLOW_REASON)
-                return
-            self._queue.append(message)
-        if self._queue:
-            self.wake.set()
+        """Queue what belongs here; drop a viewer whose queue is full. A burst may go beyond: that is not slowness."""
+        wanted = [message for message in messages if message.id > self.last_id and self.wants(message)]
+        if not wanted or self.closed is not None:
+            return
+        if len(self._queue) >= self.capacity:
+            self.close(SLOW_REASON)
+            return
+        self._queue.extend(wanted)
+        self.wake.set()
+
+    @property
+    def has_messages(self) -> bool:
+        """True while something waits to be sent."""
+        return bool(self._queue)
 
     def close(self, reason: str) -> None:
         """Tell the viewer's thread to end its stream."""
@@ -210,7 +214,10 @@ class LiveHub:
             thread.join(timeout_s)
 
     def heartbeat(self, subscription: Subscription) -> Heartbeat:
-        """Return what to send when nothing happened."""
+        """Return what to send when nothing happened. Its id is a place to go on from, like an event's."""
+        with self._lock:
+            if not subscription.has_messages:
+                subscription.last_id = self._last_id
         return Heartbeat(id=subscription.last_id, problem=self.problem)
 
     # -- the watcher ------------------------------------------------------------------------------------------
