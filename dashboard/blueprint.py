@@ -6,8 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,10 +18,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard import api, fleet, openapi, streams
+from dashboard import api, api_actions, fleet, openapi, streams
+from dashboard.actions import Actions, ActionSettings
 from dashboard.assets import Assets
 from dashboard.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
-from dashboard.errors import MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
+from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from dashboard.live import LiveHub
 from dashboard.routing import Route, admit, answer, call, invoke, problem_response
 from dashboard.settings import Redact, Services, Settings
@@ -59,7 +59,8 @@ def create_blueprint(
     schema: str = "dbos",
     name: str = "durable",
     title: str = "Durable",
-    actions: bool = True,
+    actions: bool | ActionSettings = True,
+    caretaker: bool | CaretakerSettings = True,
     public_metrics: bool = False,
     public_health: bool = False,
     heartbeat_s: float = 15.0,
@@ -83,7 +84,10 @@ def create_blueprint(
         namespace: the bridge's namespace setting, for trace ids.
         schema: on Postgres, where DBOS keeps its tables.
         name: the blueprint's name; give each its own where one app registers two.
-        actions: False serves a read-only dashboard.
+        actions: False serves a read-only dashboard; ``ActionSettings`` names validators, a webhook signature hook, ...
+        caretaker: False: this process hands no dead run to its handler and mends nothing; ``CaretakerSettings`` names
+            dead-letter handlers, switches recovery of lost executors' runs on, and says what may be deleted. It starts
+            with the first request to the app.
         public_metrics, public_health: serve these routes without auth.
 
     Raises:
@@ -109,28 +113,44 @@ def create_blueprint(
             return open_ledger(ledger or opened.url)
         return ledger
 
+    def open_the_actions(services: Services) -> Actions:
+        if actions is False:
+            raise Forbidden("This dashboard is read-only: it was created with actions=False.")
+        chosen = ActionSettings() if actions is True else actions
+        chosen = replace(chosen, webhook_secret=chosen.webhook_secret or webhook_secret, schema=schema)
+        return Actions(services.store, services.ledger, client, chosen)
+
     services = Services(
-        settings, open_store=lambda: open_store(store, schema=schema), open_ledger=open_the_ledger, open_actions=_none
+        settings,
+        open_store=lambda: open_store(store, schema=schema),
+        open_ledger=open_the_ledger,
+        open_actions=open_the_actions,
     )
-    return DashboardBlueprint(services, routes=[*api.routes.routes, *streams.routes.routes, *_action_routes()])
-
-
-def _action_routes() -> list[Route]:
-    if find_spec("dashboard.api_actions") is None:
-        return []
-    return list(import_module("dashboard.api_actions").routes.routes)
-
-
-def _none(services: Services) -> Any:
-    raise Unavailable("This dashboard is read-only: it was created with actions=False.")
+    services.acts = actions is not False
+    keeper = None
+    if actions is not False and caretaker is not False:
+        keeper = Caretaker(lambda: services.actions.desk, None if caretaker is True else caretaker)
+    all_routes = [*api.routes.routes, *streams.routes.routes, *api_actions.routes.routes]
+    return DashboardBlueprint(services, routes=all_routes, caretaker=keeper)
 
 
 class DashboardBlueprint(Blueprint):
     """The blueprint, with its services. ``close`` ends its streams and connections; tests and reloads want that."""
 
-    def __init__(self, services: Services, *, routes: Sequence[Route], static_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        routes: Sequence[Route],
+        static_dir: Path | None = None,
+        caretaker: Caretaker | None = None,
+    ) -> None:
         super().__init__(services.settings.name, __name__)
         self.services = services
+        self.caretaker = caretaker
+        if caretaker is not None:
+            # Not at registration: a server that forks its workers afterwards would leave the thread behind.
+            self.before_app_request(caretaker.start)
         self.hub = services.hub = LiveHub(services)
         self.routes = [_published(route, services.settings) for route in routes]
         self.assets = Assets() if static_dir is None else Assets(static_dir)
@@ -143,6 +163,8 @@ class DashboardBlueprint(Blueprint):
 
     def close(self) -> None:
         """End every stream and close what was opened. A later request opens it again."""
+        if self.caretaker is not None:
+            self.caretaker.stop()
         self.hub.stop()
         self.services.close()
 

@@ -9,7 +9,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dbos import WorkflowSerializationFormat
@@ -57,6 +57,10 @@ class Desk:
     locks: Mapping[int, threading.Lock] = field(
         default_factory=lambda: {number: threading.Lock() for number in range(_LOCKS)}
     )
+
+    def with_on_dead(self, hook: Callable[[Mapping[str, Any]], Any]) -> Desk:
+        """Return the same desk with a hook for dead runs."""
+        return replace(self, on_dead=hook)
 
     def run(self, run_id: str) -> Run:
         """Return a run.

@@ -1,0 +1,77 @@
+"""Mending what workers leave behind: runs of lost executors, runs taken by a worker that lacks their workflow."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from dashboard.actions import retry
+from dashboard.actions.desk import INTERNAL_QUEUE, Desk
+from dashboard.errors import Problem
+from dashboard.workflow.names import FAST_QUEUE
+from otel_bridge.models import Run
+from otel_bridge.presence import Presence
+
+log = logging.getLogger(__name__)
+
+SWALLOWED_AFTER_MS = 5_000
+UNPOLLED_AFTER_MS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPolicy:
+    """How runs of lost executors are recovered.
+
+    Args:
+        grace_s: how long an executor has been silent before its runs are taken from it. A process that was only paused
+            is fenced by the engine: what it still reports is dropped, but its step in flight may have run twice.
+        max_redispatches: per run. The engine's own counter starts anew with every re-dispatch; this one does not, so
+            a run that kills every worker is not handed out for ever.
+    """
+
+    grace_s: float = 30.0
+    max_redispatches: int = 5
+
+
+def redispatch_lost(desk: Desk, run: Run, seen: Presence, policy: RecoveryPolicy) -> bool:
+    """Re-dispatch a run whose executor has been lost for long enough; return whether that was done."""
+    if run.status not in ("running", "suspended", "blocked") or not seen.is_lost(run):
+        return False
+    last_beat_ms = max(e.beat_at_ms for e in seen.lost if e.executor_id == run.executor)
+    if seen.now_ms - last_beat_ms < policy.grace_s * 1000 or not seen.live:
+        return False
+    if desk.ledger.count(run.id, "redispatch") >= policy.max_redispatches:
+        return False
+    desk.ledger.bump_count(run.id, "redispatch")
+    return _mended(desk, run, "lost executor")
+
+
+def mend_swallowed(desk: Desk, run: Run, seen: Presence) -> bool:
+    """Put back a run that a worker took although it lacks the workflow, where another worker has it."""
+    since_ms = run.started_at_ms or run.updated_at_ms
+    if run.status != "running" or seen.now_ms - since_ms < SWALLOWED_AFTER_MS:
+        return False
+    if retry.swallowed_by(desk, run) is None or not desk.capable(run.workflow, run.namespace, seen):
+        return False
+    return _mended(desk, run, "taken by a worker that lacks the workflow")
+
+
+def move_unpolled(desk: Desk, run: Run, now_ms: int) -> bool:
+    """Move a run from our fast queue to the engine's own, when nobody seems to poll ours; once per run."""
+    if run.status != "pending" or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
+        return False
+    life = desk.ledger.count(run.id, "revived")
+    if desk.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
+        return False
+    with desk.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), desk.engine.use() as client:
+        client.resume_workflow(run.id, queue_name=INTERNAL_QUEUE)
+    return True
+
+
+def _mended(desk: Desk, run: Run, why: str) -> bool:
+    try:
+        retry.redispatch(desk, run.id, actor="caretaker")
+    except Problem as problem:
+        log.info("Run %s (%s) was not re-dispatched: %s", run.id, why, problem.detail)
+        return False
+    return True
