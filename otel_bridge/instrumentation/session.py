@@ -23,6 +23,7 @@ from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.base import Executor
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_MAX_STRAYS = 1000
 _fork_hook_lock = threading.Lock()
 _fork_hooked = False
 
@@ -37,6 +38,7 @@ class Session:
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
         self._runs: dict[str, LiveRun] = {}
+        self._strays: dict[str, LiveRun] = {}
         self._runs_lock = threading.Lock()
         self._heartbeat: Heartbeat | None = None
         _watch_forks(self)
@@ -86,8 +88,14 @@ class Session:
                     del self._runs[run_id]
 
     def _stray(self, run_id: str) -> LiveRun:
-        """A step of a run that began before we were switched on."""
-        run = LiveRun(run_id, self.lookup.settle)
+        """Return the run of a step whose body began before we were switched on; the last ones are remembered."""
+        with self._runs_lock:
+            run = self._strays.get(run_id)
+            if run is not None:
+                return run
+            run = self._strays[run_id] = LiveRun(run_id, self.lookup.settle)
+            if len(self._strays) > _MAX_STRAYS:
+                del self._strays[next(iter(self._strays))]
         self.lookup.prefetch(run)
         return run
 
