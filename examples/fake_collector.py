@@ -81,7 +81,7 @@ class FakeCollector:
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, name="fake-collector", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="fake-collector", daemon=True)
         self._thread.start()
         self._grpc: grpc.Server | None = None
         self._grpc_port = 0

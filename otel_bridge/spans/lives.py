@@ -17,6 +17,8 @@ DEAD_GRACE_MS = 5_000
 ROUNDING_MS = 1_000
 """SQLite on Python before 3.12 rounds run times down to whole seconds."""
 INTERNAL_QUEUE_PREFIX = "_dbos_"
+OTHER_RESULT = "DBOS.getResult"
+"""Name of a step that took the result of a run which it did not start itself: it has a row of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     A remote step ends when its result was taken; one whose result nobody takes ends with the run.
     """
     finished = step.finished_at_ms
-    if step.kind == "remote" and not step.folded and step.child_run_id is not None:
+    if step.kind == "remote" and not step.folded and step.name != OTHER_RESULT:
         finished = None
     if step.kind == "sleep" and finished is not None and run_end is not None and finished > run_end + ROUNDING_MS:
         finished = None

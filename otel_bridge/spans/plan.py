@@ -55,7 +55,7 @@ def plan_run(
     life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms)
     builder = RunSpans(run, life, relatives, settings)
     spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
-    step_spans = [builder.step(due, step_error(due.step)) for due in life.due]
+    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step)) for due in life.due]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None

@@ -104,6 +104,20 @@ def test_a_child_that_nobody_waits_for_ends_its_step_with_the_parent():
     assert [span.end_ns // 10**6 - T for span in result.spans] == [500, 500]
 
 
+def test_a_child_that_nobody_waits_for_does_not_fail_its_step():
+    """Its own root says how it went; what the parent's step shows must not depend on when one looks."""
+    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", status="failed")
+    result = plan(make_run(status="completed", finished_at_ms=T + 500), [step])
+    assert [span.error for span in result.spans] == [None, None]
+    assert result.spans[0].attributes["durable.step.status"] == "running"
+
+
+def test_a_result_taken_from_a_run_started_elsewhere_is_a_step():
+    """It has a row of its own, with its own end."""
+    step = make_step(seq=1, kind="remote", name="DBOS.getResult", child_run_id="elsewhere")
+    assert links(only(plan(make_run(), [step])))["child"][1] == ids.root_span_id("elsewhere")
+
+
 def test_a_retried_run_stays_in_its_trace_below_its_root():
     """The retry is a span of its own, linked to the failed step; steps kept from before are not sent again."""
     run, steps = failed_run()
