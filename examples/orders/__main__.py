@@ -31,6 +31,7 @@ def serve(options: argparse.Namespace, stopping: threading.Event) -> int:
     from dbos import DBOS
     from werkzeug.serving import make_server
 
+    from dashboard.client import DurableClient
     from examples.orders.app import create_app, database, launch_dbos
     from examples.orders.poison import bury_a_run
     from examples.orders.trickle import Trickle
@@ -51,17 +52,20 @@ def serve(options: argparse.Namespace, stopping: threading.Event) -> int:
     if first_start and not options.no_trickle:
         say("First start: one run dies of its worker until the engine gives it up, to have a dead letter.")
         bury_a_run(url, f"import-{secrets.token_hex(4)}", stopping)
+    os.environ["DURABLE_PUBLIC_URL"] = f"{address}/durable"
     DBOSInstrumentor().instrument()
     launch_dbos(url)
     opened.set()
     bridge = OTelBridge(url, dashboard_url=f"{address}/durable", service_name="orders").start()
-    trickle = Trickle(options.trickle_s)
+    client = DurableClient(f"{address}/durable")
+    trickle = Trickle(client, options.trickle_s)
     if not options.no_trickle:
         trickle.start()
     say("Open for business. Ctrl-C closes.")
     stopping.wait()
     say("Closing; runs that are under way go on at the next start.")
     trickle.stop()
+    client.close()
     server.shutdown()
     server.server_close()
     bridge.stop()

@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
+import httpx
 from dbos import DBOS, SetWorkflowAttributes, SetWorkflowID
 
+from dashboard.client import ApiError, DurableClient
 from examples.orders import workflows as shop
 
 CUSTOMERS = ("Ada", "Barbara", "Edsger", "Grace", "Katherine", "Leslie", "Tony")
@@ -23,13 +25,17 @@ logger = logging.getLogger(__name__)
 
 
 class Trickle:
-    """Places an order every few seconds, and now and then does something rarer. Stops on request."""
+    """Places an order every few seconds, and now and then does something rarer. Stops on request.
 
-    def __init__(self, every_s: float = 4.0) -> None:
-        self._every_s = every_s
+    Args:
+        client: of the shop's own dashboard: the manager and the customers who change their mind use it.
+    """
+
+    def __init__(self, client: DurableClient, every_s: float = 4.0) -> None:
+        self._client, self._every_s = client, every_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orders-trickle", daemon=True)
-        self._awaiting: dict[str, list[tuple[float, str]]] = {"courier": [], "manager": []}
+        self._awaiting: dict[str, list[tuple[float, str]]] = {"courier": [], "manager": [], "bank": []}
 
     def start(self) -> None:
         """Begin. The first few orders come at once."""
@@ -43,10 +49,11 @@ class Trickle:
 
     def _run(self) -> None:
         opening: list[Callable[[], object]] = [
-            self.order, self.refund, self.big_order, self.inventory, self.changed_mind, self.order,
+            self.order, self.refund, self.big_order, self.inventory, self.changed_mind, self.invoice, self.order,
         ]  # fmt: skip
         usual: list[Callable[[], object]] = [
-            self.order, self.order, self.refund, self.order, self.changed_mind, self.order, self.big_order,
+            self.order, self.order, self.refund, self.order, self.changed_mind, self.order, self.invoice,
+            self.big_order, self.order, self.refund_that_works_out,
         ]  # fmt: skip
         for number, act in enumerate(itertools.chain(opening, itertools.cycle(usual))):
             try:
@@ -76,29 +83,56 @@ class Trickle:
         self._awaiting["manager"].append((time.monotonic() + random.uniform(30, 60), run_id))
         return run_id
 
-    def refund(self) -> None:
-        """Ask for a refund: fails until it is retried."""
-        with SetWorkflowID(f"refund-{secrets.token_hex(4)}"):
+    def refund(self) -> str:
+        """Ask for a refund, which fails until it is retried; return its run id."""
+        run_id = f"refund-{secrets.token_hex(4)}"
+        with SetWorkflowID(run_id):
             DBOS.start_workflow(shop.refund_order, f"order-{secrets.token_hex(4)}", random.randint(5, 90))
+        return run_id
 
     def inventory(self) -> None:
         """Start a run that mostly sleeps."""
         with SetWorkflowID(f"inventory-{secrets.token_hex(4)}"):
             DBOS.start_workflow(shop.weekly_inventory, ["north", "south", "cellar"])
 
+    def refund_that_works_out(self) -> None:
+        """Ask for a refund, and retry it when it failed."""
+        run_id = self.refund()
+        self._awaiting["bank"].append((time.monotonic() + 2, run_id))
+
+    def invoice(self) -> None:
+        """Send an invoice; the bank calls back when it is paid."""
+        run_id = f"invoice-{secrets.token_hex(4)}"
+        with SetWorkflowID(run_id):
+            DBOS.start_workflow(shop.invoice_customer, random.choice(CUSTOMERS), random.randint(10, 900))
+        self._awaiting["bank"].append((time.monotonic() + random.uniform(15, 40), run_id))
+
     def changed_mind(self) -> None:
-        """Place an order and cancel it a moment later."""
+        """Place an order, and have it cancelled and undone a moment later."""
         run_id = self.order()
-        if not self._stopping.wait(1.5):
-            DBOS.cancel_workflow(run_id, cancel_children=True)
+        if not self._stopping.wait(2.0):
+            self._client.cancel(run_id, compensate=True, children=True)
 
     def serve(self) -> None:
-        """Let the courier and the manager come for those who waited long, but leave some for you."""
-        for topic, waiting in self._awaiting.items():
+        """Let courier, manager and bank come for those who waited long, but leave some for you."""
+        for who, waiting in self._awaiting.items():
             due = [pair for pair in waiting if pair[0] < time.monotonic()]
             for pair in due[: max(0, len(waiting) - LEFT_WAITING)]:
                 waiting.remove(pair)
-                DBOS.send(pair[1], f"{topic} {random.choice(CUSTOMERS)}", topic)
+                try:
+                    self._come(who, pair[1])
+                except ApiError as error:
+                    logger.debug("The %s came in vain: %s", who, error)
+
+    def _come(self, who: str, run_id: str) -> None:
+        if who == "manager":
+            self._client.continue_run(run_id)
+        elif who == "courier":
+            self._client.send_signal(run_id, "courier", {"name": random.choice(CUSTOMERS)})
+        elif run_id.startswith("refund-"):
+            self._client.retry(run_id)
+        else:
+            httpx.post(self._client.get_event(run_id, "callback"), json={"paid": True}).raise_for_status()
 
 
 def place_order(order: shop.Order) -> str:

@@ -8,7 +8,16 @@ from typing import Any, TypedDict
 
 from dbos import DBOS
 
-from dashboard.workflow import Compensation, breakpoint, compensated_by, set_event, wait_for_signal
+from dashboard.workflow import (
+    Compensation,
+    DeadLetter,
+    breakpoint,
+    compensated_by,
+    dead_letter,
+    set_event,
+    wait_for_signal,
+    webhook,
+)
 
 WAREHOUSE = "warehouse"
 """Queue that the warehouse's workers serve."""
@@ -166,3 +175,32 @@ def weekly_inventory(rooms: list[str]) -> dict[str, int]:
         counted[room] = take_inventory(room)
         DBOS.sleep(45)
     return counted
+
+
+@DBOS.step()
+def send_invoice(customer: str, callback: str) -> str:
+    """Mail the invoice; the bank will call ``callback`` when it is paid."""
+    _work(0.2)
+    return f"INV-{random.randint(1000, 9999)}"
+
+
+@DBOS.workflow()
+def invoice_customer(customer: str, amount_eur: int) -> dict[str, Any]:
+    """Sends an invoice and waits for the bank's callback."""
+    paid = webhook("bank")
+    set_event("callback", paid.url)
+    invoice = send_invoice(customer, paid.url)
+    return {"invoice": invoice, "amount_eur": amount_eur, "paid": paid.wait()}
+
+
+@DBOS.step()
+def page_somebody(text: str) -> str:
+    """Wake the person on call."""
+    _work(0.2)
+    return f"paged: {text}"
+
+
+@dead_letter()
+def somebody_must_look(letter: DeadLetter) -> str:
+    """What happens to a run that the engine gave up on."""
+    return page_somebody(f"{letter.workflow} {letter.dead_run_id} is dead")
