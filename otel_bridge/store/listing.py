@@ -145,7 +145,7 @@ def _collect(request: Request, key: Key | None, wanted: int, runs: list[Run]) ->
 def _fetch(request: Request, key: Key | None, wanted: int) -> Found:
     """Return the next rows after ``key`` from the sources that this query's filters make good."""
     query = request.query
-    if query.parent_id is not None:
+    if query.parent_id is not None and request.reader.schema().has("workflow_status", "parent_workflow_id"):
         few = _few(request, Where().add("w.parent_workflow_id = ?", query.parent_id), key, wanted)
         if few is not None:
             return few

@@ -26,7 +26,7 @@ from otel_bridge.errors import (
 )
 from otel_bridge.store.reader import Row
 from otel_bridge.store.schema import Schema
-from otel_bridge.store.sqlstore import SqlStateStore
+from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
 
 STATEMENT_TIMEOUT_MS = 5000
 CONNECT_TIMEOUT_S = 3
@@ -132,8 +132,8 @@ class PostgresStateStore(SqlStateStore):
         try:
             return self._run(statement, params)
         except (pg.UndefinedTable, pg.UndefinedColumn, pg.FeatureNotSupported) as error:
-            self.forget_schema()
-            raise self._unavailable(error) from error
+            text = " ".join(str(error).split())
+            raise StaleSchemaError(self.target, f"{self.target} changed its schema: {text}.") from error
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error
 

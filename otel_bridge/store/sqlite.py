@@ -23,7 +23,7 @@ from sqlite_utils import Database
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.store.reader import Row
 from otel_bridge.store.schema import Schema
-from otel_bridge.store.sqlstore import SqlStateStore
+from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
 
 BUSY_TIMEOUT_S = 5.0
 IDLE_CONNECTIONS = 4
@@ -186,7 +186,7 @@ class SqliteStateStore(SqlStateStore):
                 return found
         except sqlite3.Error as error:
             if any(sign in str(error) for sign in _STALE_SCHEMA):
-                self.forget_schema()
+                raise StaleSchemaError(self.target, f"{self.target} changed its schema: {error}.") from error
             raise self._unavailable(error) from error
 
     def _probe(self) -> Schema:

@@ -6,10 +6,12 @@ Nothing here writes, creates or alters: the tables are the engine's.
 from __future__ import annotations
 
 import abc
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
 
-from otel_bridge.errors import NotADbosDatabaseError
+from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.models import (
     Facet,
     PayloadName,
@@ -35,6 +37,30 @@ UNSETTLED_PROBE_S = 5.0
 """How long a probe of the schema holds; a schema older than we know may be on its way to a newer one."""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+SCHEMA_IS_FRESH_S = 300.0
+"""An engine that migrates adds tables that we should read from then on; so look again now and then."""
+
+
+class StaleSchemaError(StoreUnavailableError):
+    """A table or column that the probe had found is gone. Only seen outside when it stays so."""
+
+
+def looks_again(method: Callable[Concatenate[SqlStateStore, P], T]) -> Callable[Concatenate[SqlStateStore, P], T]:
+    """Make a reading method try once more, with a fresh probe, when the engine has changed its schema meanwhile."""
+
+    @functools.wraps(method)
+    def read(self: SqlStateStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except StaleSchemaError:
+            self.forget_schema()
+            return method(self, *args, **kwargs)
+
+    return read
+
+
 class SqlStateStore(abc.ABC):
     """Everything that both dialects share."""
 
@@ -44,6 +70,7 @@ class SqlStateStore(abc.ABC):
 
     def __init__(self) -> None:
         self._schema: Schema | None = None
+        self._probed_at = 0.0
         self._probe_again_at = 0.0
         self._facets = facets.FacetCounter()
 
@@ -93,10 +120,12 @@ class SqlStateStore(abc.ABC):
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
+    @looks_again
     def list_runs(self, query: RunQuery) -> RunPage:
         """See ``StateStore.list_runs``."""
         return listing.list_runs(self, query)
 
+    @looks_again
     def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
         """See ``StateStore.facets``."""
         return self._facets.facets(self, query, by_workflow=by_workflow)
@@ -105,18 +134,22 @@ class SqlStateStore(abc.ABC):
         """See ``StateStore.get_run``."""
         return self.get_runs([run_id]).get(run_id)
 
+    @looks_again
     def get_runs(self, run_ids: Sequence[str]) -> dict[str, Run]:
         """See ``StateStore.get_runs``."""
         return {run.id: run for run in derive_runs(self, run_rows_by_id(self, run_ids))}
 
+    @looks_again
     def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         """See ``StateStore.children``."""
         return others.related(self, "parent_workflow_id", run_id, limit=limit)
 
+    @looks_again
     def forks(self, run_id: str) -> list[Run]:
         """See ``StateStore.forks``."""
         return others.related(self, "forked_from", run_id, limit=1000)
 
+    @looks_again
     def get_payload(
         self, run_id: str, name: PayloadName, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> StoredValue | None:
@@ -125,36 +158,43 @@ class SqlStateStore(abc.ABC):
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
+    @looks_again
     def get_steps(self, run_id: str, *, errors: bool = False) -> list[Step]:
         """See ``StateStore.get_steps``."""
         return steps.steps_of(self, [run_id], errors=errors)[run_id]
 
+    @looks_again
     def get_steps_of(self, run_ids: Sequence[str], *, errors: bool = False) -> dict[str, list[Step]]:
         """See ``StateStore.get_steps_of``."""
         return steps.steps_of(self, run_ids, errors=errors)
 
+    @looks_again
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """See ``StateStore.get_step``."""
         return steps.step(self, run_id, seq, cap_bytes=cap_bytes)
 
     # -- the rest of what people look at ------------------------------------------------------------------------------
 
+    @looks_again
     def published_events(
         self, run_id: str, *, own: bool = False, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> list[PublishedEvent]:
         """See ``StateStore.published_events``."""
         return steps.published(self, run_id, None, own=own, cap_bytes=cap_bytes)
 
+    @looks_again
     def published_event(
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> PublishedEvent | None:
         """See ``StateStore.published_event``."""
         return next(iter(steps.published(self, run_id, key, cap_bytes=cap_bytes)), None)
 
+    @looks_again
     def queues(self) -> list[QueueInfo]:
         """See ``StateStore.queues``."""
         return others.queues(self)
 
+    @looks_again
     def schedules(self) -> list[ScheduleInfo]:
         """See ``StateStore.schedules``."""
         return others.schedules(self)
@@ -165,14 +205,17 @@ class SqlStateStore(abc.ABC):
         """See ``StateStore.change_token``; a store without such a thing answers None."""
         return None
 
+    @looks_again
     def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
         """See ``StateStore.steps_recorded_since``."""
         return steps.recorded_since(self, since_ms, limit=limit)
 
+    @looks_again
     def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
         """See ``StateStore.runs_changed_since``."""
         return tailing.runs_changed_since(self, since_ms, limit=limit)
 
+    @looks_again
     def open_runs(self, *, limit: int) -> list[Run]:
         """See ``StateStore.open_runs``."""
         return tailing.open_runs(self, limit=limit)
