@@ -1,0 +1,37 @@
+"""One world with one worker for the tests that leave it alive; a world of its own for those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.actions.world import World
+from tests.conftest import make_wal
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world whose worker lives as long as the tests: kill nothing in it, and use run ids of your own."""
+    directory = tmp_path_factory.mktemp("world")
+    shared = World(make_wal(directory / "app.sqlite"), directory)
+    shared.worker("--present", "--executor", "shared")
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Make worlds without workers, closed at the end of the test."""
+    worlds: list[World] = []
+
+    def make(**settings: object) -> World:
+        directory = tmp_path / f"world-{len(worlds)}"
+        directory.mkdir()
+        worlds.append(World(make_wal(directory / "app.sqlite"), directory, **settings))
+        return worlds[-1]
+
+    yield make
+    for made in worlds:
+        made.close()

@@ -1,0 +1,153 @@
+"""Retry: an ended run lives again under its own id, from where it failed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dashboard.errors import NotFound, Refused
+from tests.actions.world import World, until
+
+
+def test_a_failed_run_goes_on_from_the_step_that_failed_under_its_own_id(world: World) -> None:
+    """What was done before the failure is not done again."""
+    world.touch("break-r1-b")
+    world.start("steps", "r1-a", "r1-b", "r1-c", run_id="r1")
+    world.reaches("r1", "failed")
+    world.remove("break-r1-b")
+    outcome = world.actions.retry("r1", actor="ann")
+    assert outcome.run.status in ("pending", "running", "completed")
+    world.reaches("r1", "completed")
+    assert world.log("work r1-") == ["work r1-a", "work r1-b", "work r1-b", "work r1-c"]
+
+
+def test_a_retry_takes_effect_within_a_second_and_a_half(world: World) -> None:
+    """Actions use a queue of their own that is polled every tenth of a second."""
+    world.touch("break-r2-a")
+    world.start("steps", "r2-a", run_id="r2")
+    world.reaches("r2", "failed")
+    world.remove("break-r2-a")
+    world.actions.retry("r2", actor="ann")
+    until(lambda: world.run("r2").status == "completed", deadline_s=1.5, why="the retried run")
+
+
+def test_a_run_that_failed_in_its_own_code_keeps_every_step(world: World) -> None:
+    """There is no failed step to blame: the run is replayed to its end and goes on from there."""
+    world.touch("break-r3")
+    world.start("own_code", "r3", run_id="r3")
+    world.reaches("r3", "failed")
+    before = len(world.log("work first"))
+    world.remove("break-r3")
+    world.actions.retry("r3", actor="ann")
+    world.reaches("r3", "completed")
+    assert len(world.log("work first")) == before
+
+
+def test_a_parent_is_retried_after_its_failed_child(world: World) -> None:
+    """A parent that failed at its child's result fails again unless the child is retried first."""
+    world.touch("break-r4-y")
+    world.start("parent", "x", "r4-x", "r4-y", run_id="r4")
+    world.reaches("r4", "failed")
+    child = world.store.children("r4")[0].id
+    world.remove("break-r4-y")
+    world.actions.retry("r4", actor="ann")
+    world.reaches("r4", "completed")
+    assert world.run(child).status == "completed"
+    assert world.log("work r4-") == ["work r4-x", "work r4-y", "work r4-y"]
+
+
+def test_a_retry_keeps_the_runs_own_queue_or_moves_it_when_told(world: World) -> None:
+    """A redrive respects the limits of the queue that the run came through."""
+    for run_id, queue in (("r5", None), ("r6", "slow-lane")):
+        world.touch(f"break-{run_id}-a")
+        world.start("steps", f"{run_id}-a", run_id=run_id, queue="family")
+        world.reaches(run_id, "failed")
+        world.remove(f"break-{run_id}-a")
+        world.actions.retry(run_id, actor="ann", queue=queue)
+        assert world.reaches(run_id, "completed").queue == (queue or "family")
+
+
+def test_a_queue_that_does_not_exist_is_refused(world: World) -> None:
+    """A run on a queue that nobody polls would wait for ever."""
+    world.touch("break-r7-a")
+    world.start("steps", "r7-a", run_id="r7")
+    world.reaches("r7", "failed")
+    with pytest.raises(Refused, match="There is no queue 'nowhere'"):
+        world.actions.retry("r7", actor="ann", queue="nowhere")
+
+
+def test_a_completed_run_is_not_retried(world: World) -> None:
+    """Running it again would repeat its effects."""
+    world.start("steps", "r8-a", run_id="r8")
+    world.reaches("r8", "completed")
+    with pytest.raises(Refused, match="completed"):
+        world.actions.retry("r8", actor="ann")
+    assert world.ledger.audit(run_id="r8")[0].outcome == "refused"
+
+
+def test_a_run_at_work_on_a_live_executor_is_not_retried(world: World) -> None:
+    """It is not lost."""
+    world.touch("hold-r9-a")
+    world.start("steps", "r9-a", run_id="r9")
+    world.reaches("r9", "running")
+    until(lambda: world.actions.desk.presence().in_flight("r9"), why="presence to show the step")
+    with pytest.raises(Refused, match="live executor"):
+        world.actions.retry("r9", actor="ann")
+    world.touch("go-r9-a")
+    world.reaches("r9", "completed")
+
+
+def test_a_run_that_does_not_exist_is_not_found(world: World) -> None:
+    """And it says that retention may have deleted it."""
+    with pytest.raises(NotFound, match="retention"):
+        world.actions.retry("nobody", actor="ann")
+
+
+def test_a_cancelled_run_goes_on_where_it_was(world: World) -> None:
+    """Cancelled runs are resumed: their steps stay."""
+    world.touch("hold-r10-b")
+    world.start("steps", "r10-a", "r10-b", run_id="r10", queue="family")
+    until(lambda: world.log("work r10-b"), why="the second step")
+    world.actions.cancel("r10", actor="ann")
+    world.touch("go-r10-b")
+    assert world.run("r10").status == "cancelled"
+    world.actions.retry("r10", actor="ann")
+    assert world.reaches("r10", "completed").queue == "family"
+    assert world.log("work r10-a") == ["work r10-a"]
+
+
+def test_two_retries_at_once_make_one_new_life(world: World) -> None:
+    """Whoever is second finds the run pending, and changes nothing."""
+    world.touch("break-r11-a")
+    world.start("steps", "r11-a", "r11-b", run_id="r11")
+    world.reaches("r11", "failed")
+    world.remove("break-r11-a")
+    problems: list[BaseException] = []
+
+    def retry() -> None:
+        try:
+            world.actions.retry("r11", actor="ann")
+        except Refused as refused:  # it was so quick that it completed in between
+            problems.append(refused)
+
+    threads = [threading.Thread(target=retry) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.reaches("r11", "completed")
+    assert world.log("work r11-") == ["work r11-a", "work r11-a", "work r11-b"]
+    assert all("completed" in str(problem) or "live executor" in str(problem) for problem in problems)
+
+
+def test_a_retry_begins_a_new_generation_for_the_trace(world: World) -> None:
+    """The bridge tells the second life apart from the first."""
+    world.touch("break-r12-a")
+    world.start("steps", "r12-a", run_id="r12")
+    world.reaches("r12", "failed")
+    world.actions.retry("r12", actor="ann")
+    assert world.ledger.count("r12", "revived") == 1
+    world.remove("break-r12-a")
+    entry = world.ledger.audit(run_id="r12")[0]
+    assert (entry.actor, entry.action, entry.outcome) == ("ann", "retry", "done")

@@ -1,0 +1,256 @@
+"""A worker of the tests' own: ``worker_app.py URL DIR [--version V] [--executor ID] [--bare] [--present]``.
+
+Workflows tell what they did by lines in ``DIR/log``, and wait for and are steered by files in ``DIR``. ``--bare``
+registers only ``plain`` and does not import ``dashboard.workflow``; ``--present`` reports presence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS
+
+parser = argparse.ArgumentParser()
+parser.add_argument("url")
+parser.add_argument("dir", type=Path)
+parser.add_argument("--version", default="v1")
+parser.add_argument("--executor", default="local")
+parser.add_argument("--bare", action="store_true")
+parser.add_argument("--present", action="store_true")
+options = parser.parse_args()
+here: Path = options.dir
+
+
+def say(text: str) -> None:
+    """Append a line to the log, in one write."""
+    descriptor = os.open(here / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{text}\n".encode())
+    os.close(descriptor)
+
+
+def wait_for(name: str) -> None:
+    """Wait until the test makes a file."""
+    while not (here / name).exists():
+        time.sleep(0.02)
+
+
+config: Any = {
+    "name": "actions-tests",
+    "system_database_url": options.url,
+    "application_version": options.version,
+    "executor_id": options.executor,
+    "notification_listener_polling_interval_sec": 0.05,
+    "scheduler_polling_interval_sec": 0.2,
+}
+os.environ["DBOS__VMID"] = options.executor
+if options.present:
+    from otel_bridge.instrumentation import DBOSInstrumentor
+
+    DBOSInstrumentor().instrument(presence_interval_s=0.3)
+DBOS(config=config)
+
+
+@DBOS.workflow()
+def plain(value: Any = None) -> Any:
+    """Does nothing."""
+    return value
+
+
+if not options.bare:
+    from dashboard.workflow import (
+        Compensation,
+        DeadLetter,
+        breakpoint,
+        compensated_by,
+        dead_letter,
+        on_update,
+        on_update_async,
+        set_event,
+        undo_on_failure,
+        wait_for_signal,
+        wait_for_signal_async,
+        webhook,
+    )
+
+    assert "flask" not in sys.modules
+
+    def undo(c: Compensation) -> str:
+        """Log the compensation; wait, fail or hang as the test says."""
+        name = c.given["name"]
+        say(f"undo {c.step} {name} key={c.idempotency_key} output={c.output} maybe={c.maybe}")
+        if (here / f"hold-undo-{name}").exists():
+            say(f"holding {name}")
+            wait_for(f"go-undo-{name}")
+        if (here / f"break-undo-{name}").exists():
+            raise RuntimeError(f"cannot undo {name}")
+        say(f"undone {name}")
+        return f"undone {name}"
+
+    async def undo_async(c: Compensation) -> None:
+        """The same, asynchronously."""
+        await asyncio.sleep(0)
+        undo(c)
+
+    @DBOS.step()
+    @compensated_by(undo, max_attempts=2, interval_seconds=0.05)
+    def book(name: str, *, cents: int = 1) -> dict[str, Any]:
+        """A step with an effect."""
+        say(f"book {name}")
+        if (here / f"hold-{name}").exists():
+            wait_for(f"go-{name}")
+        if (here / f"break-{name}").exists():
+            raise RuntimeError(f"cannot book {name}")
+        say(f"booked {name}")
+        return {"booked": name, "cents": cents}
+
+    @DBOS.step()
+    @compensated_by(undo_async)
+    async def book_async(name: str) -> str:
+        """An asynchronous step with an effect."""
+        say(f"book {name}")
+        return name
+
+    @DBOS.step()
+    def work(name: str) -> str:
+        """A step without an undo."""
+        say(f"work {name}")
+        if (here / f"hold-{name}").exists():
+            wait_for(f"go-{name}")
+        if (here / f"break-{name}").exists():
+            raise RuntimeError(f"{name} is broken")
+        return name
+
+    @DBOS.workflow()
+    def steps(*names: str) -> list[str]:
+        """Plain steps, one after another."""
+        return [work(name) for name in names]
+
+    @DBOS.workflow()
+    def parent(child_id_suffix: str, *names: str) -> list[str]:
+        """A step, then a child through a queue."""
+        work("before")
+        result: list[str] = DBOS.enqueue_workflow("family", steps, *names).get_result()
+        work("after")
+        return result
+
+    @DBOS.workflow()
+    def own_code(name: str) -> str:
+        """Fails in its own code, after a step."""
+        work("first")
+        if (here / f"break-{name}").exists():
+            raise ValueError("own code is broken")
+        return "ok"
+
+    @DBOS.workflow()
+    def saga(*names: str) -> str:
+        """Compensated steps, then a wait."""
+        for name in names:
+            book(name, cents=7)
+        return str(wait_for_signal("go"))
+
+    @DBOS.workflow()
+    @undo_on_failure
+    def self_undoing(*names: str) -> None:
+        """Compensated steps, then a failure."""
+        for name in names:
+            book(name)
+        raise RuntimeError("no more")
+
+    @DBOS.workflow()
+    def saga_family() -> str:
+        """A compensated step of its own around a child that has some."""
+        book("mine-1")
+        DBOS.enqueue_workflow("family", booker, "child-1", "child-2").get_result()
+        book("mine-2")
+        return str(wait_for_signal("go"))
+
+    @DBOS.workflow()
+    def booker(*names: str) -> str:
+        """Compensated steps."""
+        for name in names:
+            book(name)
+        return "booked"
+
+    @DBOS.workflow()
+    async def saga_async(*names: str) -> str:
+        """Asynchronous compensated steps, side by side, then a wait."""
+        await asyncio.gather(*[book_async(name) for name in names])
+        return str(await wait_for_signal_async("go"))
+
+    @DBOS.workflow()
+    def waits(timeout: float | None = None) -> list[Any]:
+        """A breakpoint, a signal, an update; each heard is logged."""
+        heard: list[Any] = [breakpoint("look", timeout=timeout).by]
+        set_event("stage", {"heard": 1})
+        heard.append(wait_for_signal("news", timeout=timeout))
+        heard.append(on_update("quantity", type=int, timeout=timeout))
+        say(f"heard {heard}")
+        return heard
+
+    @DBOS.workflow()
+    async def waits_async() -> Any:
+        """An update, asynchronously."""
+        return await on_update_async("quantity", type=int)
+
+    @DBOS.workflow()
+    def short_update(timeout: float) -> Any:
+        """An update that must come soon."""
+        try:
+            return on_update("quantity", timeout=timeout)
+        except TimeoutError as error:
+            return str(error)
+
+    @DBOS.workflow()
+    def hooked(hold: bool = False) -> Any:
+        """Hands out a webhook, then waits for it."""
+        hook = webhook("payment")
+        set_event("url", hook.url)
+        if hold:
+            work("busy")
+        return hook.wait()
+
+    @DBOS.workflow(max_recovery_attempts=1)
+    def deadly() -> str:
+        """Kills its worker until the test has mended it."""
+        say("deadly")
+        if not (here / "mended").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "alive"
+
+    @dead_letter("deadly")
+    def bury(letter: DeadLetter) -> str:
+        """The dead-letter handler."""
+        say(f"bury {letter.dead_run_id} {letter.workflow} {letter.input} {letter.error}")
+        return "buried"
+
+    @DBOS.workflow()
+    def scheduled(at: Any, context: Any) -> str:
+        """Fired by a schedule."""
+        say(f"scheduled {context}")
+        return "fired"
+
+
+def until_killed() -> None:
+    """Launch, say so, and stay until the parent dies or kills us."""
+    DBOS.launch()
+    if not options.bare:
+        DBOS.register_queue("family", polling_interval_sec=0.05)
+        DBOS.register_queue("slow-lane", polling_interval_sec=0.05, worker_concurrency=1)
+    (here / f"ready-{os.getpid()}").touch()
+    parent = os.getppid()
+    done = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    while not done.wait(0.2) and os.getppid() == parent:
+        pass
+    DBOS.destroy()
+
+
+until_killed()

@@ -1,0 +1,186 @@
+"""A database, a ledger, actions in this process, and workers as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dashboard.actions import Actions, ActionSettings
+from dashboard.workflow.names import wait_topic
+from otel_bridge.codec import decode
+from otel_bridge.ledger import open_ledger
+from otel_bridge.models import Run
+from otel_bridge.store import open_store
+
+T = TypeVar("T")
+SCRIPT = Path(__file__).with_name("worker_app.py")
+DEADLINE_S = 30.0
+
+
+def until(
+    what: Callable[[], T], wanted: Callable[[T], bool] = bool, *, why: str = "", deadline_s: float = DEADLINE_S
+) -> T:
+    """Return ``what()`` once it is as wanted.
+
+    Raises:
+        AssertionError: it was not in time; tells what it was last.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        value = what()
+        if wanted(value):
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Waited {deadline_s} s for {why or 'a condition'}; last seen: {value!r}")
+        time.sleep(0.02)
+
+
+class Worker:
+    """A worker process."""
+
+    def __init__(self, world: World, *arguments: str) -> None:
+        self.world = world
+        self.errors = world.dir / f"worker-{len(world.workers)}.err"
+        with self.errors.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), world.url, str(world.dir), *arguments],
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "OTEL_SDK_DISABLED": "true"},
+            )
+
+    def ready(self) -> Worker:
+        """Wait until it has launched."""
+        path = self.world.dir / f"ready-{self.process.pid}"
+        until(lambda: path.exists() or self.process.poll() is not None, why="a worker to launch")
+        assert path.exists(), self.errors.read_text()
+        return self
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it in good order, whatever state it is in."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class World:
+    """Everything a test of actions needs."""
+
+    def __init__(self, url: str, directory: Path, **settings: Any) -> None:
+        self.url, self.dir = url, directory
+        self.workers: list[Worker] = []
+        self.store = open_store(url)
+        self.ledger = open_ledger(url)
+        self.actions = Actions(self.store, self.ledger, settings=ActionSettings(undo_grace_s=0.5, **settings))
+
+    def worker(self, *arguments: str) -> Worker:
+        """Start a worker; see ``worker_app``."""
+        worker = Worker(self, *arguments)
+        self.workers.append(worker)
+        return worker.ready()
+
+    def close(self) -> None:
+        """End the workers and close everything."""
+        for worker in self.workers:
+            worker.stop()
+        self.actions.close()
+        self.ledger.close()
+        self.store.close()
+
+    # -- what the workers did -----------------------------------------------------------------------------
+
+    def touch(self, name: str) -> None:
+        """Make a file that steers a workflow."""
+        (self.dir / name).touch()
+
+    def remove(self, name: str) -> None:
+        """Take a file away."""
+        (self.dir / name).unlink()
+
+    def log(self, prefix: str = "") -> list[str]:
+        """Return the lines that workflows logged."""
+        path = self.dir / "log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if line.startswith(prefix)]
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def start(self, workflow: str, *args: Any, run_id: str, **kwargs: Any) -> str:
+        """Start a run, as the application itself would."""
+        from dbos import WorkflowSerializationFormat
+
+        with self.actions.desk.engine.use(fast_queue=True) as client:
+            client.enqueue(
+                {
+                    "workflow_name": workflow,
+                    "queue_name": kwargs.pop("queue", "durable.fast"),
+                    "workflow_id": run_id,
+                    "serialization_type": WorkflowSerializationFormat.NATIVE,
+                    **({"app_version": kwargs.pop("version")} if "version" in kwargs else {}),
+                },
+                *args,
+                **kwargs,
+            )
+        return run_id
+
+    def run(self, run_id: str) -> Run:
+        """Return a run."""
+        found = self.store.get_run(run_id)
+        assert found is not None, run_id
+        return found
+
+    def reaches(self, run_id: str, *statuses: str) -> Run:
+        """Wait until a run has one of these statuses."""
+        until(lambda: self.store.get_run(run_id), lambda run: run is not None, why=f"{run_id} to exist")
+        return until(lambda: self.run(run_id), lambda run: run.status in statuses, why=f"{run_id} to be {statuses}")
+
+    def waits(self, run_id: str, on: str, name: str | None = None) -> Run:
+        """Wait until a run waits for something."""
+        return until(
+            lambda: self.run(run_id),
+            lambda run: run.waiting is not None and run.waiting.on == on and name in (None, run.waiting.name),
+            why=f"{run_id} to wait for {on} {name}",
+        )
+
+    def output(self, run_id: str) -> Any:
+        """Return a run's output as JSON."""
+        stored = self.store.get_payload(run_id, "output", cap_bytes=None)
+        return decode(stored).json if stored is not None else None
+
+    def step_names(self, run_id: str) -> list[str]:
+        """Return the names of a run's steps, without housekeeping."""
+        return [step.name for step in self.store.get_steps(run_id) if not step.housekeeping]
+
+    def event(self, run_id: str, key: str) -> Any:
+        """Wait for a published value."""
+        event = until(lambda: self.store.published_event(run_id, key), why=f"{run_id} to publish {key}")
+        assert event is not None
+        return decode(event.value).json
+
+    def webhook_token(self, run_id: str) -> str:
+        """Wait for the URL that ``hooked`` publishes; return its token."""
+        found = re.search(r"/api/webhooks/([^/]+)$", str(self.event(run_id, "url")))
+        assert found is not None
+        return found[1]
+
+    def topic(self, run: Run) -> str:
+        """Return where a waiting run listens."""
+        assert run.waiting is not None
+        assert run.waiting.name is not None
+        assert run.waiting.seq is not None
+        return wait_topic(run.waiting.on, run.waiting.name, run.waiting.seq)
