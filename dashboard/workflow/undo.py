@@ -267,6 +267,10 @@ def _has_compensations(run_id: str) -> bool:
 # -- quiet -------------------------------------------------------------------------------------------------
 
 
+ENGINE_PREFIX = "DBOS."
+"""Of the engine's own steps, such as ``DBOS.recv``: a cancelled run may hang in a wait for years, without an effect."""
+
+
 def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return once the run has ended and no step of it can be executing any more.
 
@@ -302,7 +306,10 @@ def _executing(run_id: str, ledger: Ledger | None, *, grace_ends: float) -> bool
             seen = presence(ledger.executors(), ledger.now_ms())
         except BridgeError:
             seen = None
-    if seen is not None and seen.in_flight(run_id):
+    # A body that is parked in a wait of the engine's, or between steps, has no effect to wait for.
+    if seen is not None and any(
+        step.seq is not None and not step.name.startswith("DBOS.") for _, step in seen.in_flight(run_id)
+    ):
         return True
     record = read_record(run_id)
     if not any(seq not in record.steps for seq in record.published):
