@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dashboard import payloads
+from dashboard.actions.undo import compensation_pairs, read_plan
 from dashboard.errors import NotFound
 from dashboard.graph import parallel_groups
 from dashboard.links import trace_link
 from dashboard.schemas import Lineage, RunDetail, RunRow, RunView, StepView
 from dashboard.settings import Services
-from dashboard.views import compensations, run_fields, run_row, step_view
+from dashboard.views import run_fields, run_row, step_view
 from otel_bridge import ids
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
-from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, PayloadName, Run, Step, StoredValue
+from otel_bridge.models import PayloadName, Run, Step, StoredValue
 from otel_bridge.presence import overlay_run, overlay_steps
+from otel_bridge.store.base import StateStore
 
 CHILDREN_SHOWN = 2_000
 
@@ -29,13 +31,23 @@ def exported_of(services: Services, run_ids: Sequence[str]) -> dict[str, Exporte
         return {}
 
 
+Compensation = tuple[Step | None, Step]
+"""As the undo recorded it (None before its turn), and as the undone run's timeline shows it."""
+
+
+def undo_of(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> list[Compensation]:
+    """Return what an undo run compensates, in its order; nothing while it has no plan."""
+    plan = read_plan(store, undo_id, undo_steps)
+    return [] if plan is None else compensation_pairs(undo_steps, plan, undo_id=undo_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A run with its steps and its undo's, in-flight ones overlaid."""
 
     run: Run
     steps: list[Step]
-    undo: list[tuple[Step, Step]]
+    undo: list[Compensation]
 
 
 def get_run(services: Services, run_id: str) -> Run:
@@ -61,11 +73,13 @@ def load(services: Services, run_id: str) -> Loaded:
     by_run = services.store.get_steps_of(wanted, errors=True)
     seen = services.presence()
     steps = overlay_steps(run, by_run.get(run_id, []), seen)
-    undo: list[tuple[Step, Step]] = []
+    undo: list[Compensation] = []
     if run.undo_id is not None:
         undo_run = services.store.get_run(run.undo_id)
         undo_steps = by_run.get(run.undo_id, [])
-        undo = compensations(run_id, overlay_steps(undo_run, undo_steps, seen) if undo_run else undo_steps)
+        if undo_run is not None:
+            undo_steps = overlay_steps(undo_run, undo_steps, seen)
+        undo = undo_of(services.store, run.undo_id, undo_steps)
     return Loaded(run, steps, undo)
 
 
@@ -89,7 +103,7 @@ def timeline(services: Services, loaded: Loaded) -> list[StepView]:
 
     return [
         *(view(step, step, groups.get(step.seq)) for step in loaded.steps),
-        *(view(shown, source, None) for source, shown in loaded.undo),
+        *(view(shown, source or shown, None) for source, shown in loaded.undo),
     ]
 
 
@@ -138,11 +152,6 @@ def row(services: Services, run: Run) -> RunRow:
     return run_row(overlay_run(run, services.presence()), namespace=services.settings.namespace)
 
 
-def is_ours(run: Run) -> bool:
-    """True for runs that this product starts about another run: its undo, its dead-letter handler."""
-    return run.id.startswith((UNDO_PREFIX, DEAD_LETTER_PREFIX))
-
-
 def run_detail(services: Services, run_id: str) -> RunDetail:
     """Return a run, its timeline, its children and its relatives.
 
@@ -167,7 +176,7 @@ def step_detail(services: Services, run_id: str, seq: int) -> StepView:
     """
     settings = services.settings
     loaded = load(services, run_id)
-    pairs = [*((step, step) for step in loaded.steps), *loaded.undo]
+    pairs = [*((step, step) for step in loaded.steps), *((source or shown, shown) for source, shown in loaded.undo)]
     found = next((pair for pair in pairs if pair[1].seq == seq), None)
     if found is None:
         raise NotFound(f"Run {run_id[:200]!r} has no step {seq}. It may not have begun, or it was folded into another.")

@@ -207,7 +207,9 @@ def config(services: Services, actor: Actor, base: str) -> ConfigView:
     """Return what the page needs to start."""
     settings = services.settings
     capabilities = ["runs", "graph", "stream", "workers", "executors", "schedules", "topology"]
-    capabilities += ["actions"] if actor.role == "operator" and services.acts else []
+    if services.acts:
+        capabilities += ["undo", "bulk", "audit"]
+        capabilities += ["actions"] if actor.role == "operator" else []
     return ConfigView(
         base=base,
         api=f"{base}/api",

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from dashboard.details import undo_of
 from dashboard.filters import matches
 from dashboard.payloads import show_message
 from dashboard.routing import to_json
 from dashboard.schemas import Changed, Heartbeat, RunRow, StepView, Wire
 from dashboard.settings import Services
-from dashboard.views import compensations, event_view, run_row, step_view
+from dashboard.views import event_view, run_row, step_view
 from otel_bridge.errors import BridgeError
 from otel_bridge.events import LifecycleEvent
 from otel_bridge.models import Run, RunQuery
@@ -311,9 +312,9 @@ class LiveHub:
             yield self._event(event, change.run, row if event.seq is None else None, view)
         if change.run.undoes_id is None:
             return
-        for source, shown in compensations(change.run.undoes_id, change.steps):
+        for source, shown in undo_of(self._services.store, change.run.id, change.steps):
             for event in change.events:
-                if event.seq == source.seq:
+                if source is not None and event.seq == source.seq:
                     view = step_view(shown, namespace=namespace, source=(source.run_id, source.seq))
                     yield self._event(replace(event, run_id=shown.run_id, seq=shown.seq), change.run, None, view)
 

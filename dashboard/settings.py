@@ -38,8 +38,6 @@ class Settings:
     payload_cap_bytes: int = 64 * 1024
     heartbeat_s: float = 15.0
     stream_queue: int = 1000
-    dead_letters: Any = None
-    """Settings of the caretaker and the dead-letter handlers, passed through to ``dashboard.actions``."""
 
 
 PRESENCE_FRESH_S = 1.0

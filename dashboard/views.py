@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from dashboard.schemas import ErrorView, EventView, FacetView, RunRow, StepView, WaitingView, iso
@@ -13,7 +12,6 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.models import Facet, Run, Step, Waiting
 
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
-COMPENSATE_PREFIX = "compensate:"
 
 
 def tags_of(attributes: Mapping[str, Any]) -> list[str]:
@@ -168,20 +166,6 @@ def lasted_ms(run: Run) -> int:
     """Return how long a run has been at work: until its end, or until it was last heard of."""
     began_ms = run.created_at_ms if run.started_at_ms is None else run.started_at_ms
     return (run.updated_at_ms if run.finished_at_ms is None else run.finished_at_ms) - began_ms
-
-
-def is_compensation(step: Step) -> bool:
-    """True for a step of an undo run that compensates a step of the original."""
-    return step.compensates is not None or step.name.startswith(COMPENSATE_PREFIX)
-
-
-def compensations(run_id: str, undo_steps: Sequence[Step]) -> list[tuple[Step, Step]]:
-    """Return an undo's compensations in the order of their execution: as recorded, and as ``run_id`` shows them.
-
-    There they are numbered -1, -2, ... and belong to the run that is undone.
-    """
-    ours = sorted((step for step in undo_steps if is_compensation(step)), key=lambda step: step.seq)
-    return [(step, replace(step, run_id=run_id, seq=-number)) for number, step in enumerate(ours, start=1)]
 
 
 def facet_view(facet: Facet) -> FacetView:

@@ -103,7 +103,15 @@ def read_plan(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> li
 def compensation_steps(
     undo_steps: Sequence[Step], plan: Sequence[PlannedUndo], *, undo_id: str | None = None
 ) -> list[Step]:
-    """Return an undo's compensations as steps of the run that it undoes: ``seq`` -1 is undone first. Pure.
+    """Return an undo's compensations; see ``compensation_pairs``."""
+    return [shown for _, shown in compensation_pairs(undo_steps, plan, undo_id=undo_id)]
+
+
+def compensation_pairs(
+    undo_steps: Sequence[Step], plan: Sequence[PlannedUndo], *, undo_id: str | None = None
+) -> list[tuple[Step | None, Step]]:
+    """Return an undo's compensations: as the undo recorded each (None before its turn), and as a step of the run that it
+    undoes, where ``seq`` -1 is undone first. Pure.
 
     A compensation that was retried appears once, as it stands now, with its ``attempts``; one whose turn has not come
     is ``pending``.
@@ -131,7 +139,7 @@ def compensation_steps(
             if step.status == "failed":
                 failed.append(number)
     return [
-        _as_own(latest.get(number), planned, run_id, number, attempts.get(number, 1))
+        (latest.get(number), _as_own(latest.get(number), planned, run_id, number, attempts.get(number, 1)))
         for number, planned in enumerate(plan)
     ]
 

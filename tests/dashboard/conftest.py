@@ -93,7 +93,7 @@ def worker(worker_url: str) -> Iterator[Worker]:
 def mounted(store: Any, *, prefix: str | None = "/durable", **options: Any) -> Iterator[Flask]:
     """A Flask app with the dashboard in it; its streams and connections are closed at the end."""
     app = Flask("host")
-    blueprint = create_blueprint(store, **options)
+    blueprint = create_blueprint(store, **{"caretaker": False, **options})
     app.register_blueprint(blueprint, url_prefix=prefix)
     app.extensions["durable"] = blueprint
     try:
