@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from otel_bridge.models import Run, RunStatus, Waiting, WaitingOn
+from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, Run, RunStatus, Waiting, WaitingOn
+from otel_bridge.store.schema import RUN_COLUMNS
 
 ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
 FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -30,6 +31,9 @@ STATUS_OF: Mapping[str, RunStatus] = {
 
 TAIL_ROWS = 16
 """How many of a run's last step rows decide what it waits for; list and detail look at the same."""
+
+UNDO_STATUS, DEAD_LETTER_STATUS = len(RUN_COLUMNS), len(RUN_COLUMNS) + 1
+"""Where a run's row tells of the linked runs."""
 
 SLEEP, GET_RESULT, SET_EVENT = "DBOS.sleep", "DBOS.getResult", "DBOS.setEvent"
 SIGNALS = frozenset({"DBOS.recv", "DBOS.getEvent"})
@@ -267,8 +271,11 @@ def _announced(wait: Wait | None, since_ms: int, seq: int, *, otherwise_ms: int 
     return Waiting(wait.on, wait.name, since_ms, wait.until_ms, seq)
 
 
-def settle(run: Run, waiting: Waiting | None, *, undo: str | None, dead_letter: str | None, undoing: bool) -> Run:
-    """Return the run with what was found out about it: what it waits for, its undo and dead-letter handler."""
+def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
+    """Return the run with what else is known of it: what it waits for, its undo and its dead-letter handler."""
+    undo, dead_letter = row[UNDO_STATUS], row[DEAD_LETTER_STATUS]
+    if waiting is None and undo is None and dead_letter is None:
+        return run
     status, wake = run.status, run.wake_at_ms
     if waiting is not None and status == "running":
         status = "suspended"
@@ -276,8 +283,13 @@ def settle(run: Run, waiting: Waiting | None, *, undo: str | None, dead_letter: 
             wake = waiting.until_ms
     else:
         waiting = run.waiting
-    if undoing and status != "completed":
+    if undo in ACTIVE and status != "completed":
         status, waiting = "cancelling", None
-    if status == run.status and undo is None and dead_letter is None:
-        return run
-    return replace(run, status=status, waiting=waiting, wake_at_ms=wake, undo_id=undo, dead_letter_id=dead_letter)
+    return replace(
+        run,
+        status=status,
+        waiting=waiting,
+        wake_at_ms=wake,
+        undo_id=UNDO_PREFIX + run.id if undo is not None else None,
+        dead_letter_id=DEAD_LETTER_PREFIX + run.id if dead_letter is not None else None,
+    )

@@ -186,8 +186,7 @@ def _walk(request: Request, tally: Tally, term: Where, status: str, by_workflow:
             tally.bounded.add(STATUS_OF[status])
             return
         key = Key(edge + 1, "")
-        if time.monotonic() - began < listing.CHUNK_BUDGET_S / 2:
-            size = min(size * 2, listing.LAST_CHUNK)
+        size = listing.next_size(size, time.monotonic() - began)
 
 
 def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) -> None:

@@ -32,7 +32,7 @@ BUDGET_S = 0.05
 BUDGET_WHEN_FOUND_S = 0.015
 FEW = 2000
 """Up to so many runs found by an index of their own are sorted; more, and the creation index is walked instead."""
-FIRST_CHUNK, LAST_CHUNK = 2000, 64_000
+FIRST_CHUNK, LAST_CHUNK = 1000, 64_000
 CHUNK_BUDGET_S = 0.012
 CREATED, RUN_ID = 3, 0
 ORDERED_STATUSES = ("PENDING", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -267,8 +267,13 @@ def _walk(request: Request, key: Key | None, wanted: int, term: Where, *, indexe
         key = Key(edge + 1, "")
         if request.spent:
             return Found(found, key)
-        if time.monotonic() - began < CHUNK_BUDGET_S / 2:
-            size = min(size * 2, LAST_CHUNK)
+        size = next_size(size, time.monotonic() - began)
+
+
+def next_size(size: int, took_s: float) -> int:
+    """Return how many runs to look at next, so that a chunk takes about ``CHUNK_BUDGET_S`` wherever the rows are."""
+    fitting = int(size * CHUNK_BUDGET_S / max(took_s, 1e-6))
+    return max(min(fitting, size * 4, LAST_CHUNK), FIRST_CHUNK // 4)
 
 
 def chunk_edge(request: Request, key: Key | None, size: int, term: Where) -> int | None:

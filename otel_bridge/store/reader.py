@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, WAIT_EVENT_KEY, Run, Waiting
+from otel_bridge.models import WAIT_EVENT_KEY, Run, Waiting
 from otel_bridge.store import derive
-from otel_bridge.store.derive import ACTIVE, SLEEP, TAIL_ROWS, Child, TailRow, Wait
+from otel_bridge.store.derive import SLEEP, TAIL_ROWS, Child, TailRow, Wait
 from otel_bridge.store.query import Dialect, in_list
 from otel_bridge.store.schema import Schema
 
@@ -49,41 +49,13 @@ def run_rows_by_id(reader: Reader, run_ids: Iterable[str]) -> list[Row]:
 
 
 def derive_runs(reader: Reader, rows: Sequence[Row]) -> list[Run]:
-    """Return the runs of these rows, in their order, with waiting, undo and dead letter looked up in few reads."""
+    """Return the runs of these rows, in their order, with what they wait for looked up in few reads."""
     runs = [derive.run_from_row(row) for row in rows]
     if not runs:
         return runs
     executing = [run.id for run in runs if run.status == "running"]
     waiting = _waiting(reader, executing) if executing else {}
-    linked = _linked_statuses(reader, [run.id for run in runs])
-    settled = []
-    for run in runs:
-        undo, dead_letter = UNDO_PREFIX + run.id, DEAD_LETTER_PREFIX + run.id
-        wait = waiting.get(run.id)
-        if wait is None and undo not in linked and dead_letter not in linked:
-            settled.append(run)
-            continue
-        settled.append(
-            derive.settle(
-                run,
-                wait,
-                undo=undo if undo in linked else None,
-                dead_letter=dead_letter if dead_letter in linked else None,
-                undoing=linked.get(undo) in ACTIVE,
-            )
-        )
-    return settled
-
-
-def _linked_statuses(reader: Reader, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return the engine status of the undo and dead-letter runs of these runs, by their own ids."""
-    wanted = [prefix + run_id for run_id in run_ids for prefix in (UNDO_PREFIX, DEAD_LETTER_PREFIX)]
-    table, found = reader.schema().table("workflow_status"), {}
-    for part in chunks(wanted, 2 * CHUNK):
-        among, params = in_list("w.workflow_uuid", part, reader.dialect)
-        sql = f"SELECT w.workflow_uuid, w.status FROM {table} w WHERE {among}"
-        found.update({row[0]: row[1] for row in reader.rows(sql, params)})
-    return found
+    return [derive.settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
 
 
 def _waiting(reader: Reader, run_ids: Sequence[str]) -> dict[str, Waiting]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX
+
 KNOWN_SCHEMA_VERSION = 125
 """The newest version of the engine's schema that was tested."""
 
@@ -46,7 +48,10 @@ RUN_COLUMNS = (
     "authenticated_user",
     "attributes",
 )
-"""Order of a run's row tuple; ``derive.run_from_row`` reads it."""
+"""Order of a run's row tuple, behind which follow ``LINKED``; ``derive.run_from_row`` reads it."""
+
+LINKED = (UNDO_PREFIX, DEAD_LETTER_PREFIX)
+"""The engine's status of the run's undo and of its dead-letter handler, each NULL when there is none."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,13 @@ class Schema:
         """Return the select list of a run's row, in the order of ``RUN_COLUMNS``."""
         cached = self._selects.get(alias)
         if cached is None:
-            cached = ", ".join(self.column("workflow_status", name, alias=alias) for name in RUN_COLUMNS)
+            own = [self.column("workflow_status", name, alias=alias) for name in RUN_COLUMNS]
+            linked = [
+                f"(SELECT u.status FROM {self.table('workflow_status')} u "
+                f"WHERE u.workflow_uuid = '{prefix}' || {alias}.workflow_uuid)"
+                for prefix in LINKED
+            ]
+            cached = ", ".join([*own, *linked])
             self._selects[alias] = cached
         return cached
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from otel_bridge.models import Run
 from otel_bridge.store.derive import ACTIVE
+from otel_bridge.store.listing import FEW, ORDERED_STATUSES
 from otel_bridge.store.query import Where, status_term
 from otel_bridge.store.reader import Reader, Row, derive_runs
 
@@ -42,11 +43,15 @@ def open_runs(reader: Reader, *, limit: int) -> list[Run]:
     """Return runs that have not ended, newest first."""
     schema = reader.schema()
     rows: list[Row] = []
+    table = f"{schema.table('workflow_status')} w"
     for status in ACTIVE:
+        term, order = status_term(status), "w.created_at"
+        if status not in ORDERED_STATUSES:
+            # few are sorted; of very many the newest come soon when runs are walked by creation
+            few = reader.rows(f"SELECT 1 FROM {table} WHERE {term} LIMIT ?", [FEW + 1])
+            order = "w.created_at" if len(few) > FEW else "w.created_at + 0"
         rows += reader.rows(
-            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
-            f"WHERE {status_term(status)} ORDER BY w.created_at DESC LIMIT ?",
-            [limit],
+            f"SELECT {schema.run_columns()} FROM {table} WHERE {term} ORDER BY {order} DESC LIMIT ?", [limit]
         )
     rows.sort(key=lambda row: (row[CREATED], row[0]), reverse=True)
     return derive_runs(reader, rows[:limit])
