@@ -27,7 +27,6 @@ from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
 
 BUSY_TIMEOUT_S = 5.0
 IDLE_CONNECTIONS = 4
-MAGIC = b"SQLite format 3\x00"
 _STALE_SCHEMA = ("no such table", "no such column")
 _NOT_A_DATABASE = ("file is not a database", "file is encrypted")
 
@@ -55,6 +54,10 @@ def _file_of(database: Database) -> Path | None:
         if name == "main":
             return Path(file) if file else None
     return None
+
+
+class _Snapshot(sqlite3.Connection):
+    """A connection that takes the file for immutable: good for one read."""
 
 
 class SqliteStateStore(SqlStateStore):
@@ -112,28 +115,41 @@ class SqliteStateStore(SqlStateStore):
         except sqlite3.OperationalError as error:
             if "unable to open" not in str(error) and "readonly" not in str(error):
                 raise
-            # a WAL file whose -shm we may not create: without a -wal beside it, nobody is writing
+            # A WAL file that nobody has open lacks its -shm, which a read-only connection may not make.
+            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+                return self._connect(path, "mode=rw")
+            # Without a -wal beside it, nobody is writing; a writer may come, so it is read so once, never kept.
             if not path.with_name(path.name + "-wal").exists():
-                return self._connect(path, "mode=ro&immutable=1")
+                return self._connect(path, "mode=ro&immutable=1", factory=_Snapshot)
+            raise
+        except sqlite3.DatabaseError as error:
+            if any(sign in str(error) for sign in _NOT_A_DATABASE):
+                raise NotADbosDatabaseError(
+                    self.target, f"{self.target} is not a SQLite file. Point at the app's system database."
+                ) from error
             raise
 
     def _look_at_file(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                head = file.read(len(MAGIC))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StoreUnavailableError(
-                self.target, f"{self.target} cannot be read: {reason}. Give this process's user read access."
-            ) from error
-        if head != MAGIC:
-            what = "is empty: no DBOS app has been launched on it yet" if not head else "is not a SQLite file"
-            raise NotADbosDatabaseError(self.target, f"{self.target} {what}. Point at the app's system database.")
+        """Say what stat can tell. The file is never opened beside SQLite: closing it would drop this process's locks.
 
-    def _connect(self, path: Path, options: str) -> sqlite3.Connection:
+        Source: https://www.sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread"
+        """
+        if not os.access(path, os.R_OK):
+            raise StoreUnavailableError(
+                self.target, f"{self.target} cannot be read: permission denied. Give this process's user read access."
+            )
+        if path.stat().st_size == 0:
+            raise NotADbosDatabaseError(
+                self.target,
+                f"{self.target} is empty: no DBOS app has been launched on it yet. Point at the app's system database.",
+            )
+
+    def _connect(
+        self, path: Path, options: str, *, factory: type[sqlite3.Connection] = sqlite3.Connection
+    ) -> sqlite3.Connection:
         uri = f"file:{quote(os.fspath(path.absolute()))}?{options}"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None, factory=factory
         )
         try:
             connection.execute("PRAGMA query_only = ON")
@@ -162,7 +178,8 @@ class SqliteStateStore(SqlStateStore):
             connection.close()
             raise
         with self._lock:
-            if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
+            keep = not self._closed and not isinstance(connection, _Snapshot)
+            if keep and len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -213,6 +230,10 @@ class SqliteStateStore(SqlStateStore):
                     self._watcher.close()
                     self._watcher = None
                 raise self._unavailable(error) from error
+            if isinstance(self._watcher, _Snapshot):
+                self._watcher.close()
+                self._watcher = None
+                return None
         # the inode tells of a file that was replaced under us
         return (version, stat.st_ino if stat is not None else 0)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -78,7 +81,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes, say
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     """A right beginning and nonsense behind it."""
     path = tmp_path / "app.sqlite"
-    path.write_bytes(sqlite.MAGIC + b"\x01" * 5000)
+    path.write_bytes(b"SQLite format 3\x00" + b"\x01" * 5000)
     with closing(SqliteStateStore(path)) as store, pytest.raises(NotADbosDatabaseError, match=r"app\.sqlite"):
         store.check()
 
@@ -182,16 +185,46 @@ def test_a_read_only_copy_of_a_wal_database_is_readable(tmp_path: Path, monkeypa
     write(path, RUN, "r1", "SUCCESS", 1)
     connect, tried = SqliteStateStore._connect, []
 
-    def refuse_first(self: SqliteStateStore, path: Path, options: str) -> sqlite3.Connection:
+    def refuse_first(self: SqliteStateStore, path: Path, options: str, **kind: type) -> sqlite3.Connection:
         tried.append(options)
-        if options == "mode=ro":
+        if options in ("mode=ro", "mode=rw"):
             raise sqlite3.OperationalError("unable to open database file")
-        return connect(self, path, options)
+        return connect(self, path, options, **kind)
 
     monkeypatch.setattr(SqliteStateStore, "_connect", refuse_first)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.R_OK)
     with closing(SqliteStateStore(path)) as store:
         assert store.get_run("r1") is not None
-    assert tried == ["mode=ro", "mode=ro&immutable=1"]
+        assert store.change_token() is None
+        write(path, RUN, "r2", "SUCCESS", 1)
+        assert store.get_run("r2") is not None
+    assert set(tried) == {"mode=ro", "mode=ro&immutable=1"}
+
+
+def test_a_wal_database_that_nobody_has_open_is_read_as_one_that_may_change(path: Path) -> None:
+    """The last writer takes ``-wal`` and ``-shm`` with it; the next one's commits must still be seen."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    with closing(SqliteStateStore(path)) as store:
+        assert store.get_run("r1") is None
+        before = store.change_token()
+        write(path, RUN, "r1", "SUCCESS", 1)
+        assert store.change_token() != before
+        assert store.get_run("r1") is not None
+
+
+def test_looking_at_a_file_keeps_other_connections_locks(path: Path) -> None:
+    """Opening the file beside SQLite and closing it would cancel every lock that this process holds on it."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=DELETE")
+    writer.execute("BEGIN IMMEDIATE")
+    with closing(SqliteStateStore(path)) as store:
+        store.get_run("r1")
+    script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    other = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+    writer.close()
 
 
 def test_a_closed_store_says_so(path: Path) -> None:
