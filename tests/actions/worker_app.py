@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -246,11 +245,8 @@ def until_killed() -> None:
         DBOS.register_queue("slow-lane", polling_interval_sec=0.05, worker_concurrency=1)
     (here / f"ready-{os.getpid()}").touch()
     parent = os.getppid()
-    done = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: done.set())
-    while not done.wait(0.2) and os.getppid() == parent:
-        pass
-    DBOS.destroy()
+    while os.getppid() == parent:
+        time.sleep(0.2)
 
 
 until_killed()

@@ -64,18 +64,10 @@ class Worker:
         return self
 
     def kill(self) -> None:
-        """End it as ``kill -9`` does."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> None:
-        """End it in good order, whatever state it is in."""
+        """End it as ``kill -9`` does. Idempotent."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
 
 
 class World:
@@ -97,7 +89,7 @@ class World:
     def close(self) -> None:
         """End the workers and close everything."""
         for worker in self.workers:
-            worker.stop()
+            worker.kill()
         self.actions.close()
         self.ledger.close()
         self.store.close()
