@@ -29,8 +29,10 @@ test("a queued step is all queue", () => {
 });
 
 test("a child that ended long before its result was fetched is not drawn as work until then", () => {
-  const child = { ...run, finishedAt: at(3000) };
-  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, child).doneAt).toBe(3000);
+  const child = { ...run, finishedAt: at(3001) };
+  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, child).doneAt).toBe(3001);
+  const rounded = { ...run, finishedAt: at(8000) };
+  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, rounded).doneAt).toBeNull();
 });
 
 test("the axis covers steps that end after the run says it did", () => {

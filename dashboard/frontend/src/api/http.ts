@@ -74,10 +74,10 @@ export async function getPage<T>(
   };
 }
 
-export async function postJson<T>(path: string, body: unknown = {}, params?: URLSearchParams): Promise<T> {
+export async function postJson<T>(path: string, body: unknown = {}, params?: URLSearchParams, headers: Record<string, string> = {}): Promise<T> {
   const response = await send(apiUrl(path, params), {
     method: "POST",
-    headers: { "Content-Type": "application/json", Accept: "application/json" },
+    headers: { "Content-Type": "application/json", Accept: "application/json", ...headers },
     body: JSON.stringify(body),
   });
   const text = await response.text();

@@ -4,8 +4,8 @@ import { filterToParams, filterToQuery, type RunFilter } from "../lib/filter";
 import type { RunPage } from "../lib/merge";
 import { getJson, getPage } from "./http";
 import type {
-  AuditEntry, BulkState, Executor, Facet, Graph, Health, PayloadView, PublishedView, RunDetail, RunRow, Schedule, Step,
-  Topology, UndoPreview, WorkerGroup,
+  AuditEntry, BulkStatus, Executor, Facet, Graph, Health, PayloadView, PublishedView, RunDetail, RunRow, Schedule, Step,
+  Topology, UndoView, WorkerGroup,
 } from "./wire";
 
 export const PAGE_SIZE = 100;
@@ -30,6 +30,13 @@ export const runsQuery = (filter: RunFilter) =>
     gcTime: 60_000,
     placeholderData: keepPreviousData,
   });
+
+/** Workflow names that runs have, for suggestions. */
+export const workflowsQuery = queryOptions({
+  queryKey: ["runs", "workflows"],
+  queryFn: ({ signal }) => getJson<Facet[]>("runs/facets", new URLSearchParams({ by: "workflow" }), signal),
+  staleTime: 60_000,
+});
 
 export const facetsQuery = (filter: RunFilter) =>
   queryOptions({
@@ -74,7 +81,7 @@ export const publishedQuery = (id: string) =>
 export const undoQuery = (id: string) =>
   queryOptions({
     queryKey: ["run", id, "undo"],
-    queryFn: ({ signal }) => getJson<UndoPreview>(`${runPath(id)}/undo`, undefined, signal),
+    queryFn: ({ signal }) => getJson<UndoView>(`${runPath(id)}/undo`, undefined, signal),
     staleTime: 0,
   });
 
@@ -82,15 +89,19 @@ export const auditQuery = (runId: string | null) =>
   queryOptions({
     queryKey: ["audit", runId],
     queryFn: ({ signal }) =>
-      getJson<AuditEntry[]>("audit", runId === null ? undefined : new URLSearchParams({ runId }), signal),
+      getJson<AuditEntry[]>("audit", runId === null ? undefined : new URLSearchParams({ run: runId }), signal),
   });
 
 export const bulkQuery = (bulkId: string) =>
   queryOptions({
     queryKey: ["bulk", bulkId],
-    queryFn: ({ signal }) => getJson<BulkState>(`bulk/${encodeURIComponent(bulkId)}`, undefined, signal),
-    refetchInterval: 1000,
+    queryFn: ({ signal }) => getJson<BulkStatus>(`bulk/${encodeURIComponent(bulkId)}`, undefined, signal),
+    refetchInterval: (query) => (query.state.data && isDone(query.state.data) ? false : 700),
   });
+
+function isDone(state: BulkStatus): boolean {
+  return state.status === "completed" || state.status === "failed" || state.status === "cancelled" || state.status === "dead";
+}
 
 export const workersQuery = queryOptions({
   queryKey: ["workers"],

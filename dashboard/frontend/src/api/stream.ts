@@ -1,14 +1,18 @@
 /** The live connection: websocket, else Server-Sent Events, else polling; reconnects with the last id it saw. */
 import { apiUrl } from "./http";
-import type { Heartbeat, LifecycleEvent } from "./wire";
+import type { Changed, Heartbeat, LifecycleEvent } from "./wire";
 
 export type LiveState = "connecting" | "live" | "polling" | "offline";
 
-export type Message<S> = S | LifecycleEvent | Heartbeat;
+/** What changed: a lifecycle event, or a row that changed in a way that no event names. */
+export type Change = LifecycleEvent | Changed;
+export type Message<S> = S | Change;
 
 export interface StreamHandlers<S> {
   onMessage: (message: Message<S>) => void;
   onState: (state: LiveState) => void;
+  /** The server lives but cannot read its store, say; null when all is well again. */
+  onProblem: (problem: string | null) => void;
   /** Called instead of messages while neither websocket nor SSE works. */
   onPoll: () => void;
 }
@@ -58,16 +62,17 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
 
   const receive = (text: unknown): void => {
     if (typeof text !== "string") return;
-    let message: Message<S>;
+    let message: Message<S> | Heartbeat;
     try {
-      message = JSON.parse(text) as Message<S>;
+      message = JSON.parse(text) as Message<S> | Heartbeat;
     } catch {
       return;
     }
     heard();
     failures = 0;
     if (typeof message.id === "number") lastId = message.id;
-    handlers.onMessage(message);
+    if (message.type === "heartbeat") handlers.onProblem(("problem" in message ? message.problem : undefined) ?? null);
+    else handlers.onMessage(message as Message<S>);
   };
 
   function retry(): void {
@@ -110,6 +115,7 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
     source.onmessage = listener;
     source.addEventListener("snapshot", listener);
     source.addEventListener("heartbeat", listener);
+    source.addEventListener("changed", listener);
     source.onerror = poll;
   }
 

@@ -1,100 +1,30 @@
-/** The shapes on the wire, as WIRE.md names them. */
-
-export type RunStatus =
-  | "pending" | "running" | "suspended" | "cancelling" | "completed"
-  | "failed" | "cancelled" | "dead" | "blocked";
-export type StepKind = "local" | "remote" | "sleep" | "signal";
-export type StepStatus = "pending" | "running" | "completed" | "failed";
-export type WaitingOn = "signal" | "webhook" | "update" | "breakpoint" | "child" | "sleep" | "queue" | "delay";
+/**
+ * The shapes on the wire. ``openapi.d.ts`` is generated from the server's own document (npm run types); this file only
+ * names its parts, and says what JSON Schema cannot: a field that is null is left out of an answer, payloads are any JSON.
+ */
+import type { components } from "./openapi";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-export interface Waiting {
-  on: WaitingOn;
-  name?: string;
-  since: string;
-  until?: string;
-  seq?: number;
-}
+/** Optional fields are absent, never null. */
+type Present<T> = T extends readonly (infer Item)[]
+  ? Present<Item>[]
+  : T extends object
+    ? { [Key in keyof T]: undefined extends T[Key] ? Present<Exclude<T[Key], null>> : Present<T[Key]> }
+    : T;
 
-export interface Truncated {
-  bytes: number;
-  fields: string[];
-}
+type Schema<Name extends keyof components["schemas"]> = Present<components["schemas"][Name]>;
+type With<T, Fields> = Omit<T, keyof Fields> & Fields;
 
-export interface ErrorInfo {
-  message: string;
-  type?: string;
-  code?: string;
-  stack?: string;
-}
-
-export interface RunRow {
-  id: string;
-  workflow: string;
-  workflowVersion?: string;
-  status: RunStatus;
-  waiting?: Waiting;
-  wakeAt?: string;
-  queue?: string;
-  executor?: string;
-  recoveryAttempts: number;
-  tags: string[];
-  searchAttributes: Record<string, Json>;
-  namespace?: string;
-  parentId?: string;
-  forkedFrom?: string;
-  schedule?: string;
-  deadLetterId?: string;
-  deadRunId?: string;
-  undoId?: string;
-  undoesId?: string;
-  createdAt: string;
-  startedAt?: string;
-  updatedAt: string;
-  finishedAt?: string;
-  durationMs?: number;
-  queueMs?: number;
-  traceId: string;
-}
-
-export interface Run extends RunRow {
-  input?: Json;
-  output?: Json;
-  error?: ErrorInfo;
-  truncated?: Truncated;
-  traceUrl?: string;
-  payloadFormats?: Record<string, string>;
-}
-
-export interface Step {
-  runId: string;
-  seq: number;
-  name: string;
-  kind: StepKind;
-  status: StepStatus;
-  stepId: string;
-  workerGroup?: string;
-  executor?: string;
-  attempts: number;
-  enqueuedAt?: string;
-  startedAt?: string;
-  finishedAt?: string;
-  durationMs?: number;
-  queueMs?: number;
-  childRunId?: string;
-  parallelGroup?: number;
-  housekeeping: boolean;
-  wakeAt?: string;
-  waitsOn?: WaitingOn;
-  compensates?: number;
-  input?: Json;
-  output?: Json;
-  error?: ErrorInfo;
-  truncated?: Truncated;
-  payloadFormats?: Record<string, string>;
-  spanId: string;
-}
+export type RunRow = With<Schema<"RunRow">, { searchAttributes: Record<string, Json> }>;
+export type RunStatus = RunRow["status"];
+export type Waiting = Schema<"WaitingView">;
+export type WaitingOn = Waiting["on"];
+export type ErrorInfo = Schema<"ErrorView">;
+export type Run = With<Schema<"RunView">, { input?: Json; output?: Json; searchAttributes: Record<string, Json>; payloadFormats?: Record<string, string> }>;
+export type Step = With<Schema<"StepView">, { input?: Json; output?: Json; payloadFormats?: Record<string, string> }>;
+export type StepKind = Step["kind"];
+export type StepStatus = Step["status"];
 
 export interface Lineage {
   parent?: RunRow;
@@ -105,236 +35,42 @@ export interface Lineage {
   undo?: RunRow;
   undoes?: RunRow;
 }
+export type RunDetail = With<Schema<"RunDetail">, { run: Run; timeline: Step[]; children: RunRow[]; lineage: Lineage }>;
+export type Facet = Schema<"FacetView">;
 
-export interface RunDetail {
-  run: Run;
-  timeline: Step[];
-  children: RunRow[];
-  lineage: Lineage;
-}
+export type GraphNode = With<Schema<"GraphNode">, { byStatus?: Record<string, number> }>;
+export type GraphEdge = Schema<"GraphEdge">;
+export type Graph = With<Schema<"Graph">, { nodes: GraphNode[]; edges: GraphEdge[] }>;
 
-export interface Facet {
-  status: RunStatus;
-  workflow?: string;
-  count: number;
-  exact: boolean;
-}
+export type PublishedView = With<Schema<"PublishedView">, { value?: Json }>;
+export type WorkerGroup = Schema<"WorkerGroup">;
+export type Executor = Schema<"ExecutorView">;
+export type Schedule = Schema<"ScheduleView">;
+export type Topology = Schema<"Topology">;
+export type Health = Schema<"HealthView">;
 
-export interface GraphNode {
-  id: string;
-  type: "start" | "end" | "step" | "group" | "join";
-  label: string;
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-  seq?: number;
-  kind?: StepKind;
-  status: string;
-  workerGroup?: string;
-  childRunId?: string;
-  durationMs?: number;
-  queueMs?: number;
-  startedAt?: string;
-  wakeAt?: string;
-  waitsOn?: WaitingOn;
-  housekeeping: boolean;
-  compensates?: number;
-  parallelGroup?: number;
-  count?: number;
-  byStatus?: Record<string, number>;
-  seqs?: number[];
-  expanded?: boolean;
-  groupId?: string;
-}
+export type LifecycleEvent = With<Schema<"EventView">, { run?: RunRow; step?: Step }>;
+export type EventType = LifecycleEvent["type"];
+export type Changed = With<Schema<"Changed">, { type: "changed"; run: RunRow }>;
+export type Heartbeat = With<Schema<"Heartbeat">, { type: "heartbeat" }>;
+export type RunSnapshot = With<Schema<"RunSnapshot">, { type: "snapshot"; detail: RunDetail }>;
+export type ListSnapshot = With<Schema<"ListSnapshot">, { type: "snapshot"; runs: RunRow[] }>;
 
-export interface GraphEdge {
-  id: string;
-  source: string;
-  target: string;
-  kind: "next" | "fan-out" | "fan-in" | "undo";
-}
-
-export interface Graph {
-  nodes: GraphNode[];
-  edges: GraphEdge[];
-  width: number;
-  height: number;
-}
+export type Problem = Schema<"ProblemDocument">;
+export type ActionAnswer = With<Schema<"ActionAnswer">, { searchAttributes: Record<string, Json> }>;
+export type NewRun = Schema<"NewRun">;
+export type UndoView = Schema<"UndoView">;
+export type BulkAnswer = With<Schema<"BulkAnswer">, { byStatus?: Record<string, number>; sample?: RunRow[] }>;
+export type BulkStatus = Schema<"BulkStatus">;
+export type AuditEntry = With<Schema<"AuditView">, { params: Record<string, Json> }>;
 
 export interface PayloadView {
-  name: string;
   value?: Json;
   format?: string;
   bytes: number;
-  truncated?: Truncated;
 }
 
-export interface PublishedView {
-  key: string;
-  value?: Json;
-}
-
-export interface WorkerInstance {
-  instanceId: string;
-  lastBeatAt: string;
-  status: "live" | "lost" | "stopped";
-}
-
-export interface WorkerGroup {
-  group: string;
-  depth: number;
-  running: number;
-  oldestMs?: number;
-  liveWorkers: WorkerInstance[];
-  presenceKnown: boolean;
-  noWorker: boolean;
-  concurrency?: number;
-  workerConcurrency?: number;
-  rateLimitMax?: number;
-  rateLimitPeriodS?: number;
-  registered: boolean;
-}
-
-export interface InFlight {
-  runId: string;
-  seq?: number;
-  name: string;
-  startedAt: string;
-  attempt: number;
-}
-
-export interface Executor {
-  instanceId: string;
-  executorId: string;
-  status: "live" | "lost" | "stopped";
-  lastBeatAt: string;
-  startedAt: string;
-  appName?: string;
-  appVersion?: string;
-  host?: string;
-  pid?: number;
-  sdk?: string;
-  queues: string[];
-  workflows: string[];
-  inFlight: InFlight[];
-  inFlightTotal: number;
-}
-
-export interface Schedule {
-  name: string;
-  workflow: string;
-  schedule: string;
-  active: boolean;
-  lastFiredAt?: string;
-  timezone?: string;
-  queue?: string;
-}
-
-export interface Topology {
-  nodes: { id: string; type: "workflow" | "queue" | "executor"; label: string; counts: Record<string, number> }[];
-  edges: { source: string; target: string; count: number }[];
-  sampledRuns: number;
-}
-
-export interface Health {
-  status: "ok" | "degraded";
-  version: string;
-  store?: string;
-  schemaVersion?: number;
-  problems: string[];
-  warnings: string[];
-  viewers: number;
-  liveWorkers?: number;
-  lostWorkers?: number;
-}
-
-export interface Problem {
-  type?: string;
-  title?: string;
-  status: number;
-  detail?: string;
-}
-
-export type EventType =
-  | "run.pending" | "run.started" | "run.suspended" | "run.resumed" | "run.completed" | "run.failed"
-  | "run.cancelling" | "run.cancelled" | "run.dead" | "step.started" | "step.completed" | "step.failed";
-
-export interface LifecycleEvent {
-  id: number;
-  type: EventType;
-  runId: string;
-  workflow: string;
-  seq?: number;
-  name?: string;
-  kind?: StepKind;
-  durationMs?: number;
-  queueMs?: number;
-  error?: ErrorInfo;
-  at: string;
-  /** The run's row after the event. */
-  run?: RunRow;
-  step?: Step;
-}
-
-export interface RunSnapshot {
-  type: "snapshot";
-  id: number;
-  detail: RunDetail;
-}
-
-export interface ListSnapshot {
-  type: "snapshot";
-  id: number;
-  runs: RunRow[];
-}
-
-export interface Heartbeat {
-  type: "heartbeat";
-  id: number;
-}
-
+/** In the order that the eye should meet them. */
 export const RUN_STATUSES: readonly RunStatus[] = [
   "running", "suspended", "pending", "blocked", "cancelling", "failed", "dead", "completed", "cancelled",
 ];
-export const TERMINAL: ReadonlySet<RunStatus> = new Set<RunStatus>(["completed", "failed", "cancelled", "dead"]);
-
-/** What an undo would do, first compensation first. */
-export interface UndoPreview {
-  runId: string;
-  steps: UndoStep[];
-  notes?: string[];
-}
-
-export interface UndoStep {
-  seq: number;
-  name: string;
-  compensation?: string;
-  output?: Json;
-  note?: string;
-}
-
-export interface AuditEntry {
-  id?: number;
-  at: string;
-  actor: string;
-  action: string;
-  runId?: string;
-  outcome: string;
-  detail?: string;
-  params?: Record<string, Json>;
-}
-
-export interface BulkState {
-  bulkId: string;
-  matched: number;
-  applied: number;
-  refused?: number;
-  done: boolean;
-}
-
-export interface BulkPreview {
-  matched: number;
-  byStatus: Record<string, number>;
-  sample: RunRow[];
-}

@@ -1,5 +1,5 @@
 /** Keeps a loaded run list true while the world moves. Pure. */
-import type { LifecycleEvent, RunRow, RunStatus } from "../api/wire";
+import type { Changed, LifecycleEvent, RunRow, RunStatus } from "../api/wire";
 
 export interface RunPage {
   rows: RunRow[];
@@ -57,9 +57,10 @@ export function statusOfEvent(event: LifecycleEvent): RunStatus | null {
 }
 
 /** Show what an event says on a row that is loaded, until the next page read confirms it. */
-export function applyEvent(row: RunRow, event: LifecycleEvent): RunRow {
+export function applyEvent(row: RunRow, event: LifecycleEvent | Changed): RunRow {
   if (event.runId !== row.id) return row;
   if (event.run) return event.run;
+  if (event.type === "changed") return row;
   const status = statusOfEvent(event);
   if (status === null || event.at < row.updatedAt) return row;
   const ended = status === "completed" || status === "failed" || status === "cancelled" || status === "dead";
@@ -81,9 +82,9 @@ export function countAbove(rows: RunRow[], topId: string | null): number {
 }
 
 /** Put the rows that events carry where they belong: replaced, taken out when they left the filter, added when new. */
-export function mergeEvents(pages: RunPage[], events: LifecycleEvent[], statuses: readonly RunStatus[]): RunPage[] {
-  const latest = new Map<string, LifecycleEvent>();
-  for (const event of events) if (statusOfEvent(event) !== null) latest.set(event.runId, event);
+export function mergeEvents(pages: RunPage[], events: (LifecycleEvent | Changed)[], statuses: readonly RunStatus[]): RunPage[] {
+  const latest = new Map<string, LifecycleEvent | Changed>();
+  for (const event of events) if (event.type === "changed" || statusOfEvent(event) !== null) latest.set(event.runId, event);
   if (latest.size === 0 || pages.length === 0) return pages;
   const matches = (row: RunRow): boolean => statuses.length === 0 || statuses.includes(row.status);
   const known = new Set<string>();

@@ -14,8 +14,10 @@ export interface Bar {
   open: boolean;
 }
 
-/** Engine times of runs can be whole seconds: a shorter wait for a child's result is noise. */
-const NOTICEABLE_MS = 1500;
+/** A shorter wait for a child's result is not worth a mark. */
+const NOTICEABLE_MS = 500;
+/** On SQLite the engine may round run times down to whole seconds. */
+const ROUNDED_MS = 1000;
 
 export interface Range {
   from: number;
@@ -30,7 +32,8 @@ export function barOf(step: Step, now: number, runEnd: number | null, child?: Ru
   const open = finished === null && runEnd === null;
   const until = finished ?? runEnd ?? now;
   const startAt = started ?? (pending ? until : (queued ?? until));
-  const childEnd = parseTime(child?.finishedAt);
+  const stamped = parseTime(child?.finishedAt);
+  const childEnd = stamped === null ? null : stamped % ROUNDED_MS === 0 ? stamped + ROUNDED_MS : stamped;
   const endAt = Math.max(until, startAt);
   const doneAt = childEnd !== null && childEnd >= startAt && endAt - childEnd > NOTICEABLE_MS ? childEnd : null;
   return { step, queuedAt: Math.min(queued ?? startAt, startAt), startAt, endAt, doneAt, open };

@@ -31,7 +31,7 @@ export function WorkersPage() {
             Runs work all the same. With <code>DBOSInstrumentor().instrument()</code> in your workers, each shows here with its host, version, last beat and the steps in its hands.
           </Empty>
         ) : null}
-        {executors.data && executors.data.length > 0 ? <div className="worker-grid">{executors.data.map((entry) => <Worker key={entry.instanceId} worker={entry} />)}</div> : null}
+        {executors.data && executors.data.length > 0 ? <div className="worker-grid">{executors.data.map((entry) => <Worker key={entry.instanceId} worker={entry} replaced={entry.status === "lost" && executors.data.some((other) => other.status === "live" && other.executorId === entry.executorId)} />)}</div> : null}
       </section>
     </div>
   );
@@ -55,8 +55,8 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
           const live = group.liveWorkers.filter((worker) => worker.status === "live").length;
           return (
             <tr key={group.group} data-alarm={group.noWorker || undefined}>
-              <td><Link to={`/?queue=${encodeURIComponent(group.group)}`}><strong>{group.group}</strong></Link>{group.registered ? null : <span className="tag">not registered</span>}</td>
-              <td><span className="depth"><span className="depth-bar" style={{ width: `${(group.depth / deepest) * 100}%` }} /><span>{formatCount(group.depth)}</span></span></td>
+              <td><Link to={`/?queue=${encodeURIComponent(group.group)}`}><strong>{group.group}</strong></Link> {group.group.startsWith("_dbos") ? <span className="tag">engine's own</span> : group.registered ? null : <span className="tag" data-tone="warn">not registered</span>}</td>
+              <td><span className="depth">{group.depth > 0 ? <span className="depth-bar" style={{ width: `${(group.depth / deepest) * 100}%` }} /> : null}<span>{formatCount(group.depth)}</span></span></td>
               <td className="num">{formatCount(group.running)}</td>
               <td className="num">{group.oldestMs === undefined || group.depth === 0 ? <span className="muted">–</span> : formatDuration(group.oldestMs)}</td>
               <td className="wide-only muted">{limits(group)}</td>
@@ -69,16 +69,21 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
   );
 }
 
+/** Steps at work before those that only wait. */
+function busyFirst(entries: Executor["inFlight"]): Executor["inFlight"] {
+  return [...entries].sort((a, b) => Number(a.name.startsWith("DBOS.")) - Number(b.name.startsWith("DBOS.")));
+}
+
 const WORKER_WORD: Record<Executor["status"], string> = { live: "Live", lost: "Lost", stopped: "Stopped" };
 
-function Worker({ worker }: { worker: Executor }) {
+function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
   return (
-    <article className="card worker" data-worker={worker.status}>
+    <article className="card worker" data-worker={replaced ? "replaced" : worker.status}>
       <header className="card-head">
         <span className="live-dot" aria-hidden="true" />
         <h3 className="mono clip" title={worker.instanceId}>{worker.executorId}</h3>
         <span className="grow" />
-        <span className="worker-state">{WORKER_WORD[worker.status]}</span>
+        <span className="worker-state">{replaced ? "Replaced" : WORKER_WORD[worker.status]}</span>
       </header>
       <div className="card-body">
         <dl className="timings">
@@ -89,9 +94,9 @@ function Worker({ worker }: { worker: Executor }) {
           {worker.queues.length > 0 ? <div><dt>Queues</dt><dd>{worker.queues.join(", ")}</dd></div> : null}
           <div><dt>Workflows</dt><dd title={worker.workflows.join(", ")}>{worker.workflows.length}</dd></div>
         </dl>
-        <h4>{worker.inFlightTotal === 0 ? "Idle" : `Running ${worker.inFlightTotal}`}</h4>
+        <h4>{worker.inFlightTotal === 0 ? "Idle" : `${worker.inFlightTotal} in hand`}</h4>
         <ul className="plain inflight">
-          {worker.inFlight.slice(0, 6).map((entry) => (
+          {busyFirst(worker.inFlight).slice(0, 6).map((entry) => (
             <li key={`${entry.runId}-${entry.seq ?? "run"}`}>
               <Link to={runPath(entry.runId, entry.seq === undefined ? undefined : { step: String(entry.seq) })}>{entry.name}</Link>
               <span className="mono muted">{shortId(entry.runId)}</span>
@@ -101,7 +106,7 @@ function Worker({ worker }: { worker: Executor }) {
           ))}
           {worker.inFlightTotal > 6 ? <li className="muted">and {worker.inFlightTotal - 6} more</li> : null}
         </ul>
-        {worker.status === "lost" ? <Link to={`/?executor=${encodeURIComponent(worker.executorId)}&status=running&status=suspended&status=blocked`} className="btn">Runs it held</Link> : null}
+        {worker.status === "lost" && !replaced ? <Link to={`/?executor=${encodeURIComponent(worker.executorId)}&status=running&status=suspended&status=blocked`} className="btn">Runs it held</Link> : null}
       </div>
     </article>
   );

@@ -1,12 +1,14 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { cancelRun, continueRun, forkRun, redispatchRun, retryRun, retryWithInput, sendSignal } from "../api/actions";
+import { cancelRun, continueRun, forkRun, newKey, redispatchRun, retryRun, retryWithInput, sendSignal } from "../api/actions";
 import { payloadQuery, undoQuery } from "../api/queries";
-import type { Json, RunDetail, Step } from "../api/wire";
+import type { Json, RunDetail, Step, UndoView } from "../api/wire";
+import { shortId } from "../lib/status";
 import { navigate, runPath } from "../router";
 import { errorText, Failure, Notice, Skeleton } from "../ui/basics";
 import { Dialog } from "../ui/Dialog";
-import { Glyph } from "../ui/icons";
+import { Glyph, StatusIcon } from "../ui/icons";
+import { JsonField, parseJson } from "../ui/JsonField";
 import { JsonView } from "../ui/JsonView";
 import { useToast } from "../ui/toast";
 
@@ -20,16 +22,6 @@ interface Props {
   onClose: () => void;
 }
 
-/** JSON as typed; nothing typed is null. */
-export function parseInput(text: string): { value: Json; error: null } | { value: null; error: string } {
-  if (text.trim() === "") return { value: null, error: null };
-  try {
-    return { value: JSON.parse(text) as Json, error: null };
-  } catch (error) {
-    return { value: null, error: `This is no JSON: ${errorText(error)}. Text needs quotes.` };
-  }
-}
-
 /** Do it, tell it, and read the run again. A refusal stays in the dialog, in the server's words. */
 function useAct<V>(detail: RunDetail, work: (value: V) => Promise<unknown>, done: string, onClose: () => void, after?: (answer: unknown) => void) {
   const client = useQueryClient();
@@ -37,7 +29,8 @@ function useAct<V>(detail: RunDetail, work: (value: V) => Promise<unknown>, done
   return useMutation({
     mutationFn: work,
     onSuccess: (answer) => {
-      say(done);
+      const notes = notesOf(answer);
+      say(notes ? `${done} ${notes}` : done);
       void client.invalidateQueries({ queryKey: ["run", detail.run.id] });
       void client.invalidateQueries({ queryKey: ["runs"] });
       void client.invalidateQueries({ queryKey: ["audit"] });
@@ -45,6 +38,11 @@ function useAct<V>(detail: RunDetail, work: (value: V) => Promise<unknown>, done
       after?.(answer);
     },
   });
+}
+
+/** What the server found worth knowing, besides that it was done. */
+function notesOf(answer: unknown): string {
+  return typeof answer === "object" && answer !== null && "notes" in answer && Array.isArray(answer.notes) ? answer.notes.join(" ") : "";
 }
 
 function openAnswer(answer: unknown): void {
@@ -97,49 +95,62 @@ function CancelDialog({ detail, onClose }: OneProps) {
   const { run, children } = detail;
   const [withChildren, setWithChildren] = useState(false);
   const act = useAct(detail, () => cancelRun(run.id, { compensate: false, children: withChildren }), "Cancelled.", onClose);
-  const open = children.filter((child) => !child.finishedAt).length;
   return (
     <Dialog title="Cancel this run?" confirm="Cancel the run" danger onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
       <p>It stops before its next step. A step in flight may still have its effect; its result is dropped. What completed stays done: to reverse it, use <em>Cancel and undo</em>.</p>
-      <label className="check">
-        <input type="checkbox" checked={withChildren} onChange={(event) => setWithChildren(event.target.checked)} />
-        <span>Cancel its children too{open > 0 ? ` (${open} open)` : ""}</span>
-      </label>
+      {children.length > 0 ? <ChildrenCheck detail={detail} checked={withChildren} onChange={setWithChildren} /> : null}
     </Dialog>
   );
 }
 
 function UndoDialog({ detail, onClose }: OneProps) {
-  const { run } = detail;
+  const { run, children } = detail;
   const preview = useQuery(undoQuery(run.id));
-  const act = useAct(detail, () => cancelRun(run.id, { compensate: true, children: false }), "The undo is under way.", onClose);
-  const steps = preview.data?.steps ?? [];
+  const [withChildren, setWithChildren] = useState(false);
+  const act = useAct(detail, () => cancelRun(run.id, { compensate: true, children: withChildren }), "The undo is under way.", onClose);
+  const steps = preview.data?.compensations ?? [];
   const ended = run.finishedAt !== undefined;
   return (
     <Dialog
       title={ended ? "Undo this run?" : "Cancel and undo this run?"} confirm={ended ? "Undo" : "Cancel and undo"} danger wide onClose={onClose}
       onConfirm={() => act.mutate(undefined)} busy={act.isPending} disabled={preview.isPending || preview.isError} refusal={refusalOf(act.error)}
     >
-      <p>Each completed step's compensation runs, the latest first, each once. An undone run cannot be retried, only forked.</p>
+      <p>{ended ? "" : "It is cancelled first, and the undo waits until it is quiet. "}Then the compensation of each completed step runs, the latest first, each a durable step of its own. An undone run cannot be retried, only forked.</p>
       {preview.isPending ? <Skeleton rows={3} /> : null}
       {preview.isError ? <Failure what="The preview" error={preview.error} onRetry={() => void preview.refetch()} /> : null}
-      {preview.isSuccess && steps.length === 0 ? <Notice title="Nothing to compensate">No completed step of this run declares a compensation. {ended ? "" : "It would only be cancelled."}</Notice> : null}
-      {steps.length > 0 ? (
-        <ol className="undo-list">
-          {steps.map((step) => (
-            <li key={step.seq}>
-              <Glyph name="undo" />
-              <div>
-                <div><strong>{step.compensation ?? `compensate ${step.name}`}</strong> <span className="muted">undoes {step.name}, step {step.seq}</span></div>
-                {step.note ? <p className="muted small">{step.note}</p> : null}
-                {step.output !== undefined ? <JsonView value={step.output} open={0} label={`Output of ${step.name}`} /> : null}
-              </div>
-            </li>
-          ))}
-        </ol>
-      ) : null}
-      {preview.data?.notes?.map((note) => <Notice key={note} tone="warn">{note}</Notice>)}
+      {preview.isSuccess && steps.every((step) => !step.undo) ? <Notice title="Nothing to compensate">No step that ran declares a compensation. {ended ? "" : "The run would only be cancelled."}</Notice> : null}
+      {steps.length > 0 ? <Compensations steps={steps} /> : null}
+      {children.length > 0 && !ended ? <ChildrenCheck detail={detail} checked={withChildren} onChange={setWithChildren} /> : null}
     </Dialog>
+  );
+}
+
+/** In the order in which they run. A step that was in flight is shown as what it is: maybe done. */
+export function Compensations({ steps }: { steps: UndoView["compensations"] }) {
+  return (
+    <ol className="undo-list">
+      {steps.map((step, index) => (
+        <li key={`${step.seq}-${step.childRunId ?? ""}-${index}`} data-none={step.undo ? undefined : true}>
+          {step.status === "completed" || step.status === "failed" || step.status === "running" ? <StatusIcon status={step.status} /> : <Glyph name={step.undo ? "undo" : "minus"} />}
+          <div>
+            <div><strong>{step.undo ?? "No compensation declared"}</strong> <span className="muted">for {step.step}, step {step.seq}{step.childRunId ? ` of child ${shortId(step.childRunId)}` : ""}</span></div>
+            {step.executing ? <p className="small">It is executing now: the undo waits for its end.</p> : step.maybe ? <p className="small">It began and its end is unknown: it may have had its effect.</p> : null}
+            {step.error ? <p className="field-error">{step.error}</p> : null}
+            {step.output !== undefined ? <JsonView value={step.output as Json} open={0} label={`Output of ${step.step}`} /> : null}
+          </div>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function ChildrenCheck({ detail, checked, onChange }: { detail: RunDetail; checked: boolean; onChange: (on: boolean) => void }) {
+  const open = detail.children.filter((child) => !child.finishedAt).length;
+  return (
+    <label className="check">
+      <input type="checkbox" checked={checked} onChange={(event) => onChange(event.target.checked)} />
+      <span>Cancel the runs that it started too{open > 0 ? ` (${open} open)` : ""}</span>
+    </label>
   );
 }
 
@@ -155,21 +166,16 @@ function ContinueDialog({ detail, onClose }: OneProps) {
 
 function RedispatchDialog({ detail, onClose }: OneProps) {
   const { run } = detail;
-  const act = useAct(detail, () => redispatchRun(run.id), "Re-dispatched.", onClose);
+  const [force, setForce] = useState(false);
+  const act = useAct(detail, () => redispatchRun(run.id, force), "Re-dispatched.", onClose);
   return (
     <Dialog title="Re-dispatch this run?" confirm="Re-dispatch" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
       <p>For a run whose worker is lost: it is put back on its queue, and another worker goes on from the last completed step. If the old worker still lives, its late result is dropped, but the step in flight runs twice.</p>
+      <label className="check">
+        <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} />
+        <span>I know that its worker is gone, although nothing reports so</span>
+      </label>
     </Dialog>
-  );
-}
-
-function JsonField({ text, onText, error, label }: { text: string; onText: (text: string) => void; error: string | null; label: string }) {
-  return (
-    <label className="field">
-      <span>{label}</span>
-      <textarea className="input mono" rows={8} value={text} spellCheck={false} aria-invalid={error !== null} onChange={(event) => onText(event.target.value)} />
-      {error ? <small className="field-error">{error}</small> : null}
-    </label>
   );
 }
 
@@ -179,7 +185,7 @@ function InputDialog({ detail, onClose }: OneProps) {
   const original = whole.data?.value ?? run.input ?? null;
   const [edited, setEdited] = useState<string | null>(null);
   const text = edited ?? JSON.stringify(original, null, 2);
-  const parsed = parseInput(text);
+  const parsed = parseJson(text);
   const act = useAct(detail, (input: Json) => retryWithInput(run.id, input), "Started a new run.", onClose, openAnswer);
   return (
     <Dialog
@@ -196,8 +202,9 @@ function SignalDialog({ detail, onClose }: OneProps) {
   const { run } = detail;
   const [topic, setTopic] = useState(run.waiting?.name ?? "");
   const [text, setText] = useState("");
-  const parsed = parseInput(text);
-  const act = useAct(detail, (message: Json) => sendSignal(run.id, topic.trim(), message), "Signal sent.", onClose);
+  const parsed = parseJson(text);
+  const [key] = useState(newKey);
+  const act = useAct(detail, (message: Json) => sendSignal(run.id, topic.trim(), message, key), "Signal sent.", onClose);
   return (
     <Dialog
       title="Send a signal" confirm="Send" onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}

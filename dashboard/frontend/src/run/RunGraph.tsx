@@ -21,6 +21,7 @@ interface Props {
 const MIN_ZOOM = 0.05;
 const READABLE_ZOOM = 0.68;
 const MINIMAP_FROM = 10;
+const FRAME_ZOOM = 0.5;
 
 function toNode(node: GraphNode, selected: number | null): FlowNode {
   const middle = node.height / 2;
@@ -79,8 +80,13 @@ function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
   const flow = useReactFlow();
   const graph = query.data;
 
+  const unfolded = useRef<string | null>(null);
   const toggle = useCallback((id: string) => {
-    setExpand((old) => (old.includes(id) ? old.filter((entry) => entry !== id) : [...old, id]));
+    setExpand((old) => {
+      if (old.includes(id)) return old.filter((entry) => entry !== id);
+      unfolded.current = id;
+      return [...old, id];
+    });
   }, []);
   const nodes = useMemo(
     () => graph?.nodes.map((node) => {
@@ -111,6 +117,18 @@ function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
     else void flow.setViewport({ x: 32, y: (clientHeight - graph.height * close) / 2, zoom: close });
   }, [graph, flow, selected]);
   useEffect(() => { look(); }, [look]);
+
+  // A group that was just unfolded comes into view, its first steps legible.
+  useEffect(() => {
+    const frame = graph?.nodes.find((node) => node.id === unfolded.current && node.expanded);
+    if (!frame || !box.current) return;
+    unfolded.current = null;
+    const { clientWidth, clientHeight } = box.current;
+    const zoom = Math.min(1, Math.max(FRAME_ZOOM, Math.min((clientWidth - 48) / frame.width, (clientHeight - 48) / frame.height)));
+    const x = frame.width * zoom < clientWidth - 48 ? (clientWidth - frame.width * zoom) / 2 : 24;
+    const y = frame.height * zoom < clientHeight - 48 ? (clientHeight - frame.height * zoom) / 2 : 24;
+    void flow.setViewport({ x: x - frame.x * zoom, y: y - frame.y * zoom, zoom }, { duration: 200 });
+  }, [graph, flow]);
 
   useEffect(() => {
     if (selected === null || !placed.current) return;
@@ -154,7 +172,7 @@ function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} />
         <Controls showInteractive={false} position={compact ? "bottom-right" : "bottom-left"} orientation="horizontal" />
         {graph.nodes.length >= MINIMAP_FROM && !compact ? (
-          <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" nodeBorderRadius={4} nodeStrokeWidth={0} nodeColor={(node) => MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)"} />
+          <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" nodeBorderRadius={4} nodeStrokeWidth={0} nodeColor={(node) => (node as FlowNode).data.node.expanded ? "transparent" : MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)"} />
         ) : null}
       </ReactFlow>
     </div>

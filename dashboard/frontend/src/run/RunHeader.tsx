@@ -45,7 +45,7 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
       <dl className="facts">
         <Fact label="Created"><span title={formatExact(run.createdAt)}>{formatClock(parseTime(run.createdAt) ?? 0, Date.now())}</span> <span className="muted"><Ago at={run.createdAt} /></span></Fact>
         <Fact label="Duration">
-          {run.durationMs !== undefined ? formatDuration(run.durationMs) : run.startedAt && isOpen(run) ? <Since at={run.startedAt} /> : <span className="muted">not started</span>}
+          {run.durationMs !== undefined ? formatDuration(run.durationMs) : isOpen(run) && run.status !== "pending" && run.status !== "blocked" ? <Since at={run.startedAt ?? run.createdAt} /> : <span className="muted">not started</span>}
         </Fact>
         {run.queueMs ? <Fact label="In queue">{formatDuration(run.queueMs)}</Fact> : null}
         {run.queue && !run.queue.startsWith("_dbos") ? <Fact label="Queue"><Link to={`/?queue=${encodeURIComponent(run.queue)}`}>{run.queue}</Link></Fact> : null}

@@ -85,7 +85,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
   return (
     <div className="page run-page">
       <RunHeader detail={detail} allowed={allowed} onAsk={setAsk} />
-      <RunState detail={detail} allowed={allowed} onAsk={setAsk} onStep={select} />
+      <RunState detail={detail} allowed={allowed} onStep={select} />
       <div className="run-tabs">
         <Tabs
           label="Views of the run" active={view} onSelect={show}

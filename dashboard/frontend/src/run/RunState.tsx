@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { sendSignal, sendUpdate } from "../api/actions";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { newKey, sendSignal, sendUpdate } from "../api/actions";
+import { undoQuery } from "../api/queries";
 import type { Json, RunDetail, Waiting } from "../api/wire";
 import { config } from "../config";
 import { type Allowed, waitingLabel } from "../lib/status";
@@ -9,23 +10,22 @@ import { Link, runPath } from "../router";
 import { Since } from "../ui/Ago";
 import { Button, errorText, Notice } from "../ui/basics";
 import { useNow } from "../ui/clock";
+import { parseJson } from "../ui/JsonField";
 import { useToast } from "../ui/toast";
 import { Stack } from "./ErrorView";
-import { parseInput } from "./RunDialogs";
-import type { Ask } from "./RunDialogs";
+import { Compensations } from "./RunDialogs";
 
 interface Props {
   detail: RunDetail;
   allowed: Allowed;
-  onAsk: (ask: Ask) => void;
   onStep: (seq: number) => void;
 }
 
 /** What the reader should know first: why it failed, what it waits for, that nobody runs it. */
-export function RunState({ detail, allowed, onAsk, onStep }: Props) {
+export function RunState({ detail, allowed, onStep }: Props) {
   const { run, timeline, lineage } = detail;
   const viewer = config.role === "viewer";
-  if (run.status === "failed" && run.error) {
+  if (run.status === "failed" && run.error && !run.undoId) {
     const failed = timeline.findLast((step) => step.status === "failed" && step.compensates === undefined);
     return (
       <Notice
@@ -34,7 +34,6 @@ export function RunState({ detail, allowed, onAsk, onStep }: Props) {
       >
         <p className="pre">{run.error.message}</p>
         <Stack text={run.error.stack} />
-        {lineage.undo ? <p>It was undone: a retry is refused, for its effects are gone. Fork it instead.</p> : null}
       </Notice>
     );
   }
@@ -52,20 +51,32 @@ export function RunState({ detail, allowed, onAsk, onStep }: Props) {
       </Notice>
     );
   }
-  if (run.status === "cancelling") {
-    const done = timeline.filter((step) => step.compensates !== undefined && step.status === "completed").length;
-    const all = timeline.filter((step) => step.compensates !== undefined).length;
-    return (
-      <Notice tone="info" title="Being undone" actions={lineage.undo ? <Link to={runPath(lineage.undo.id)} className="btn">Open the undo</Link> : undefined}>
-        Compensations run in reverse order, each once{all > 0 ? `: ${done} of ${all} done` : ""}. The run is cancelled when they are through.
-      </Notice>
-    );
-  }
+  if (run.status === "cancelling" || run.undoId) return <UndoNotice detail={detail} />;
   if (!run.waiting || run.status !== "suspended") return null;
-  return <WaitingNotice runId={run.id} waiting={run.waiting} allowed={allowed} viewer={viewer} onAsk={onAsk} />;
+  return <WaitingNotice runId={run.id} waiting={run.waiting} allowed={allowed} viewer={viewer} />;
 }
 
-function WaitingNotice({ runId, waiting, allowed, viewer, onAsk }: { runId: string; waiting: Waiting; allowed: Allowed; viewer: boolean; onAsk: (ask: Ask) => void }) {
+/** How far the undo is, or how it went. A stuck compensation is shown and never halts the rest. */
+function UndoNotice({ detail }: { detail: RunDetail }) {
+  const { run, lineage } = detail;
+  const active = run.status === "cancelling";
+  const query = useQuery({ ...undoQuery(run.id), refetchInterval: active ? 1000 : false });
+  const steps = query.data?.compensations.filter((step) => step.undo) ?? [];
+  const done = steps.filter((step) => step.status === "completed").length;
+  const failed = steps.filter((step) => step.status === "failed").length;
+  const actions = lineage.undo ? <Link to={runPath(lineage.undo.id)} className="btn">Open the undo</Link> : undefined;
+  return (
+    <Notice tone={failed > 0 ? "bad" : active ? "info" : "good"} title={active ? "Being undone" : failed > 0 ? "Undone, but not wholly" : "Undone"} actions={actions}>
+      <p>
+        {steps.length > 0 ? `${done} of ${steps.length} compensations done${failed > 0 ? `, ${failed} failed` : ""}. ` : ""}
+        {active ? "They run in reverse order; the run is cancelled when they are through." : "A retry is refused, for its effects are gone. Fork it instead."}
+      </p>
+      {active || failed > 0 ? <details className="stack"><summary>Compensations</summary><Compensations steps={query.data?.compensations ?? []} /></details> : null}
+    </Notice>
+  );
+}
+
+function WaitingNotice({ runId, waiting, allowed, viewer }: { runId: string; waiting: Waiting; allowed: Allowed; viewer: boolean }) {
   const until = parseTime(waiting.until);
   const now = useNow(until !== null);
   const timeout = until !== null ? <span title={formatExact(waiting.until)}> · {waiting.on === "sleep" ? "wakes" : "times out"} {formatAgo(until, now)}</span> : null;
@@ -74,9 +85,9 @@ function WaitingNotice({ runId, waiting, allowed, viewer, onAsk }: { runId: stri
     <Notice
       tone="info"
       title={<>{waiting.on === "sleep" ? "Sleeping" : <>Waiting for {waitingLabel(waiting)}</>} <span className="muted normal">for <Since at={waiting.since} />{timeout}</span></>}
-      actions={allowed.continue ? <Button tone="primary" icon="play" disabled={viewer} onClick={() => onAsk({ kind: "continue" })}>Continue</Button> : undefined}
     >
       {waiting.on === "signal" && !known ? "The topic is not stored by the engine. Send to it from the menu when you know it." : null}
+      {waiting.on === "breakpoint" && !viewer ? "Continue lets it go on with its next step." : null}
       {waiting.on === "webhook" ? "Its callback address was handed out by the workflow; a POST there resumes the run." : null}
       {waiting.on === "child" && waiting.name ? <Link to={runPath(waiting.name)}>Open the child run</Link> : null}
       {(allowed.signal || allowed.update) && known && !viewer ? <MessageForm runId={runId} name={waiting.name ?? ""} kind={allowed.update ? "update" : "signal"} /> : null}
@@ -89,17 +100,19 @@ function MessageForm({ runId, name, kind }: { runId: string; name: string; kind:
   const say = useToast();
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState<string | null>(null);
+  const [key, setKey] = useState(newKey);
   const send = useMutation({
-    mutationFn: (value: Json) => (kind === "update" ? sendUpdate(runId, name, value) : sendSignal(runId, name, value)),
+    mutationFn: (value: Json) => (kind === "update" ? sendUpdate(runId, name, value, key) : sendSignal(runId, name, value, key)),
     onSuccess: () => {
       say(kind === "update" ? "Update accepted." : "Signal sent.");
       setText("");
+      setKey(newKey());
       void client.invalidateQueries({ queryKey: ["run", runId] });
     },
   });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    const parsed = parseInput(text);
+    const parsed = parseJson(text);
     setWrong(parsed.error);
     if (parsed.error === null) send.mutate(parsed.value);
   };

@@ -55,7 +55,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
       <div className={cell ? "node node-cell" : "node node-small"} data-status={status} data-selected={selected || undefined} title={`${node.label}, step ${node.seq}: ${node.status}`}>
         <Ports />
         <StatusIcon status={status} size={12} />
-        <span className="node-name">{node.label}</span>
+        <span className="node-name">{cell ? <span className="muted">{node.seq} </span> : null}{node.label}</span>
         {cell ? <span className="node-time"><Took node={node} /></span> : null}
       </div>
     );

@@ -5,7 +5,7 @@ import { runQuery } from "../api/queries";
 import { type Message, openStream } from "../api/stream";
 import type { RunDetail, RunSnapshot } from "../api/wire";
 import { applyEvent } from "../lib/merge";
-import { setLive } from "../shell/live";
+import { setLive, setStreamProblem } from "../shell/live";
 
 const SOON_MS = 150;
 
@@ -44,9 +44,9 @@ export function useLiveRun(id: string) {
     };
     const close = openStream<RunSnapshot>(`runs/${encodeURIComponent(id)}/stream`, () => new URLSearchParams(), {
       onState: setLive,
+      onProblem: setStreamProblem,
       onPoll: refresh,
       onMessage: (message: Message<RunSnapshot>) => {
-        if (message.type === "heartbeat") return;
         if (message.type === "snapshot") {
           client.setQueryData<RunDetail>(runQuery(id).queryKey, message.detail);
           void client.invalidateQueries({ queryKey: ["run", id, "graph"] });

@@ -1,11 +1,12 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { applyBulk, type BulkAction, cancelRun, previewBulk, retryRun } from "../api/actions";
-import type { BulkPreview, RunRow } from "../api/wire";
+import { applyBulk, type BulkAction, type BulkOptions, cancelRun, previewBulk, retryRun } from "../api/actions";
+import { bulkQuery } from "../api/queries";
+import type { BulkAnswer, RunRow } from "../api/wire";
 import { config } from "../config";
-import { isEmptyFilter, type RunFilter } from "../lib/filter";
+import { filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
 import { isOpen, STATUS_LABEL, shortId } from "../lib/status";
-import { formatCount } from "../lib/time";
+import { formatCount, resolveSince } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Button, errorText, Notice, Skeleton } from "../ui/basics";
 import { Dialog } from "../ui/Dialog";
@@ -70,7 +71,7 @@ export function BulkBar({ filter, selected, rows, total, onClear }: Props) {
   );
 }
 
-interface Outcome {
+interface Tally {
   done: number;
   refused: { id: string; why: string }[];
 }
@@ -78,10 +79,10 @@ interface Outcome {
 function SelectedDialog({ action, rows, skipped, onClose, onDone }: { action: BulkAction; rows: RunRow[]; skipped: number; onClose: () => void; onDone: () => void }) {
   const client = useQueryClient();
   const say = useToast();
-  const [outcome, setOutcome] = useState<Outcome>({ done: 0, refused: [] });
+  const [outcome, setOutcome] = useState<Tally>({ done: 0, refused: [] });
   const act = useMutation({
     mutationFn: async () => {
-      const result: Outcome = { done: 0, refused: [] };
+      const result: Tally = { done: 0, refused: [] };
       for (const row of rows) {
         try {
           await (action === "retry" ? retryRun(row.id) : cancelRun(row.id, { compensate: false, children: false }));
@@ -121,55 +122,108 @@ function SelectedDialog({ action, rows, skipped, onClose, onDone }: { action: Bu
   );
 }
 
+const NO_OPTIONS: BulkOptions = { compensate: false, children: false, toQueue: "" };
+
 function FilterDialog({ action, filter, onClose }: { action: BulkAction; filter: RunFilter; onClose: () => void }) {
-  const say = useToast();
   const client = useQueryClient();
-  const [preview, setPreview] = useState<BulkPreview | null>(null);
-  const look = useMutation({ mutationFn: () => previewBulk(action, filter), onSuccess: setPreview });
-  const apply = useMutation({
-    mutationFn: () => applyBulk(action, filter),
-    onSuccess: (answer) => {
-      void client.invalidateQueries({ queryKey: ["runs"] });
-      say(<>{`${VERB[action]} of ${formatCount(answer.matched)} runs is under way. `}<Link to={runPath(answer.bulkId.startsWith("bulk:") ? answer.bulkId : `bulk:${answer.bulkId}`)}>See its progress</Link></>);
-      onClose();
-    },
+  // A moving window stands still from the preview on: what is applied is what was shown.
+  const [fixed] = useState<RunFilter>(() => (filter.since ? { ...filter, since: resolveSince(filter.since, Date.now()) } : filter));
+  const [options, setOptions] = useState<BulkOptions>(NO_OPTIONS);
+  const look = useQuery({
+    queryKey: ["bulk-preview", action, filterToParams(fixed).toString()],
+    queryFn: () => previewBulk(action, fixed),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
   });
-  const started = look.status !== "idle";
-  if (!started) queueMicrotask(() => look.mutate());
-  const none = preview !== null && preview.matched === 0;
+  const preview = look.data;
+  const apply = useMutation({
+    mutationFn: () => applyBulk(action, fixed, options, preview?.boundMs),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["runs"] }),
+  });
+  const none = preview?.matched === 0;
+  if (apply.data) return <Outcome action={action} answer={apply.data} onClose={onClose} />;
   return (
     <Dialog
-      title={`${VERB[action]} every run of this filter?`} confirm={preview && !none ? `${VERB[action]} ${formatCount(preview.matched)} runs` : VERB[action]}
-      danger={action === "cancel"} busy={apply.isPending} disabled={preview === null || none} onClose={onClose} onConfirm={() => apply.mutate()}
+      title={`${VERB[action]} every run of this filter?`} confirm={preview && !none ? `${VERB[action]} ${formatCount(preview.matched)} ${preview.matched === 1 ? "run" : "runs"}` : VERB[action]}
+      danger={action === "cancel"} busy={apply.isPending} disabled={preview === undefined || none} onClose={onClose} onConfirm={() => apply.mutate()}
       refusal={look.isError ? errorText(look.error) : apply.isError ? errorText(apply.error) : null} wide
     >
       <p>
-        {action === "retry" ? "Only failed, dead and cancelled runs are retried, each from the step that failed. Completed runs are never run again."
-          : "Only open runs are cancelled, each at its next step."}
-        {" Nothing has happened yet: this is what it would touch."}
+        {action === "retry" ? "Failed, dead and cancelled runs go on from the step that failed. Completed runs are never run again."
+          : "Open runs stop, each at its next step."}
+        {" Nothing has happened yet: this is what it would touch, and nothing newer is."}
       </p>
-      {preview === null && !look.isError ? <Skeleton rows={3} /> : null}
+      {look.isPending ? <Skeleton rows={3} /> : null}
       {preview ? <Preview preview={preview} /> : null}
+      {preview && !none && action === "cancel" ? (
+        <div className="options">
+          <label className="check"><input type="checkbox" checked={options.children} onChange={(event) => setOptions({ ...options, children: event.target.checked })} /><span>Cancel the runs that they started too</span></label>
+          <label className="check"><input type="checkbox" checked={options.compensate} onChange={(event) => setOptions({ ...options, compensate: event.target.checked })} /><span>Undo them too: run their compensations</span></label>
+        </div>
+      ) : null}
+      {preview && !none && action === "retry" ? (
+        <label className="field">
+          <span>Move to queue</span>
+          <input className="input" value={options.toQueue} placeholder="each stays on its own" onChange={(event) => setOptions({ ...options, toQueue: event.target.value.trim() })} />
+        </label>
+      ) : null}
     </Dialog>
   );
 }
 
-function Preview({ preview }: { preview: BulkPreview }) {
+interface Result {
+  runId: string;
+  outcome: string;
+  detail: string;
+}
+
+function readResult(entry: Record<string, unknown>): Result {
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { runId: text(entry.runId ?? entry.run_id ?? entry.id), outcome: text(entry.outcome), detail: text(entry.detail) };
+}
+
+/** What came of it: at once for a few runs, followed to its end for many. */
+function Outcome({ action, answer, onClose }: { action: BulkAction; answer: BulkAnswer; onClose: () => void }) {
+  const bulkId = answer.bulkId;
+  const progress = useQuery({ ...bulkQuery(bulkId ?? ""), enabled: bulkId !== undefined });
+  const results = ((bulkId === undefined ? answer.results : progress.data?.results) ?? []).map(readResult);
+  const done = bulkId === undefined ? results.length : (progress.data?.done ?? 0);
+  const applied = bulkId === undefined ? (answer.applied ?? 0) : (progress.data?.applied ?? 0);
+  const ended = bulkId === undefined || (progress.data !== undefined && done >= answer.matched) || ["completed", "failed", "cancelled", "dead"].includes(progress.data?.status ?? "");
+  const left = results.filter((entry) => entry.outcome !== "applied");
+  return (
+    <Dialog title={ended ? `${formatCount(applied)} of ${formatCount(answer.matched)} ${action === "retry" ? "retried" : "cancelled"}` : `${VERB[action]} is under way`} confirm="Close" only onClose={onClose} onConfirm={onClose} wide>
+      {ended ? null : <p>A worker does it as a durable run of its own: you may close this, and it goes on.</p>}
+      <progress max={answer.matched} value={done} aria-label="Progress" />
+      <p className="muted">{formatCount(done)} of {formatCount(answer.matched)} done{left.length > 0 ? `, ${formatCount(left.length)} left alone` : ""}.{bulkId ? <> <Link to={runPath(bulkId)} onClick={onClose}>Open the bulk run</Link></> : null}</p>
+      {progress.isError ? <Notice tone="warn">{errorText(progress.error)}</Notice> : null}
+      {left.length > 0 ? (
+        <ul className="preview-list">
+          {left.slice(0, 20).map((entry) => <li key={entry.runId}><Link to={runPath(entry.runId)} onClick={onClose} className="clip">{shortId(entry.runId)}</Link><strong>{entry.outcome}</strong><span className="muted">{entry.detail}</span></li>)}
+        </ul>
+      ) : null}
+    </Dialog>
+  );
+}
+
+function Preview({ preview }: { preview: BulkAnswer }) {
   if (preview.matched === 0) return <Notice title="No run would be touched">The filter matches none that is in a state for it.</Notice>;
+  const sample = (preview.sample ?? []).slice(0, 8);
   return (
     <>
       <div className="preview-counts">
         <strong>{formatCount(preview.matched)}</strong> {preview.matched === 1 ? "run" : "runs"}
-        {Object.entries(preview.byStatus).map(([status, count]) => {
+        {Object.entries(preview.byStatus ?? {}).map(([status, count]) => {
           const known = status in STATUS_LABEL ? (status as RunRow["status"]) : null;
           return known ? <span key={status} className="count-pill"><StatusIcon status={known} size={14} />{STATUS_LABEL[known]} {formatCount(count)}</span> : null;
         })}
+        {preview.skipped ? <span className="muted">{formatCount(preview.skipped)} more match, but their state does not allow it</span> : null}
       </div>
       <ul className="preview-list">
-        {preview.sample.slice(0, 8).map((row) => (
+        {sample.map((row) => (
           <li key={row.id}><StatusIcon status={row.status} size={14} /><span>{row.workflow}</span><span className="mono muted">{shortId(row.id)}</span></li>
         ))}
-        {preview.matched > Math.min(8, preview.sample.length) ? <li className="muted">and {formatCount(preview.matched - Math.min(8, preview.sample.length))} more</li> : null}
+        {preview.matched > sample.length ? <li className="muted">and {formatCount(preview.matched - sample.length)} more</li> : null}
       </ul>
     </>
   );

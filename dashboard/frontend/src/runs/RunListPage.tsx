@@ -3,6 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { facetsQuery } from "../api/queries";
 import type { RunRow } from "../api/wire";
+import { config } from "../config";
 import { filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
 import { countAbove } from "../lib/merge";
 import { formatClock, formatCount } from "../lib/time";
@@ -11,6 +12,7 @@ import { useKeys } from "../shell/keys";
 import { Button, Empty, Failure, Skeleton } from "../ui/basics";
 import { NARROW, useMedia } from "../ui/media";
 import { BulkBar } from "./BulkBar";
+import { StartDialog } from "./StartDialog";
 import { FilterBar } from "./FilterBar";
 import { RunRowView } from "./RunRowView";
 import { StatusChips } from "./StatusChips";
@@ -40,6 +42,8 @@ export function RunListPage() {
   const searchBox = useRef<HTMLInputElement>(null);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [cursor, setCursor] = useState<string | null>(null);
+  const [starting, setStarting] = useState(false);
+  const viewer = config.role === "viewer";
   const [anchor, setAnchor] = useState<string | null>(null);
 
   const above = countAbove(runs.rows, anchor);
@@ -103,7 +107,10 @@ export function RunListPage() {
   return (
     <div className="page runs-page">
       <div className="runs-head">
-        <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
+        <div className="runs-top">
+          <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
+          <Button icon="plus" disabled={viewer} title={viewer ? "Starting runs needs the operator role." : undefined} onClick={() => setStarting(true)}>Start a run</Button>
+        </div>
         <FilterBar ref={searchBox} filter={filter} rows={runs.rows} facets={facets.data} onChange={setFilter} />
       </div>
       <div className="runs-body">
@@ -152,6 +159,7 @@ export function RunListPage() {
         </div>
       </div>
       <BulkBar filter={filter} selected={selected} rows={runs.rows} total={total} onClear={() => setSelected(new Set())} />
+      {starting ? <StartDialog onClose={() => setStarting(false)} /> : null}
     </div>
   );
 }

@@ -2,11 +2,11 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef } from "react";
 import { facetsQuery, fetchRunPage, runsQuery } from "../api/queries";
-import { type Message, openStream } from "../api/stream";
-import type { LifecycleEvent, ListSnapshot, RunRow } from "../api/wire";
+import { type Change, type Message, openStream } from "../api/stream";
+import type { ListSnapshot, RunRow } from "../api/wire";
 import { filterToParams, filterToQuery, type RunFilter } from "../lib/filter";
 import { mergeEvents, mergeHead, type RunPage } from "../lib/merge";
-import { setLive } from "../shell/live";
+import { setLive, setStreamProblem } from "../shell/live";
 
 type Pages = InfiniteData<RunPage, string | null>;
 
@@ -36,7 +36,7 @@ export function useLiveRuns(filter: RunFilter) {
   const options = runsQuery(filter);
   const query = useInfiniteQuery(options);
   const key = filterToParams(filter).toString();
-  const queue = useRef<LifecycleEvent[]>([]);
+  const queue = useRef<Change[]>([]);
 
   const refreshHead = useThrottle(() => {
     const pages = client.getQueryData<Pages>(options.queryKey);
@@ -69,15 +69,15 @@ export function useLiveRuns(filter: RunFilter) {
     queue.current = [];
     return openStream<ListSnapshot>("stream", () => filterToQuery(filter, Date.now()), {
       onState: setLive,
+      onProblem: setStreamProblem,
       onPoll: () => { refreshHead(); refreshFacets(); },
       onMessage: (message: Message<ListSnapshot>) => {
-        if (message.type === "heartbeat") return;
         if (message.type === "snapshot") {
           refreshHead();
           refreshFacets();
           return;
         }
-        if (!message.type.startsWith("run.")) return;
+        if (message.type !== "changed" && !message.type.startsWith("run.")) return;
         queue.current.push(message);
         flush();
         refreshHead();

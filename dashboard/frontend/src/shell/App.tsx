@@ -9,7 +9,7 @@ import { Empty, Failure, IconButton, Notice, Skeleton } from "../ui/basics";
 import { Mark } from "../ui/icons";
 import { Help } from "./Help";
 import { useKeys } from "./keys";
-import { useLive } from "./live";
+import { useLive, useStreamProblem } from "./live";
 import { useTheme } from "./theme";
 
 const RunPage = lazy(() => import("../run/RunPage").then((module) => ({ default: module.RunPage })));
@@ -56,9 +56,11 @@ function ThemeButton() {
 function HealthBanner() {
   const { data } = useQuery(healthQuery);
   const live = useLive();
+  const problem = useStreamProblem();
   if (live === "offline") {
     return <Notice tone="warn" title="Reconnecting">What you see may be out of date: the server does not answer. The page goes on by itself when it does.</Notice>;
   }
+  if (problem) return <Notice tone="bad" title="Nothing new can be known">{problem}</Notice>;
   if (!data || (data.status === "ok" && !data.lostWorkers)) return null;
   return (
     <>
@@ -155,7 +157,7 @@ export function App() {
         </nav>
         <div className="topbar-end">
           {config.role === "viewer" ? <span className="role" title="You can look at everything and change nothing. Operators can act.">View only</span> : null}
-          <LiveDot />
+          {inRuns ? <LiveDot /> : null}
           <ThemeButton />
           <IconButton icon="help" label="Keyboard shortcuts" onClick={() => setHelp(true)} />
         </div>

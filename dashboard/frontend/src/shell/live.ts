@@ -1,22 +1,28 @@
-/** The state of the page's live connection, for the dot in the top bar. */
+/** The state of the page's live connection, for the dot in the top bar and the banner. */
 import { useSyncExternalStore } from "react";
 import type { LiveState } from "../api/stream";
 
-let state: LiveState = "connecting";
-const listeners = new Set<() => void>();
-
-export function setLive(next: LiveState): void {
-  if (next === state) return;
-  state = next;
-  for (const listener of listeners) listener();
-}
-
-export function useLive(): LiveState {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+function makeCell<T>(first: T): { set: (next: T) => void; use: () => T } {
+  let value = first;
+  const listeners = new Set<() => void>();
+  const subscribe = (listener: () => void): (() => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  return {
+    set: (next) => {
+      if (next === value) return;
+      value = next;
+      for (const listener of listeners) listener();
     },
-    () => state,
-  );
+    use: () => useSyncExternalStore(subscribe, () => value),
+  };
 }
+
+const live = makeCell<LiveState>("connecting");
+const problem = makeCell<string | null>(null);
+
+export const setLive = live.set;
+export const useLive = live.use;
+export const setStreamProblem = problem.set;
+export const useStreamProblem = problem.use;

@@ -13,10 +13,12 @@ interface DialogProps {
   /** A refusal, in the server's own words. */
   refusal?: string | null;
   wide?: boolean;
+  /** One way out, nothing to decide. */
+  only?: boolean;
 }
 
 /** Asks before something happens. The browser's own modal: focus stays inside, Escape leaves. */
-export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false }: DialogProps) {
+export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false, only = false }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const headingId = useId();
   useEffect(() => {
@@ -45,7 +47,7 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
         </div>
         {onConfirm ? (
           <footer className="dialog-foot">
-            <Button onClick={onClose}>Keep as is</Button>
+            {only ? null : <Button onClick={onClose}>Keep as is</Button>}
             <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} autoFocus>{confirm}</Button>
           </footer>
         ) : null}

@@ -1,0 +1,23 @@
+import type { Json } from "../api/wire";
+import { errorText } from "./basics";
+
+/** JSON as typed; nothing typed is null. */
+export function parseJson(text: string): { value: Json; error: null } | { value: null; error: string } {
+  if (text.trim() === "") return { value: null, error: null };
+  try {
+    return { value: JSON.parse(text) as Json, error: null };
+  } catch (error) {
+    return { value: null, error: `This is no JSON: ${errorText(error)}. Text needs quotes.` };
+  }
+}
+
+export function JsonField({ text, onText, error, label, hint }: { text: string; onText: (text: string) => void; error: string | null; label: string; hint?: string }) {
+  return (
+    <label className="field">
+      <span>{label}</span>
+      <textarea className="input mono" rows={8} value={text} spellCheck={false} aria-invalid={error !== null} onChange={(event) => onText(event.target.value)} />
+      {error === null && hint ? <small className="muted">{hint}</small> : null}
+      {error ? <small className="field-error">{error}</small> : null}
+    </label>
+  );
+}
