@@ -34,14 +34,13 @@ class Placement:
 class LiveRun:
     """One execution of a run in this process. ``placement`` is settled once and then stays."""
 
-    __slots__ = ("_settle", "asked", "bodies", "missed", "placement", "run_id")
+    __slots__ = ("_settle", "asked", "missed", "placement", "run_id")
 
     def __init__(self, run_id: str, settle: Callable[[LiveRun], Placement]) -> None:
         self.run_id = run_id
         self.placement: Placement | None = None
         self.asked = 0
         self.missed = False
-        self.bodies = 0
         self._settle = settle
 
     def settled(self) -> Placement:

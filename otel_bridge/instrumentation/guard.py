@@ -34,3 +34,7 @@ class Guard:
         """Return how often ``kind`` failed."""
         with self._lock:
             return self._counts.get(kind, 0)
+
+    def forget(self) -> None:
+        """In a forked child: the lock may be held by a thread that is not there."""
+        self._lock = threading.Lock()

@@ -62,7 +62,11 @@ def told(held: Iterable[Scope]) -> list[InFlightStep]:
 
 
 class Heartbeat:
-    """Writes this process's executor row until stopped, then says goodbye."""
+    """Writes this process's executor row until stopped, then says goodbye.
+
+    Args:
+        since_s: scopes that were entered before belong to an engine that was destroyed.
+    """
 
     def __init__(
         self,
@@ -70,8 +74,11 @@ class Heartbeat:
         in_flight: dict[Scope, None],
         describe: Callable[[], Executor],
         guard: Guard,
+        *,
+        since_s: float = 0.0,
     ) -> None:
         self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
+        self._since_s = since_s
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._told = False
@@ -117,7 +124,7 @@ class Heartbeat:
 
     def _look(self, now_s: float) -> None:
         before_s = time.time() - HELD_S
-        held = frozenset(scope for scope in list(self._in_flight) if scope.started_s <= before_s)
+        held = frozenset(scope for scope in list(self._in_flight) if self._since_s <= scope.started_s <= before_s)
         changed = held != self._shown and now_s - self._last_beat_s >= MIN_GAP_S
         if changed or now_s >= self._next_beat_s:
             self._beat(told(held))

@@ -99,7 +99,8 @@ class Hooks:
         session = self._session
 
         def _launch(instance: Any, *args: Any, **kwargs: Any) -> None:
-            self._guarded("preparing for DBOS.launch", session.launching, instance)
+            if not getattr(instance, "_launched", False):  # a second launch does nothing
+                self._guarded("preparing for DBOS.launch", session.launching, instance)
             original(instance, *args, **kwargs)
             self._guarded("starting presence", session.launched, instance)
 

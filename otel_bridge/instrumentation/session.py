@@ -23,6 +23,7 @@ from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.base import Executor
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_RUN_KEY = otel_context.create_key("durable-run")
 _MAX_STRAYS = 1000
 _fork_hook_lock = threading.Lock()
 _fork_hooked = False
@@ -37,9 +38,9 @@ class Session:
         self.sources = Sources(settings.ledger)
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
-        self._runs: dict[str, LiveRun] = {}
         self._strays: dict[str, LiveRun] = {}
-        self._runs_lock = threading.Lock()
+        self._strays_lock = threading.Lock()
+        self._epoch_s = 0.0
         self._heartbeat: Heartbeat | None = None
         _watch_forks(self)
 
@@ -48,48 +49,30 @@ class Session:
     def enter(self, context: Any, attributes: Any) -> Scope:
         """Make the span of the run or step that DBOS is starting current; return what ``leave`` needs."""
         run_id: str = context.workflow_id
-        seq: int | None = context.curr_step_function_id
-        if seq is None or seq < 0:
-            seq = None
-            run = self._begin(run_id)
+        number: int = context.curr_step_function_id
+        seq = number if number >= 0 else None
+        around = otel_context.get_current()
+        if seq is None:
+            run = LiveRun(run_id, self.lookup.settle)
+            self.lookup.prefetch(run)
+            around = otel_context.set_value(_RUN_KEY, run, around)
         else:
-            run = self._runs.get(run_id) or self._stray(run_id)
+            entered = around.get(_RUN_KEY)
+            run = entered if isinstance(entered, LiveRun) and entered.run_id == run_id else self._stray(run_id)
         scope = Scope(run_id, seq, engine.step_name(attributes), time.time(), context)
         span = DurableSpan(run, seq, namespace=self.settings.namespace, on_error=self.guard.caught)
-        scope.token = otel_context.attach(set_span_in_context(span))
+        scope.token = otel_context.attach(set_span_in_context(span, around))
         self.in_flight[scope] = None
         return scope
 
     def leave(self, scope: Scope) -> None:
         """Make current what was current before."""
         self.in_flight.pop(scope, None)
-        try:
-            if scope.seq is None:
-                self._end(scope.run_id)
-        finally:
-            otel_context.detach(scope.token)
-
-    def _begin(self, run_id: str) -> LiveRun:
-        with self._runs_lock:
-            run = self._runs.get(run_id)
-            if run is None:
-                run = self._runs[run_id] = LiveRun(run_id, self.lookup.settle)
-            run.bodies += 1
-        if not run.asked:
-            self.lookup.prefetch(run)
-        return run
-
-    def _end(self, run_id: str) -> None:
-        with self._runs_lock:
-            run = self._runs.get(run_id)
-            if run is not None:
-                run.bodies -= 1
-                if run.bodies <= 0:
-                    del self._runs[run_id]
+        otel_context.detach(scope.token)
 
     def _stray(self, run_id: str) -> LiveRun:
         """Return the run of a step whose body began before we were switched on; the last ones are remembered."""
-        with self._runs_lock:
+        with self._strays_lock:
             run = self._strays.get(run_id)
             if run is not None:
                 return run
@@ -117,11 +100,12 @@ class Session:
                 instance, instance_id=instance_id, started_at_ms=started_at_ms, interval_s=interval_s
             )
 
-        self._heartbeat = Heartbeat(self.sources.ledger, self.in_flight, row, self.guard)
+        self._heartbeat = Heartbeat(self.sources.ledger, self.in_flight, row, self.guard, since_s=self._epoch_s)
         self._heartbeat.start()
 
     def destroyed(self) -> None:
         """The engine was destroyed: say goodbye. Steps that outlive it are told no more."""
+        self._epoch_s = time.time()
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
@@ -135,7 +119,8 @@ class Session:
 
     def forget(self) -> None:
         """In a forked child: threads, locks, connections and steps are the parent's."""
-        self._runs_lock = threading.Lock()
+        self._strays_lock = threading.Lock()
+        self.guard.forget()
         self.in_flight.clear()
         self.sources.forget()
         self.lookup.forget()

@@ -14,13 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -89,16 +90,25 @@ def unpack(folder: Path) -> Path:
 
 
 @contextmanager
-def database(kind: str) -> Iterator[dict[str, str]]:
-    """Give the environment that makes the suite use SQLite, or a Postgres of ours on its fixed port."""
-    if kind == "sqlite":
-        yield {"DBOS_DATABASE": "SQLITE"}
-        return
-    with tempfile.TemporaryDirectory(prefix="durable-suite-pg-") as folder:
-        from postgres_server import serve
+def database(kind: str, sdist: Path, scratch: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give the suite's folder and the environment that make it use SQLite, or a Postgres server of ours.
 
-        with serve(Path(folder)):
-            yield {"PGPASSWORD": "dbos"}
+    The suite has Postgres' usual port written into it, so that a copy with our port is made of it.
+    """
+    if kind == "sqlite":
+        yield sdist, {"DBOS_DATABASE": "SQLITE"}
+        return
+    from postgres_server import serve
+
+    copy = scratch / "suite"
+    shutil.copytree(sdist, copy)
+    server_folder = scratch / "postgres"
+    server_folder.mkdir()
+    scratch.chmod(0o755)  # the server may have to run as another user
+    with serve(server_folder) as port:
+        for path in (copy / "tests").glob("*.py"):
+            path.write_text(path.read_text().replace("localhost:5432", f"127.0.0.1:{port}"))
+        yield copy, {"PGPASSWORD": "dbos"}
 
 
 def start(sdist: Path, tests: Sequence[str], env: dict[str, str], folder: Path, *, on: bool) -> subprocess.Popen[bytes]:
@@ -163,9 +173,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     broken: list[str] = []
     totals = {"passed without": 0, "passed with": 0, "flaky": 0, "entered": 0, "ignored": 0}
-    with tempfile.TemporaryDirectory(prefix="durable-suite-") as scratch, database(options.database) as env:
-        sdist = (options.sdist or unpack(Path(scratch))).resolve()
-        results = (options.results or Path(scratch) / "results").resolve()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="durable-suite-")))
+        sdist = (options.sdist or unpack(scratch)).resolve()
+        results = (options.results or scratch / "results").resolve()
+        sdist, env = stack.enter_context(database(options.database, sdist, scratch))
         apart = options.database == "postgres"  # one database by a fixed name
         print(f"dbos {version('dbos')}, {options.database}")
         print(f"{'file':34} {'without':>8} {'with':>8} {'flaky':>6} {'entered':>8} {'ignored':>8}")

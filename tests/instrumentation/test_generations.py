@@ -20,7 +20,7 @@ from otel_bridge.instrumentation.places import generation_of
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import ExportedRun, Lease
 
-from .conftest import Tracing, in_body, in_step
+from .conftest import Tracing, eventually, in_body, in_step
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -195,3 +195,41 @@ def test_a_stopped_lookup_answers_at_once() -> None:
     lookup = PlacementLookup(SlowPlaces(), Guard())
     lookup.stop()
     assert asked(lookup, "run-1").settled().generation == 0
+
+
+def test_a_run_that_was_resumed_while_its_cancelled_life_still_executes_has_two_placements(
+    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+) -> None:
+    """Both lives execute in this process at the same time; each step's spans belong to its own life."""
+    instrument(ledger=ledger)
+    dbos()
+    entered, go = threading.Event(), threading.Event()
+    lives: list[int] = []
+
+    @DBOS.step()
+    def step() -> None:
+        lives.append(1)
+        life = len(lives)
+        with tracing.tracer.start_as_current_span(f"early {life}"):
+            pass
+        if life == 1:
+            entered.set()
+            assert go.wait(timeout=20)
+            with tracing.tracer.start_as_current_span("late 1"):
+                pass
+
+    @DBOS.workflow()
+    def job() -> None:
+        step()
+
+    DBOS.launch()
+    with SetWorkflowID("job-3"):
+        DBOS.start_workflow(job)
+    assert entered.wait(timeout=20)
+    DBOS.cancel_workflow("job-3")
+    end_exported(ledger, "job-3")
+    DBOS.resume_workflow("job-3").get_result()
+    go.set()
+    eventually(lambda: "late 1" in {span.name for span in tracing.exporter.get_finished_spans()})
+    assert tracing.parent("early 1") == tracing.parent("late 1") == in_step("job-3", 1)
+    assert tracing.parent("early 2") == in_step("job-3", 1, generation=1)

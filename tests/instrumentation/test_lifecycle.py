@@ -22,6 +22,7 @@ from otel_bridge.errors import ConfigurationError
 from otel_bridge.instrumentation import DBOSInstrumentor, InstrumentorSettings, engine
 from otel_bridge.instrumentation import session as session_module
 from otel_bridge.instrumentation.heartbeat import Heartbeat
+from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.session import Session
 from otel_bridge.ledger import MemoryLedger
 
@@ -221,8 +222,7 @@ def test_an_engine_unlike_ours_runs_as_if_we_were_not_there(
     [
         (Session, "enter"),
         (Session, "leave"),
-        (Session, "_begin"),
-        (Session, "_end"),
+        (PlacementLookup, "prefetch"),
         (Session, "launching"),
         (Session, "launched"),
         (Session, "destroyed"),

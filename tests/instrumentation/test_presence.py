@@ -226,3 +226,40 @@ def test_on_postgres_the_ledger_is_in_the_engines_database(
         assert [executor.stopped for executor in reader.executors()] == [True]
     finally:
         reader.close()
+
+
+def test_steps_of_an_engine_that_was_destroyed_are_not_told_of_the_next(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """DBOS.destroy leaves threads behind; what they still do is nobody's any more."""
+    instrument(ledger=ledger)
+    dbos()
+    entered, go = threading.Event(), threading.Event()
+
+    @DBOS.workflow()
+    def job() -> None:
+        entered.set()
+        go.wait(timeout=20)
+
+    DBOS.launch()
+    DBOS.start_workflow(job)
+    assert entered.wait(timeout=20)
+    eventually(lambda: ledger.executors() and ledger.executors()[0].in_flight)
+    DBOS.destroy()
+    dbos(application_version="v2")
+    DBOS.launch()
+    try:
+        eventually(lambda: [e for e in ledger.executors() if e.app_version == "v2"])
+        assert [e.in_flight for e in ledger.executors()] == [(), ()]
+    finally:
+        go.set()
+
+
+def test_launching_twice_changes_nothing(instrument: Instrument, dbos: Construct, ledger: MemoryLedger) -> None:
+    """DBOS warns; we keep the row that we have."""
+    instrument(ledger=ledger)
+    dbos()
+    DBOS.launch()
+    eventually(ledger.executors)
+    DBOS.launch()
+    assert len(ledger.executors()) == 1
