@@ -1,0 +1,271 @@
+"""Continue, signals, updates, webhooks: each message reaches the wait it was meant for, once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from pydantic import BaseModel
+
+from dashboard.errors import BadRequest, NotFound, Refused, TooLarge, Unprocessable
+from dashboard.workflow import validator
+from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
+from dashboard.workflow.webhooks import webhook_secret
+from tests.actions.world import World, until
+
+
+def test_a_run_that_waits_says_on_what_and_hears_each_message_once(world: World) -> None:
+    """A breakpoint, a signal, an update, each in turn."""
+    world.start("waits", run_id="m1")
+    world.waits("m1", "breakpoint", "look")
+    world.actions.continue_run("m1", actor="ann")
+    world.waits("m1", "signal", "news")
+    world.actions.signal("m1", "news", {"good": True}, actor="ann")
+    world.waits("m1", "update", "quantity")
+    world.actions.update("m1", "quantity", 3, actor="ann")
+    world.reaches("m1", "completed")
+    assert world.output("m1") == ["ann", {"good": True}, 3]
+
+
+def test_continue_is_refused_where_there_is_no_breakpoint(world: World) -> None:
+    """It says what the run waits for instead."""
+    world.start("saga", run_id="m2")
+    world.waits("m2", "signal", "go")
+    with pytest.raises(Refused, match="waiting for signal 'go'"):
+        world.actions.continue_run("m2", actor="ann")
+
+
+def test_two_continues_release_one_breakpoint(world: World) -> None:
+    """The second finds the same message there, and releases nothing more."""
+    world.start("waits", run_id="m3")
+    world.waits("m3", "breakpoint")
+    world.actions.continue_run("m3", actor="ann")
+    with suppress(Refused):  # it may have gone on already
+        world.actions.continue_run("m3", actor="bob")
+    assert world.waits("m3", "signal", "news").status == "suspended"
+
+
+def test_a_signal_before_its_wait_is_kept(world: World) -> None:
+    """The engine's mailbox holds it."""
+    world.start("waits", run_id="m4")
+    world.waits("m4", "breakpoint")
+    world.actions.signal("m4", "news", "early", actor="ann")
+    world.actions.continue_run("m4", actor="ann")
+    world.waits("m4", "update", "quantity")
+
+
+def test_signals_that_cannot_be_delivered_are_refused(world: World) -> None:
+    """Null, reserved topics, ended runs, runs that do not exist."""
+    world.start("plain", run_id="m5")
+    world.reaches("m5", "completed")
+    with pytest.raises(Refused, match="completed"):
+        world.actions.signal("m5", "news", 1, actor="ann")
+    with pytest.raises(BadRequest, match="null"):
+        world.actions.signal("m5", "news", None, actor="ann")
+    with pytest.raises(BadRequest, match="no topic"):
+        world.actions.signal("m5", "durable.update:quantity#3", 1, actor="ann")
+    with pytest.raises(NotFound):
+        world.actions.signal("nobody", "news", 1, actor="ann")
+
+
+class Quantity(BaseModel):
+    """What an update must look like."""
+
+    amount: int
+
+
+def at_most_ten(value: object) -> object:
+    """A validator that gives its reason."""
+    if isinstance(value, dict) and value["amount"] > 10:
+        return "At most ten."
+    return True
+
+
+def test_validators_reject_with_a_reason_and_leave_the_run_untouched(new_world: Callable[..., World]) -> None:
+    """A pydantic model, a callable that returns a reason, a callable that breaks: none lets a bad update through."""
+    validator("short_update", "quantity", Quantity)
+    validator("short_update", "quantity")(at_most_ten)
+    world = new_world()
+    world.worker()
+    world.start("short_update", 60.0, run_id="v1")
+    world.waits("v1", "update")
+    for value, reason in (({"amount": "many"}, "amount"), ({"amount": 11}, "At most ten"), ("x", "valid dictionary")):
+        with pytest.raises(Unprocessable, match=reason) as rejected:
+            world.actions.update("v1", "quantity", value, actor="ann")
+        assert rejected.value.extra["accepted"] is False
+    assert world.run("v1").waiting is not None
+    world.actions.update("v1", "quantity", {"amount": 7}, actor="ann")
+    world.reaches("v1", "completed")
+    assert world.output("v1") == {"amount": 7}
+
+
+def test_an_update_of_the_wrong_type_cannot_break_a_typed_wait(world: World) -> None:
+    """Where no validator is known in the caller's process, the worker drops it and waits on."""
+    world.start("waits_async", run_id="m6")
+    first = world.waits("m6", "update")
+    world.actions.update("m6", "quantity", "not a number", actor="ann")
+    assert first.waiting is not None
+    seq = first.waiting.seq
+    until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != seq, why="the next wait")
+    world.actions.update("m6", "quantity", 4, actor="ann")
+    world.reaches("m6", "completed")
+    assert world.output("m6") == 4
+
+
+def test_an_update_to_a_run_that_does_not_wait_says_so(world: World) -> None:
+    """And which wait it is in."""
+    world.start("waits", run_id="m7")
+    world.waits("m7", "breakpoint")
+    with pytest.raises(Refused, match="does not wait for an update 'quantity'"):
+        world.actions.update("m7", "quantity", 1, actor="ann")
+
+
+def test_an_update_that_a_client_repeats_is_applied_once(world: World) -> None:
+    """By its idempotency key; the repeat is answered like the first."""
+    world.start("waits_async", run_id="m8")
+    world.waits("m8", "update")
+    world.actions.update("m8", "quantity", 5, actor="ann", key="k")
+    world.reaches("m8", "completed")
+    assert world.actions.update("m8", "quantity", 5, actor="ann", key="k").run.status == "completed"
+    with pytest.raises(Refused):
+        world.actions.update("m8", "quantity", 6, actor="ann", key="other")
+
+
+def test_update_against_timeout_is_received_or_refused_never_both(world: World) -> None:
+    """An accepted update is in the run's output; a refused one is not."""
+    outcomes = []
+    for number in range(5):
+        run_id = f"m9-{number}"
+        world.start("short_update", 0.4, run_id=run_id)
+        world.waits(run_id, "update")
+        time.sleep(0.1 * number)  # the moment is what the test is about
+        try:
+            world.actions.update(run_id, "quantity", {"amount": number}, actor="ann")
+            accepted = True
+        except Refused:
+            accepted = False
+        world.reaches(run_id, "completed")
+        received = world.output(run_id) == {"amount": number}
+        assert received == accepted, (number, world.output(run_id))
+        outcomes.append(accepted)
+    assert outcomes[0] is True
+
+
+# -- webhooks ------------------------------------------------------------------------------------------------
+
+
+def deliver(world: World, token: str, body: object, size_bytes: int = 10) -> None:
+    """Deliver a callback."""
+    world.actions.deliver_webhook(token, body, size_bytes=size_bytes)
+
+
+def test_a_callback_resumes_the_run_that_handed_the_url_out(world: World) -> None:
+    """Its body is what the wait returns; a repeat is told that it came before."""
+    world.start("hooked", run_id="w1")
+    world.waits("w1", "webhook", "payment")
+    token = world.webhook_token("w1")
+    deliver(world, token, {"paid": 12})
+    with pytest.raises(Refused, match=r"already|not waited"):
+        deliver(world, token, {"paid": 13})
+    world.reaches("w1", "completed")
+    assert world.output("w1") == {"paid": 12}
+
+
+def test_a_callback_before_the_wait_is_kept_until_the_wait_comes(world: World) -> None:
+    """The peer's trap: lost or delayed."""
+    world.touch("hold-busy")
+    world.start("hooked", True, run_id="w2")
+    token = world.webhook_token("w2")
+    assert world.run("w2").waiting is None
+    deliver(world, token, "early")
+    world.touch("go-busy")
+    world.reaches("w2", "completed")
+    assert world.output("w2") == "early"
+
+
+def test_a_late_callback_is_told_that_nobody_waits(world: World) -> None:
+    """And nothing else of the run."""
+    world.start("hooked", run_id="w3")
+    world.waits("w3", "webhook")
+    token = world.webhook_token("w3")
+    world.actions.cancel("w3", actor="ann")
+    with pytest.raises(Refused) as refused:
+        deliver(world, token, {})
+    assert "w3" not in refused.value.detail
+    assert "cancel" not in refused.value.detail
+
+
+def test_many_callbacks_at_once_deliver_one(world: World) -> None:
+    """Exactly once, whoever comes first."""
+    world.start("hooked", run_id="w4")
+    world.waits("w4", "webhook")
+    token = world.webhook_token("w4")
+    told: list[str] = []
+
+    def call(number: int) -> None:
+        try:
+            deliver(world, token, number)
+            told.append("delivered")
+        except Refused:
+            told.append("refused")
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["delivered"] + ["refused"] * 4
+    world.reaches("w4", "completed")
+
+
+def test_forged_damaged_expired_and_oversized_callbacks_reach_nobody(world: World) -> None:
+    """404 tells nothing; 413 comes before the token is even looked at."""
+    secret = webhook_secret(world.ledger)
+    world.start("hooked", run_id="w5")
+    world.waits("w5", "webhook")
+    token = world.webhook_token("w5")
+    expired = seal(WebhookToken("w5", "payment", 1, expires_ms=1), secret)
+    forged = seal(WebhookToken("w5", "payment", 1), "another secret")
+    nobody = seal(WebhookToken("no-such-run", "payment", 1), secret)
+    for bad in (expired, forged, nobody, token[:-3] + "abc", token + "x", "x", ""):
+        with pytest.raises(NotFound, match=r"^There is no such webhook\.$"):
+            deliver(world, bad, {})
+    with pytest.raises(TooLarge):
+        deliver(world, token, {}, size_bytes=10**9)
+    assert world.run("w5").status == "suspended"
+
+
+def test_the_host_can_check_the_third_partys_signature(new_world: Callable[..., World]) -> None:
+    """A hook that says no, or breaks, lets nobody in."""
+    asked: list[tuple[object, str, str]] = []
+
+    def hook(request: object, name: str, run_id: str) -> bool:
+        asked.append((request, name, run_id))
+        if request == "broken":
+            raise ZeroDivisionError
+        return request == "signed"
+
+    world = new_world(verify_webhook=hook)
+    world.worker()
+    world.start("hooked", run_id="w6")
+    token = world.webhook_token("w6")
+    for request in ("unsigned", "broken"):
+        with pytest.raises(NotFound):
+            world.actions.deliver_webhook(token, {}, size_bytes=2, request=request)
+    world.actions.deliver_webhook(token, {"ok": 1}, size_bytes=2, request="signed")
+    world.reaches("w6", "completed")
+    assert asked[-1] == ("signed", "payment", "w6")
+
+
+def test_a_token_reads_as_noise() -> None:
+    """Neither run nor name can be read from it, and two tokens of one wait differ."""
+    bound = WebhookToken("order-1234", "payment", 3)
+    one, other = seal(bound, "s"), seal(bound, "s")
+    assert one != other
+    assert unseal(one, "s") == unseal(other, "s") == bound
+    assert "order" not in one
+    with pytest.raises(InvalidTokenError):
+        unseal(one, "t")
