@@ -110,8 +110,8 @@ def compensation_steps(
 def compensation_pairs(
     undo_steps: Sequence[Step], plan: Sequence[PlannedUndo], *, undo_id: str | None = None
 ) -> list[tuple[Step | None, Step]]:
-    """Return an undo's compensations: as the undo recorded each (None before its turn), and as a step of the run that it
-    undoes, where ``seq`` -1 is undone first. Pure.
+    """Return an undo's compensations: as the undo recorded each (None before its turn), and as the undone run's steps,
+    where ``seq`` -1 is undone first. Pure.
 
     A compensation that was retried appears once, as it stands now, with its ``attempts``; one whose turn has not come
     is ``pending``.

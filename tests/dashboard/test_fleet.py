@@ -1,0 +1,151 @@
+"""Workers, executors, presence over runs, metrics: with a ledger in which executors report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from otel_bridge.ledger import MemoryLedger
+from otel_bridge.ledger.base import Executor, InFlightStep
+from tests.dashboard.conftest import mounted
+
+
+def executor(name: str, **fields: object) -> Executor:
+    """An executor that beats now."""
+    defaults = {"executor_id": name, "beat_at_ms": 0, "started_at_ms": 1, "app_version": "v1", "app_name": "shop"}
+    return Executor(instance_id=name, **{**defaults, **fields})  # type: ignore[arg-type]
+
+
+class Clock:
+    """A ledger clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_900_000_000_000
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The ledger's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def ledger(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> MemoryLedger:
+    """A ledger in memory, on that clock."""
+    ledger = MemoryLedger()
+    monkeypatch.setattr(ledger, "now_ms", lambda: clock.now_ms)
+    original = ledger.executors
+    beats: dict[str, int] = {}
+
+    def beat(one: Executor) -> None:
+        beats[one.instance_id] = clock.now_ms
+        MemoryLedger.beat(ledger, one)
+
+    monkeypatch.setattr(ledger, "beat", beat)
+    monkeypatch.setattr(
+        ledger, "executors", lambda: [replace(one, beat_at_ms=beats[one.instance_id]) for one in original()]
+    )
+    return ledger
+
+
+@pytest.fixture
+def fleet_app(story_url: str, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The dashboard over the story and that ledger, presence never stale."""
+    monkeypatch.setattr("dashboard.settings.PRESENCE_FRESH_S", 0.0)
+    with mounted(story_url, ledger=ledger) as app:
+        yield app
+
+
+def test_without_presence_nobody_is_called_missing(fleet_app: Flask) -> None:
+    """Silence means nothing where nobody ever spoke: a backlog is no alarm."""
+    groups = fleet_app.test_client().get("/durable/api/workers").get_json()
+    waiting = next(group for group in groups if group["depth"])
+    assert waiting["presenceKnown"] is False
+    assert waiting["noWorker"] is False
+    assert {run["status"] for run in fleet_app.test_client().get("/durable/api/runs").get_json()}.isdisjoint(
+        {"blocked"}
+    )
+
+
+def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: MemoryLedger) -> None:
+    """Once executors report: the queue says no worker, its runs are blocked, and facets and filter agree."""
+    ledger.beat(executor("w1", queues=("children",)))
+    client = fleet_app.test_client()
+    groups = {group["group"]: group for group in client.get("/durable/api/workers").get_json()}
+    assert groups["nobody"]["noWorker"] is True
+    assert groups["nobody"]["oldestMs"] >= 0
+    assert groups["children"]["noWorker"] is False
+    assert [worker["instanceId"] for worker in groups["children"]["liveWorkers"]] == ["w1"]
+    blocked = client.get("/durable/api/runs?status=blocked").get_json()
+    assert [run["queue"] for run in blocked] == ["nobody"]
+    assert client.get("/durable/api/runs?status=pending").get_json() == []
+    counts = {facet["status"]: facet["count"] for facet in client.get("/durable/api/runs/facets").get_json()}
+    assert counts["blocked"] == 1
+    assert "pending" not in counts
+    assert client.get(f"/durable/api/runs/{blocked[0]['id']}").get_json()["run"]["status"] == "blocked"
+
+
+def test_a_worker_for_everything_serves_every_queue(fleet_app: Flask, ledger: MemoryLedger) -> None:
+    """An executor that names no queues listens to all."""
+    ledger.beat(executor("w1"))
+    groups = fleet_app.test_client().get("/durable/api/workers").get_json()
+    assert not any(group["noWorker"] for group in groups)
+    assert fleet_app.test_client().get("/durable/api/runs?status=blocked").get_json() == []
+
+
+def test_executors_are_listed_live_first_with_what_they_do(
+    fleet_app: Flask, ledger: MemoryLedger, clock: Clock
+) -> None:
+    """Lost and stopped ones are told apart."""
+    ledger.beat(executor("lost", in_flight=(InFlightStep(run_id="x", seq=1, name="s", started_at_ms=5),)))
+    ledger.beat(executor("gone", stopped=True))
+    clock.now_ms += 60_000
+    doing = InFlightStep(run_id="waiting-1", seq=9, name="charge", started_at_ms=5, attempt=2)
+    ledger.beat(executor("live", in_flight=(doing,), in_flight_total=1, host="h", pid=7))
+    found = fleet_app.test_client().get("/durable/api/executors").get_json()
+    assert [(one["instanceId"], one["status"]) for one in found] == [
+        ("live", "live"),
+        ("lost", "lost"),
+        ("gone", "stopped"),
+    ]
+    assert found[0]["inFlight"] == [
+        {"runId": "waiting-1", "seq": 9, "name": "charge", "startedAt": "1970-01-01T00:00:00.005Z", "attempt": 2}
+    ]
+    health = fleet_app.test_client().get("/durable/api/health").get_json()
+    assert (health["liveWorkers"], health["lostWorkers"]) == (1, 1)
+
+
+def test_a_step_in_flight_is_in_timeline_and_graph(fleet_app: Flask, ledger: MemoryLedger) -> None:
+    """What only the executor knows is shown among what the store knows."""
+    doing = InFlightStep(run_id="waiting-1", seq=9, name="charge", started_at_ms=5, attempt=2)
+    ledger.beat(executor("w1", in_flight=(doing,)))
+    client = fleet_app.test_client()
+    last = client.get("/durable/api/runs/waiting-1").get_json()["timeline"][-1]
+    assert (last["seq"], last["name"], last["status"], last["attempts"]) == (9, "charge", "running", 2)
+    assert "step:9" in [node["id"] for node in client.get("/durable/api/runs/waiting-1/graph").get_json()["nodes"]]
+    assert client.get("/durable/api/runs/waiting-1/steps/9").get_json()["name"] == "charge"
+
+
+def test_metrics_give_autoscalers_the_backlog_by_worker(fleet_app: Flask, ledger: MemoryLedger) -> None:
+    """Prometheus text, parseable, with the signal to scale by; without a worker it is the backlog itself."""
+    ledger.beat(executor("w1", queues=("children",)))
+    text = fleet_app.test_client().get("/durable/api/metrics").get_data(as_text=True)
+    assert 'durable_queue_depth{queue="nobody"} 1\n' in text
+    assert 'durable_queue_depth_per_worker{queue="nobody"} 1\n' in text
+    assert 'durable_queue_live_workers{queue="children"} 1\n' in text
+    assert 'durable_runs{status="failed"} 1\n' in text
+    assert 'durable_executors{status="live"} 1\n' in text
+    for line in text.splitlines():
+        assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
+
+
+def test_the_topology_joins_workflows_queues_and_executors(fleet_app: Flask) -> None:
+    """A parent leads to its children, they to their queue, it to who ran them."""
+    found = fleet_app.test_client().get("/durable/api/topology").get_json()
+    pairs = {(edge["source"], edge["target"]) for edge in found["edges"]}
+    assert ("workflow:fan_out", "workflow:child") in pairs
+    assert ("workflow:child", "queue:children") in pairs
+    assert found["sampledRuns"] > 15
