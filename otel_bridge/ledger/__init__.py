@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.ledger.base import Ledger
@@ -68,7 +69,7 @@ def _sqlite_path(url: str) -> Path | None:
             return None
         text = text.removeprefix("file:").partition("?")[0]
     elif text != url:
-        text = text.partition("?")[0]
+        text = unquote(text.partition("?")[0])
     return None if text in ("", ":memory:") else Path(text)
 
 

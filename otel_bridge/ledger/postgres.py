@@ -7,23 +7,26 @@ Least privilege
 ===============
 
 Whoever may ``CREATE`` in the database can let this module make the schema. Where that is not wanted, an administrator
-makes the schema once and hands it over; the role needs nothing else in the database::
+makes the schema once and hands it over; its owner needs nothing else in the database to keep a ledger::
 
-    CREATE ROLE durable_ledger LOGIN PASSWORD '...';
-    GRANT CONNECT ON DATABASE app TO durable_ledger;
-    CREATE SCHEMA durable AUTHORIZATION durable_ledger;
+    CREATE ROLE durable_bridge LOGIN;
+    CREATE SCHEMA durable AUTHORIZATION durable_bridge;
 
-A role that only looks (a dashboard without actions) needs to read the engine's schema and this one::
+Others use the tables that the owner made. To look, SELECT is enough; to act, or to report presence, they write::
 
-    CREATE ROLE durable_viewer LOGIN PASSWORD '...';
-    GRANT CONNECT ON DATABASE app TO durable_viewer;
-    GRANT USAGE ON SCHEMA dbos, durable TO durable_viewer;
-    GRANT SELECT ON ALL TABLES IN SCHEMA dbos, durable TO durable_viewer;
-    ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA dbos GRANT SELECT ON TABLES TO durable_viewer;
-    ALTER DEFAULT PRIVILEGES FOR ROLE durable_ledger IN SCHEMA durable GRANT SELECT ON TABLES TO durable_viewer;
+    GRANT USAGE ON SCHEMA durable TO durable_viewer, durable_operator, app_worker;
+    ALTER DEFAULT PRIVILEGES FOR ROLE durable_bridge IN SCHEMA durable
+        GRANT SELECT ON TABLES TO durable_viewer;
+    ALTER DEFAULT PRIVILEGES FOR ROLE durable_bridge IN SCHEMA durable
+        GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO durable_operator, app_worker;
 
-A bridge needs both: to read the engine's schema, and to own or write this one. ``examples/deploy/postgres-roles.sql``
-has the whole, as a script that the tests run.
+To read the engine's schema a viewer needs no more than::
+
+    GRANT USAGE ON SCHEMA dbos TO durable_viewer, durable_bridge;
+    GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO durable_viewer, durable_bridge;
+    ALTER DEFAULT PRIVILEGES FOR ROLE app_worker IN SCHEMA dbos GRANT SELECT ON TABLES TO durable_viewer, durable_bridge;
+
+``examples/deploy/postgres-roles.sql`` has the whole as a script, which the tests run.
 """
 
 from __future__ import annotations

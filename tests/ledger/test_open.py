@@ -20,6 +20,7 @@ from otel_bridge.ledger.postgres import PostgresLedger
         ("sqlite:///app.sqlite", "app.durable.sqlite"),
         ("sqlite+pysqlite:////data/app.sqlite?timeout=5", "/data/app.durable.sqlite"),
         ("sqlite:///file:/data/app.sqlite?mode=ro&uri=true", "/data/app.durable.sqlite"),
+        ("sqlite:////data/my%20app.sqlite", "/data/my app.durable.sqlite"),
         ("/data/app.db", "/data/app.db.durable.sqlite"),
         ("data/app", "data/app.durable.sqlite"),
         (Path("/data/app.sqlite"), "/data/app.durable.sqlite"),
