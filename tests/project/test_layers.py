@@ -1,0 +1,45 @@
+"""Imports go downward only, and workers load no web framework."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.programs import ROOT
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after ``statement``."""
+    code = f"{statement}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import dashboard.workflow", {"flask", "flask_sock", "werkzeug", "httpx"}),
+        ("import otel_bridge", {"flask", "dbos", "psycopg", "sqlite_utils"}),
+        ("from otel_bridge import DBOSInstrumentor", {"flask", "httpx", "dashboard"}),
+        ("from otel_bridge import OTelBridge", {"flask", "dbos", "dashboard"}),
+        ("import dashboard.client, dashboard.cli", {"flask", "dbos", "sqlalchemy", "sqlite_utils"}),
+        ("from dashboard import create_blueprint", {"httpx"}),
+    ],
+)
+def test_a_process_loads_only_what_it_needs(statement: str, absent: set[str]) -> None:
+    """What a worker, a bridge, a client and an API process import by importing us."""
+    assert loaded_by(statement) & absent == set()
+
+
+def test_modules_are_short() -> None:
+    """At most 400 lines: longer ones are two things."""
+    long = {
+        str(path.relative_to(ROOT)): count
+        for package in ("otel_bridge", "dashboard", "examples")
+        for path in (ROOT / package).rglob("*.py")
+        if "node_modules" not in path.parts and (count := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}

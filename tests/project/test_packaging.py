@@ -1,0 +1,81 @@
+"""The wheel holds what a user needs and nothing else; building and installing it needs no Node."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from tests.programs import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel, built here by the build backend, on a PATH that has no Node."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    environ = {**os.environ, "PATH": str(Path(sys.executable).parent)}
+    built = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_the_wheel_carries_the_page_and_its_types(wheel: zipfile.ZipFile) -> None:
+    """The built bundle, ``py.typed`` of both packages, and the licence."""
+    names = wheel.namelist()
+    assert "dashboard/static/index.html" in names
+    assert any(name.startswith("dashboard/static/") and name.endswith(".js") for name in names)
+    assert {"dashboard/py.typed", "otel_bridge/py.typed"} <= set(names)
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_carries_no_sources_of_the_page_and_no_tests(wheel: zipfile.ZipFile) -> None:
+    """Only the two import packages; of the page only its bundle."""
+    tops = {name.partition("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"otel_bridge", "dashboard"}
+    unwanted = ("frontend", "node_modules", ".tsx", "package.json", "__pycache__")
+    assert [name for name in wheel.namelist() if any(part in name for part in unwanted)] == []
+
+
+def test_the_whole_bundle_is_in_version_control(wheel: zipfile.ZipFile) -> None:
+    """What the wheel serves is what is committed, so that a clone without Node is complete."""
+    tracked = subprocess.run(["git", "ls-files", "dashboard/static"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode != 0:
+        assert not (ROOT / ".git").exists()
+        return
+    served = {name for name in wheel.namelist() if name.startswith("dashboard/static/")}
+    assert served == set(tracked.stdout.split())
+
+
+def test_commands_and_entry_points_lead_somewhere(wheel: zipfile.ZipFile) -> None:
+    """Both commands and the instrumentor's entry point can be loaded."""
+    from importlib.metadata import EntryPoint
+
+    (path,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    group, loaded = "", set()
+    for line in wheel.read(path).decode().splitlines():
+        if line.startswith("["):
+            group = line.strip("[]")
+        elif line:
+            name, _, value = line.partition(" = ")
+            assert callable(EntryPoint(name, value, group).load())
+            loaded.add(name)
+    assert loaded == {"durable", "otel-bridge", "dbos"}
+
+
+def test_every_import_is_a_declared_dependency(wheel: zipfile.ZipFile) -> None:
+    """No module works only because something else happens to bring it."""
+    (path,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    required = Parser().parsestr(wheel.read(path).decode()).get_all("Requires-Dist") or []
+    names = {requirement.split(";")[0].split("[")[0].split(">")[0].strip().lower() for requirement in required}
+    used = "dbos flask flask-sock simple-websocket itsdangerous pydantic sqlite-utils httpx psycopg opentelemetry-sdk"
+    used += " opentelemetry-proto opentelemetry-exporter-otlp opentelemetry-instrumentation"
+    assert set(used.split()) <= names
