@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from otel_bridge.bridge.exporter import CHUNK_RUNS, Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
@@ -38,7 +38,6 @@ class BackfillProgress:
     spans: int = 0
     exported: int = 0
     reached_ms: int | None = None
-    held: set[str] = field(default_factory=set)
 
 
 def backfill(
@@ -96,7 +95,6 @@ def _export(exporter: RunExporter, lease: Lease | None, chunk: dict[str, Run], p
     done: Progress = exporter.export(lease, list(chunk), known=chunk)
     progress.spans += done.spans
     progress.exported += done.ended
-    progress.held |= done.held
 
 
 def _total(store: StateStore, since_ms: int | None, until_ms: int | None) -> int | None:

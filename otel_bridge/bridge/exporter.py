@@ -27,12 +27,12 @@ _MAX_ANCESTORS = 100
 
 @dataclass(slots=True)
 class Progress:
-    """What one export did. ``held`` are runs to look at again although none of their rows will change."""
+    """What one export did. ``again`` says which runs to look at once more, and when, by the store's clock."""
 
     runs: int = 0
     spans: int = 0
     ended: int = 0
-    held: set[str] = field(default_factory=set)
+    again: dict[str, int] = field(default_factory=dict)
 
 
 class RunExporter:
@@ -92,8 +92,8 @@ class RunExporter:
                 plan = plan_deleted(before[run_id], settings=self._settings) if run_id in before else None
             if plan is not None:
                 plans.append((run, plan))
-                if plan.held:
-                    progress.held.add(run_id)
+                if plan.again_at_ms is not None:
+                    progress.again[run_id] = plan.again_at_ms
         self._send(lease, plans, progress)
 
     def _plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from otel_bridge.tail import StoreScanner
 LEASE_NAME = "otel-bridge"
 STATS_KEY = "bridge.stats"
 OPEN_LIMIT = 5_000
+MOST_AGAIN = 100_000
 PRUNE_EVERY_S = 3_600.0
 REVIEW_EVERY_S = 30.0
 GAUGES_EVERY_S = 10.0
@@ -59,7 +61,8 @@ class Shift:
         delivery.alive = self.keeper.check
         self._scanner: StoreScanner | None = None
         self._cursor: Cursor | None = None
-        self._held: set[str] = set()
+        self._again: list[tuple[int, str]] = []
+        self._again_at: dict[str, int] = {}
         self._reviewed_at = self._pruned_at = self._gauged_at = -float("inf")
         self._caught_up_at = monotonic()
         self._stats_said: object = None
@@ -79,9 +82,12 @@ class Shift:
         cursor = self._begin(lease)
         scanner = self._scanner or self._open_scanner()
         scan = scanner.scan(cursor)
-        wanted = {*scan.runs, *self._held, *self._review()}
+        wanted = {*scan.runs, *self._due_again(), *self._review()}
         progress = self._exporter.export(lease, wanted, known=scan.runs)
-        self._held = progress.held
+        for run_id, at_ms in progress.again.items():
+            if self._again_at.get(run_id) != at_ms and len(self._again) < MOST_AGAIN:
+                self._again_at[run_id] = at_ms
+                heapq.heappush(self._again, (at_ms, run_id))
         if scan.cursor != cursor:
             self.ledger.record_export(lease, cursor=scan.cursor, runs=())
             self._cursor = scan.cursor
@@ -92,6 +98,8 @@ class Shift:
         """Forget what the scanner has seen: some of it may not have been exported."""
         self._scanner = None
         self._cursor = None
+        self._again.clear()
+        self._again_at.clear()
         self._reviewed_at = -float("inf")
 
     def lag_s(self) -> float:
@@ -112,6 +120,16 @@ class Shift:
             self.store, open_every_s=REVIEW_EVERY_S, open_limit=OPEN_LIMIT, monotonic=self._monotonic
         )
         return self._scanner
+
+    def _due_again(self) -> set[str]:
+        """Return runs whose time has come without a change of rows: sleeps that ended, and their like."""
+        due: set[str] = set()
+        now_ms = self.store.now_ms() if self._again else 0
+        while self._again and self._again[0][0] <= now_ms:
+            _, run_id = heapq.heappop(self._again)
+            self._again_at.pop(run_id, None)
+            due.add(run_id)
+        return due
 
     def _review(self) -> list[str]:
         """Return runs that were begun and not ended, now and then: late commits, deleted and held runs show there."""

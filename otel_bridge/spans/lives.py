@@ -14,6 +14,7 @@ from otel_bridge.models import Run, Step
 
 DEAD_GRACE_MS = 5_000
 """How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""
+LOOK_AGAIN_MS = 500
 ROUNDING_MS = 1_000
 """SQLite on Python before 3.12 rounds run times down to whole seconds."""
 INTERNAL_QUEUE_PREFIX = "_dbos_"
@@ -46,7 +47,7 @@ class Life:
         ends: True when the span of this life is to be sent too.
         end_ms: when the run ended; None while it is open.
         lost_end: a life that ended before it was seen to end: its span is still owed, out of the ledger's facts.
-        held: something is due later although no row will change.
+        again_at_ms: when to look again although no row will have changed; None: not before one does.
     """
 
     facts: ExportedRun
@@ -54,7 +55,7 @@ class Life:
     ends: bool
     end_ms: int | None
     lost_end: ExportedRun | None = None
-    held: bool = False
+    again_at_ms: int | None = None
 
 
 def compare(
@@ -75,7 +76,7 @@ def compare(
         ends=final and not facts.ended and not awaiting_retry,
         end_ms=end_ms,
         lost_end=lost_end,
-        held=run.is_terminal and not final,
+        again_at_ms=_again_at_ms(run, steps, final=final, now_ms=now_ms),
     )
 
 
@@ -89,6 +90,14 @@ def is_final(run: Run, now_ms: int) -> bool:
     if run.status == "dead" and run.dead_letter_id is None:
         return now_ms - (run.finished_at_ms or run.updated_at_ms) >= DEAD_GRACE_MS
     return True
+
+
+def _again_at_ms(run: Run, steps: Sequence[Step], *, final: bool, now_ms: int) -> int | None:
+    """A sleep ends, a grace runs out, an undo comes to its end, and no row of the run tells."""
+    if run.is_terminal:
+        return None if final else now_ms + LOOK_AGAIN_MS
+    wakes = [step.wake_at_ms for step in steps if step.kind == "sleep" and step.is_open and step.wake_at_ms is not None]
+    return max(now_ms, min(wakes)) + 1 if wakes else None
 
 
 def ended_at_ms(run: Run) -> int:

@@ -22,7 +22,7 @@ class Plan:
     Args:
         due: the steps behind the spans, for metrics.
         ended: this plan sends the end of the run's present life.
-        held: look at the run again soon, although no row of it will change.
+        again_at_ms: when to look at the run again although none of its rows will have changed.
         trace_id: trace id (32 hex digits) to remember, when the run is new to the ledger.
     """
 
@@ -31,7 +31,7 @@ class Plan:
     changed: bool
     due: tuple[DueStep, ...] = ()
     ended: bool = False
-    held: bool = False
+    again_at_ms: int | None = None
     trace_id: str | None = None
 
 
@@ -69,7 +69,7 @@ def plan_run(
         changed=record != before,
         due=life.due,
         ended=life.ends,
-        held=life.held,
+        again_at_ms=life.again_at_ms,
         trace_id=_own_trace(run, relatives, settings) if before is None else None,
     )
 

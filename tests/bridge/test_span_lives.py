@@ -86,6 +86,12 @@ def test_a_step_that_its_run_did_not_wait_for_ends_with_the_run():
     assert names(plan(run, [woken], result.record)) == []
 
 
+def test_a_sleep_is_looked_at_when_it_ends():
+    """The engine writes a sleep's row before it: nothing will change when it is over."""
+    sleep = make_step(seq=1, kind="sleep", status="running", name="DBOS.sleep", wake_at_ms=T + 10**6)
+    assert plan(make_run(), [sleep], now_ms=T).again_at_ms == T + 10**6 + 1
+
+
 def test_a_remote_step_is_sent_when_its_result_was_taken():
     """Until the parent has the result, the step may still become longer."""
     step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", worker_group="q")
@@ -233,7 +239,7 @@ def test_a_run_that_is_being_undone_ends_with_its_undo():
     cancelling = make_run(status="cancelling", undo_id="undo:run-1", finished_at_ms=T + 50)
     first = plan(cancelling, [make_step(seq=1)])
     assert names(first) == ["charge"]
-    assert first.held
+    assert first.again_at_ms is not None
     ended = plan(replace(cancelling, status="cancelled"), [make_step(seq=1)], first.record)
     assert names(ended) == ["order"]
 
@@ -261,7 +267,7 @@ def test_the_root_of_a_dead_run_waits_a_little_for_its_handler():
     dead = make_run(status="dead", finished_at_ms=T, recovery_attempts=4)
     waiting = plan(dead, now_ms=T + 100)
     assert names(waiting) == []
-    assert waiting.held
+    assert waiting.again_at_ms is not None
     assert "dead_letter" not in links(only(plan(dead, now_ms=T + 60_000)))
     handled = only(plan(replace(dead, dead_letter_id="dlq:run-1"), now_ms=T + 100))
     assert links(handled)["dead_letter"] == (ids.trace_id("dlq:run-1"), ids.root_span_id("dlq:run-1"))
