@@ -15,7 +15,7 @@ from typing import Any
 from dbos import WorkflowSerializationFormat
 
 from dashboard.actions.engine_client import EngineClient
-from dashboard.errors import NotFound, Problem, Refused
+from dashboard.errors import NotFound, Problem, Unavailable
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.errors import LedgerError
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 INTERNAL_QUEUE = "_dbos_internal_queue"
 OUR_QUEUES = frozenset({INTERNAL_QUEUE, FAST_QUEUE, WORK_QUEUE})
 _LOCKS = 64
-_LOCK_TTL_S = 30.0
+_LOCK_TTL_S = 5.0
+"""An action decides in milliseconds; one whose process was killed must not keep others out for long."""
 _LOCK_WAIT_S = 10.0
 
 
@@ -87,7 +88,7 @@ class Desk:
         """Keep other actions of this product, in any process, from deciding about the same run meanwhile.
 
         Raises:
-            Refused: another one is at work for longer than it should be.
+            Unavailable: another one is at work for longer than it should be.
         """
         number = zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % _LOCKS
         with self.locks[number]:
@@ -95,7 +96,7 @@ class Desk:
             deadline = time.monotonic() + _LOCK_WAIT_S
             while (lease := self.ledger.acquire_lease(name, owner, ttl_s=_LOCK_TTL_S)) is None:
                 if time.monotonic() > deadline:
-                    raise Refused("Another action is at work on this run. Try again in a moment.")
+                    raise Unavailable("Another action is at work on this run. Try again in a moment.")
                 time.sleep(0.02)
             try:
                 yield

@@ -143,9 +143,7 @@ def fork(desk: Desk, run_id: str, from_seq: int, *, actor: str) -> Outcome:
         steps = desk.store.get_steps(run_id)
         last = max((number for step in steps for number in (step.seq, *step.folded)), default=0)
         if from_seq < 0 or from_seq > last + 1:
-            raise BadRequest(
-                f"The run has steps up to {last}: it can be forked from 0 to {last + 1}, not from {from_seq}."
-            )
+            raise BadRequest(f"The run's last step is {last}: it can be forked from 0 to {last + 1}, not {from_seq}.")
         version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
         queue, partition = desk.queue_for(run, None)
         with desk.engine.use(fast_queue=True) as client:
