@@ -1,0 +1,255 @@
+"""How many viewers one process carries: ``python -m examples.bench_live --viewers 500``.
+
+Three processes: a DBOS worker that starts runs, a Flask server with the dashboard (threads, one per viewer), and this
+one, which opens the websockets and reads them. Prints memory and CPU of the server, whether every viewer got every
+event, and how long a change took from the engine's database to the viewers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import resource
+import selectors
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def work(url: str, runs: int, every_s: float) -> None:
+    """Start runs and print when each began. A process of its own."""
+    from dbos import DBOS, SetWorkflowID
+
+    DBOS(config={"name": "bench", "system_database_url": url, "application_version": "v1"})
+
+    @DBOS.step()
+    def step() -> int:
+        return 1
+
+    @DBOS.workflow()
+    def job() -> int:
+        return step() + step()
+
+    DBOS.launch()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(runs):
+        began = time.time()
+        with SetWorkflowID(f"bench-{number}-{os.getpid()}"):
+            handle = DBOS.start_workflow(job)
+        print(json.dumps({"id": handle.workflow_id, "began": began}), flush=True)
+        time.sleep(max(0.0, every_s - (time.time() - began)))
+    time.sleep(1)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def serve(url: str) -> None:
+    """Serve the dashboard and print the port. A process of its own."""
+    import logging
+
+    from flask import Flask
+    from werkzeug.serving import make_server
+
+    from dashboard import create_blueprint
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app = Flask("bench")
+    app.register_blueprint(create_blueprint(url, caretaker=False), url_prefix="/durable")
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.socket.listen(1024)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+@dataclass(slots=True)
+class Viewer:
+    """One websocket: unmasked text frames of a server, split by hand."""
+
+    sock: socket.socket
+    buffer: bytearray = field(default_factory=bytearray)
+    ids: list[int] = field(default_factory=list)
+    done: int = 0
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield the messages that are complete."""
+        while len(self.buffer) >= 2:
+            size, start = self.buffer[1] & 127, 2
+            if size == 126:
+                size, start = int.from_bytes(self.buffer[2:4], "big"), 4
+            elif size == 127:
+                size, start = int.from_bytes(self.buffer[2:10], "big"), 10
+            if len(self.buffer) < start + size:
+                return
+            opcode, body = self.buffer[0] & 15, bytes(self.buffer[start : start + size])
+            del self.buffer[: start + size]
+            if opcode == 8:
+                raise SystemExit(f"a viewer was dropped: {body[2:].decode()}")
+            if opcode == 1:
+                yield json.loads(body)
+
+
+def connect(port: int, path: str) -> Viewer:
+    """Open one websocket."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    key = base64.b64encode(os.urandom(16)).decode()
+    sock.sendall(
+        f"GET /durable/api/{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    head = bytearray()
+    while b"\r\n\r\n" not in head:
+        head += sock.recv(4096)
+    if b" 101 " not in head.split(b"\r\n", 1)[0]:
+        raise SystemExit(f"refused: {bytes(head[:300])!r}")
+    sock.setblocking(False)
+    return Viewer(sock, bytearray(head.split(b"\r\n\r\n", 1)[1]))
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """Return a process's CPU seconds and resident megabytes."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    rss = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S, rss / 1e6
+
+
+def child(*arguments: str) -> subprocess.Popen[str]:
+    """Start this script in another role."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.bench_live", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def watch(viewers: list[Viewer], runs: int, within_s: float) -> dict[str, float]:
+    """Read until every viewer saw every run complete; return when the first viewer and all saw each run first."""
+    selector = selectors.DefaultSelector()
+    for viewer in viewers:
+        selector.register(viewer.sock, selectors.EVENT_READ, viewer)
+    seen: dict[str, list[float]] = {}
+    deadline = time.monotonic() + within_s
+    while any(viewer.done < runs for viewer in viewers) and time.monotonic() < deadline:
+        for key, _ in selector.select(0.5):
+            viewer: Viewer = key.data
+            viewer.buffer += viewer.sock.recv(262_144)
+            for message in viewer.messages():
+                if not message["type"].startswith("run."):
+                    continue
+                viewer.ids.append(message["id"])
+                if message["type"] == "run.completed":
+                    viewer.done += 1
+                if message["type"] in ("run.pending", "run.started"):
+                    first = seen.setdefault(message["runId"], [])
+                    if message["type"] == "run.pending" or len(first) < len(viewers):
+                        first.append(time.time())
+    selector.close()
+    return {f"{run}|{kind}": value for run, times in seen.items() for kind, value in _edges(times, len(viewers))}
+
+
+def _edges(times: list[float], viewers: int) -> list[tuple[str, float]]:
+    times = sorted(times)[:viewers]
+    return [("first", times[0]), ("median", times[len(times) // 2]), ("last", times[-1])]
+
+
+def bench(options: argparse.Namespace, url: str) -> None:
+    """Run it and print."""
+    server, worker = child("--serve", url), None
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        worker = child("--work", url, "--runs", str(options.runs), "--every-s", str(options.every_s))
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        worker.stdout.readline()
+        time.sleep(1)
+        one = connect(port, "stream?limit=1")
+        _, empty_mb = usage(server.pid)
+        before = time.monotonic()
+        viewers = [one, *(connect(port, "stream?limit=1") for _ in range(options.viewers - 1))]
+        opened_s = time.monotonic() - before
+        time.sleep(2)
+        cpu_0, idle_mb = usage(server.pid)
+        time.sleep(5)
+        cpu_1, _ = usage(server.pid)
+        began = time.monotonic()
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        seen = watch(viewers, options.runs, within_s=options.runs * options.every_s + 60)
+        took_s = time.monotonic() - began
+        cpu_2, busy_mb = usage(server.pid)
+        starts = {entry["id"]: entry["began"] for entry in map(json.loads, worker.stdout)}
+        report(options, viewers, seen, starts, took_s)
+        print(f"opened in           {opened_s:.1f} s")
+        print(
+            f"memory              {empty_mb:.0f} MB with one viewer, {idle_mb:.0f} MB with all, {busy_mb:.0f} MB after"
+        )
+        print(f"CPU                 {(cpu_1 - cpu_0) / 5:.1%} of a core idle, {(cpu_2 - cpu_1) / took_s:.1%} busy")
+        for viewer in viewers:
+            viewer.sock.close()
+    finally:
+        for process in (server, worker):
+            if process is not None:
+                process.kill()
+                process.wait()
+
+
+def report(
+    options: argparse.Namespace, viewers: list[Viewer], seen: dict[str, float], starts: dict[str, float], took_s: float
+) -> None:
+    """Print what was delivered, and how fast."""
+    complete = sum(viewer.done == options.runs for viewer in viewers)
+    ordered = all(viewer.ids == sorted(set(viewer.ids)) for viewer in viewers)
+    events = sum(len(viewer.ids) for viewer in viewers)
+    print(f"viewers             {options.viewers}; {complete} of them saw all {options.runs} runs complete")
+    print(f"messages            {events}, {events / took_s:.0f} a second, each viewer's in order: {ordered}")
+    for kind in ("first", "median", "last"):
+        delays = [1000 * (seen[f"{run}|{kind}"] - began) for run, began in starts.items() if f"{run}|{kind}" in seen]
+        middle, high = statistics.median(delays), statistics.quantiles(delays, n=20)[-1]
+        print(f"change to {kind:<9} {middle:.0f} ms in the median, {high:.0f} ms at the 95th percentile")
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m examples.bench_live", description=__doc__)
+    parser.add_argument("--viewers", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--every-s", type=float, default=0.2, help="seconds between runs (default: 0.2)")
+    parser.add_argument("--url", help="system database; default: a new SQLite file in WAL mode")
+    parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--work", metavar="URL", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    if options.serve:
+        serve(options.serve)
+    elif options.work:
+        work(options.work, options.runs, options.every_s)
+    elif options.url:
+        bench(options, options.url)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "bench.sqlite"
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
+            bench(options, f"sqlite:///{path}")
+
+
+if __name__ == "__main__":
+    main()
