@@ -32,6 +32,7 @@ BUDGET_S = 0.05
 BUDGET_WHEN_FOUND_S = 0.015
 FEW = 2000
 """Up to so many runs found by an index of their own are sorted; more, and the creation index is walked instead."""
+MOST_UNDOS = 2000
 FIRST_CHUNK, LAST_CHUNK = 1000, 64_000
 CHUNK_BUDGET_S = 0.012
 CREATED, RUN_ID = 3, 0
@@ -238,7 +239,7 @@ def undo_targets(reader: Reader) -> list[str]:
         rows = reader.rows(
             f"SELECT w.workflow_uuid FROM {schema.table('workflow_status')} w "
             f"WHERE {status_term(status)} AND w.workflow_uuid >= ? AND w.workflow_uuid < ? LIMIT ?",
-            [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";", FEW],
+            [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";", MOST_UNDOS],
         )
         found.extend(row[0][len(UNDO_PREFIX) :] for row in rows)
     return found

@@ -85,6 +85,10 @@ class SqliteStateStore(SqlStateStore):
         else:
             self._path = path_of_url(database) if database.startswith("sqlite") and ":" in database else Path(database)
         self.target = f"SQLite database {str(self._path)!r}" if self._path is not None else "SQLite database in memory"
+        self._errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+        if self._shared is not None and not isinstance(self._shared, sqlite3.Connection):
+            self.target = "database behind the given libSQL connection"
+            self._errors = (sqlite3.Error, ValueError)  # libSQL's driver raises nothing else
         self._idle: list[sqlite3.Connection] = []
         self._watcher: sqlite3.Connection | None = None
         self._lock = threading.RLock()
@@ -201,7 +205,7 @@ class SqliteStateStore(SqlStateStore):
             with self._connection() as connection:
                 found: list[Row] = connection.execute(sql, tuple(params)).fetchall()
                 return found
-        except sqlite3.Error as error:
+        except self._errors as error:
             if any(sign in str(error) for sign in _STALE_SCHEMA):
                 raise StaleSchemaError(self.target, f"{self.target} changed its schema: {error}.") from error
             raise self._unavailable(error) from error
@@ -210,7 +214,7 @@ class SqliteStateStore(SqlStateStore):
         try:
             with self._connection() as connection:
                 return probe(connection)
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise self._unavailable(error) from error
 
     def change_token(self) -> object | None:

@@ -1,0 +1,272 @@
+"""How rows become steps and waits, case by case, where a real engine would take long to get there."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_bridge.models import Step, Waiting
+from otel_bridge.store.derive import Child, TailRow, Wait, attributes_of, parse_wait, waiting_of, wake_ms
+from otel_bridge.store.fold import RunEnd, StepRow, fold_steps
+
+NOW = 1_700_000_000_000
+RUNNING = RunEnd(None)
+
+
+def row(seq: int, name: str = "step", **fields: object) -> StepRow:
+    """Return a row that started at ``seq * 100`` after the beginning and took 10 ms."""
+    at = NOW - 10_000 + seq * 100
+    base = StepRow("r", seq, name, at, at + 10, at + 10, None, True, False, None, None, None)
+    return base._replace(**fields)  # type: ignore[arg-type]
+
+
+def timeout(seq: int, wake: int, name: str = "DBOS.sleep") -> StepRow:
+    """Return the zero-length sleep that records a timeout."""
+    return row(seq, name, wake=str(wake / 1000))
+
+
+def child(status: str, *, queue: str | None = "q", started: int | None = NOW - 5_000) -> Child:
+    """Return what a step needs to know of its child."""
+    ended = None if status in ("PENDING", "ENQUEUED") else NOW - 1_000
+    return Child("c", status, "work", NOW - 9_000, NOW - 1_000, started, ended, queue, "exec")
+
+
+def fold(
+    *rows: StepRow, end: RunEnd = RUNNING, of: Child | None = None, waits: dict[int, Wait] | None = None
+) -> list[Step]:
+    """Return the steps of these rows."""
+    return fold_steps(rows, end=end, now_ms=NOW, children={of.id: of} if of else {}, waits=waits or {})
+
+
+def tail(*rows: StepRow) -> list[TailRow]:
+    """Return the same rows as the list reads them."""
+    return [TailRow(r.seq, r.name, r.started_ms, r.finished_ms, r.child_id, r.wake) for r in rows]
+
+
+# -- remote steps --------------------------------------------------------------------------------------------
+
+
+def test_a_queued_child_is_pending_until_a_worker_takes_it() -> None:
+    """No start, no end; the moment of enqueuing is known."""
+    (step,) = fold(row(1, "work", child_id="c"), of=child("ENQUEUED", started=None))
+    assert (step.kind, step.status, step.started_at_ms, step.finished_at_ms) == ("remote", "pending", None, None)
+    assert (step.enqueued_at_ms, step.worker_group, step.folded) == (NOW - 9_900, "q", ())
+
+
+def test_a_running_child_has_started_and_not_ended() -> None:
+    """Its start is when the worker took it."""
+    (step,) = fold(row(1, "work", child_id="c"), of=child("PENDING"))
+    assert (step.status, step.started_at_ms, step.finished_at_ms) == ("running", NOW - 5_000, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("SUCCESS", "completed"), ("ERROR", "failed"), ("CANCELLED", "failed")]
+)
+def test_a_child_that_nobody_asked_for_its_result_ends_the_step_itself(status: str, expected: str) -> None:
+    """Without a ``getResult`` the child's own end is the best that is known."""
+    (step,) = fold(row(1, "work", child_id="c"), of=child(status))
+    assert (step.status, step.finished_at_ms, step.folded) == (expected, NOW - 1_000, ())
+
+
+def test_a_child_that_was_deleted_leaves_a_step_that_ended_when_it_was_started() -> None:
+    """The engine's retention may delete children before parents."""
+    (step,) = fold(row(1, "work", child_id="c"))
+    assert (step.status, step.started_at_ms, step.finished_at_ms) == ("completed", NOW - 9_900, NOW - 9_890)
+
+
+def test_a_childs_start_is_never_before_it_was_enqueued() -> None:
+    """Run rows on SQLite are cut to whole seconds."""
+    (step,) = fold(row(1, "work", child_id="c"), of=child("PENDING", started=NOW - 10_000))
+    assert step.started_at_ms == step.enqueued_at_ms
+
+
+def test_a_recovered_child_does_not_start_after_its_result_was_read() -> None:
+    """Recovery overwrites the start; the step still has a length of its own."""
+    rows = (row(1, "work", child_id="c"), row(2, "DBOS.getResult", child_id="c"))
+    (step,) = fold(*rows, of=child("SUCCESS", started=NOW - 10))
+    assert step.started_at_ms == step.finished_at_ms == NOW - 9_790
+
+
+def test_results_are_matched_to_their_children_whatever_their_order() -> None:
+    """A fan-out asks for results in any order; each ends its own step."""
+    rows = [
+        row(1, "a", child_id="x"),
+        row(2, "b", child_id="y"),
+        row(3, "DBOS.getResult", child_id="y"),
+        row(4, "DBOS.getResult", child_id="x", has_error=True),
+    ]
+    steps = fold(*rows)
+    assert [(s.seq, s.status, s.folded) for s in steps] == [(1, "failed", (4,)), (2, "completed", (3,))]
+
+
+def test_a_result_of_a_run_started_elsewhere_is_a_step() -> None:
+    """Waiting for somebody else's run is work that a person wants to see."""
+    (step,) = fold(row(1, "DBOS.getResult", child_id="other"))
+    assert (step.kind, step.child_run_id, step.housekeeping) == ("remote", "other", False)
+
+
+def test_the_engines_internal_queue_is_no_worker_group() -> None:
+    """Rewind and resume put runs on it; people know the queue they named."""
+    (step,) = fold(row(1, "work", child_id="c"), of=child("PENDING", queue="_dbos_internal_queue"))
+    assert (step.worker_group, step.enqueued_at_ms) == (None, None)
+
+
+# -- waits ---------------------------------------------------------------------------------------------------
+
+
+def test_a_timeout_row_without_its_wait_means_waiting() -> None:
+    """The wait's own row is written when it ends."""
+    steps = fold(row(1), timeout(3, NOW + 60_000))
+    assert [(s.seq, s.kind, s.status, s.wake_at_ms) for s in steps][1:] == [(2, "signal", "running", NOW + 60_000)]
+    assert waiting_of(tail(row(1), timeout(3, NOW + 60_000)), {}, (), NOW) == Waiting(
+        "signal", None, NOW - 9_700, NOW + 60_000, 2
+    )
+
+
+def test_a_wait_whose_time_is_over_is_no_longer_waiting() -> None:
+    """The run works again; its row will come."""
+    assert waiting_of(tail(row(1), timeout(3, NOW - 1)), {}, (), NOW) is None
+
+
+def test_a_run_that_ended_is_in_no_wait() -> None:
+    """It was cancelled in it: the engine knows of no end."""
+    assert [s.seq for s in fold(row(1), timeout(3, NOW + 60_000), end=RunEnd(NOW))] == [1]
+
+
+def test_an_announced_wait_gives_its_name_before_and_after() -> None:
+    """``dashboard.workflow`` publishes what a wait is for in the step before it."""
+    waits = {1: Wait("webhook", "payment", None)}
+    (waiting,) = fold(row(1, "DBOS.setEvent"), timeout(3, NOW + 60_000), waits=waits)
+    assert (waiting.seq, waiting.name, waiting.waits_on, waiting.wake_at_ms) == (2, "payment", "webhook", None)
+    (done,) = fold(row(1, "DBOS.setEvent"), row(2, "DBOS.recv"), timeout(3, NOW), waits=waits)
+    assert (done.seq, done.name, done.waits_on, done.folded) == (2, "payment", "webhook", (1, 3))
+
+
+def test_an_announcement_with_nothing_behind_it_is_a_wait_about_to_begin() -> None:
+    """Between the two rows lies a moment that a reader may hit."""
+    waits = {1: Wait("breakpoint", "check", NOW + 5)}
+    (step,) = fold(row(1, "DBOS.setEvent"), waits=waits)
+    assert (step.seq, step.name, step.status) == (2, "check", "running")
+    waiting = waiting_of(tail(row(1, "DBOS.setEvent")), waits, (), NOW)
+    assert waiting == Waiting("breakpoint", "check", NOW - 9_890, NOW + 5, 2)
+
+
+def test_an_announcement_that_no_wait_followed_is_housekeeping() -> None:
+    """A workflow that publishes our key by itself gets what any event gets."""
+    first, second = fold(row(1, "DBOS.setEvent"), row(2), waits={1: Wait("signal", "x", None)})
+    assert (first.housekeeping, second.name) == (True, "step")
+
+
+def test_a_sleep_zero_after_nothing_is_a_sleep() -> None:
+    """Only a timeout's row ends before its wake time."""
+    (step,) = fold(row(1, "DBOS.sleep", wake=str((NOW - 9_890) / 1000)))
+    assert (step.kind, step.status) == ("sleep", "completed")
+
+
+def test_a_sleep_is_open_until_its_wake_time() -> None:
+    """Its row says from the start when it will have ended."""
+    wake = NOW + 60_000
+    (step,) = fold(row(1, "DBOS.sleep", finished_ms=wake, wake=str(wake / 1000)))
+    assert (step.status, step.finished_at_ms, step.wake_at_ms) == ("running", None, wake)
+    waiting = waiting_of(tail(row(1, "DBOS.sleep", finished_ms=wake, wake=str(wake / 1000))), {}, (), NOW)
+    assert waiting == Waiting("sleep", None, NOW - 9_900, wake, 1)
+
+
+def test_typescript_counts_steps_from_zero_and_time_in_milliseconds() -> None:
+    """The same tables, other habits."""
+    wake = NOW + 60_000
+    steps = fold(row(0), timeout(2, NOW)._replace(wake=str(wake)))
+    assert [(s.seq, s.kind, s.status) for s in steps] == [(0, "local", "completed"), (1, "signal", "running")]
+    asleep = row(0, "DBOS.sleep", finished_ms=wake, wake=f'{{"json":{wake}}}')
+    assert waiting_of(tail(asleep), {}, (), NOW) == Waiting("sleep", None, NOW - 10_000, wake, 0)
+
+
+@pytest.mark.parametrize("last", ["work", "DBOS.getResult"])
+def test_a_run_whose_last_word_was_about_a_child_waits_for_an_active_one(last: str) -> None:
+    """Starting a child, or reading the result of another, with children still at work."""
+    rows = tail(row(1, "work", child_id="c"), row(2, last, child_id="d"), row(3, "DBOS.setEvent"))
+    waiting = waiting_of(rows, {}, [child("PENDING")], NOW)
+    assert waiting == Waiting("child", "work", NOW - 9_900, None, 1)
+    assert waiting_of(rows, {}, [], NOW) is None
+
+
+def test_a_run_that_went_on_after_starting_a_child_does_not_wait_for_it() -> None:
+    """It did something else since."""
+    assert waiting_of(tail(row(1, "work", child_id="c"), row(2)), {}, [child("PENDING")], NOW) is None
+
+
+# -- housekeeping --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "housekeeping"),
+    [
+        ("DBOS.setEvent", True),
+        ("DBOS.writeStream", True),
+        ("DBOS.closeStream", True),
+        ("DBOS.now", True),
+        ("DBOS.randomUUID", True),
+        ("DBOS.patch-v2", True),
+        ("getStatus", True),
+        ("DBOS.send", False),
+        ("DBOS.cancelWorkflow", False),
+        ("DBOS.forkWorkflow", False),
+        ("charge", False),
+    ],
+)
+def test_what_has_an_effect_stays_a_step(name: str, housekeeping: bool) -> None:
+    """Bookkeeping for replay is drawn small; sending and cancelling are things that a workflow does."""
+    (step,) = fold(row(1, name))
+    assert (step.kind, step.housekeeping) == ("local", housekeeping)
+
+
+def test_steps_without_times_are_shown_by_what_is_known() -> None:
+    """Engines before 2.x kept none, later ones at least when the row was written."""
+    (step,) = fold(row(1, started_ms=None, finished_ms=None, recorded_ms=7))
+    assert (step.started_at_ms, step.finished_at_ms) == (None, 7)
+
+
+# -- stored values -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000.5", NOW + 500),
+        ("1700000000000", NOW),
+        ('{"json":1700000000000}', NOW),
+        (None, None),
+        ("gASV", None),
+        ("nan", None),
+        ("inf", None),
+        ("[]", None),
+        ('{"x":1}', None),
+    ],
+)
+def test_wake_times_are_read_in_either_unit_or_not_at_all(text: str | None, expected: int | None) -> None:
+    """A sleep's output that is no time makes no wake time, and no error."""
+    assert wake_ms(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"on":"webhook","name":"pay"}', Wait("webhook", "pay", None)),
+        ('{"on":"update","name":null,"until":1700000000000}', Wait("update", None, NOW)),
+        ('{"on":"signal","name":"x","until":"2023-11-14T22:13:20.000Z"}', Wait("signal", "x", NOW)),
+        ('{"on":"signal","name":"x","until":"2023-11-14T22:13:20"}', Wait("signal", "x", NOW)),
+        ('{"on":"signal","name":7,"until":"soon"}', Wait("signal", None, None)),
+        ('{"on":"signal","name":"x","until":true}', Wait("signal", "x", None)),
+        ('{"on":"dinner"}', None),
+        ("[1]", None),
+        ("gASV", None),
+    ],
+)
+def test_an_announcement_that_makes_no_sense_is_ignored(value: str, expected: Wait | None) -> None:
+    """Somebody else's event of that name, or a newer format, breaks nothing."""
+    assert parse_wait(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, "null", "[1]", "not json", 7])
+def test_attributes_that_are_no_object_are_none(value: object) -> None:
+    """A run has attributes or has not."""
+    assert attributes_of(value) == {}
