@@ -24,7 +24,8 @@ To read the engine's schema a viewer needs no more than::
 
     GRANT USAGE ON SCHEMA dbos TO durable_viewer, durable_bridge;
     GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO durable_viewer, durable_bridge;
-    ALTER DEFAULT PRIVILEGES FOR ROLE app_worker IN SCHEMA dbos GRANT SELECT ON TABLES TO durable_viewer, durable_bridge;
+    ALTER DEFAULT PRIVILEGES FOR ROLE app_worker IN SCHEMA dbos
+        GRANT SELECT ON TABLES TO durable_viewer, durable_bridge;
 
 ``examples/deploy/postgres-roles.sql`` has the whole as a script, which the tests run.
 """
