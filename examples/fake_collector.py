@@ -77,11 +77,13 @@ class FakeCollector:
         self.copies: Counter[tuple[bytes, bytes]] = Counter()
         self.contents: defaultdict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
         self.faults: list[Fault] = []
-        self.refused = 0
+        self.refused_keys: set[tuple[bytes, bytes]] = set()
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="fake-collector", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.02,), name="fake-collector", daemon=True
+        )
         self._thread.start()
         self._grpc: grpc.Server | None = None
         self._grpc_port = 0
@@ -115,6 +117,12 @@ class FakeCollector:
             self._grpc.start()
         return self._grpc_port
 
+    @property
+    def seen(self) -> set[tuple[bytes, bytes]]:
+        """Spans that arrived, those that a partial success refused included."""
+        with self._changed:
+            return self.refused_keys | set(self.copies)
+
     def script(self, *faults: Fault | None) -> None:
         """Answer the next requests like this, in order; then accept."""
         left = list(faults)
@@ -138,11 +146,11 @@ class FakeCollector:
         for group in message.resource_spans:
             resource = {pair.key: pair.value.string_value for pair in group.resource.attributes}
             for span in (span for scope in group.scope_spans for span in scope.spans):
+                key = (span.trace_id, span.span_id)
                 if skip:
                     skip -= 1
-                    self.refused += 1
+                    self.refused_keys.add(key)
                     continue
-                key = (span.trace_id, span.span_id)
                 self.copies[key] += 1
                 if self.keep_bytes:
                     self.contents[key].add(span.SerializeToString(deterministic=True))

@@ -1,27 +1,34 @@
-"""Spans to OTLP protobuf, without the SDK in between. Pure: the same spans always give the same bytes."""
+"""Spans to OTLP's protobuf bytes, without the SDK or message objects in between. Pure: same spans, same bytes.
+
+Most of a span's bytes are the same as in the span before: names, run ids, links to the dashboard. They are encoded
+once and kept. A test compares every field with what ``opentelemetry-proto`` makes of the same span.
+Source: opentelemetry-proto ``trace.proto`` and https://protobuf.dev/programming-guides/encoding/
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
-
 from otel_bridge import semconv
-from otel_bridge.spans.model import AttributeValue, SpanData, SpanKind
+from otel_bridge.spans.model import AttributeValue, SpanData
 
 DEFAULT_SERVICE_NAME = "dbos"
-_KINDS = {kind: Span.SpanKind.Value(f"SPAN_KIND_{kind.name}") for kind in SpanKind}
-_ERROR = Status.STATUS_CODE_ERROR
-_SAMPLED = 0x01
-_HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
-_LOCAL_FLAGS = _SAMPLED | _HAS_IS_REMOTE
-_REMOTE_FLAGS = _LOCAL_FLAGS | _IS_REMOTE
+_LONGEST_KEPT = 200
+_BYTES = [bytes((value,)) for value in range(0x80)]
+_HEAD = struct.Struct("<2s16s2s8s")
+_TIMES = struct.Struct("<BBBQBQ")
+_TIME = struct.Struct("<BQ")
+_DOUBLE = struct.Struct("<Bd")
+_STATUS_ERROR = b"\x18\x02"
+# W3C trace flags (sampled), then whether the parent is known to be remote: has_is_remote 0x100, is_remote 0x200
+_LOCAL_FLAGS = b"\x85\x01" + struct.pack("<I", 0x101)
+_REMOTE_FLAGS = b"\x85\x01" + struct.pack("<I", 0x301)
+_LINK_FLAGS = b"\x35" + struct.pack("<I", 0x001)
 
 
 class ResourceSettings:
@@ -70,68 +77,95 @@ def encode_request(spans: Sequence[SpanData], resource: ResourceSettings) -> byt
     groups: dict[str, list[SpanData]] = {}
     for span in spans:
         groups.setdefault(resource.key(span.service), []).append(span)
-    request = ExportTraceServiceRequest(
-        resource_spans=[
-            ResourceSpans(
-                resource=Resource(attributes=_key_values(resource.of(service))),
-                scope_spans=[
-                    ScopeSpans(
-                        scope=InstrumentationScope(name=semconv.SCOPE_NAME),
-                        spans=[encode_span(span) for span in group],
-                    )
-                ],
-            )
-            for service, group in groups.items()
-        ]
-    )
-    encoded: bytes = request.SerializeToString()
-    return encoded
+    return b"".join(_message(1, _resource_spans(resource.of(service), group)) for service, group in groups.items())
 
 
-def encode_span(span: SpanData) -> Span:
-    """Return one span as a protobuf message."""
-    message = Span(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        name=clean(span.name),
-        kind=_KINDS[span.kind],
-        start_time_unix_nano=span.start_ns,
-        end_time_unix_nano=span.end_ns,
-        attributes=_key_values(span.attributes),
-        flags=_REMOTE_FLAGS if span.parent_is_remote else _LOCAL_FLAGS,
-    )
+def _resource_spans(resource: Mapping[str, str], spans: Sequence[SpanData]) -> bytes:
+    attributes = b"".join(_message(1, _key_value(key, value)) for key, value in resource.items())
+    scope = _message(1, _text(1, semconv.SCOPE_NAME))
+    chunks = [scope]
+    for span in spans:
+        encoded = encode_span(span)
+        chunks += (b"\x12", _varint(len(encoded)), encoded)
+    return _message(1, attributes) + _message(2, b"".join(chunks))
+
+
+def encode_span(span: SpanData) -> bytes:
+    """Return the bytes of one ``Span`` message; fields in the order of their numbers."""
+    parts = [_HEAD.pack(b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id)]
     if span.parent_id is not None:
-        message.parent_span_id = span.parent_id
+        parts += (b"\x22\x08", span.parent_id)
+    parts.append(_text(5, span.name))
+    parts.append(_TIMES.pack(0x30, span.kind, 0x39, span.start_ns, 0x41, span.end_ns))
+    for key, value in span.attributes.items():
+        if type(value) is str and len(value) > _LONGEST_KEPT:
+            parts.append(_attribute.__wrapped__(key, value))
+        else:
+            parts.append(_attribute(key, value))
     for event in span.events:
-        message.events.add(name=event.name, time_unix_nano=event.time_ns, attributes=_key_values(event.attributes))
+        body = [_TIME.pack(0x09, event.time_ns), _text(2, event.name)]
+        body += (_message(3, _key_value(key, value)) for key, value in event.attributes.items())
+        parts.append(_message(11, b"".join(body)))
     for link in span.links:
-        message.links.add(
-            trace_id=link.trace_id, span_id=link.span_id, attributes=_key_values(link.attributes), flags=_SAMPLED
-        )
+        body = [_HEAD.pack(b"\x0a\x10", link.trace_id, b"\x12\x08", link.span_id)]
+        body += (_message(4, _key_value(key, value)) for key, value in link.attributes.items())
+        body.append(_LINK_FLAGS)
+        parts.append(_message(13, b"".join(body)))
     if span.error is not None:
-        message.status.code = _ERROR
-        message.status.message = clean(span.error)
-    return message
+        parts.append(_message(15, (_text(2, span.error) if span.error else b"") + _STATUS_ERROR))
+    parts.append(_REMOTE_FLAGS if span.parent_is_remote else _LOCAL_FLAGS)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=16_384, typed=True)
+def _attribute(key: str, value: AttributeValue) -> bytes:
+    """Return a span's attribute, field number and all. ``typed``: True and 1 are one key otherwise."""
+    return _message(9, _key_value(key, value))
+
+
+def _key_value(key: str, value: AttributeValue) -> bytes:
+    return _text(1, key) + _message(2, _any_value(value))
+
+
+def _any_value(value: AttributeValue) -> bytes:
+    if isinstance(value, str):
+        return _raw(1, clean(value).encode())
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**63:
+            return b"\x18" + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+        return _raw(1, str(value).encode())
+    if isinstance(value, float):
+        return _DOUBLE.pack(0x21, value)
+    return _message(5, b"".join(_message(1, _raw(1, clean(item).encode())) for item in value))
+
+
+@lru_cache(maxsize=4_096)
+def _text(number: int, text: str) -> bytes:
+    """Return a string field."""
+    return _raw(number, clean(text).encode())
+
+
+def _message(number: int, body: bytes) -> bytes:
+    return _raw(number, body)
+
+
+def _raw(number: int, body: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(body)) + body
+
+
+def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return _BYTES[value]
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 def clean(text: str) -> str:
     """Replace lone surrogates, which protobuf strings cannot hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _key_values(attributes: Mapping[str, AttributeValue]) -> Iterable[KeyValue]:
-    return [KeyValue(key=key, value=_any_value(value)) for key, value in attributes.items()]
-
-
-def _any_value(value: AttributeValue) -> AnyValue:
-    if isinstance(value, str):
-        return AnyValue(string_value=clean(value))
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        if -(2**63) <= value < 2**63:
-            return AnyValue(int_value=value)
-        return AnyValue(string_value=str(value))
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=clean(item)) for item in value]))

@@ -1,0 +1,384 @@
+"""Soak: workers and bridges are killed at random, the collector misbehaves by turns, and every span is accounted for.
+
+    python examples/soak.py --minutes 3
+
+Five worker processes run workflows on one SQLite database: local steps, queued children, sleeps, and steps that fail
+and are retried under the same run id. Workers and bridges get ``kill -9``. The collector is down, slow, answers 429, 503,
+302 and 400, loses answers, and rejects a span now and then with partial_success. At the end the database itself says
+which spans there must be: one root per run, one span per execution of a step, all copies identical, none lost, none extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).parent))
+
+TERMINAL = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+SpanKey = tuple[bytes, bytes]
+
+
+# -- the worker process ------------------------------------------------------------------------------------------
+
+
+def work(url: str, name: str, directory: Path) -> None:
+    """Run workflows until told to stop by a file, or until killed."""
+    from dbos import DBOS, SetWorkflowID
+
+    @DBOS.step()
+    def note(number: int) -> int:
+        time.sleep(random.uniform(0, 0.02))
+        return number
+
+    @DBOS.step()
+    def fail_once(run_id: str) -> str:
+        marker = directory / "mended" / run_id
+        if not marker.exists():
+            raise ValueError(f"{run_id} is not mended yet")
+        return "mended"
+
+    @DBOS.workflow()
+    def child(number: int) -> int:
+        return note(number) + note(number)
+
+    @DBOS.workflow()
+    def order(number: int) -> int:
+        note(1)
+        handles = [queue.enqueue(child, index) for index in range(3)]
+        DBOS.sleep(random.uniform(0.05, 0.3))
+        note(2)
+        return sum(handle.get_result() for handle in handles)
+
+    @DBOS.workflow()
+    def brittle(run_id: str) -> str:
+        note(1)
+        note(2)
+        fail_once(run_id)
+        note(3)
+        return run_id
+
+    DBOS(
+        config={
+            "name": "soak",
+            "system_database_url": url,
+            "application_version": "v1",
+            "executor_id": name,
+            "log_level": "CRITICAL",
+        }
+    )
+    DBOS.launch()
+    queue = DBOS.register_queue("soak", polling_interval_sec=0.2, worker_concurrency=5)
+    number = 0
+    while not (directory / "stop").exists():
+        number += 1
+        run_id = f"{name}-{os.getpid()}-{number}"
+        with SetWorkflowID(run_id):
+            if number % 4 == 0:
+                DBOS.start_workflow(brittle, run_id)
+            else:
+                DBOS.start_workflow(order, number)
+        time.sleep(random.uniform(0.2, 0.6))
+    while not (directory / "done").exists():
+        time.sleep(0.2)
+    DBOS.destroy()
+    os._exit(0)
+
+
+# -- the mayhem ----------------------------------------------------------------------------------------------------
+
+
+class Processes:
+    """Child processes by name, started again whenever they are gone."""
+
+    def __init__(self, commands: dict[str, list[str]], environ: dict[str, str], directory: Path) -> None:
+        self._commands, self._environ, self._directory = commands, environ, directory
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.kills: Counter[str] = Counter()
+
+    def keep_alive(self) -> None:
+        """Start what does not run."""
+        for name, command in self._commands.items():
+            process = self._running.get(name)
+            if process is None or process.poll() is not None:
+                with (self._directory / f"{name}.log").open("ab") as log:
+                    self._running[name] = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, cwd=ROOT)
+
+    def kill_one(self, prefix: str) -> None:
+        """kill -9 one process at random."""
+        name = random.choice([name for name in self._commands if name.startswith(prefix)])
+        process = self._running.get(name)
+        if process is not None and process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            self.kills[prefix] += 1
+
+    def stop(self) -> None:
+        """End all of them."""
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+
+
+def misbehave(collector: object, stop: threading.Event, phases: Counter[str]) -> None:
+    """Give the collector one fault after the other, with good times in between."""
+    from fake_collector import FakeCollector, Fault
+
+    assert isinstance(collector, FakeCollector)
+    faults = {
+        "down": lambda request: Fault(hang_up=True),
+        "slow": lambda request: Fault(delay_s=random.uniform(0.2, 1.5)),
+        "429": lambda request: Fault(status=429, headers={"Retry-After": "1"}),
+        "503": lambda request: Fault(status=503),
+        "302": lambda request: Fault(status=302, headers={"Location": "http://127.0.0.1:9/"}),
+        "400": lambda request: Fault(status=400, body="bad request"),
+        "answer lost": lambda request: Fault(keep=True, hang_up=True),
+        "partial success": lambda request: Fault(rejected=1, message="one too many") if random.random() < 0.2 else None,
+    }
+    while not stop.is_set():
+        for name, decide in random.sample(list(faults.items()), len(faults)):
+            collector.decide = decide
+            phases[name] += 1
+            if stop.wait(random.uniform(1.5, 4.0)):
+                break
+            collector.decide = lambda request: None
+            if stop.wait(random.uniform(1.0, 3.0)):
+                break
+    collector.decide = lambda request: None
+
+
+class Database:
+    """What the engine's tables say."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
+        connection = sqlite3.connect(self._path, timeout=30)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def open_runs(self) -> int:
+        marks = ",".join("?" * len(TERMINAL))
+        sql = f"SELECT count(*) FROM workflow_status WHERE status NOT IN ({marks})"
+        return int(self.read(sql, *TERMINAL)[0][0])
+
+    def failed(self) -> list[str]:
+        return [row[0] for row in self.read("SELECT workflow_uuid FROM workflow_status WHERE status = 'ERROR'")]
+
+
+class Retrier:
+    """Retries failed runs under their own id, once their failure has reached the collector, as a person would."""
+
+    def __init__(self, url: str, database: Database, collector: object, directory: Path) -> None:
+        from dbos import DBOSClient
+
+        self._client = DBOSClient(system_database_url=url)
+        self._database, self._collector, self._directory = database, collector, directory
+        self.failed_seq: dict[str, int] = {}
+
+    def retry(self) -> None:
+        from otel_bridge import ids
+
+        for run_id in self._database.failed():
+            known = (ids.trace_id(run_id), ids.root_span_id(run_id))
+            if run_id in self.failed_seq or known not in self._collector.seen:  # type: ignore[attr-defined]
+                continue
+            sql = "SELECT max(function_id) FROM operation_outputs WHERE workflow_uuid = ?"
+            seq = int(self._database.read(sql, run_id)[0][0])
+            (self._directory / "mended" / run_id).touch()
+            self._client.rewind_workflow(run_id, start_step=seq)
+            self.failed_seq[run_id] = seq
+
+    def close(self) -> None:
+        self._client.destroy()
+
+
+def expected(url: str, failed_seq: dict[str, int]) -> dict[SpanKey, str]:
+    """Return the spans that there must be, out of the engine's own rows, and what they are."""
+    from otel_bridge import ids
+    from otel_bridge.store import open_store
+
+    store = open_store(url)
+    spans: dict[SpanKey, str] = {}
+    for run in store.iter_runs():
+        trace_id = ids.trace_id(run.id)
+        spans[trace_id, ids.root_span_id(run.id)] = f"root of {run.id} ({run.status})"
+        failed = failed_seq.get(run.id)
+        if failed is not None:
+            spans[trace_id, ids.retry_span_id(run.id, 1)] = f"retry of {run.id}"
+            spans[trace_id, ids.step_span_id(run.id, failed)] = f"failed step {failed} of {run.id}"
+        for step in store.get_steps(run.id):
+            generation = 1 if failed is not None and step.seq >= failed else 0
+            key = (trace_id, ids.step_span_id(run.id, step.seq, generation=generation))
+            spans[key] = f"step {step.seq} {step.name} of {run.id}"
+    store.close()
+    return spans
+
+
+def soak(minutes: float, workers: int, bridges: int, seed: int) -> int:
+    from fake_collector import FakeCollector
+
+    random.seed(seed)
+    directory = Path(tempfile.mkdtemp(prefix="durable-soak-"))
+    (directory / "mended").mkdir()
+    path = directory / "soak.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    url = f"sqlite:///{path}"
+    worker = [sys.executable, __file__, "worker", url]
+    export = [sys.executable, "-m", "otel_bridge.cli", "export", "--start-from", "beginning"]
+    commands = {f"worker-{n}": [*worker, f"worker-{n}", str(directory)] for n in range(workers)}
+    commands |= {f"bridge-{n}": [*export, "--system-database-url", url] for n in range(bridges)}
+    stop, phases = threading.Event(), Counter[str]()
+    database = Database(path)
+    with FakeCollector() as collector:
+        environ = {
+            **os.environ,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url,
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
+        }
+        processes = Processes(commands, environ, directory)
+        processes.keep_alive()
+        while not _ready(database):
+            time.sleep(0.2)
+        retrier = Retrier(url, database, collector, directory)
+        mayhem = threading.Thread(target=misbehave, args=(collector, stop, phases), name="mayhem", daemon=True)
+        mayhem.start()
+        try:
+            _rage(processes, retrier, minutes)
+            stop.set()
+            mayhem.join()
+            missing, extra = _settle(processes, retrier, database, collector, url, directory)
+        finally:
+            processes.stop()
+            retrier.close()
+        return report(collector, expected(url, retrier.failed_seq), missing, extra, processes, phases, directory)
+
+
+def _ready(database: Database) -> bool:
+    try:
+        return bool(database.read("SELECT count(*) FROM workflow_status")[0][0])
+    except sqlite3.Error:
+        return False
+
+
+def _rage(processes: Processes, retrier: Retrier, minutes: float) -> None:
+    until = time.monotonic() + minutes * 60
+    next_worker = next_bridge = time.monotonic() + 5
+    while time.monotonic() < until:
+        processes.keep_alive()
+        now = time.monotonic()
+        if now >= next_worker:
+            processes.kill_one("worker")
+            next_worker = now + random.uniform(3, 8)
+        if now >= next_bridge:
+            processes.kill_one("bridge")
+            next_bridge = now + random.uniform(4, 10)
+        retrier.retry()
+        time.sleep(0.2)
+
+
+def _settle(
+    processes: Processes, retrier: Retrier, database: Database, collector: object, url: str, directory: Path
+) -> tuple[dict[SpanKey, str], set[SpanKey]]:
+    """Let everything come to its end; return what is missing and what is too much."""
+    from fake_collector import FakeCollector
+
+    assert isinstance(collector, FakeCollector)
+    (directory / "stop").touch()
+    deadline = time.monotonic() + 180
+    missing: dict[SpanKey, str] = {}
+    extra: set[SpanKey] = set()
+    while time.monotonic() < deadline:
+        processes.keep_alive()
+        retrier.retry()
+        waiting = [run for run in database.failed() if run not in retrier.failed_seq]
+        if database.open_runs() == 0 and not waiting:
+            there_must_be = expected(url, retrier.failed_seq)
+            seen = collector.seen
+            missing = {key: what for key, what in there_must_be.items() if key not in seen}
+            extra = set(collector.copies) - there_must_be.keys()
+            if not missing and not extra:
+                break
+        time.sleep(1)
+    (directory / "done").touch()
+    return missing, extra
+
+
+def report(
+    collector: object,
+    there_must_be: dict[SpanKey, str],
+    missing: dict[SpanKey, str],
+    extra: set[SpanKey],
+    processes: Processes,
+    phases: Counter[str],
+    directory: Path,
+) -> int:
+    from fake_collector import FakeCollector
+
+    assert isinstance(collector, FakeCollector)
+    roots = Counter(span.trace_id for span in collector.spans.values() if not span.parent_span_id)
+    differing = [key for key, contents in collector.contents.items() if len(contents) > 1]
+    refused = len(collector.refused_keys - set(collector.copies))
+    runs = sum(what.startswith("root") for what in there_must_be.values())
+    print(f"runs                        {runs}")
+    print(f"spans there must be         {len(there_must_be)}")
+    print(f"spans received              {len(collector.copies)} distinct, {sum(collector.copies.values())} copies")
+    print(f"refused by partial_success  {refused} (never sent again, as the specification wants)")
+    print(f"retried runs                {sum(what.startswith('retry') for what in there_must_be.values())}")
+    print(f"kill -9                     {dict(processes.kills)}")
+    print(f"collector's turns           {dict(phases)}, {len(collector.faults)} faulty answers")
+    print(f"traces with two roots       {sum(count > 1 for count in roots.values())}")
+    print(f"differing copies            {len(differing)}")
+    print(f"lost                        {len(missing)}")
+    print(f"extra                       {len(extra)}")
+    for key, what in list(missing.items())[:10]:
+        print("  lost:", what, key[0].hex(), key[1].hex())
+    for key in list(extra)[:10]:
+        print("  extra:", collector.spans[key].name, key[0].hex(), key[1].hex())
+    for key in differing[:3]:
+        print("  differing:", there_must_be.get(key))
+        for content in collector.contents[key]:
+            print("   ", type(collector.spans[key]).FromString(content))
+    good = not (missing or extra or differing or any(count > 1 for count in roots.values()))
+    print("PASSED" if good else f"FAILED; logs in {directory}")
+    return 0 if good else 1
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["worker"]:
+        work(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--workers", type=int, default=5)
+    parser.add_argument("--bridges", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}")
+    return soak(arguments.minutes, arguments.workers, arguments.bridges, arguments.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
