@@ -19,6 +19,7 @@ It returns a wire model, a list of them, plain JSON, a ``Reply`` (status, header
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +28,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -38,6 +40,8 @@ from otel_bridge.ledger.base import Ledger
 from otel_bridge.store.base import StateStore
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+log = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
@@ -266,12 +270,24 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return value.model_dump(by_alias=True, exclude_none=True)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _fast(value: BaseModel) -> str:
+    """Return a model as JSON text, NaN as null. Raises ``PydanticSerializationError`` for lone surrogates."""
+    return value.model_dump_json(by_alias=True, exclude_none=True)
 
 
 def to_json(value: Any) -> str:
     """Return wire models, lists of them, or plain JSON as JSON text. Lone surrogates are escaped, NaN is null."""
+    try:
+        if isinstance(value, BaseModel):
+            return _fast(value)
+        if isinstance(value, list) and value and all(isinstance(item, BaseModel) for item in value):
+            return f"[{','.join(map(_fast, value))}]"
+    except PydanticSerializationError:
+        log.debug("A payload is no UTF-8; it is escaped the slow way.")
     if isinstance(value, BaseModel):
         value = _plain(value)
     try:
