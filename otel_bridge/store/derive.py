@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -37,6 +40,10 @@ UNDO_STATUS, DEAD_LETTER_STATUS = len(RUN_COLUMNS), len(RUN_COLUMNS) + 1
 
 SLEEP, GET_RESULT, SET_EVENT = "DBOS.sleep", "DBOS.getResult", "DBOS.setEvent"
 SIGNALS = frozenset({"DBOS.recv", "DBOS.getEvent"})
+ENDS_BEFORE_TIMEOUT = SIGNALS | {GET_RESULT}
+"""Rows whose timeout, if they have one, is the sleep right behind them."""
+MILLISECONDS_FROM = 1e11
+"""A stored time below is in seconds: 1e11 s is the year 5138, 1e11 ms is 1973."""
 
 HOUSEKEEPING = frozenset(
     {
@@ -112,18 +119,42 @@ def is_housekeeping(name: str) -> bool:
 
 def wake_ms(text: str | None) -> int | None:
     """Return the wake time stored as a sleep's output: seconds from Python, milliseconds from TypeScript."""
+    value = _number(text)
+    if value is None:
+        return None
+    return round(value * 1000) if value < MILLISECONDS_FROM else round(value)
+
+
+def _number(text: str | None) -> float | None:
     if text is None:
         return None
     try:
         value = float(text)
     except ValueError:
-        try:
-            value = float(json.loads(text)["json"])
-        except (ValueError, TypeError, KeyError):
-            return None
-    if value != value or value in (float("inf"), float("-inf")):
-        return None
-    return round(value * 1000) if value < 1e11 else round(value)
+        value = _wrapped_number(text)
+    return value if abs(value) < float("inf") else None
+
+
+def _wrapped_number(text: str) -> float:
+    """Return a number stored as SuperJSON or as base64 of a pickled float (DBOS before 3.x); else not a number."""
+    try:
+        return float(json.loads(text)["json"])
+    except (ValueError, TypeError, KeyError):
+        pass
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        return float("nan")
+    # protocol 4, one binary float: read as data, nothing is unpickled
+    at = raw.find(b"G", 2)
+    if len(raw) < 40 and raw[:1] == b"\x80" and at > 0 and raw.endswith(b".") and at + 10 == len(raw):
+        return float(struct.unpack(">d", raw[at + 1 : at + 9])[0])
+    return float("nan")
+
+
+def _is_seconds(text: str) -> bool:
+    value = _number(text)
+    return value is not None and value < MILLISECONDS_FROM
 
 
 def is_timeout(finished_ms: int | None, wake: int | None) -> bool:
@@ -132,6 +163,19 @@ def is_timeout(finished_ms: int | None, wake: int | None) -> bool:
     A real sleep's row says that it completes at its wake time; a timeout's that it completed at once.
     """
     return wake is not None and finished_ms is not None and finished_ms < wake - 2
+
+
+def is_timeout_of_open_wait(seq: int, finished_ms: int | None, text: str | None, names: Mapping[int, str]) -> bool:
+    """True for the timeout of a wait whose own row is not written yet: the number before it is missing.
+
+    Python counts steps from 1 and stores seconds, TypeScript from 0 and milliseconds. DBOS 2.x also wrote real
+    sleeps with no length; those follow some other row.
+    """
+    wake = wake_ms(text)
+    if not is_timeout(finished_ms, wake) or seq - 1 in names or wake is None or text is None:
+        return False
+    first = 1 if _is_seconds(text) else 0
+    return seq - 1 >= first
 
 
 def parse_wait(value: str) -> Wait | None:
@@ -243,12 +287,13 @@ def waiting_of(
         if row.name != SLEEP:
             continue
         wake = wake_ms(row.wake)
-        if wake is None or wake <= now_ms or names.get(row.seq - 1) in SIGNALS:
+        if wake is None or wake <= now_ms or names.get(row.seq - 1) in ENDS_BEFORE_TIMEOUT:
             continue
         since = row.started_ms if row.started_ms is not None else (row.finished_ms or now_ms)
-        if not is_timeout(row.finished_ms, wake):
+        seen_before = row.seq > floor or len(rows) < TAIL_ROWS
+        if not is_timeout_of_open_wait(row.seq, row.finished_ms, row.wake, names):
             asleep = asleep or Waiting("sleep", None, since, wake, row.seq)
-        elif row.seq - 1 not in names and (row.seq > floor or len(rows) < TAIL_ROWS):
+        elif seen_before:
             return _announced(waits.get(row.seq - 2), since, row.seq - 1, otherwise_ms=wake)
     last = rows[-1]
     if last.name == SET_EVENT and last.seq in waits:

@@ -21,6 +21,7 @@ from otel_bridge.store.derive import (
     Wait,
     is_housekeeping,
     is_timeout,
+    is_timeout_of_open_wait,
     wake_ms,
 )
 
@@ -182,8 +183,13 @@ def _remote(row: StepRow, result: StepRow | None, child: Child | None, end: RunE
     finished_ms: int | None = row[4]
     recorded_ms = row[5]
     if result is not None:
-        status, finished_ms, recorded_ms = _outcome(result), result[4], result[5]
+        status, recorded_ms = _outcome(result), result[5]
+        finished_ms = result[4] if result[4] is not None else recorded_ms
+        if finished_ms is None and child is not None:
+            finished_ms = child.completed_at_ms if child.completed_at_ms is not None else child.updated_at_ms
         started_ms = asked_ms if started_ms is None else min(started_ms, finished_ms or started_ms)
+        if started_ms is None and child is not None:
+            started_ms = child.started_at_ms if child.started_at_ms is not None else child.created_at_ms
     elif child is not None and child.is_active:
         status = "running" if child.status == "PENDING" else "pending"
         started_ms = started_ms if status == "running" else None
@@ -251,7 +257,7 @@ def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], en
     if before in SIGNALS:
         return None
     wake = wake_ms(row[9])
-    if is_timeout(finished, wake) and before is None and seq > 0:
+    if is_timeout_of_open_wait(seq, finished, row[9], names):
         wait = waits.get(seq - 2)
         folded = ((seq - 2,) if wait is not None else ()) + (seq,)
         since = row[3] if row[3] is not None else finished

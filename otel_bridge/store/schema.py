@@ -112,7 +112,7 @@ class Schema:
         """Return the expression for when a step's row was written; older schemas only know when it completed."""
         if self.has("operation_outputs", "retention_timestamp"):
             return f"{alias}.retention_timestamp"
-        return self.column("operation_outputs", "completed_at_epoch_ms", alias=alias, otherwise="0")
+        return self.column("operation_outputs", "completed_at_epoch_ms", alias=alias)
 
     def warnings(self) -> tuple[str, ...]:
         """Return sentences for people about what this schema cannot tell or what is newer than we know."""

@@ -172,6 +172,8 @@ def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey
     """Return step rows recorded at or after ``since_ms``, oldest first, by an index range."""
     schema = reader.schema()
     recorded = schema.recorded_at()
+    if recorded == "NULL":
+        return []
     finished = schema.column("operation_outputs", "completed_at_epoch_ms", alias="o")
     rows = reader.rows(
         f"SELECT o.workflow_uuid, o.function_id, {finished}, {recorded} "

@@ -180,6 +180,31 @@ def test_typescript_counts_steps_from_zero_and_time_in_milliseconds() -> None:
     assert waiting_of(tail(asleep), {}, (), NOW) == Waiting("sleep", None, NOW - 10_000, wake, 0)
 
 
+def test_a_sleep_of_dbos_2_has_no_length_but_follows_a_step() -> None:
+    """Only behind a missing row is such a sleep a timeout; before the first step there is no room for a wait."""
+    for rows in ((timeout(1, NOW + 60_000),), (row(1), timeout(2, NOW + 60_000))):
+        asleep = fold(*rows)[-1]
+        assert (asleep.kind, asleep.status, asleep.wake_at_ms) == ("sleep", "running", NOW + 60_000)
+        waiting = waiting_of(tail(*rows), {}, (), NOW)
+        assert waiting is not None
+        assert (waiting.on, waiting.seq) == ("sleep", rows[-1].seq)
+
+
+def test_the_timeout_of_a_result_is_no_step() -> None:
+    """TypeScript's ``getResult`` may have one."""
+    rows = (row(1, "work", child_id="c"), row(2, "DBOS.getResult", child_id="c"), timeout(3, NOW + 60_000))
+    assert [step.seq for step in fold(*rows)] == [1]
+    assert waiting_of(tail(*rows), {}, (), NOW) is None
+
+
+def test_results_without_times_end_when_the_child_did() -> None:
+    """DBOS 2.x kept none for them."""
+    nothing = {"started_ms": None, "finished_ms": None, "recorded_ms": None}
+    rows = (row(1, "work", child_id="c", **nothing), row(2, "DBOS.getResult", child_id="c", **nothing))
+    (step,) = fold(*rows, of=child("SUCCESS", queue=None))
+    assert (step.status, step.started_at_ms, step.finished_at_ms) == ("completed", NOW - 5_000, NOW - 1_000)
+
+
 @pytest.mark.parametrize("last", ["work", "DBOS.getResult"])
 def test_a_run_whose_last_word_was_about_a_child_waits_for_an_active_one(last: str) -> None:
     """Starting a child, or reading the result of another, with children still at work."""
@@ -234,8 +259,10 @@ def test_steps_without_times_are_shown_by_what_is_known() -> None:
         ("1700000000.5", NOW + 500),
         ("1700000000000", NOW),
         ('{"json":1700000000000}', NOW),
+        ("gARHQdlU/EAgAAAu", NOW + 500),
         (None, None),
         ("gASV", None),
+        ("gASVAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAARy4=", None),
         ("nan", None),
         ("inf", None),
         ("[]", None),
