@@ -216,7 +216,7 @@ if not options.bare:
             work("busy")
         return hook.wait()
 
-    @DBOS.workflow(max_recovery_attempts=1)
+    @DBOS.workflow(max_recovery_attempts=0)
     def deadly() -> str:
         """Kills its worker until the test has mended it."""
         say("deadly")

@@ -80,11 +80,15 @@ class World:
         self.ledger = open_ledger(url)
         self.actions = Actions(self.store, self.ledger, settings=ActionSettings(undo_grace_s=0.5, **settings))
 
-    def worker(self, *arguments: str) -> Worker:
-        """Start a worker; see ``worker_app``."""
+    def launch(self, *arguments: str) -> Worker:
+        """Start a worker, and do not wait until it is ready; see ``worker_app``."""
         worker = Worker(self, *arguments)
         self.workers.append(worker)
-        return worker.ready()
+        return worker
+
+    def worker(self, *arguments: str) -> Worker:
+        """Start a worker and wait until it has launched."""
+        return self.launch(*arguments).ready()
 
     def close(self) -> None:
         """End the workers and close everything."""
