@@ -51,7 +51,8 @@ def path_of(route: Route) -> tuple[str, list[dict[str, Any]]]:
 
     def replaced(match: re.Match[str]) -> str:
         name = to_camel(match["name"])
-        schema: dict[str, Any] = {"type": "string", "minLength": 1}
+        pattern = r"^[^\n]+$" if match["converter"] == "path" else r"^[^/\n]+$"
+        schema: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": pattern}
         if match["converter"] == "int":
             schema = {"type": "integer"}
         elif match["converter"] == "any":
