@@ -18,6 +18,7 @@ from otel_bridge.store.query import (
     ENGINE_STATUSES,
     Key,
     Where,
+    attributes_term,
     decode_cursor,
     encode_cursor,
     in_list,
@@ -57,6 +58,7 @@ class Request:
     where: Where
     deadline: float
     text: str | None = None
+    attributes_tried: bool = False
 
     def keyset(self, key: Key | None) -> Where:
         """Return the filter, restricted to what comes after ``key``."""
@@ -266,9 +268,26 @@ def _walk(request: Request, key: Key | None, wanted: int, term: Where, *, indexe
         if len(found) >= wanted or edge is None:
             return Found(found)
         key = Key(edge + 1, "")
+        if time.monotonic() > request.deadline - BUDGET_S / 2:
+            rare = _by_attributes(request, key, wanted - len(found), term)
+            if rare is not None:
+                return Found(found + rare.rows)
         if request.spent:
             return Found(found, key)
         size = next_size(size, time.monotonic() - began)
+
+
+def _by_attributes(request: Request, key: Key, wanted: int, term: Where) -> Found | None:
+    """Return what the index on attributes finds, when that is little; tried once, after a walk found too little."""
+    if request.attributes_tried:
+        return None
+    request.attributes_tried = True
+    indexed = attributes_term(request.query, request.reader.schema())
+    if indexed is None:
+        return None
+    if term.terms:
+        indexed.add(term.sql(), *term.params)
+    return _few(request, indexed, key, wanted)
 
 
 def next_size(size: int, took_s: float) -> int:

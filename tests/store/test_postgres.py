@@ -17,12 +17,13 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.models import RunQuery
-from otel_bridge.store import open_store, postgres
+from otel_bridge.models import AttributeFilter, RunQuery
+from otel_bridge.store import listing, open_store, postgres
 from otel_bridge.store.postgres import PostgresStateStore
 from tests.store.conftest import SCHEMA
 
 pytestmark = pytest.mark.postgres
+FAILED = frozenset({"failed"})
 
 
 @pytest.fixture
@@ -218,3 +219,27 @@ def test_a_closed_store_says_so(postgres_story: str) -> None:
     store.close()
     with pytest.raises(StoreUnavailableError, match="closed"):
         store.check()
+
+
+# -- what only Postgres has an index for -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (RunQuery(attributes=(AttributeFilter("region", "eq", "us"),)), {"failed-1", "failed-2"}),
+        (RunQuery(attributes=(AttributeFilter("amount", "eq", "9.0"),)), {"failed-1", "failed-2"}),
+        (RunQuery(attributes=(AttributeFilter("amount", "eq", "9"),), statuses=FAILED), {"failed-1", "failed-2"}),
+        (RunQuery(attributes=(AttributeFilter("amount", "eq", "true"),)), set()),
+        (RunQuery(tags=("vip",), text="done"), {"done-1"}),
+    ],
+)
+def test_a_rare_attribute_is_found_by_its_index_when_time_is_short(
+    store: PostgresStateStore, query: RunQuery, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One page holds what a walk through all runs would not have reached within its budget."""
+    monkeypatch.setattr(listing, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(listing, "BUDGET_S", -1.0)
+    page = store.list_runs(query)
+    assert {run.id for run in page.runs} == expected
+    assert page.next_cursor is None
