@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Literal
 
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
+from otel_bridge.errors import StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.models import TERMINAL_STATUSES, RunQuery, RunStatus
@@ -17,6 +19,8 @@ from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail import StoreScanner
+
+_logger = logging.getLogger("otel_bridge")
 
 LEASE_NAME = "otel-bridge"
 STATS_KEY = "bridge.stats"
@@ -147,11 +151,17 @@ class Shift:
         self._tell()
         if now - self._gauged_at >= GAUGES_EVERY_S:
             self._gauged_at = now
-            facets = self.store.facets(RunQuery(statuses=OPEN_STATUSES))
-            self._metrics.observe_store(facets, self.store.queues(), self.store.now_ms())
+            self._gauge()
         if now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now
             self.ledger.prune_exports(lease, ended_before_ms=self.store.now_ms() - self._retention_ms)
+
+    def _gauge(self) -> None:
+        try:
+            facets = self.store.facets(RunQuery(statuses=OPEN_STATUSES))
+            self._metrics.observe_store(facets, self.store.queues(), self.store.now_ms())
+        except StoreError as error:
+            _logger.debug("The gauges keep their last values: %s", error)
 
     def _tell(self) -> None:
         """Leave word of refused spans in the ledger, for ``doctor`` and the dashboard."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from otel_bridge.otlp import Accepted
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
 
 
@@ -44,3 +46,26 @@ def full_span() -> SpanData:
         service="shop",
         parent_is_remote=True,
     )
+
+
+class ListTransport:
+    """A transport into a list; raises what ``failing`` holds, one error per try."""
+
+    target = "list"
+
+    def __init__(self) -> None:
+        self.spans: list[SpanData] = []
+        self.failing: list[Exception] = []
+        self.closed = False
+
+    def send(self, spans: Sequence[SpanData]) -> Accepted:
+        if self.failing:
+            raise self.failing.pop(0)
+        self.spans += spans
+        return Accepted()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def names(self) -> list[str]:
+        return [span.name for span in self.spans]
