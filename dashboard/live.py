@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 RING_EVENTS = 20_000
 LINGER_S = 10.0
+READY_S = 3.0
 FAST_S, SLOW_S, REMOTE_FAST_S, REMOTE_SLOW_S, FAILED_S = 0.04, 0.1, 0.1, 0.2, 1.0
 ACTIVE_FOR_S = 5.0
 SLOW_REASON = "This viewer reads more slowly than events come; connect again for a fresh snapshot."
@@ -157,6 +158,7 @@ class LiveHub:
         self._first_id = self._last_id
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._ready = threading.Event()
         self.problem: str | None = None
         """Why the store could not be read at the last try, for heartbeats and health."""
 
@@ -214,6 +216,10 @@ class LiveHub:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
+    def wait_until_watching(self, timeout_s: float = READY_S) -> bool:
+        """Wait for the watcher's first look: a snapshot read after it and the events that follow leave no gap."""
+        return self._ready.wait(timeout_s)
+
     def heartbeat(self, subscription: Subscription) -> Heartbeat:
         """Return what to send when nothing happened. Its id is a place to go on from, like an event's."""
         with self._lock:
@@ -239,6 +245,7 @@ class LiveHub:
             self._ring.clear()
             self._first_id = self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
             self._stop = threading.Event()
+            self._ready.clear()
             self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="durable-live", daemon=True)
             self._thread.start()
 
@@ -252,9 +259,13 @@ class LiveHub:
             elif now - last_viewer > self._linger_s and self._retire(stop):
                 return
             try:
+                first = tail is None
                 tail = tail or self._new_tail(self._services)
                 changes = tail.poll(watch=list(self._by_run))
+                if first:  # what is open already is in everybody's snapshot
+                    changes = [change for change in changes if change.events]
                 self.problem = None
+                self._ready.set()
             except BridgeError as error:
                 self._note_problem(str(error))
                 stop.wait(FAILED_S)

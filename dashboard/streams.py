@@ -58,6 +58,7 @@ class Stream:
             subscription.listen_to(wake)
         try:
             if not resumed:
+                self.hub.wait_until_watching()
                 yield Frame("snapshot", subscription.last_id, to_json(self.snapshot(subscription)))
             while True:
                 messages = subscription.take(self.heartbeat_s)

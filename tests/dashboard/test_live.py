@@ -359,3 +359,26 @@ def test_two_processes_on_one_file_see_the_same_change(worker_url: str, worker: 
             worker.tell(f"start simple {run_id} 1")
             assert receive(here, is_type("run.completed", run_id))
             assert receive(there, is_type("run.completed", run_id))
+
+
+def test_the_snapshot_and_the_events_after_it_leave_no_gap(worker_url: str, worker: Worker) -> None:
+    """A first viewer, and a run that ends while its snapshot is read: it is in the snapshot, or an event follows."""
+    for _ in range(5):
+        run_id = new_id("simple")
+        with mounted(worker_url) as app, served(app) as port:
+            thread = threading.Thread(target=worker.tell, args=(f"start simple {run_id} 1",))
+            with websocket(port, "stream") as ws:
+                thread.start()
+                first = receive(ws, is_type("snapshot"))[0]
+                done = {run["id"] for run in first["runs"] if run["status"] == "completed"}
+                if run_id not in done:
+                    receive(ws, is_type("run.completed", run_id))
+            thread.join()
+
+
+def test_a_first_viewer_hears_nothing_of_what_was_there_before(story_url: str) -> None:
+    """Open runs are in the snapshot; they are not told again as changes."""
+    with mounted(story_url, heartbeat_s=0.5) as app, served(app) as port, websocket(port, "stream") as ws:
+        messages = receive(ws, is_type("heartbeat"))
+    assert [m["type"] for m in messages] == ["snapshot", "heartbeat"]
+    assert {"suspended", "pending"} <= {run["status"] for run in messages[0]["runs"]}
