@@ -7,6 +7,8 @@ calls around every run body and every step whether or not its own tracing is on,
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 import socket
 import time
@@ -74,6 +76,14 @@ def system_database(instance: Any) -> tuple[str | None, str]:
     return scheme.partition("+")[0] + colon + rest, schema
 
 
+@functools.cache
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("durable-dashboard")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree that nobody installed
+        return "unknown"
+
+
 def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s: float) -> Executor:
     """Return this process's executor row, less what it executes."""
     from dbos._utils import INTERNAL_QUEUE_NAME, GlobalParams
@@ -90,7 +100,7 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
         app_version=GlobalParams.app_version or None,
         host=socket.gethostname(),
         pid=os.getpid(),
-        sdk=f"dbos-python/{GlobalParams.dbos_version}",
+        sdk=f"dbos-python/{GlobalParams.dbos_version} durable-dashboard/{_own_version()}",
         queues=() if listening is None else (*sorted(listening), INTERNAL_QUEUE_NAME),
         workflows=tuple(sorted(names)),
     )

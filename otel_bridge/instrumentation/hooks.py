@@ -12,6 +12,17 @@ _SCOPES = "_durable_scopes"
 """Attribute of a DBOSContext: the scopes entered on it and not yet left."""
 
 
+_HOOKS = "_durable_hooks"
+"""Attribute of our methods: their hooks, and what they replaced."""
+
+
+def _less_retired(method: Any) -> Any:
+    """Return the method without ours around it that have nothing left to do."""
+    while (ours := getattr(method, _HOOKS, None)) is not None and ours[0]._retired:
+        method = ours[1]
+    return method
+
+
 class Hooks:
     """The methods as we found them, and ours in their place."""
 
@@ -37,6 +48,7 @@ class Hooks:
         for owner, name in points:
             original = owner.__dict__[name]
             ours = makers[name](original)
+            setattr(ours, _HOOKS, (self, original))
             setattr(owner, name, ours)
             self._found.append((owner, name, original, ours))
 
@@ -51,8 +63,12 @@ class Hooks:
             if keep_end and name == "_end_span":
                 kept.append((owner, name, original, ours))
             elif owner.__dict__.get(name) is ours:
-                setattr(owner, name, original)
+                setattr(owner, name, _less_retired(original))
         self._found = kept
+
+    @property
+    def _retired(self) -> bool:
+        return not self._active and not self._session.in_flight
 
     # -- the methods ------------------------------------------------------------------------------------------
 

@@ -37,6 +37,12 @@ def methods() -> list[object]:
     return [owner.__dict__[name] for owner, name in engine.hooks()]
 
 
+def get_span_ids() -> tuple[bytes, bytes]:
+    """The ids of the current span."""
+    current = trace.get_current_span().get_span_context()
+    return current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
+
+
 def durable_threads() -> set[str]:
     return {thread.name for thread in threading.enumerate() if thread.name.startswith("durable-")}
 
@@ -169,6 +175,42 @@ def test_switching_off_amid_a_run_leaves_no_span_behind(
     go.set()
     thread.join(timeout=20)
     assert left == [{}]
+    assert methods() == before
+
+
+def test_switching_off_and_on_again_amid_a_run_restores_everything_in_the_end(
+    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+) -> None:
+    """The run that saw both ends properly; what begins after nests; the very same functions are back at last."""
+    before = methods()
+    instrument(ledger=ledger)
+    dbos()
+    entered, go = threading.Event(), threading.Event()
+
+    @DBOS.step()
+    def step() -> None:
+        entered.set()
+        assert go.wait(timeout=20)
+        with tracing.tracer.start_as_current_span("call"):
+            pass
+
+    @DBOS.workflow()
+    def job() -> object:
+        step()
+        return get_span_ids()
+
+    DBOS.launch()
+    with SetWorkflowID("job-1"):
+        handle = DBOS.start_workflow(job)
+    assert entered.wait(timeout=20)
+    DBOSInstrumentor().uninstrument()
+    instrument(ledger=ledger)
+    go.set()
+    assert handle.get_result() == in_body("job-1")
+    assert tracing.parent("call") == in_step("job-1", 1)
+    with SetWorkflowID("job-2"):
+        assert job() == in_body("job-2")
+    DBOSInstrumentor().uninstrument()
     assert methods() == before
 
 
