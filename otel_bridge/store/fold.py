@@ -73,6 +73,8 @@ def fold_steps(
         children: the runs it started, by id.
         waits: announced waits, by the ``seq`` of the row that announced them.
     """
+    if not any(row[6] is not None or row[2].startswith("DBOS.") for row in rows):
+        return [_local(row, is_housekeeping(row[2])) for row in rows]
     names = {row[1]: row[2] for row in rows}
     results = _results(rows)
     steps: list[Step] = []
@@ -92,15 +94,9 @@ def fold_steps(
         elif name == GET_RESULT:
             if row[1] not in results:
                 steps.append(_other_result(row, results))
-        elif row[1] in waits and name == SET_EVENT:
-            step = _announced(row, names, waits, end, is_last=row is rows[-1])
-            if step is not None:
-                steps.append(step)
         else:
             steps.append(_local(row, is_housekeeping(name)))
-    if any(steps[i].seq > steps[i + 1].seq for i in range(len(steps) - 1)):
-        steps.sort(key=lambda step: step.seq)
-    return steps
+    return _without_announcements(steps, rows[-1], waits, end) if waits else steps
 
 
 def _results(rows: Sequence[StepRow]) -> dict[int, StepRow]:
@@ -282,16 +278,15 @@ def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], en
     )
 
 
-def _announced(
-    row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], end: RunEnd, *, is_last: bool
-) -> Step | None:
-    """None for a ``durable.wait`` event that a wait absorbed; the open wait when nothing came after it."""
-    seq = row[1]
-    if names.get(seq + 1) in SIGNALS or names.get(seq + 2) == SLEEP:
-        return None
-    if is_last:
-        return _open_signal(row[0], seq + 1, waits[seq], row[4], waits[seq].until_ms, (seq,), end)
-    return _local(row, True)
+def _without_announcements(steps: list[Step], last: StepRow, waits: Mapping[int, Wait], end: RunEnd) -> list[Step]:
+    """Leave out ``durable.wait`` events that a wait absorbed; one with nothing behind it is a wait about to begin."""
+    absorbed = {seq for step in steps for seq in step.folded}
+    steps = [step for step in steps if step.seq not in absorbed]
+    if last[1] in waits and last[2] == SET_EVENT and end.at_ms is None:
+        wait = waits[last[1]]
+        opened = _open_signal(last[0], last[1] + 1, wait, last[4], wait.until_ms, (last[1],), end)
+        return [*steps[:-1], opened] if opened is not None else steps
+    return steps
 
 
 def _open_signal(

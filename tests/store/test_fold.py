@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_bridge.models import Step, Waiting
 from otel_bridge.store.derive import Child, TailRow, Wait, attributes_of, parse_wait, waiting_of, wake_ms
@@ -297,3 +299,46 @@ def test_an_announcement_that_makes_no_sense_is_ignored(value: str, expected: Wa
 def test_attributes_that_are_no_object_are_none(value: object) -> None:
     """A run has attributes or has not."""
     assert attributes_of(value) == {}
+
+
+# -- all of it ------------------------------------------------------------------------------------------------
+
+NAMES = ["step", "DBOS.sleep", "DBOS.recv", "DBOS.getEvent", "DBOS.setEvent", "DBOS.getResult", "work", "getStatus"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[StepRow], dict[int, Wait]]:
+    """Return rows such as no engine may have written: any names in any order, with gaps."""
+    seqs = sorted(draw(st.sets(st.integers(0, 12), max_size=9)))
+    rows, waits = [], {}
+    for seq in seqs:
+        name = draw(st.sampled_from(NAMES))
+        child_id = draw(st.sampled_from(["c", "d"])) if name in ("work", "DBOS.getResult") else None
+        wake = draw(st.sampled_from([NOW - 5, NOW + 60_000])) if name == "DBOS.sleep" else None
+        long = draw(st.booleans())
+        built = row(seq, name, child_id=child_id, wake=None if wake is None else str(wake / 1000))
+        rows.append(built._replace(finished_ms=wake) if wake is not None and long else built)
+        if name == "DBOS.setEvent" and draw(st.booleans()):
+            waits[seq] = Wait("webhook", "payment", None)
+    return rows, waits
+
+
+@given(histories(), st.sampled_from([RUNNING, RunEnd(NOW)]), st.sampled_from(["SUCCESS", "PENDING", "ENQUEUED"]))
+def test_whatever_the_rows_steps_are_in_order_once_and_account_for_every_row(
+    history: tuple[list[StepRow], dict[int, Wait]], end: RunEnd, status: str
+) -> None:
+    """Nothing is shown twice; a row is a step, is folded into one, or belongs to a wait that the run's end cut."""
+    rows, waits = history
+    steps = fold(*rows, end=end, of=child(status), waits=waits)
+    seqs = [step.seq for step in steps]
+    assert seqs == sorted(set(seqs))
+    accounted = {*seqs, *(seq for step in steps for seq in step.folded)}
+    names = {r.seq: r.name for r in rows}
+    lost = {r.seq for r in rows} - accounted
+    timeouts_of_results = {seq for seq in lost if names.get(seq - 1) == "DBOS.getResult"}
+    assert end is not RUNNING or lost <= timeouts_of_results
+    for step in steps:
+        assert step.is_open == (step.status in ("running", "pending"))
+        if step.started_at_ms is not None and step.finished_at_ms is not None:
+            assert step.started_at_ms <= step.finished_at_ms or step.kind == "sleep"
+    waiting_of(tail(*rows), waits, [child(status)], NOW)
