@@ -159,6 +159,7 @@ class LiveHub:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._ready = threading.Event()
+        self._impatient = False
         self.problem: str | None = None
         """Why the store could not be read at the last try, for heartbeats and health."""
 
@@ -218,7 +219,10 @@ class LiveHub:
 
     def wait_until_watching(self, timeout_s: float = READY_S) -> bool:
         """Wait for the watcher's first look: a snapshot read after it and the events that follow leave no gap."""
-        return self._ready.wait(timeout_s)
+        if self._ready.wait(timeout_s):
+            return True
+        self._impatient = True
+        return False
 
     def heartbeat(self, subscription: Subscription) -> Heartbeat:
         """Return what to send when nothing happened. Its id is a place to go on from, like an event's."""
@@ -246,6 +250,7 @@ class LiveHub:
             self._first_id = self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
             self._stop = threading.Event()
             self._ready.clear()
+            self._impatient = False
             self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="durable-live", daemon=True)
             self._thread.start()
 
@@ -262,8 +267,8 @@ class LiveHub:
                 first = tail is None
                 tail = tail or self._new_tail(self._services)
                 changes = tail.poll(watch=list(self._by_run))
-                if first:  # what is open already is in everybody's snapshot
-                    changes = [change for change in changes if change.events]
+                if first and not self._impatient:
+                    changes = []  # all of it precedes the snapshots, which wait for this look
                 self.problem = None
                 self._ready.set()
             except BridgeError as error:

@@ -333,6 +333,7 @@ def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_u
     with mounted(worker_url) as app:
         hub = LiveHub(app.extensions["durable"].services, new_tail=lambda services: Tail(services.store))
         viewer, _ = hub.subscribe(query=RunQuery())
+        assert hub.wait_until_watching()
         broken.set()
         eventually(lambda: hub.heartbeat(viewer).problem, what="the problem to be told", within_s=5)
         run_id = new_id("simple")
@@ -380,5 +381,5 @@ def test_a_first_viewer_hears_nothing_of_what_was_there_before(story_url: str) -
     """Open runs are in the snapshot; they are not told again as changes."""
     with mounted(story_url, heartbeat_s=0.5) as app, served(app) as port, websocket(port, "stream") as ws:
         messages = receive(ws, is_type("heartbeat"))
-    assert [m["type"] for m in messages] == ["snapshot", "heartbeat"]
+    assert [m["type"] for m in messages] == ["snapshot", "heartbeat"], messages[1:]
     assert {"suspended", "pending"} <= {run["status"] for run in messages[0]["runs"]}
