@@ -101,12 +101,12 @@ class Describer:
         return result
 
     def _mapping(self, pairs: Iterable[tuple[Any, Any]], size: int, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
         pairs = list(pairs)
         keys = [_key(key) for key, _ in pairs]
         plain = [key for key in keys if key is not None]
         if len(plain) < len(keys) or _ambiguous(pairs, plain):
             return {"$map": self._items([Sequence("tuple", list(pair)) for pair in pairs], depth)}
-        result: dict[str, Any] = {}
         for position, (key, (_, value)) in enumerate(zip(plain, pairs, strict=True)):
             if not self._budget.node():
                 result["$cut"] = f"{size - position} more"
@@ -118,6 +118,9 @@ class Describer:
         simple = known.as_text(instance)
         if simple is not None:
             return self.text(simple)
+        member = known.member_name(instance)
+        if member is not None:
+            return {"$ref": self.text(member)}
         plain = known.as_container(instance)
         if plain is not None:
             return self._container(plain, depth)

@@ -36,6 +36,14 @@ def class_and_args(instance: Instance) -> tuple[str | None, list[Any]]:
     return name, instance.args
 
 
+def member_name(instance: Instance) -> str | None:
+    """Return ``module.Class.MEMBER`` where a pickle reaches for a member by name, as for some enums and methods."""
+    owner = instance.args[0] if len(instance.args) == 2 else None
+    if factory_name(instance) != "builtins.getattr" or not isinstance(owner, Global):
+        return None
+    return f"{owner.name}.{instance.args[1]}" if isinstance(instance.args[1], str) else None
+
+
 def is_scalar(value: Any) -> bool:
     """True for what JSON has a word for, containers aside."""
     return value is None or isinstance(value, (bool, int, float, str))

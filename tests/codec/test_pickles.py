@@ -29,6 +29,13 @@ class Color(enum.Enum):
     RED = "red"
 
 
+class ByName(enum.Enum):
+    LOW = "low"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (ByName, "LOW")
+
+
 class Point(NamedTuple):
     x: int
     y: int
@@ -125,6 +132,7 @@ def test_plain_values_and_the_standard_library_read_as_people_write_them(value: 
         (Slotted(1, "b"), {"$class": f"{HERE}.Slotted", "$state": [1, "b"]}),
         (BySlots(), {"$class": f"{HERE}.BySlots", "$state": {"a": 1, "b": "two"}}),
         (Color.RED, {"$class": f"{HERE}.Color", "$value": "red"}),
+        (ByName.LOW, {"$ref": f"{HERE}.ByName.LOW"}),
         (Point(1, 2), {"$class": f"{HERE}.Point", "$args": [1, 2]}),
         (
             Customer(name="Ann", tags=["a"], more=1),

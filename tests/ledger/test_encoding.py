@@ -29,7 +29,14 @@ def test_a_thousand_steps_take_a_few_kilobytes() -> None:
     """A run's row stays small."""
     steps = {seq: (1_700_000_000_000 + seq * 37 + seq % 7, 0) for seq in range(1_000)}
     assert len(pack_steps(steps)) < 6_000
+    assert len(pack_steps({seq: end for seq, end in steps.items() if seq < 10})) == 100
     assert pack_steps({}) == b""
+
+
+def test_ends_far_apart_in_a_short_run_are_kept() -> None:
+    """A run that slept for years, and numbers beyond the short form."""
+    steps = {1: (1_000, 0), 2: (1_000 + 2**40, 0), 3: (5, 300), 2**40: (0, -1)}
+    assert unpack_steps(pack_steps(steps)) == steps
 
 
 @pytest.mark.parametrize("data", [b"\x09abc", b"\x01not zlib"])
