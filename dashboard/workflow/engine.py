@@ -5,8 +5,8 @@ Touches the engine's in-process registry and context; no database of its own.
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def in_workflow_body() -> bool:
 def publish_in_step(key: str, value: Any) -> None:
     """Publish an event from inside a step, fenced: it fails when the run was cancelled or taken over.
 
-    Safe in synchronous and asynchronous steps; the caller awaits nothing.
+    It blocks: asynchronous callers send it to a thread.
     """
     dbos = dbos_module._get_dbos_instance()
     context = dbos_context.get_local_dbos_context()
@@ -72,11 +72,6 @@ def publish_in_step(key: str, value: Any) -> None:
         value,
         serialization_type=WorkflowSerializationFormat.DEFAULT,
     )
-
-
-async def publish_in_step_async(key: str, value: Any) -> None:
-    """``publish_in_step`` without blocking the event loop."""
-    await asyncio.to_thread(publish_in_step, key, value)
 
 
 def system_database_url() -> str:
@@ -126,7 +121,11 @@ def _fresh(function: Callable[..., Any]) -> Callable[..., Any]:
     def workflow(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
-    return workflow
+    @functools.wraps(function)
+    async def workflow_async(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return workflow_async if inspect.iscoroutinefunction(function) else workflow
 
 
 _QUEUE_LOCK = threading.Lock()
