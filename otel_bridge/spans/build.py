@@ -50,7 +50,8 @@ class RunSpans:
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:
         """Return the span of one step."""
         step = due.step
-        start_ns, end_ns = _span_times(_step_start_ms(step, due.end_ms), due.end_ms)
+        start_ms = _step_start_ms(step, due.end_ms)
+        start_ns, end_ns = _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, due.end_ms)
         attributes: Attributes = {
             **self._common,
             semconv.STEP_SEQ: step.seq,

@@ -29,12 +29,14 @@ class DueStep:
     Args:
         again: the life in which it had run before, if it had.
         unfinished: it had not ended when its run did.
+        copied: the original of this fork began it; the fork brought it to its end.
     """
 
     step: Step
     end_ms: int
     again: int | None = None
     unfinished: bool = False
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +228,7 @@ def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int
             due.append(DueStep(step, end_ms, None, unfinished))
         elif known[1] == COPIED:
             if known[0] != end_ms and not unfinished:
-                due.append(DueStep(step, end_ms, None, unfinished))
+                due.append(DueStep(step, end_ms, None, unfinished, copied=True))
         elif known[0] != end_ms and known[1] != facts.generation:
             due.append(DueStep(step, end_ms, known[1], unfinished))
     return due

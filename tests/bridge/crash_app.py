@@ -9,9 +9,13 @@ import contextlib
 import os
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, Queue, SetWorkflowID
+
+QUEUES: Future[Queue] = Future()
+"""A recovered run begins while the application is still launching."""
 
 
 @DBOS.step()
@@ -43,7 +47,7 @@ def child(number: int) -> int:
 @DBOS.workflow()
 def story(marker: str) -> str:
     quick(1)
-    handles = [QUEUE.enqueue(child, number) for number in range(2)]
+    handles = [QUEUES.result(30).enqueue(child, number) for number in range(2)]
     for handle in handles:
         handle.get_result()
     DBOS.sleep(0.2)
@@ -64,11 +68,10 @@ def brittle(marker: str) -> str:
 
 
 def main() -> None:
-    global QUEUE
     url, command, run_id, marker = sys.argv[1:5]
     DBOS(config={"name": "crash-app", "system_database_url": url, "application_version": "v1"})
     DBOS.launch()
-    QUEUE = DBOS.register_queue("q", polling_interval_sec=0.05)
+    QUEUES.set_result(DBOS.register_queue("q", polling_interval_sec=0.05))
     if command in ("story", "brittle"):
         with SetWorkflowID(run_id):
             handle = DBOS.start_workflow({"story": story, "brittle": brittle}[command], marker)

@@ -216,6 +216,19 @@ def test_copied_steps_of_a_fork_are_not_sent_again():
     assert names(plan(fork, [replace(original[0], run_id="fork"), own], result.record)) == []
 
 
+def test_a_child_that_the_original_started_and_the_fork_awaited_begins_with_the_fork():
+    """The fork did not wait before there was a fork; its root is not widened into the past."""
+    start = make_step("fork", 1, kind="remote", name="child", child_run_id="run-1-1")
+    fork = make_run("fork", created_at_ms=T + 5_000, forked_from="run-1")
+    relatives = Relatives(original_steps=[replace(start, run_id="run-1")])
+    first = plan(fork, [start], relatives=relatives)
+    assert names(first) == []
+    done = replace(fork, status="completed", finished_at_ms=T + 6_000)
+    awaited = replace(start, folded=(2,), finished_at_ms=T + 5_500)
+    step, root = plan(done, [awaited], first.record, relatives=relatives).spans
+    assert (step.start_ns, root.start_ns) == ((T + 5_000) * 10**6, (T + 5_000) * 10**6)
+
+
 def test_copied_steps_are_told_by_their_times_when_the_original_is_gone():
     """What ended before the fork was made was not executed by it."""
     fork = make_run("fork", status="completed", created_at_ms=T + 5_000, forked_from="run-1", finished_at_ms=T + 9_000)
