@@ -319,9 +319,7 @@ def chunk_edge(request: Request, key: Key | None, size: int, term: Where) -> int
     if rows[0][0] < top[0][0]:
         return int(rows[0][0])
     # one creation time fills the whole chunk: end it at the next one
-    below = request.reader.rows(sql, [*where.add("w.created_at < ?", rows[0][0]).params, 0])
-    if below:
-        return int(below[0][0])
+    where.add("w.created_at < ?", rows[0][0])
     sql_below = f"SELECT max(w.created_at) FROM {table} WHERE {where.sql()}"
     rest = request.reader.rows(sql_below, where.params)
     return None if rest[0][0] is None else int(rest[0][0])
