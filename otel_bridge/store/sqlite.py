@@ -60,6 +60,10 @@ class _Snapshot(sqlite3.Connection):
     """A connection that takes the file for immutable: good for one read."""
 
 
+class _Writable(sqlite3.Connection):
+    """A connection that may, when it is closed, tidy up beside the file; see ``_let_go``."""
+
+
 class SqliteStateStore(SqlStateStore):
     """Reads a system database in a SQLite file.
 
@@ -93,6 +97,10 @@ class SqliteStateStore(SqlStateStore):
         self._watcher: sqlite3.Connection | None = None
         self._lock = threading.RLock()
         self._watch_lock = threading.Lock()
+        self._file: tuple[int, int] | None = None
+        self._watched: tuple[int, int] | None = None
+        self._watches = 0
+        self._abandoned: list[sqlite3.Connection] = []
         self._closed = False
 
     @property
@@ -121,7 +129,7 @@ class SqliteStateStore(SqlStateStore):
                 raise
             # A WAL file that nobody has open lacks its -shm, which a read-only connection may not make.
             if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-                return self._connect(path, "mode=rw")
+                return self._connect(path, "mode=rw", factory=_Writable)
             # Without a -wal beside it, nobody is writing; a writer may come, so it is read so once, never kept.
             if not path.with_name(path.name + "-wal").exists():
                 return self._connect(path, "mode=ro&immutable=1", factory=_Snapshot)
@@ -173,6 +181,7 @@ class SqliteStateStore(SqlStateStore):
         with self._lock:
             if self._closed:
                 raise StoreUnavailableError(self.target, f"{self.target} was closed by this process. Open a new store.")
+            self._notice_replaced_file()
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = self._open()
@@ -187,6 +196,32 @@ class SqliteStateStore(SqlStateStore):
                 self._idle.append(connection)
                 return
         connection.close()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            stat = os.stat(self._path) if self._path is not None else None
+        except OSError:
+            return None
+        return (stat.st_dev, stat.st_ino) if stat is not None else None
+
+    def _notice_replaced_file(self) -> None:
+        """Let connections go when the file was deleted or replaced: they would read the old one for ever."""
+        identity = self._identity()
+        if identity != self._file:
+            idle, self._idle = self._idle, []
+            for connection in idle:
+                self._let_go(connection)
+            self._file = identity
+            self.forget_schema()
+
+    def _let_go(self, connection: sqlite3.Connection) -> None:
+        """Close a connection to a file that is gone; a writable one is kept: closing deletes ``-wal`` by its name,
+        which may by now be the new file's.
+        """
+        if isinstance(connection, _Writable):
+            self._abandoned.append(connection)
+        else:
+            connection.close()
 
     def _unavailable(self, error: Exception) -> Exception:
         text = str(error)
@@ -223,11 +258,15 @@ class SqliteStateStore(SqlStateStore):
             return None
         with self._watch_lock:
             try:
+                identity = self._identity()
+                if self._watcher is not None and identity != self._watched:
+                    self._let_go(self._watcher)
+                    self._watcher = None
                 if self._watcher is None:
                     if self._closed:
                         raise StoreUnavailableError(self.target, f"{self.target} was closed by this process.")
-                    self._watcher = self._open()
-                stat = os.stat(self._path) if self._path is not None else None
+                    self._watcher, self._watched = self._open(), identity
+                    self._watches += 1
                 version = self._watcher.execute("PRAGMA data_version").fetchall()[0][0]
             except (sqlite3.Error, OSError) as error:
                 if self._watcher is not None:
@@ -238,8 +277,8 @@ class SqliteStateStore(SqlStateStore):
                 self._watcher.close()
                 self._watcher = None
                 return None
-        # the inode tells of a file that was replaced under us
-        return (version, stat.st_ino if stat is not None else 0)
+            # the number means something to one connection only
+            return (self._watches, version)
 
     def close(self) -> None:
         """Close the connections; a ``Database`` that the user built stays open."""

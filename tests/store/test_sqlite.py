@@ -227,6 +227,23 @@ def test_looking_at_a_file_keeps_other_connections_locks(path: Path) -> None:
     writer.close()
 
 
+def test_a_file_that_was_replaced_is_noticed(path: Path, store: SqliteStateStore) -> None:
+    """Somebody deletes the database and launches anew: the old file must not be read for ever."""
+    write(path, RUN, "old", "SUCCESS", 1)
+    before = store.change_token()
+    assert store.get_run("old") is not None
+    for file in path.parent.iterdir():
+        file.unlink()
+    with pytest.raises(StoreMissingError):
+        store.get_run("old")
+    with pytest.raises(StoreMissingError):
+        store.change_token()
+    make_database(path)
+    write(path, RUN, "new", "SUCCESS", 1)
+    assert [run.id for run in store.list_runs(RunQuery()).runs] == ["new"]
+    assert store.change_token() != before
+
+
 def test_a_closed_store_says_so(path: Path) -> None:
     """Closing twice is fine; reading afterwards is not."""
     store = SqliteStateStore(path)
