@@ -4,7 +4,7 @@ import { filterToParams, filterToQuery, type RunFilter } from "../lib/filter";
 import type { RunPage } from "../lib/merge";
 import { getJson, getPage } from "./http";
 import type {
-  AuditEntry, BulkStatus, Executor, Facet, Graph, Health, PayloadView, PublishedView, RunDetail, RunRow, Schedule, Step,
+  AuditEntry, BulkStatus, Executor, Facet, Graph, Health, Json, PublishedView, RunDetail, RunRow, Schedule, Step,
   Topology, UndoView, WorkerGroup,
 } from "./wire";
 
@@ -68,7 +68,7 @@ export const stepQuery = (id: string, seq: number) =>
 export const payloadQuery = (id: string, name: "input" | "output" | "error") =>
   queryOptions({
     queryKey: ["run", id, "payload", name],
-    queryFn: ({ signal }) => getJson<PayloadView>(`${runPath(id)}/payload/${name}`, undefined, signal),
+    queryFn: ({ signal }) => getJson<Json>(`${runPath(id)}/payload/${name}`, undefined, signal),
     staleTime: Number.POSITIVE_INFINITY,
   });
 

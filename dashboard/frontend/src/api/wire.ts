@@ -64,12 +64,6 @@ export type BulkAnswer = With<Schema<"BulkAnswer">, { byStatus?: Record<string, 
 export type BulkStatus = Schema<"BulkStatus">;
 export type AuditEntry = With<Schema<"AuditView">, { params: Record<string, Json> }>;
 
-export interface PayloadView {
-  value?: Json;
-  format?: string;
-  bytes: number;
-}
-
 /** In the order that the eye should meet them. */
 export const RUN_STATUSES: readonly RunStatus[] = [
   "running", "suspended", "pending", "blocked", "cancelling", "failed", "dead", "completed", "cancelled",

@@ -133,7 +133,7 @@ export function Compensations({ steps }: { steps: UndoView["compensations"] }) {
         <li key={`${step.seq}-${step.childRunId ?? ""}-${index}`} data-none={step.undo ? undefined : true}>
           {step.status === "completed" || step.status === "failed" || step.status === "running" ? <StatusIcon status={step.status} /> : <Glyph name={step.undo ? "undo" : "minus"} />}
           <div>
-            <div><strong>{step.undo ?? "No compensation declared"}</strong> <span className="muted">for {step.step}, step {step.seq}{step.childRunId ? ` of child ${shortId(step.childRunId)}` : ""}</span></div>
+            <div><strong title={step.undo}>{step.undo ? `Undo ${step.step}` : step.step}</strong> <span className="muted">{step.undo ? "" : "declares no compensation, "}step {step.seq}{step.childRunId ? ` of child ${shortId(step.childRunId)}` : ""}</span></div>
             {step.executing ? <p className="small">It is executing now: the undo waits for its end.</p> : step.maybe ? <p className="small">It began and its end is unknown: it may have had its effect.</p> : null}
             {step.error ? <p className="field-error">{step.error}</p> : null}
             {step.output !== undefined ? <JsonView value={step.output as Json} open={0} label={`Output of ${step.step}`} /> : null}
@@ -182,14 +182,14 @@ function RedispatchDialog({ detail, onClose }: OneProps) {
 function InputDialog({ detail, onClose }: OneProps) {
   const { run } = detail;
   const whole = useQuery({ ...payloadQuery(run.id, "input"), enabled: run.truncated?.fields.includes("input") ?? false });
-  const original = whole.data?.value ?? run.input ?? null;
+  const original = whole.data !== undefined ? whole.data : run.input ?? null;
   const [edited, setEdited] = useState<string | null>(null);
   const text = edited ?? JSON.stringify(original, null, 2);
   const parsed = parseJson(text);
   const act = useAct(detail, (input: Json) => retryWithInput(run.id, input), "Started a new run.", onClose, openAnswer);
   return (
     <Dialog
-      title="Run again with other input" confirm="Start" wide onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
+      title="Run again with other input" confirm="Start" dismiss="Not now" wide onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
       busy={act.isPending} disabled={parsed.error !== null || whole.isLoading} refusal={refusalOf(act.error)}
     >
       <p>Starts a new run of <strong>{run.workflow}</strong>, linked to this one. This one stays as it is.</p>
@@ -207,7 +207,7 @@ function SignalDialog({ detail, onClose }: OneProps) {
   const act = useAct(detail, (message: Json) => sendSignal(run.id, topic.trim(), message, key), "Signal sent.", onClose);
   return (
     <Dialog
-      title="Send a signal" confirm="Send" onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
+      title="Send a signal" confirm="Send" dismiss="Not now" onClose={onClose} onConfirm={() => { if (parsed.error === null) act.mutate(parsed.value); }}
       busy={act.isPending} disabled={parsed.error !== null || topic.trim() === ""} refusal={refusalOf(act.error)}
     >
       <p>The message waits in the run's mailbox until the workflow receives that topic.</p>
@@ -224,7 +224,7 @@ function ForkDialog({ detail, seq, onClose }: OneProps & { seq: number | null })
   const act = useAct(detail, () => forkRun(detail.run.id, from), "Forked.", onClose, openAnswer);
   const kept = steps.filter((step) => step.seq < from).length;
   return (
-    <Dialog title="Fork a new run" confirm="Fork" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} disabled={steps.length === 0} refusal={refusalOf(act.error)}>
+    <Dialog title="Fork a new run" confirm="Fork" dismiss="Not now" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} disabled={steps.length === 0} refusal={refusalOf(act.error)}>
       <p>A new run with its own id takes over the results of the steps before, and runs from there on. This run stays as it is.</p>
       <label className="field">
         <span>From step</span>

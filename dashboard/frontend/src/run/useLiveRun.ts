@@ -31,7 +31,7 @@ export function useLiveRun(id: string) {
         timer = undefined;
         busy = true;
         const began = performance.now();
-        const related = [["run", id, "graph"], ["run", id, "published"], ["audit", id]];
+        const related = [["run", id, "graph"], ["run", id, "published"], ["run", id, "undo"], ["audit", id]];
         void Promise.all([
           client.refetchQueries({ queryKey: runQuery(id).queryKey }),
           ...related.map((queryKey) => client.invalidateQueries({ queryKey })),

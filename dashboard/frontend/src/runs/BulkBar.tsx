@@ -2,10 +2,10 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { applyBulk, type BulkAction, type BulkOptions, cancelRun, previewBulk, retryRun } from "../api/actions";
 import { bulkQuery } from "../api/queries";
-import type { BulkAnswer, RunRow } from "../api/wire";
+import type { BulkAnswer, RunRow, RunStatus } from "../api/wire";
 import { config } from "../config";
 import { filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
-import { isOpen, STATUS_LABEL, shortId } from "../lib/status";
+import { STATUS_LABEL, shortId } from "../lib/status";
 import { formatCount, resolveSince } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Button, errorText, Notice, Skeleton } from "../ui/basics";
@@ -22,18 +22,23 @@ interface Props {
 }
 
 const VIEWER = "You may look, not act. Ask for the operator role.";
+const RETRIED: ReadonlySet<RunStatus> = new Set<RunStatus>(["failed", "dead", "cancelled"]);
+const CANCELLED: ReadonlySet<RunStatus> = new Set<RunStatus>(["pending", "running", "suspended", "blocked"]);
 const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel" };
 
 function fits(action: BulkAction, row: RunRow): boolean {
-  if (action === "cancel") return isOpen(row) && row.status !== "cancelling";
-  return (row.status === "failed" || row.status === "dead" || row.status === "cancelled") && !row.undoId;
+  return action === "cancel" ? CANCELLED.has(row.status) : RETRIED.has(row.status) && !row.undoId;
+}
+
+function mayHold(filter: RunFilter, statuses: ReadonlySet<RunStatus>): boolean {
+  return filter.status.length === 0 || filter.status.some((status) => statuses.has(status));
 }
 
 /** Acts on the runs that are ticked, or on every run of the filter after a look at what that means. */
 export function BulkBar({ filter, selected, rows, total, onClear }: Props) {
   const [ask, setAsk] = useState<{ action: BulkAction; scope: "selected" | "filter" } | null>(null);
   const viewer = config.role === "viewer";
-  if (selected.size === 0 && isEmptyFilter(filter)) return null;
+  if (selected.size === 0 && (isEmptyFilter(filter) || total === 0 || (!mayHold(filter, RETRIED) && !mayHold(filter, CANCELLED)))) return null;
   const chosen = rows.filter((row) => selected.has(row.id));
   return (
     <>
@@ -57,9 +62,9 @@ export function BulkBar({ filter, selected, rows, total, onClear }: Props) {
           </>
         ) : (
           <>
-            <span className="muted">{total === undefined ? "Runs of this filter" : `${formatCount(total)} in the chosen filter`}</span>
-            <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button>
-            <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button>
+            <span className="muted">{total === undefined ? "Runs of this filter" : `${formatCount(total)} ${total === 1 ? "run" : "runs"} in this filter`}</span>
+            {mayHold(filter, RETRIED) ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button> : null}
+            {mayHold(filter, CANCELLED) ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button> : null}
           </>
         )}
       </div>

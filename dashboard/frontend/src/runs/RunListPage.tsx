@@ -103,13 +103,13 @@ export function RunListPage() {
     Escape: () => { if (selected.size) setSelected(new Set()); else setCursor(null); },
   });
 
-  const total = facets.data?.reduce((sum, facet) => sum + facet.count, 0);
+  const total = facets.data?.filter((facet) => filter.status.length === 0 || filter.status.includes(facet.status)).reduce((sum, facet) => sum + facet.count, 0);
   return (
     <div className="page runs-page">
       <div className="runs-head">
         <div className="runs-top">
           <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
-          <Button icon="plus" disabled={viewer} title={viewer ? "Starting runs needs the operator role." : undefined} onClick={() => setStarting(true)}>Start a run</Button>
+          <Button icon="plus" aria-label="Start a run" disabled={viewer} title={viewer ? "Starting runs needs the operator role." : undefined} onClick={() => setStarting(true)}>Start a run</Button>
         </div>
         <FilterBar ref={searchBox} filter={filter} rows={runs.rows} facets={facets.data} onChange={setFilter} />
       </div>

@@ -29,7 +29,7 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
     },
   });
   return (
-    <Dialog title="Start a run" confirm="Start" onClose={onClose} onConfirm={() => act.mutate()} busy={act.isPending} disabled={workflow.trim() === "" || parsed.error !== null} refusal={act.isError ? errorText(act.error) : null}>
+    <Dialog title="Start a run" confirm="Start" dismiss="Not now" onClose={onClose} onConfirm={() => act.mutate()} busy={act.isPending} disabled={workflow.trim() === "" || parsed.error !== null} refusal={act.isError ? errorText(act.error) : null}>
       <label className="field">
         <span>Workflow</span>
         <input className="input" value={workflow} list={listId} autoFocus spellCheck={false} autoComplete="off" onChange={(event) => setWorkflow(event.target.value)} />

@@ -15,10 +15,11 @@ interface DialogProps {
   wide?: boolean;
   /** One way out, nothing to decide. */
   only?: boolean;
+  dismiss?: string;
 }
 
 /** Asks before something happens. The browser's own modal: focus stays inside, Escape leaves. */
-export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false, only = false }: DialogProps) {
+export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false, only = false, dismiss = "Keep as is" }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const headingId = useId();
   useEffect(() => {
@@ -47,7 +48,7 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
         </div>
         {onConfirm ? (
           <footer className="dialog-foot">
-            {only ? null : <Button onClick={onClose}>Keep as is</Button>}
+            {only ? null : <Button onClick={onClose}>{dismiss}</Button>}
             <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} autoFocus>{confirm}</Button>
           </footer>
         ) : null}
