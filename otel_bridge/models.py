@@ -238,6 +238,16 @@ class PublishedEvent:
     value: StoredValue
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadMessage:
+    """A message in a run's mailbox that the run has not received yet. ``key`` is the sender's idempotency key."""
+
+    run_id: str
+    topic: str | None
+    key: str
+    value: StoredValue
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
     """A queue: its limits, and how much waits on it. ``registered`` is False when only runs mention it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.messages import wake
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.models import UNDO_PREFIX, Run
@@ -49,6 +50,7 @@ def _cancel_now(desk: Desk, run: Run, *, children: bool) -> None:
             desk.remember_queue(child)
     with desk.engine.use() as client:
         client.cancel_workflow(run.id, cancel_children=children)
+    wake(desk, run)
 
 
 def _undo(desk: Desk, run: Run) -> Outcome:
@@ -65,6 +67,7 @@ def _undo(desk: Desk, run: Run) -> Outcome:
         if run.status in _OPEN:
             desk.remember_queue(run)
             client.cancel_workflow(run.id, cancel_children=True)
+            wake(desk, run)
             after = desk.run(run.id)
             if after.status == "completed":
                 client.cancel_workflow(f"{UNDO_PREFIX}{run.id}")

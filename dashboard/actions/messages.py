@@ -6,20 +6,28 @@ in the portable format, which runs of every language read.
 
 from __future__ import annotations
 
+import json
+import pickle
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from dbos import WorkflowSerializationFormat
 
 from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.inert import InertSerializer
 from dashboard.errors import BadRequest, NotFound, Problem, Refused, TooLarge, Unprocessable
-from dashboard.workflow.names import MAX_TOPIC_CHARS, wait_topic
+from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, unseal
 from dashboard.workflow.validators import UpdateRejectedError
 from dashboard.workflow.webhooks import webhook_secret, webhook_topic
 from otel_bridge.codec import decode
-from otel_bridge.models import Run, Waiting
+from otel_bridge.models import Run, UnreadMessage, Waiting
+
+_SERIALIZER = InertSerializer()
+_NATIVE = WorkflowSerializationFormat.NATIVE
+_UNREADABLE = (ValueError, TypeError, LookupError, EOFError, AttributeError, ImportError, pickle.PickleError)
 
 
 def send(desk: Desk, run_id: str, topic: str, message: Any, *, key: str) -> None:
@@ -123,6 +131,48 @@ def _confirm(desk: Desk, run_id: str, seq: int, delivery: str) -> None:
     received = decode(step.output).json if step.output is not None else None
     if not isinstance(received, dict) or received.get("id") != delivery:
         raise Refused("The run stopped waiting before the update came: it did not receive it.")
+
+
+def wake(desk: Desk, run: Run) -> None:
+    """Wake the wait of a run that was just cancelled, so that the worker's thread which waits there notices.
+
+    Only waits of ``dashboard.workflow`` are woken: they know what to make of it, should the run be resumed.
+    """
+    if run.waiting is None or run.waiting.on not in ("breakpoint", "signal", "update", "webhook"):
+        return
+    announced = desk.store.published_event(run.id, WAIT_EVENT_KEY)
+    value = decode(announced.value).json if announced is not None else None
+    if isinstance(value, dict) and value.get("seq") == run.waiting.seq and isinstance(value.get("topic"), str):
+        send(desk, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
+
+
+def keep_mail(desk: Desk, run_id: str, unread: Sequence[UnreadMessage]) -> list[str]:
+    """Send what a rewind deleted unread: a callback that came early is not lost because its run failed meanwhile.
+
+    Returns:
+        A note when a message could not be kept, for it holds an object that only the application may build.
+    """
+    lost = 0
+    for message in unread:
+        try:
+            native = message.value.serialization != "portable_json"
+            value = _SERIALIZER.deserialize(message.value.text) if native else json.loads(message.value.text)
+        except _UNREADABLE:  # somebody else's format: nothing is executed to read it
+            lost += 1
+            continue
+        if value == WAKE:
+            continue
+        with desk.engine.use() as client:
+            client.send(
+                run_id,
+                value,
+                message.topic,
+                idempotency_key=message.key,
+                serialization_type=_NATIVE if native else WorkflowSerializationFormat.PORTABLE,
+            )
+    if not lost:
+        return []
+    return [f"{lost} unread message{'s' if lost > 1 else ''} could not be kept: only the application can read them."]
 
 
 # -- webhooks ----------------------------------------------------------------------------------------------

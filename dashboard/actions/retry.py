@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dbos import error as dbos_error
 
 from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.messages import keep_mail
 from dashboard.errors import Refused
 from otel_bridge.errors import LedgerError
 from otel_bridge.models import Run, Step, StoredValue
@@ -83,6 +84,7 @@ def _rewind(desk: Desk, run: Run, steps: Sequence[Step], queue: str | None, dept
         version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
         onto, partition = desk.queue_for(run, queue)
         desk.remember_queue(run)
+        unread = desk.store.unread_messages(run.id)
         revive(desk, run.id)
         with desk.engine.use(fast_queue=True) as client:
             try:
@@ -98,6 +100,7 @@ def _rewind(desk: Desk, run: Run, steps: Sequence[Step], queue: str | None, dept
                 if after.status in ("pending", "running", "suspended"):
                     return Outcome(after)
                 raise Refused(f"The engine did not rewind the run: {problem}") from problem
+        notes += keep_mail(desk, run.id, unread)
     return Outcome(desk.run(run.id), (*notes, *([note] if note else [])))
 
 
@@ -173,6 +176,7 @@ def _resume(desk: Desk, run: Run, queue: str | None) -> Outcome:
         return Outcome(run)
     version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
     onto, partition = desk.queue_for(run, queue)
+    notes = [note] if note else []
     revive(desk, run.id)
     with desk.engine.use(fast_queue=True) as client:
         if version == run.workflow_version:
@@ -182,6 +186,7 @@ def _resume(desk: Desk, run: Run, queue: str | None) -> Outcome:
             # step keeps every step too, and takes a version.
             steps = desk.store.get_steps(run.id)
             last = max((number for step in steps for number in (step.seq, *step.folded)), default=0)
+            unread = desk.store.unread_messages(run.id)
             client.rewind_workflow(
                 run.id,
                 start_step=last + 1,
@@ -189,7 +194,8 @@ def _resume(desk: Desk, run: Run, queue: str | None) -> Outcome:
                 queue_name=onto,
                 queue_partition_key=partition,
             )
-    return Outcome(desk.run(run.id), (note,) if note else ())
+            notes += keep_mail(desk, run.id, unread)
+    return Outcome(desk.run(run.id), tuple(notes))
 
 
 def redispatch(desk: Desk, run_id: str, *, actor: str, forced: bool = False) -> tuple[Outcome, bool]:

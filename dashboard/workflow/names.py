@@ -30,6 +30,10 @@ COMPENSATE_PREFIX = "compensate:"
 
 MAX_TOPIC_CHARS = 200
 
+WAKE = {"durable.wake": True}
+"""Sent to a wait of ours when its run is cancelled. The engine notices a cancellation between steps only, so without it
+the cancelled run would occupy its worker's thread until the wait's timeout. A run that is resumed ignores it."""
+
 
 def wait_topic(on: WaitingOn, name: str, seq: int) -> str:
     """Return the topic on which one wait listens.

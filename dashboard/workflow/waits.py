@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
 from dbos import DBOS, WorkflowSerializationFormat
 from pydantic import TypeAdapter, ValidationError
 
 from dashboard.workflow import engine
-from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, wait_topic
+from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
 from otel_bridge.models import WaitingOn
 
 T = TypeVar("T")
@@ -93,16 +93,36 @@ def receive(wait: Wait) -> Any:
     Raises:
         WaitTimeoutError: nothing came in time.
     """
-    DBOS.set_event(WAIT_EVENT_KEY, wait.announcement(), serialization_type=WorkflowSerializationFormat.PORTABLE)
-    return _unless_none(wait, DBOS.recv(wait.topic, timeout_seconds=_seconds(wait)))
+    current, deadline = wait, _deadline(wait)
+    while True:
+        value = current.announcement()
+        DBOS.set_event(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
+        message = DBOS.recv(current.topic, timeout_seconds=_seconds(current))
+        if message != WAKE:
+            return _unless_none(wait, message)
+        current = _again(current, deadline)
 
 
 async def receive_async(wait: Wait) -> Any:
     """``receive`` for asynchronous workflows."""
-    await DBOS.set_event_async(
-        WAIT_EVENT_KEY, wait.announcement(), serialization_type=WorkflowSerializationFormat.PORTABLE
-    )
-    return _unless_none(wait, await DBOS.recv_async(wait.topic, timeout_seconds=_seconds(wait)))
+    current, deadline = wait, _deadline(wait)
+    while True:
+        value = current.announcement()
+        await DBOS.set_event_async(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
+        message = await DBOS.recv_async(current.topic, timeout_seconds=_seconds(current))
+        if message != WAKE:
+            return _unless_none(wait, message)
+        current = _again(current, deadline)
+
+
+def _deadline(wait: Wait) -> float | None:
+    return None if wait.timeout_s is None else time.monotonic() + wait.timeout_s
+
+
+def _again(wait: Wait, deadline: float | None) -> Wait:
+    """Return the same wait anew, for what is left of its time."""
+    left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+    return replace(wait, seq=engine.next_step_number(wait.on) + 1, timeout_s=left_s)
 
 
 def _seconds(wait: Wait) -> float:

@@ -18,6 +18,7 @@ from otel_bridge.models import (
     StepKey,
     StoredValue,
     StoreInfo,
+    UnreadMessage,
 )
 
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
@@ -95,6 +96,9 @@ class StateStore(Protocol):
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> PublishedEvent | None:
         """Return one published value, ``durable.*`` keys included, or None."""
+
+    def unread_messages(self, run_id: str) -> list[UnreadMessage]:
+        """Return messages that were sent to the run and not received yet, oldest first, whole."""
 
     def queues(self) -> list[QueueInfo]:
         """Return every queue that is registered or that an unfinished run waits on."""

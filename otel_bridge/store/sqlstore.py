@@ -25,8 +25,9 @@ from otel_bridge.models import (
     StepKey,
     StoredValue,
     StoreInfo,
+    UnreadMessage,
 )
-from otel_bridge.store import facets, listing, others, steps, tailing
+from otel_bridge.store import facets, listing, mailbox, others, steps, tailing
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
 from otel_bridge.store.query import Dialect
 from otel_bridge.store.reader import Row, derive_runs, run_rows_by_id
@@ -190,6 +191,10 @@ class SqlStateStore(abc.ABC):
         return next(iter(steps.published(self, run_id, key, cap_bytes=cap_bytes)), None)
 
     @looks_again
+    def unread_messages(self, run_id: str) -> list[UnreadMessage]:
+        """See ``StateStore.unread_messages``."""
+        return mailbox.unread_messages(self, run_id)
+
     def queues(self) -> list[QueueInfo]:
         """See ``StateStore.queues``."""
         return others.queues(self)

@@ -177,7 +177,7 @@ def test_a_callback_resumes_the_run_that_handed_the_url_out(world: World) -> Non
 def test_a_callback_before_the_wait_is_kept_until_the_wait_comes(world: World) -> None:
     """The peer's trap: lost or delayed."""
     world.touch("hold-busy")
-    world.start("hooked", True, run_id="w2")
+    world.start("hooked", "busy", run_id="w2")
     token = world.webhook_token("w2")
     assert world.run("w2").waiting is None
     deliver(world, token, "early")
@@ -269,3 +269,35 @@ def test_a_token_reads_as_noise() -> None:
     assert "order" not in one
     with pytest.raises(InvalidTokenError):
         unseal(one, "t")
+
+
+# -- what cancel and retry make of waits and mail ------------------------------------------------------------------
+
+
+def test_a_cancelled_wait_gives_its_workers_thread_back_and_a_resumed_one_waits_on(world: World) -> None:
+    """The engine notices a cancellation between steps only: the wait is woken, and nobody takes that for a message."""
+    world.start("waits", run_id="k1")
+    world.waits("k1", "breakpoint")
+    until(lambda: world.actions.desk.presence().in_flight("k1"), why="presence to show the wait")
+    world.actions.cancel("k1", actor="ann")
+    until(lambda: not world.actions.desk.presence().in_flight("k1"), why="the thread to be given back")
+    world.actions.retry("k1", actor="ann")
+    until(lambda: not world.store.unread_messages("k1"), why="the wake to be read")
+    world.waits("k1", "breakpoint", "look")
+    world.actions.continue_run("k1", actor="ann")
+    world.waits("k1", "signal", "news")
+
+
+def test_a_callback_that_came_early_survives_a_failure_and_its_retry(world: World) -> None:
+    """The engine's rewind deletes unread messages; a retry sends them again."""
+    world.touch("hold-busy-k2")
+    world.touch("break-busy-k2")
+    world.start("hooked", "busy-k2", run_id="k2")
+    token = world.webhook_token("k2")
+    deliver(world, token, "early")
+    world.touch("go-busy-k2")
+    world.reaches("k2", "failed")
+    world.remove("break-busy-k2")
+    world.actions.retry("k2", actor="ann")
+    world.reaches("k2", "completed")
+    assert world.output("k2") == "early"

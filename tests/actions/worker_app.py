@@ -208,12 +208,12 @@ if not options.bare:
             return str(error)
 
     @DBOS.workflow()
-    def hooked(hold: bool = False) -> Any:
-        """Hands out a webhook, then waits for it."""
+    def hooked(busy: str | None = None) -> Any:
+        """Hands out a webhook, then maybe works, then waits for it."""
         hook = webhook("payment")
         set_event("url", hook.url)
-        if hold:
-            work("busy")
+        if busy:
+            work(busy)
         return hook.wait()
 
     @DBOS.workflow(max_recovery_attempts=0)
