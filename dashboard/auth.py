@@ -7,6 +7,7 @@ rebinding). ``auth`` is a callable: request -> ``Actor``, a role's name, or None
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -74,16 +75,29 @@ def is_loopback_address(address: str | None) -> bool:
     return (mapped or ip).is_loopback
 
 
+def forwarded_for(request: Request) -> list[str]:
+    """Return the clients that proxies on the way name. Anybody can name one: a good one proves nothing."""
+    named = [request.headers.get("X-Real-IP", ""), *request.headers.get("X-Forwarded-For", "").split(",")]
+    named += re.findall(r"for=\"?\[?([^\]\";,]+)", request.headers.get("Forwarded", ""), re.IGNORECASE)
+    return [name.strip() for name in named if name.strip()]
+
+
 def loopback_only(request: Request) -> Actor:
     """The default ``auth``: an operator on this machine; everybody else is refused.
 
     Raises:
-        Forbidden: the client or the Host header is not of this machine.
+        Forbidden: the client, one whom a proxy names, or the Host header is not of this machine.
     """
     if not is_loopback_address(request.remote_addr):
         raise Forbidden(
             f"Without an auth setting only clients on this machine are served, and {request.remote_addr} is not. "
             "Pass auth=... to create_blueprint to let others in."
+        )
+    strangers = [client for client in forwarded_for(request) if not is_loopback_address(client)]
+    if strangers:
+        raise Forbidden(
+            "Without an auth setting only clients on this machine are served, and a proxy says that "
+            f"{strangers[0][:80]} asks. Pass auth=... to create_blueprint to let others in."
         )
     if not is_loopback_host(request.host):
         raise Forbidden(

@@ -238,7 +238,7 @@ class DashboardBlueprint(Blueprint):
     def _add_pages(self) -> None:
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         self.add_url_rule("/api/openapi.json", "openapi", self._openapi)
-        self.add_url_rule("/api/", "api_root", self._no_such_route, methods=methods)
+        self.add_url_rule("/api/", "api_root", self._no_such_route, methods=methods, strict_slashes=False)
         self.add_url_rule("/api/<path:rest>", "api_rest", self._no_such_route, methods=methods, merge_slashes=False)
         self.add_url_rule("/", "page", self._page)
         self.add_url_rule("/trace/<trace_id>", "trace", self._trace)

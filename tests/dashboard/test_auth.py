@@ -85,6 +85,23 @@ def test_without_auth_other_machines_are_refused(story_url: str, address: str) -
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"X-Forwarded-For": "127.0.0.1, 203.0.113.7"},
+        {"X-Real-IP": "203.0.113.7"},
+        {"Forwarded": 'by=10.0.0.1;for="[2001:db8::1]:4711"'},
+        {"X-Forwarded-For": "unknown"},
+    ],
+)
+def test_without_auth_a_proxy_on_this_machine_opens_no_door(story_url: str, headers: dict[str, str]) -> None:
+    """A proxy's requests come from loopback, maybe with a loopback Host: whom it names decides."""
+    with mounted(story_url) as app:
+        assert app.test_client().get(RUNS, headers=headers).status_code == 403
+        assert app.test_client().get(RUNS, headers={"X-Forwarded-For": "127.0.0.1, ::1"}).status_code == 200
+
+
+@pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example"]
 )
 def test_without_auth_a_host_of_another_name_is_refused(story_url: str, host: str) -> None:

@@ -70,7 +70,7 @@ def test_no_such_route_is_a_problem(client: FlaskClient) -> None:
     assert response.mimetype == PROBLEM
     assert "openapi.json" in response.get_json()["detail"]
     assert client.get("/durable/api/").mimetype == PROBLEM
-    assert client.get("/durable/api").status_code in (308, 404)
+    assert client.get("/durable/api").mimetype == PROBLEM
 
 
 def test_the_wrong_method_is_a_problem_that_says_which_are_right(client: FlaskClient) -> None:
