@@ -1,0 +1,176 @@
+"""Write docs/reference.md from docstrings, command-line parsers, the route table and the table of span attributes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+MODULES = ("dashboard", "dashboard.workflow", "dashboard.client", "otel_bridge")
+SETTINGS = (
+    ("dashboard.actions.service", "ActionSettings"),
+    ("dashboard.caretaker", "CaretakerSettings"),
+    ("dashboard.actions.recovery", "RecoveryPolicy"),
+    ("dashboard.actions.retention", "RetentionPolicy"),
+    ("dashboard.auth", "Actor"),
+    ("otel_bridge.instrumentation.settings", "InstrumentorSettings"),
+)
+WITH_DOCS = ("create_blueprint", "OTelBridge", "DBOSInstrumentor")
+ESCAPED = str.maketrans({"|": "\\|", "\n": " "})
+
+
+def first_sentence(thing: Any) -> str:
+    """Return the first paragraph of a docstring on one line."""
+    if isinstance(thing, UnionType):
+        return "Any of " + ", ".join(f"`{part.__name__}`" for part in get_args(thing)) + "."
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.sub(r"::$", ".", text).replace("``", "`")
+
+
+def signature(thing: Any) -> str:
+    """Return a callable's parameters, without annotations."""
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    names = [
+        p.name if p.default is p.empty else f"{p.name}={p.default!r}"
+        for p in parameters
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    return f"({', '.join(names)})"
+
+
+def public_names() -> list[str]:
+    """Every public name, by module."""
+    lines = []
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        lines += [f"### `{module_name}`", "", "| name | what it is |", "|---|---|"]
+        for name in module.__all__:
+            thing = getattr(module, name)
+            shown = name + (signature(thing) if inspect.isfunction(thing) else "")
+            lines.append(f"| `{shown.translate(ESCAPED)}` | {first_sentence(thing).translate(ESCAPED)} |")
+        lines.append("")
+    return lines
+
+
+def settings() -> list[str]:
+    """The settings classes and the three entry points, with their whole docstrings."""
+    lines = []
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        for name in WITH_DOCS:
+            if name in getattr(module, "__all__", ()):
+                lines += documented(name, getattr(module, name))
+    for module_name, name in SETTINGS:
+        lines += documented(name, getattr(importlib.import_module(module_name), name))
+    return lines
+
+
+def documented(name: str, thing: Any) -> list[str]:
+    """A heading, the signature and the docstring."""
+    call = name + signature(thing)
+    return [f"### `{name}`", "", "```text", call, "", inspect.getdoc(thing) or "", "```", ""]
+
+
+def client_methods() -> list[str]:
+    """The methods of the client."""
+    from dashboard.client import DurableClient
+
+    lines = ["| method | what it does |", "|---|---|"]
+    for name, method in inspect.getmembers(DurableClient, inspect.isfunction):
+        if not name.startswith("_"):
+            shown = (name + signature(method)).replace("(self, ", "(").replace("(self)", "()")
+            lines.append(f"| `{shown.translate(ESCAPED)}` | {first_sentence(method).translate(ESCAPED)} |")
+    return [*lines, ""]
+
+
+def commands() -> list[str]:
+    """Both command lines."""
+    from dashboard.cli import build_parser as durable
+    from otel_bridge.cli import build_parser as otel_bridge
+
+    lines = []
+    for name, parser in (("durable", durable({})), ("otel-bridge", otel_bridge({}))):
+        module = importlib.import_module("dashboard.cli" if name == "durable" else "otel_bridge.cli")
+        codes = " ".join((module.__doc__ or "").split("\n\n")[1].split())
+        lines += [f"### `{name}`", "", codes, ""]
+        (sub,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        helps = {choice.dest: choice.help for choice in sub._choices_actions}
+        for command, child in sub.choices.items():
+            lines += [f"`{name} {command}`: {helps.get(command)}", "", "| option | |", "|---|---|"]
+            for action in child._actions:
+                if action.dest != "help":
+                    option = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+                    text = (action.help or "") % {"default": action.default} if action.help else ""
+                    choices = " / ".join(map(str, action.choices)) if action.choices else ""
+                    lines.append(f"| `{option}` | {' '.join(filter(None, (text, choices))).translate(ESCAPED)} |")
+            lines.append("")
+    return lines
+
+
+def routes() -> list[str]:
+    """The HTTP API."""
+    from flask import Flask
+
+    from dashboard import create_blueprint
+
+    app = Flask("reference")
+    app.register_blueprint(create_blueprint("sqlite:///none.sqlite", caretaker=False), url_prefix="/durable")
+    document = app.test_client().get("/durable/api/openapi.json").get_json()
+    lines = ["| method | route | query | what it does |", "|---|---|---|---|"]
+    for path, item in sorted(document["paths"].items()):
+        for method, operation in item.items():
+            query = ", ".join(f"`{p['name']}`" for p in operation.get("parameters", ()) if p["in"] == "query")
+            summary = operation["summary"].translate(ESCAPED)
+            lines.append(f"| {method.upper()} | `{path.lstrip('/')}` | {query} | {summary} |")
+    return [*lines, ""]
+
+
+def attributes() -> list[str]:
+    """The table of names of the bridge, by the headings of its source."""
+    source = (ROOT / "otel_bridge" / "semconv.py").read_text()
+    lines = []
+    for line in source.splitlines():
+        if heading := re.match(r"# -- (.+?) -+$", line):
+            lines += ["", f"{heading[1][0].upper()}{heading[1][1:]}:", ""]
+        elif name := re.match(r'[A-Z_]+ = "([^"]+)"(?:  # (.+))?', line):
+            lines.append(f"- `{name[1]}`" + (f": {name[2]}" if name[2] else ""))
+    return [*lines, ""]
+
+
+def reference() -> str:
+    """Return the whole document."""
+    parts = [
+        "# Reference",
+        "",
+        "Written by `python .ci/reference.py`. Times in milliseconds unless a name says otherwise.",
+        "",
+        *("## Public names", "", *public_names()),
+        *("## Settings", "", *settings()),
+        *("## Client", "", *client_methods()),
+        *("## Command lines", "", *commands()),
+        *(
+            "## HTTP API",
+            "",
+            "Below `<dashboard>/api`. Errors are `application/problem+json` (RFC 9457).",
+            "",
+            *routes(),
+        ),
+        *("## Spans and metrics", *attributes()),
+    ]
+    text = "\n".join(line.rstrip() for part in parts for line in part.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", text).replace(str(ROOT), "").rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "reference.md").write_text(reference(), encoding="utf-8")

@@ -1,0 +1,9 @@
+"""gunicorn -c examples/deploy/gunicorn.conf.py 'examples.api_and_worker.api:create_app()'"""
+
+bind = "127.0.0.1:8000"
+workers = 2
+worker_class = "gthread"
+threads = 200  # one for each open page, and some for requests
+timeout = 60
+graceful_timeout = 5  # streams reconnect elsewhere
+keepalive = 75

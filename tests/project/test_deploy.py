@@ -1,0 +1,97 @@
+"""The files for deployment and tracing are well formed and name what exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dashboard import prometheus
+from otel_bridge import semconv
+from tests.programs import ROOT
+
+EXAMPLES = ROOT / "examples"
+TRACING = EXAMPLES / "tracing"
+
+
+def documents(path: Path) -> list[Any]:
+    """Return every document of a YAML or JSON file."""
+    text = path.read_text()
+    return [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
+
+
+FILES = sorted(p for kind in ("yaml", "json") for p in EXAMPLES.rglob(f"*.{kind}"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_every_file_is_well_formed(path: Path) -> None:
+    """It parses, and holds something."""
+    assert all(documents(path))
+
+
+def test_the_files_that_compose_mounts_exist() -> None:
+    """Each volume of both compose files."""
+    for name in ("compose-jaeger.yaml", "compose-grafana.yaml"):
+        (compose,) = documents(TRACING / name)
+        for service in compose["services"].values():
+            for volume in service.get("volumes", ()):
+                assert (TRACING / volume.partition(":")[0]).is_file(), volume
+
+
+def test_jaegers_links_use_attributes_that_spans_carry() -> None:
+    """``durable.run.id`` in spans; in traces only what Jaeger knows of a trace."""
+    (settings,) = documents(TRACING / "jaeger-ui.json")
+    for pattern in settings["linkPatterns"]:
+        used = set(re.findall(r"#\{([^}]+)\}", pattern["url"]))
+        allowed = {semconv.RUN_ID} if pattern["type"] == "tags" else {"traceID", "traceName", "duration"}
+        assert used <= allowed
+        assert pattern.get("key", semconv.RUN_ID) == semconv.RUN_ID
+
+
+def test_the_grafana_dashboard_asks_for_metrics_that_exist() -> None:
+    """Every metric and label in every query is one that the bridge or the metrics route has."""
+    source = Path(prometheus.__file__).read_text()
+    known = set(re.findall(r'"(durable_\w+)"', source))
+    for name, value in vars(semconv).items():
+        if name.startswith("METRIC_"):
+            flat = value.replace(".", "_")
+            suffixes = ("_seconds_bucket", "_seconds_count", "_seconds", "_total", "")
+            known |= {flat + suffix for suffix in suffixes}
+        elif isinstance(value, str):
+            known.add(value.replace(".", "_"))
+    (dashboard,) = documents(TRACING / "grafana" / "dashboard.json")
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(queries) >= 10
+    for query in queries:
+        assert set(re.findall(r"durable_\w+", query)) <= known, query
+
+
+def test_the_scaling_signal_is_served() -> None:
+    """The autoscalers ask for metrics of the route ``metrics``."""
+    source = Path(prometheus.__file__).read_text()
+    for name in ("kubernetes.yaml", "keda.yaml"):
+        for metric in re.findall(r"durable_\w+", (EXAMPLES / "deploy" / name).read_text()):
+            assert f'"{metric}"' in source
+
+
+def test_the_manifests_run_what_is_there() -> None:
+    """Commands, modules and variables of the pods are ours."""
+    manifests = documents(EXAMPLES / "deploy" / "kubernetes.yaml")
+    pods = {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]
+        for item in manifests
+        if item["kind"] == "Deployment"
+    }
+    assert set(pods) == {"reports-api", "reports-worker", "reports-bridge"}
+    assert pods["reports-worker"]["command"] == ["python", "-m", "examples.api_and_worker.worker"]
+    assert pods["reports-bridge"]["command"] == ["otel-bridge", "export"]
+    assert "examples.api_and_worker.api:create_app()" in pods["reports-api"]["command"]
+    variables = {entry["name"] for pod in pods.values() for entry in pod["env"]}
+    read = "".join(
+        p.read_text() for package in ("otel_bridge", "dashboard", "examples") for p in (ROOT / package).rglob("*.py")
+    )
+    assert {name for name in variables if name not in read} <= {"OTEL_EXPORTER_OTLP_ENDPOINT"}

@@ -1,0 +1,125 @@
+"""The documents say what is so: README blocks run, commands exist, every public name is documented."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dashboard import cli as durable_cli
+from otel_bridge import cli as bridge_cli
+from tests.programs import ROOT, running_shop
+
+README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+BLOCKS: dict[str, list[str]] = {
+    language: re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S) for language in ("python", "sh")
+}
+AFTERWARDS = """
+if "app" in globals():
+    answer = app.test_client().get("/durable/api/health")
+    assert answer.status_code in (200, 401), answer.text
+import os
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS["python"])))
+def test_the_readmes_python_runs(number: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each block is a program of its own; what makes an app serves its health, what is a client finds a server."""
+    block = BLOCKS["python"][number]
+    if "DurableClient" in block:
+        with running_shop(tmp_path_factory.mktemp("readme"), "--no-trickle") as (address, _):
+            run(block.replace("http://127.0.0.1:8000", address), tmp_path)
+    else:
+        run(block, tmp_path)
+
+
+def run(block: str, folder: Path) -> None:
+    """Run a block as a program in an empty folder, where ``app.sqlite`` is what the first block left."""
+    program = folder / "program.py"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    first = [block] if "DBOS.launch()" in block or "create_blueprint" not in block else [BLOCKS["python"][0], block]
+    for part in first:
+        source = "from examples.newer_sqlite import use_newer_sqlite\nuse_newer_sqlite()\n" + part + AFTERWARDS
+        program.write_text(source)
+        command = [sys.executable, str(program)]
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_block_needs_few_lines_in_an_app() -> None:
+    """What one adds to a Flask app that runs DBOS: imports and five statements, ten lines."""
+    ours = re.findall(r"^.*(?:create_blueprint|WAL|Bridge|Instrumentor).*$", BLOCKS["python"][0], re.M)
+    assert len(ours) <= 10
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Every ``durable`` and ``otel-bridge`` line is accepted by the parser."""
+    lines = [line.split("#")[0].split() for block in BLOCKS["sh"] for line in block.splitlines()]
+    for words in lines:
+        if words and words[0] == "durable":
+            durable_cli.build_parser({}).parse_args(words[1:])
+        if words and words[0] == "otel-bridge":
+            bridge_cli.build_parser({}).parse_args(words[1:])
+    assert {words[1] for words in lines if words and words[0] == "durable"} >= {"runs", "show", "tail", "retry", "undo"}
+
+
+def test_continuous_integration_runs_the_readmes_test_command() -> None:
+    """The same words, so that what passes there passes for everybody."""
+    command = next(line for block in BLOCKS["sh"] for line in block.splitlines() if line.endswith("-m tox -q"))
+    install, test = command.split(" && ")
+    script = (ROOT / ".ci" / "run").read_text()
+    assert install in script
+    assert test in script
+    tox = (ROOT / "tox.ini").read_text()
+    assert "[testenv:demo]" in tox
+    assert "env_list = lint, py" in tox
+
+
+@pytest.mark.parametrize("module_name", ["dashboard", "dashboard.workflow", "dashboard.client", "otel_bridge"])
+def test_every_public_name_is_documented(module_name: str) -> None:
+    """Each has a docstring, and a line in the reference."""
+    module = importlib.import_module(module_name)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert inspect.getdoc(thing), name
+        assert re.search(rf"`{name}\b", REFERENCE), f"{name} is not in docs/reference.md: run python .ci/reference.py"
+
+
+def test_the_reference_leaves_nothing_out() -> None:
+    """Options, routes, methods, attributes and names: run ``python .ci/reference.py`` and commit."""
+    code = "import runpy; print(runpy.run_path('.ci/reference.py')['reference'](), end='')"
+    written = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert written.returncode == 0, written.stderr
+    wanted = re.findall(r"^(?:\| (?:GET|POST) )?[|-] (`[\w<{/.-]+)", written.stdout, re.M)
+    assert len(wanted) > 100
+    assert [item for item in wanted if item not in REFERENCE] == []
+
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "examples/deploy/README.md", "examples/tracing/README.md"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_files(name: str) -> None:
+    """Every relative link of a document."""
+    path = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_nothing_committed_names_this_machine() -> None:
+    """No absolute path of a developer's machine in documents, examples or settings."""
+    places = [*ROOT.glob("*.md"), *ROOT.glob("*.toml"), *ROOT.glob("*.ini"), *(ROOT / "docs").rglob("*.md")]
+    kinds = {".py", ".md", ".yaml", ".json", ".conf", ".sql"}
+    places += [path for path in (ROOT / "examples").rglob("*") if path.suffix in kinds]
+    machine = re.compile(r"/(?:root|work|home/\w+|tmp/venvs)/")
+    assert [str(path) for path in places if machine.search(path.read_text())] == []
