@@ -16,6 +16,7 @@ from dbos import DBOS, DBOSClient
 from psycopg import sql
 
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
+from otel_bridge.ledger import postgres
 from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun
 from otel_bridge.ledger.postgres import PostgresLedger
 from otel_bridge.models import RunQuery
@@ -88,6 +89,25 @@ def test_a_newer_schema_is_refused_clearly(ledger: PostgresLedger, admin: psycop
     with pytest.raises(LedgerUnavailableError, match=r"schema 99.*Upgrade"):
         other.get_value("k")
     other.close()
+
+
+def test_an_older_schema_is_migrated_and_keeps_what_it_holds(
+    ledger: PostgresLedger, postgres_url: str, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is missing is applied, in one transaction: a migration that fails leaves everything as it was."""
+    ledger.put_value("k", "kept")
+    known = postgres._migrations()
+    more = "CREATE TABLE {schema}.more (x integer)"
+    for scripts, applied in (((*known, more + "; CREATE NONSENSE"), False), ((*known, more), True)):
+        monkeypatch.setattr(postgres, "_migrations", lambda scripts=scripts: scripts)
+        newer = PostgresLedger(postgres_url)
+        if applied:
+            assert newer.get_value("k") == "kept"
+        else:
+            with pytest.raises(LedgerUnavailableError, match="syntax error"):
+                newer.get_value("k")
+        newer.close()
+        assert ("durable.more" in tables(admin)) == applied
 
 
 def test_a_lost_connection_is_replaced(ledger: PostgresLedger, admin: psycopg.Connection) -> None:

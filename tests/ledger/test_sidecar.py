@@ -15,8 +15,8 @@ import pytest
 import sqlite_utils
 
 from otel_bridge.errors import LeaseLostError, LedgerUnavailableError
-from otel_bridge.ledger import SqliteLedger
-from otel_bridge.ledger.base import Cursor, ExportedRun
+from otel_bridge.ledger import SqliteLedger, sql, sqlite_migrations
+from otel_bridge.ledger.base import AuditEntry, Cursor, ExportedRun
 
 
 @pytest.fixture
@@ -237,3 +237,42 @@ def test_the_sidecar_may_be_deleted_again_and_again_while_it_is_used(path: Path,
     deleter.join(10)
     assert ledger.put_value("k", "last") == "last"
     assert failures < 100
+
+
+def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
+    path: Path, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is missing is applied."""
+    ledger.put_value("k", "kept")
+    ledger.close()
+    monkeypatch.setitem(sqlite_migrations.MIGRATIONS, "0002_more", ("CREATE TABLE more (x INTEGER)",))  # type: ignore[arg-type]
+    assert ledger.get_value("k") == "kept"
+    database = sqlite_utils.Database(path)
+    assert "more" in database.table_names()
+    database.close()
+
+
+def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
+    path: Path, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it or nothing; the next version that mends it begins from where it was."""
+    ledger.put_value("k", "kept")
+    ledger.close()
+    with monkeypatch.context() as broken:
+        statements = ("CREATE TABLE half (x INTEGER)", "CREATE NONSENSE")
+        broken.setitem(sqlite_migrations.MIGRATIONS, "0002_more", statements)  # type: ignore[arg-type]
+        with pytest.raises(LedgerUnavailableError, match="syntax error"):
+            ledger.get_value("k")
+    assert ledger.get_value("k") == "kept"
+    database = sqlite_utils.Database(path)
+    assert "half" not in database.table_names()
+    database.close()
+
+
+def test_the_audit_log_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest entries stay, ids go on counting."""
+    monkeypatch.setattr(sql, "AUDIT_KEEP", 10)
+    monkeypatch.setattr(sql, "_AUDIT_TRIM_EVERY", 5)
+    entry = AuditEntry(at_ms=1, actor="ann", action="retry", run_id="r", outcome="ok")
+    ids = [ledger.add_audit(entry) for _ in range(30)]
+    assert [kept.id for kept in ledger.audit()] == ids[:-11:-1]
