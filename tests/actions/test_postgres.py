@@ -1,0 +1,122 @@
+"""The same actions on PostgreSQL, where workers and control plane are on many machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dbos import run_dbos_database_migrations
+
+from dashboard.actions.recovery import RecoveryPolicy
+from dashboard.actions.undo import compensations_of
+from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.errors import Refused
+from otel_bridge.models import RunQuery
+from tests.actions.world import World, until
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def pg_world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
+    """A world on a database of its own."""
+    run_dbos_database_migrations(postgres_url)
+    made = World(postgres_url, tmp_path)
+    yield made
+    made.close()
+
+
+def test_every_kind_of_action_works_there_too(pg_world: World) -> None:
+    """Retry, undo, webhook, update, bulk, with one worker; and messages take effect at once."""
+    world = pg_world
+    world.worker("--present")
+    world.touch("break-b")
+    world.start("steps", "a", "b", run_id="r")
+    world.start("saga", "x", "y", run_id="s")
+    world.start("hooked", run_id="h")
+    world.start("waits", run_id="w")
+    world.reaches("r", "failed")
+    world.remove("break-b")
+    assert world.actions.bulk_apply("retry", RunQuery(statuses=frozenset({"failed"})), actor="ann").applied == 1
+    world.reaches("r", "completed")
+    world.waits("s", "signal")
+    world.actions.cancel("s", actor="ann", compensate=True)
+    world.reaches("undo:s", "completed")
+    assert [(step.seq, step.compensates) for step in compensations_of(world.store, "undo:s")] == [(-1, 2), (-2, 1)]
+    world.waits("h", "webhook")
+    world.actions.deliver_webhook(world.webhook_token("h"), {"paid": 1}, size_bytes=10)
+    with pytest.raises(Refused):
+        world.actions.deliver_webhook(world.webhook_token("h"), {"paid": 2}, size_bytes=10)
+    world.reaches("h", "completed")
+    assert world.output("h") == {"paid": 1}
+    world.waits("w", "breakpoint")
+    world.actions.continue_run("w", actor="ann")
+    world.waits("w", "signal")
+    world.actions.signal("w", "news", 1, actor="ann")
+    world.waits("w", "update")
+    world.actions.update("w", "quantity", 2, actor="ann")
+    world.reaches("w", "completed")
+
+
+def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_world: World) -> None:
+    """Recovery took its run; the engine's fencing drops what it still reports."""
+    world = pg_world
+    paused = world.worker("--present", "--executor", "one")
+    world.touch("hold-b")
+    world.start("steps", "a", "b", "c", run_id="p")
+    until(lambda: world.log("work b"), why="the step in flight")
+    os.kill(paused.process.pid, signal.SIGSTOP)
+    world.worker("--present", "--executor", "two")
+    keeper = Caretaker(
+        lambda: world.actions.desk, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), interval_s=0.1)
+    )
+    until(lambda: keeper.tick() and world.run("p").executor != "one", why="the re-dispatch")
+    until(lambda: len(world.log("work b")) == 2, why="the step to begin anew")
+    os.kill(paused.process.pid, signal.SIGCONT)
+    world.touch("go-b")
+    run = world.reaches("p", "completed")
+    assert run.executor == "two"
+    assert world.step_names("p") == ["work", "work", "work"]
+    assert world.log("work c") == ["work c"]
+    assert world.output("p") == ["a", "b", "c"]
+
+
+def test_after_a_redeploy_a_retry_goes_to_a_version_that_a_live_worker_has(pg_world: World) -> None:
+    """A rewound run that kept its old version would never be picked up; dead and cancelled ones neither."""
+    world = pg_world
+    old = world.worker("--present", "--version", "v1")
+    world.touch("break-b")
+    world.start("steps", "a", "b", run_id="failed")
+    world.reaches("failed", "failed")
+    world.start("saga", run_id="cancelled")
+    world.waits("cancelled", "signal")
+    world.actions.cancel("cancelled", actor="ann")
+    old.kill()
+    world.remove("break-b")
+    until(lambda: not world.actions.desk.presence().live, why="the old worker to be lost")
+    outcome = world.actions.retry("failed", actor="ann")
+    assert "None of 0 live workers has workflow 'steps'" in outcome.notes[0]
+    world.actions.cancel("failed", actor="ann")
+    world.worker("--present", "--version", "v2")
+    for run_id in ("failed", "cancelled"):
+        assert not world.actions.retry(run_id, actor="ann").notes
+    assert world.reaches("failed", "completed").workflow_version == "v2"
+    assert world.log("work a") == ["work a"]
+    assert world.waits("cancelled", "signal").workflow_version == "v2"
+
+
+def test_without_presence_a_retry_goes_to_the_latest_version(pg_world: World) -> None:
+    """What the engine calls the latest is the best guess there is."""
+    world = pg_world
+    old = world.worker("--version", "v1")
+    world.touch("break-a")
+    world.start("steps", "a", run_id="r")
+    world.reaches("r", "failed")
+    old.kill()
+    world.remove("break-a")
+    world.worker("--version", "v2")
+    world.actions.retry("r", actor="ann")
+    assert world.reaches("r", "completed").workflow_version == "v2"
