@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.models import Run, Step
 
+ENGINE_PREFIX = "DBOS."
 BLOCKED_AFTER_MS = 10_000
 """A run waits at least this long before it is called blocked: a deploy's restart is no alarm."""
 
@@ -72,12 +73,18 @@ def _can_run(executor: Executor, run: Run) -> bool:
 
 
 def overlay_run(run: Run, seen: Presence) -> Run:
-    """Return the run with status ``blocked`` where presence shows that nobody can run it.
+    """Return the run as presence shows it: ``blocked`` where nobody can run it, ``running`` where a step executes.
 
-    A waiting backlog with live workers is ``pending``; a delayed run waits for its time, not for a worker.
+    A waiting backlog with live workers is ``pending``; a delayed run waits for its time, not for a worker. The store
+    takes a run that started a child and wrote nothing since for one that waits for it; an executor knows better.
     """
     if not seen.known:
         return run
+    if run.status == "suspended" and run.waiting is not None and run.waiting.on == "child":
+        works = any(
+            step.seq is not None and not step.name.startswith(ENGINE_PREFIX) for _, step in seen.in_flight(run.id)
+        )
+        return replace(run, status="running", waiting=None) if works else run
     stuck_since_ms = run.created_at_ms if run.status == "pending" else run.updated_at_ms
     if seen.now_ms - stuck_since_ms < BLOCKED_AFTER_MS:
         return run

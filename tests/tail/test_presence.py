@@ -1,0 +1,87 @@
+"""What live executors add to what the store shows: blocked runs, executing steps, lost holders."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.models import Run, Waiting
+from otel_bridge.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
+from otel_bridge.testing import make_run, make_step
+
+NOW = 1_700_000_000_000
+LONG_AGO = NOW - 2 * BLOCKED_AFTER_MS
+
+
+def executor(*in_flight: InFlightStep, beat_ms_ago: int = 0, **fields: object) -> Executor:
+    return Executor(
+        instance_id="i",
+        executor_id="e",
+        beat_at_ms=NOW - beat_ms_ago,
+        started_at_ms=LONG_AGO,
+        in_flight=in_flight,
+        in_flight_total=len(in_flight),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def executing(name: str, seq: int | None = 3) -> InFlightStep:
+    return InFlightStep(run_id="run-1", seq=seq, name=name, started_at_ms=NOW - 500)
+
+
+@pytest.mark.parametrize(
+    ("run", "shown"),
+    [
+        (make_run(status="pending", created_at_ms=LONG_AGO, queue="mail"), "blocked"),
+        (make_run(status="pending", created_at_ms=LONG_AGO, queue="books"), "pending"),
+        (make_run(status="pending", created_at_ms=NOW - 1_000, queue="mail"), "pending"),
+        (
+            make_run(
+                status="pending", created_at_ms=LONG_AGO, queue="mail", waiting=Waiting("delay", "mail", LONG_AGO)
+            ),
+            "pending",
+        ),
+        (make_run(status="running", created_at_ms=LONG_AGO, executor="e"), "running"),
+    ],
+    ids=["no listener", "a listener", "just enqueued", "delayed", "on a live executor"],
+)
+def test_a_backlog_is_blocked_only_when_nobody_could_serve_it(run: Run, shown: str):
+    """No false alarm: not for a young run, a delayed one, or one whose queue somebody listens to."""
+    assert overlay_run(run, presence([executor(queues=("books",))], NOW)).status == shown
+
+
+def test_a_run_on_a_lost_executor_is_blocked():
+    """Its executor beat once and beats no more: nobody executes it."""
+    run = make_run(status="running", created_at_ms=LONG_AGO, updated_at_ms=LONG_AGO, executor="e")
+    seen = presence([executor(beat_ms_ago=60_000)], NOW)
+    assert seen.is_lost(run)
+    assert overlay_run(run, seen).status == "blocked"
+
+
+def test_without_any_executor_nothing_changes():
+    """Presence is optional: silence of those who never spoke means nothing."""
+    run = make_run(status="pending", created_at_ms=LONG_AGO, queue="mail")
+    assert overlay_run(run, presence([], NOW)) is run
+
+
+@pytest.mark.parametrize(("name", "shown"), [("pack", "running"), ("DBOS.recv", "suspended")])
+def test_a_run_that_works_on_while_its_child_runs_is_running(name: str, shown: str):
+    """The store cannot tell working from waiting for a child; the executor can."""
+    waiting = Waiting("child", "ship", NOW - 900)
+    run = make_run(status="suspended", created_at_ms=LONG_AGO, waiting=waiting)
+    seen = overlay_run(run, presence([executor(executing(name))], NOW))
+    assert (seen.status, seen.waiting) == (shown, None if shown == "running" else waiting)
+
+
+def test_executing_steps_are_put_among_the_recorded_ones_by_number():
+    """A step that has a row, or whose number a step absorbed, is not drawn twice; a workflow's body is no step."""
+    recorded = [make_step(seq=1), make_step(seq=4, folded=(5,))]
+    seen = presence([executor(executing("a", 1), executing("b", 3), executing("c", 5), executing("d", None))], NOW)
+    steps = overlay_steps(make_run(), recorded, seen)
+    assert [(step.seq, step.status) for step in steps] == [(1, "completed"), (3, "running"), (4, "completed")]
+
+
+def test_a_run_that_has_ended_executes_nothing():
+    """A beat may be older than the end of the run."""
+    run = make_run(status="completed")
+    assert overlay_steps(run, [], presence([executor(executing("a"))], NOW)) == []
