@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 
 _DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
+_SILENT_PROVIDERS = frozenset({"_ProxyMeterProvider", "NoOpMeterProvider"})
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
@@ -31,10 +32,11 @@ class BridgeMetrics:
     """Instruments of one bridge.
 
     Args:
-        provider: default the process's global one; without an SDK behind it, recording costs next to nothing.
+        provider: default the process's global one; without an SDK behind it nothing is recorded.
     """
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
+        self._provider = provider
         meter = (provider or metrics.get_meter_provider()).get_meter(semconv.SCOPE_NAME)
         self._lock = threading.Lock()
         self._active: Sequence[Facet] = ()
@@ -67,8 +69,16 @@ class BridgeMetrics:
         ):
             meter.create_observable_gauge(name, [callback], unit, description)
 
+    @property
+    def recording(self) -> bool:
+        """True when somebody listens: an SDK may be installed later, so it is asked anew."""
+        provider = self._provider or metrics.get_meter_provider()
+        return type(provider).__name__ not in _SILENT_PROVIDERS
+
     def record_plan(self, run: Run, plan: Plan) -> None:
         """Record what a plan that was delivered says."""
+        if not self.recording:
+            return
         by_seq = {span.seq: span for span in plan.spans if span.seq is not None}
         for due in plan.due:
             span = by_seq.get(due.step.seq)

@@ -330,8 +330,9 @@ def exception_event(error: SpanError, time_ns: int) -> SpanEvent:
 
 
 def _step_start_ms(step: Step, end_ms: int) -> int:
-    starts = [at for at in (step.enqueued_at_ms, step.started_at_ms) if at is not None]
-    return min(starts, default=end_ms)
+    if step.started_at_ms is None:
+        return end_ms if step.enqueued_at_ms is None else step.enqueued_at_ms
+    return step.started_at_ms if step.enqueued_at_ms is None else min(step.enqueued_at_ms, step.started_at_ms)
 
 
 def _span_times(start_ms: int, end_ms: int) -> tuple[int, int]:

@@ -157,7 +157,7 @@ def _facts(
         if _revived(run, steps, facts, final=final):
             facts = replace(facts, generation=facts.generation + 1, ended=False)
         return facts, None
-    if _ran_again(steps, facts) and _in_same_life(steps, facts):
+    if facts.steps and _in_same_life(steps, facts):
         seen_until = max(end_ms for end_ms, _ in facts.steps.values())
         lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
         return lived, facts
@@ -204,6 +204,7 @@ def _differs(step: Step, facts: ExportedRun) -> bool:
 
 
 def _in_same_life(steps: Sequence[Step], facts: ExportedRun) -> bool:
+    """True when a step of the present life ran again: that life has ended, unseen."""
     return any(_differs(step, facts) and facts.steps[step.seq][1] == facts.generation for step in steps)
 
 
