@@ -105,7 +105,7 @@ class Stopwatch:
     """Seconds, and seconds of this process's processor time."""
 
     def __init__(self) -> None:
-        self._watch = Stopwatch(), time.process_time()
+        self._began = time.perf_counter(), time.process_time()
 
     def read(self) -> tuple[float, float]:
         return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
