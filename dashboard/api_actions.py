@@ -14,16 +14,23 @@ from dashboard.errors import BadRequest, NotFound, TooLarge, Unprocessable
 from dashboard.filters import RunFilter
 from dashboard.payloads import show, show_error
 from dashboard.routing import Reply, RequestContext, RouteTable
-from dashboard.schemas import Body, Json, Query, RunRow, iso
+from dashboard.schemas import Body, RunRow, iso
 from dashboard.schemas_actions import (
     ActionAnswer,
+    AuditQuery,
     AuditView,
     BulkAnswer,
     BulkStatus,
+    CancelQuery,
     CompensationView,
+    ForkBody,
+    InputBody,
     NewRun,
     RedispatchAnswer,
+    RedispatchBody,
+    RetryBody,
     ScheduleAnswer,
+    StartBody,
     UndoView,
     UpdateAnswer,
     UpdateRejected,
@@ -37,47 +44,6 @@ routes = RouteTable()
 RUN = "runs/<path:run_id>"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 200
-
-
-class RetryBody(Body):
-    """Where to: ``queue`` moves the run; left out, it keeps its own."""
-
-    queue: str | None = Field(None, min_length=1, max_length=200)
-
-
-class CancelQuery(Query):
-    """How to cancel."""
-
-    compensate: bool = Field(False, description="Undo what the run did, by its declared compensations.")
-    children: bool = Field(False, description="Cancel the runs that it started, and theirs, too.")
-
-
-class RedispatchBody(Body):
-    """``force``: the executor is known to be gone, although nobody reports presence."""
-
-    force: bool = False
-
-
-class InputBody(Body):
-    """The corrected input: ``{"args": [...], "kwargs": {...}}`` as inputs are shown, a list, or named arguments."""
-
-    input: Json = None
-
-
-class ForkBody(Body):
-    """The first step that the fork executes by itself."""
-
-    from_seq: int = Field(ge=0, le=2**31 - 1)
-
-
-class StartBody(Body):
-    """A run to start. Without ``runId`` one is made up; the same id twice starts one run."""
-
-    workflow: str = Field(min_length=1, max_length=500)
-    input: Json = None
-    run_id: str | None = Field(None, min_length=1, max_length=500)
-    queue: str | None = Field(None, min_length=1, max_length=200)
-    attributes: dict[str, Json] | None = None
 
 
 class BulkQuery(RunFilter):
@@ -95,14 +61,6 @@ class BulkBody(Body):
     bound_ms: int | None = Field(None, ge=0, le=2**53, description="``boundMs`` of the dry run.")
     ids: list[str] | None = Field(None, max_length=bulk.RUNS_MAX)
     bulk_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The same twice is one bulk.")
-
-
-class AuditQuery(Query):
-    """Entries of one run, or of all; ``before`` is the id of the last entry seen."""
-
-    run: str | None = None
-    before: int | None = Field(None, ge=0, le=2**53)
-    limit: int = Field(100, ge=1, le=500)
 
 
 def _actions(ctx: RequestContext) -> Actions:

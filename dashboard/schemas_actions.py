@@ -1,10 +1,12 @@
-"""Wire models of the answers that actions give. Pure, and free of the engine: the client reads them too."""
+"""Wire models of what actions take and answer. Pure, and free of the engine: the client reads them too."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from dashboard.schemas import Json, RunRow, Timestamp, Wire
+from pydantic import Field
+
+from dashboard.schemas import Body, Json, Query, RunRow, Timestamp, Wire
 
 
 class ActionAnswer(RunRow):
@@ -119,3 +121,55 @@ class AuditView(Wire):
     outcome: str
     detail: str
     params: dict[str, Json]
+
+
+# -- what they take ----------------------------------------------------------------------------------------------
+
+
+class RetryBody(Body):
+    """Where to: ``queue`` moves the run; left out, it keeps its own."""
+
+    queue: str | None = Field(None, min_length=1, max_length=200)
+
+
+class CancelQuery(Query):
+    """How to cancel."""
+
+    compensate: bool = Field(False, description="Undo what the run did, by its declared compensations.")
+    children: bool = Field(False, description="Cancel the runs that it started, and theirs, too.")
+
+
+class RedispatchBody(Body):
+    """``force``: the executor is known to be gone, although nobody reports presence."""
+
+    force: bool = False
+
+
+class InputBody(Body):
+    """The corrected input: ``{"args": [...], "kwargs": {...}}`` as inputs are shown, a list, or named arguments."""
+
+    input: Json = None
+
+
+class ForkBody(Body):
+    """The first step that the fork executes by itself."""
+
+    from_seq: int = Field(ge=0, le=2**31 - 1)
+
+
+class StartBody(Body):
+    """A run to start. Without ``runId`` one is made up; the same id twice starts one run."""
+
+    workflow: str = Field(min_length=1, max_length=500)
+    input: Json = None
+    run_id: str | None = Field(None, min_length=1, max_length=500)
+    queue: str | None = Field(None, min_length=1, max_length=200)
+    attributes: dict[str, Json] | None = None
+
+
+class AuditQuery(Query):
+    """Entries of one run, or of all; ``before`` is the id of the last entry seen."""
+
+    run: str | None = None
+    before: int | None = Field(None, ge=0, le=2**53)
+    limit: int = Field(100, ge=1, le=500)

@@ -91,7 +91,6 @@ def test_the_manifests_run_what_is_there() -> None:
     assert pods["reports-bridge"]["command"] == ["otel-bridge", "export"]
     assert "examples.api_and_worker.api:create_app()" in pods["reports-api"]["command"]
     variables = {entry["name"] for pod in pods.values() for entry in pod["env"]}
-    read = "".join(
-        p.read_text() for package in ("otel_bridge", "dashboard", "examples") for p in (ROOT / package).rglob("*.py")
-    )
+    sources = [path for package in ("otel_bridge", "dashboard", "examples") for path in (ROOT / package).rglob("*.py")]
+    read = "".join(path.read_text() for path in sources)
     assert {name for name in variables if name not in read} <= {"OTEL_EXPORTER_OTLP_ENDPOINT"}

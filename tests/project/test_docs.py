@@ -73,11 +73,8 @@ def test_the_commands_of_the_readme_exist() -> None:
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:
     """The same words, so that what passes there passes for everybody."""
-    command = next(line for block in BLOCKS["sh"] for line in block.splitlines() if line.endswith("-m tox -q"))
-    install, test = command.split(" && ")
-    script = (ROOT / ".ci" / "run").read_text()
-    assert install in script
-    assert test in script
+    command = next(line for block in BLOCKS["sh"] for line in block.splitlines() if line.endswith("-m tox"))
+    assert command in (ROOT / ".ci" / "run").read_text()
     tox = (ROOT / "tox.ini").read_text()
     assert "[testenv:demo]" in tox
     assert "env_list = lint, py" in tox
