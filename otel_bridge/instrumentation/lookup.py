@@ -15,11 +15,13 @@ from typing import Protocol
 from otel_bridge.instrumentation.current import LiveRun, Placement
 from otel_bridge.instrumentation.guard import Guard
 
-PATIENCE_S = 0.5
+PATIENCE_S = 1.0
 """How long the first span of a run waits for an answer that was asked for when the run started."""
 PAUSE_S = 15.0
-"""How long a ledger that failed or kept us waiting is left alone; runs are generation 0 meanwhile."""
+"""How long a ledger that failed is left alone, and how long nobody waits for one that was slow."""
+_KIND = "looking up a run's generation"
 _BATCH = 200
+_MAX_WAITING = 10_000
 
 
 class Places(Protocol):
@@ -37,12 +39,12 @@ class PlacementLookup:
 
     def __init__(self, places: Places, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._places, self._guard, self._clock = places, guard, clock
-        self._paused_until = 0.0
+        self._paused_until = self._impatient_until = 0.0
         self._stopping = False
         self._reset()
 
     def _reset(self) -> None:
-        self._waiting: deque[LiveRun] = deque()
+        self._waiting: deque[LiveRun] = deque(maxlen=_MAX_WAITING)
         self._wake = threading.Event()
         self._answered = threading.Condition()
         self._start_lock = threading.Lock()
@@ -72,11 +74,12 @@ class PlacementLookup:
             return run.placement
 
     def _await_answer(self, run: LiveRun) -> None:
-        if not run.asked or self._stopping or self._clock() < self._paused_until:
+        if not run.asked or self._stopping or self._clock() < max(self._paused_until, self._impatient_until):
             return
         with self._answered:
             if not self._answered.wait_for(lambda: run.placement or run.missed or self._stopping, PATIENCE_S):
-                self._pause(TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
+                self._impatient_until = self._clock() + PAUSE_S
+                self._guard.caught(_KIND, TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
 
     def stop(self) -> None:
         """Stop the thread; what was not answered takes the default. Idempotent."""
@@ -99,7 +102,7 @@ class PlacementLookup:
 
     def _pause(self, error: Exception) -> None:
         self._paused_until = self._clock() + PAUSE_S
-        self._guard.caught("looking up a run's generation", error)
+        self._guard.caught(_KIND, error)
 
     def _work(self) -> None:
         while True:
