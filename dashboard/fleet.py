@@ -31,6 +31,8 @@ from otel_bridge.models import QueueInfo, RunQuery
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 TOPOLOGY_RUNS = 500
+STEP_AS_WORKFLOW = "<temp>."
+"""How DBOS registers a step that may be called outside of a workflow: nothing that an operator would start."""
 TRACE_SEARCH_PAGES = 8
 _ORDER = {"live": 0, "lost": 1, "stopped": 2}
 
@@ -113,7 +115,7 @@ def _executor_view(executor: Executor, status: ExecutorStatus) -> ExecutorView:
         pid=executor.pid,
         sdk=executor.sdk,
         queues=list(executor.queues),
-        workflows=list(executor.workflows),
+        workflows=[name for name in executor.workflows if not name.startswith(STEP_AS_WORKFLOW)],
         in_flight=[
             InFlightView(
                 run_id=step.run_id,

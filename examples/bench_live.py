@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import logging
 import os
 import resource
 import selectors
@@ -24,6 +25,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from flask import Flask
+from werkzeug.serving import make_server
+
+from dashboard import create_blueprint
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -57,19 +63,17 @@ def work(url: str, runs: int, every_s: float) -> None:
     os._exit(0)
 
 
-def serve(url: str) -> None:
-    """Serve the dashboard and print the port. A process of its own."""
-    import logging
-
-    from flask import Flask
-    from werkzeug.serving import make_server
-
-    from dashboard import create_blueprint
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+def make_app(url: str) -> Flask:
+    """Return the app that is measured; gunicorn calls it too."""
     app = Flask("bench")
     app.register_blueprint(create_blueprint(url, caretaker=False), url_prefix="/durable")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    return app
+
+
+def serve(url: str) -> None:
+    """Serve the dashboard and print the port. A process of its own."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, make_app(url), threaded=True)
     server.socket.listen(1024)
     print(server.server_port, flush=True)
     server.serve_forever()
@@ -117,6 +121,28 @@ def connect(port: int, path: str) -> Viewer:
         raise SystemExit(f"refused: {bytes(head[:300])!r}")
     sock.setblocking(False)
     return Viewer(sock, bytearray(head.split(b"\r\n\r\n", 1)[1]))
+
+
+def start_server(kind: str, url: str, viewers: int) -> tuple[subprocess.Popen[str], int, int]:
+    """Start a server; return it, its port, and the process that does the work."""
+    if kind == "werkzeug":
+        server = child("--serve", url)
+        assert server.stdout is not None
+        return server, int(server.stdout.readline()), server.pid
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    size = ["--threads", str(viewers + 8)] if kind == "gthread" else ["--worker-connections", str(viewers + 8)]
+    where = [f"examples.bench_live:make_app({url!r})", "--bind", f"127.0.0.1:{port}", "--log-level", "error"]
+    server = subprocess.Popen([sys.executable, "-m", "gunicorn", *where, "--worker-class", kind, *size], text=True)
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    time.sleep(1)
+    workers = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return server, port, int(workers[0])
 
 
 def usage(pid: int) -> tuple[float, float]:
@@ -169,30 +195,29 @@ def _edges(times: list[float], viewers: int) -> list[tuple[str, float]]:
 
 def bench(options: argparse.Namespace, url: str) -> None:
     """Run it and print."""
-    server, worker = child("--serve", url), None
+    server, port, pid = start_server(options.server, url, options.viewers)
+    worker = None
     try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
         worker = child("--work", url, "--runs", str(options.runs), "--every-s", str(options.every_s))
         assert worker.stdout is not None
         assert worker.stdin is not None
         worker.stdout.readline()
         time.sleep(1)
         one = connect(port, "stream?limit=1")
-        _, empty_mb = usage(server.pid)
+        _, empty_mb = usage(pid)
         before = time.monotonic()
         viewers = [one, *(connect(port, "stream?limit=1") for _ in range(options.viewers - 1))]
         opened_s = time.monotonic() - before
         time.sleep(2)
-        cpu_0, idle_mb = usage(server.pid)
+        cpu_0, idle_mb = usage(pid)
         time.sleep(5)
-        cpu_1, _ = usage(server.pid)
+        cpu_1, _ = usage(pid)
         began = time.monotonic()
         worker.stdin.write("go\n")
         worker.stdin.flush()
         seen = watch(viewers, options.runs, within_s=options.runs * options.every_s + 60)
         took_s = time.monotonic() - began
-        cpu_2, busy_mb = usage(server.pid)
+        cpu_2, busy_mb = usage(pid)
         starts = {entry["id"]: entry["began"] for entry in map(json.loads, worker.stdout)}
         report(options, viewers, seen, starts, took_s)
         print(f"opened in           {opened_s:.1f} s")
@@ -205,7 +230,7 @@ def bench(options: argparse.Namespace, url: str) -> None:
     finally:
         for process in (server, worker):
             if process is not None:
-                process.kill()
+                process.terminate()
                 process.wait()
 
 
@@ -230,6 +255,8 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=500)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--every-s", type=float, default=0.2, help="seconds between runs (default: 0.2)")
+    servers = ("werkzeug", "gthread", "gevent")
+    parser.add_argument("--server", choices=servers, default="werkzeug", help="gthread and gevent need gunicorn")
     parser.add_argument("--url", help="system database; default: a new SQLite file in WAL mode")
     parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--work", metavar="URL", help=argparse.SUPPRESS)
