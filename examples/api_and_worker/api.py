@@ -13,7 +13,7 @@ from examples.newer_sqlite import use_newer_sqlite
 
 use_newer_sqlite()
 
-from dbos import DBOSClient  # noqa: E402
+from dbos import DBOSClient, WorkflowHandle  # noqa: E402
 from flask import Flask, Response, jsonify  # noqa: E402
 
 from dashboard import create_blueprint  # noqa: E402
@@ -31,7 +31,7 @@ def create_app() -> Flask:
     def start(month: str) -> Response:
         client = DBOSClient(system_database_url=url)
         try:
-            handle = client.enqueue({"queue_name": QUEUE, "workflow_name": "monthly_report"}, month)
+            handle: WorkflowHandle[str] = client.enqueue({"queue_name": QUEUE, "workflow_name": "monthly_report"}, month)
             return jsonify({"runId": handle.get_workflow_id()})
         finally:
             client.destroy()
