@@ -62,28 +62,38 @@ class RunSpans:
         generation = self._life.facts.generation
         if generation:
             attributes[semconv.RUN_GENERATION] = generation
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = error.type
         if due.unfinished:
             attributes[semconv.STEP_UNFINISHED] = True
         if step.housekeeping:
             attributes[semconv.STEP_HOUSEKEEPING] = True
-        _set(attributes, semconv.WAIT_ON, step.waits_on)
-        _set(attributes, semconv.QUEUE_NAME, step.worker_group)
-        _set(attributes, semconv.CHILD_RUN_ID, step.child_run_id)
-        _set(attributes, semconv.STEP_COMPENSATES, step.compensates)
-        return self._span(
-            span_id=self._traces.step_id(self._run.id, step.seq, generation),
-            parent_id=self._life_id,
-            name=step.name,
-            kind=SpanKind.PRODUCER if step.kind == "remote" and step.worker_group else SpanKind.INTERNAL,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            attributes=attributes,
-            links=tuple(self._step_links(step, due.again)),
-            error=error,
-            seq=step.seq,
+        if step.kind != "local":
+            _set(attributes, semconv.WAIT_ON, step.waits_on)
+            _set(attributes, semconv.QUEUE_NAME, step.worker_group)
+            _set(attributes, semconv.CHILD_RUN_ID, step.child_run_id)
+        if step.compensates is not None:
+            attributes[semconv.STEP_COMPENSATES] = step.compensates
+        return SpanData(
+            self._trace_id,
+            self._traces.step_id(self._run.id, step.seq, generation),
+            self._life_id,
+            step.name,
+            SpanKind.PRODUCER if step.kind == "remote" and step.worker_group else SpanKind.INTERNAL,
+            start_ns,
+            end_ns,
+            attributes,
+            (exception_event(error, end_ns),) if error is not None else (),
+            self._step_links(step, due.again),
+            error.message[:MAX_MESSAGE_CHARS] if error is not None else None,
+            self._run.id,
+            step.seq,
+            self._run.namespace,
         )
 
-    def _step_links(self, step: Step, again: int | None) -> list[SpanLink]:
+    def _step_links(self, step: Step, again: int | None) -> tuple[SpanLink, ...]:
+        if again is None and step.child_run_id is None and step.compensates is None:
+            return ()
         links = []
         if again is not None:
             links.append(self._link("previous_execution", self._run.id, self._step_id(step.seq, again)))
@@ -95,7 +105,7 @@ class RunSpans:
             known = original.steps.get(step.compensates) if original is not None else None
             compensated = self._traces.step_id(undone, step.compensates, known[1] if known else 0)
             links.append(self._link("compensates", undone, compensated))
-        return links
+        return tuple(links)
 
     def _step_id(self, seq: int, generation: int) -> bytes:
         return self._traces.step_id(self._run.id, seq, generation)
@@ -262,7 +272,6 @@ class RunSpans:
         events: tuple[SpanEvent, ...] = (),
         links: tuple[SpanLink, ...] = (),
         error: SpanError | None = None,
-        seq: int | None = None,
         parent_is_remote: bool = False,
     ) -> SpanData:
         if error is not None:
@@ -281,7 +290,7 @@ class RunSpans:
             links,
             error.message[:MAX_MESSAGE_CHARS] if error is not None else None,
             self._run.id,
-            seq,
+            None,
             self._run.namespace,
             parent_is_remote,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.models import Run, Step
@@ -22,8 +23,7 @@ OTHER_RESULT = "DBOS.getResult"
 """Name of a step that took the result of a run which it did not start itself: it has a row of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueStep:
+class DueStep(NamedTuple):
     """A step to send: its span is final.
 
     Args:

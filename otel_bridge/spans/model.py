@@ -1,11 +1,12 @@
-"""What a span is, before it is encoded. Pure data."""
+"""What a span is, before it is encoded. Pure data; tuples, for there are many of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
@@ -22,26 +23,23 @@ class SpanKind(IntEnum):
     CONSUMER = 5
 
 
-@dataclass(frozen=True, slots=True)
-class SpanEvent:
+class SpanEvent(NamedTuple):
     """Something that happened at one moment of a span."""
 
     name: str
     time_ns: int
-    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class SpanLink:
+class SpanLink(NamedTuple):
     """A pointer to a span of another trace, or of another life of the same run."""
 
     trace_id: bytes
     span_id: bytes
-    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class SpanData:
+class SpanData(NamedTuple):
     """One finished span. ``error`` is the status message when the status is ERROR, else None (UNSET).
 
     Args:
