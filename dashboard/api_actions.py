@@ -289,7 +289,7 @@ def _callback_body(ctx: RequestContext, raw: bytes) -> Any:
     query=BulkQuery,
     body=BulkBody,
     answers={200: BulkAnswer, 202: BulkAnswer},
-    problems=(409, 422),
+    problems=(404, 405, 409, 422),
     tag="bulk",
 )
 def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action: bulk.BulkAction) -> Reply:

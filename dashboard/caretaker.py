@@ -21,6 +21,7 @@ from dashboard.actions.desk import OUR_QUEUES, Desk
 from dashboard.actions.recovery import RecoveryPolicy
 from dashboard.actions.retention import RetentionPolicy
 from dashboard.errors import Problem
+from dashboard.workflow.names import FAST_QUEUE
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease
 from otel_bridge.models import Run, RunQuery
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 LEASE = "caretaker"
 _OVERLAP_MS = 60_000
 _SCAN = 500
-_OPEN_MAX = 2_000
+_CHANGED = 2_000
+_SOME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +46,17 @@ class CaretakerSettings:
         recover: recover runs of lost executors; None: leave them to an operator. The trade: a worker that was only
             paused may execute the step it was in a second time.
         retention: what may be deleted. Nothing by default.
-        interval_s: between two looks.
+        retention_dry_run: only say, in the log, what would be deleted.
+        interval_s: between two looks for dead runs; ``patrol_interval_s``: for runs that nobody serves.
     """
 
     dead_letters: Handlers = None
     on_dead: Callable[[Mapping[str, Any]], Any] | None = None
     recover: RecoveryPolicy | None = None
     retention: Sequence[RetentionPolicy] = ()
+    retention_dry_run: bool = False
     interval_s: float = 2.0
+    patrol_interval_s: float = 5.0
     retention_interval_s: float = 60.0
     lease_ttl_s: float = 15.0
 
@@ -72,7 +77,7 @@ class Caretaker:
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
         self._since_ms: int | None = None
-        self._retention_due_s = 0.0
+        self._patrol_due_s = self._retention_due_s = 0.0
         self._retention_at: dict[int, int] = {}
         self._queues_seen: dict[str, str] = {}
 
@@ -123,7 +128,9 @@ class Caretaker:
             self._since_ms = None
             return False
         self._dead_letters(desk)
-        self._open_runs(desk)
+        if time.monotonic() >= self._patrol_due_s:
+            self._patrol_due_s = time.monotonic() + self.settings.patrol_interval_s
+            self._patrol(desk)
         if self.settings.retention and time.monotonic() >= self._retention_due_s:
             self._retention_due_s = time.monotonic() + self.settings.retention_interval_s
             self._retain(desk)
@@ -140,11 +147,11 @@ class Caretaker:
     def _dead_letters(self, desk: Desk) -> None:
         """Handle what died since the last look; at the first look, everything that is dead."""
         now_ms = desk.store.now_ms()
-        dead = self._all_dead(desk) if self._since_ms is None else self._newly_dead(desk, self._since_ms)
-        for run in dead:
-            if self._stop.is_set():
-                return
-            self._one(run, deadletters.handle, desk, run, self.settings.dead_letters)
+        since_ms = now_ms - _OVERLAP_MS if self._since_ms is None else self._since_ms
+        changed = desk.store.runs_changed_since(since_ms, limit=_CHANGED)
+        self._remember_queues(desk, changed)
+        dead = self._all_dead(desk) if self._since_ms is None else self._newly_dead(desk, changed)
+        self._each(dead, deadletters.handle, desk, self.settings.dead_letters)
         self._since_ms = now_ms - _OVERLAP_MS
 
     def _all_dead(self, desk: Desk) -> list[Run]:
@@ -158,36 +165,41 @@ class Caretaker:
             cursor = page.next_cursor
         return found
 
-    def _newly_dead(self, desk: Desk, since_ms: int) -> list[Run]:
+    def _newly_dead(self, desk: Desk, changed: Sequence[Run]) -> list[Run]:
         newest = desk.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=50)).runs
-        changed = desk.store.runs_changed_since(since_ms, limit=_OPEN_MAX)
         return list({run.id: run for run in (*newest, *changed) if run.status == "dead"}.values())
 
     # -- open runs ------------------------------------------------------------------------------------------
 
-    def _open_runs(self, desk: Desk) -> None:
-        runs = desk.store.open_runs(limit=_OPEN_MAX)
-        self._remember_queues(desk, runs)
-        seen, now_ms = desk.presence(), desk.store.now_ms()
-        for run in runs:
-            if self._stop.is_set():
-                return
-            self._one(run, recovery.move_unpolled, desk, run, now_ms)
-            if not seen.known:
-                continue
-            if self._one(run, recovery.mend_swallowed, desk, run, seen):
-                continue
-            policy = self.settings.recover
-            if policy is not None:
-                self._one(run, recovery.redispatch_lost, desk, run, seen, policy)
+    def _patrol(self, desk: Desk) -> None:
+        """Look for open runs that nobody serves. Asks for few runs each time, however many are open."""
+        pending = RunQuery(statuses=frozenset({"pending"}), queue=FAST_QUEUE, limit=_SOME)
+        now_ms = desk.store.now_ms()
+        self._each(desk.store.list_runs(pending).runs, recovery.move_unpolled, desk, now_ms)
+        seen = desk.presence()
+        for executor in {e.executor_id for e in seen.live if e.workflows}:
+            running = RunQuery(statuses=frozenset({"running"}), executor=executor, limit=_SOME)
+            self._each(desk.store.list_runs(running).runs, recovery.mend_swallowed, desk, seen)
+        policy = self.settings.recover
+        if policy is not None:
+            alive = {executor.executor_id for executor in seen.live}
+            for executor in {e.executor_id for e in seen.lost} - alive:
+                held = RunQuery(statuses=frozenset({"running", "suspended"}), executor=executor, limit=_SCAN)
+                self._each(desk.store.list_runs(held).runs, recovery.redispatch_lost, desk, seen, policy)
 
     def _remember_queues(self, desk: Desk, runs: Sequence[Run]) -> None:
-        """Keep each open run's queue: the engine forgets it when the run dies."""
+        """Keep each new run's queue: the engine forgets it when the run is cancelled or dies."""
         queues = {run.id: run.queue for run in runs if run.queue is not None and run.queue not in OUR_QUEUES}
         new = {run_id: queue for run_id, queue in queues.items() if run_id not in self._queues_seen}
         if new:
             desk.ledger.remember_queues(new)
         self._queues_seen = queues
+
+    def _each(self, runs: Sequence[Run], action: Callable[..., Any], desk: Desk, *args: Any) -> None:
+        for run in runs:
+            if self._stop.is_set():
+                return
+            self._one(run, action, desk, run, *args)
 
     # -- retention ------------------------------------------------------------------------------------------
 
@@ -195,6 +207,12 @@ class Caretaker:
         for number, policy in enumerate(self.settings.retention):
             if self._stop.is_set():
                 return
+            if self.settings.retention_dry_run:
+                seen = retention.preview(desk, policy)
+                log.info(
+                    "Retention would delete %d runs of workflow %s: %s", seen.count, policy.workflow, seen.by_status
+                )
+                continue
             deleted, following = retention.run_batch(desk, policy, since_ms=self._retention_at.get(number, 0))
             self._retention_at[number] = following or 0
             if deleted:

@@ -18,7 +18,7 @@ from tests.actions.world import World, until
 
 def caretaker(world: World, **settings: Any) -> Caretaker:
     """Return a caretaker that looks when told."""
-    return Caretaker(lambda: world.actions.desk, CaretakerSettings(**settings))
+    return Caretaker(lambda: world.actions.desk, CaretakerSettings(patrol_interval_s=0.0, **settings))
 
 
 def kill_until_dead(world: World, run_id: str) -> None:
@@ -108,7 +108,9 @@ def test_runs_of_a_lost_executor_are_left_to_an_operator_unless_recovery_is_on(n
     lost.kill()
     world.worker("--present", "--executor", "two")
     until(lambda: world.actions.desk.presence().is_lost(world.run("l1")), why="the executor to be lost")
-    caretaker(world).tick()
+    off = caretaker(world)
+    assert off.tick()
+    off._release()
     assert world.run("l1").executor == "one"
     world.touch("go-b")
     policy = RecoveryPolicy(grace_s=0.1)
@@ -131,7 +133,7 @@ def test_recovery_keeps_a_count_of_its_own(new_world: Callable[..., World]) -> N
     until(lambda: world.actions.desk.presence().is_lost(world.run("l2")), why="the executor to be lost")
     for _ in range(3):
         world.ledger.bump_count("l2", "redispatch")
-    caretaker(world, recover=RecoveryPolicy(grace_s=0.0, max_redispatches=3)).tick()
+    assert caretaker(world, recover=RecoveryPolicy(grace_s=0.0, max_redispatches=3)).tick()
     assert world.run("l2").executor == "one"
     outcome, done = world.actions.redispatch("l2", actor="ann")  # an operator may
     assert (done, outcome.run.status) == (True, "pending")
@@ -177,9 +179,10 @@ def test_a_run_that_nobody_polls_for_moves_to_the_engines_own_queue(
     monkeypatch.setattr("dashboard.actions.recovery.UNPOLLED_AFTER_MS", -2000)
     world = new_world()
     world.start("plain", run_id="unpolled")
-    caretaker(world).tick()
+    keeper = caretaker(world)
+    assert keeper.tick()
     assert world.run("unpolled").queue == "_dbos_internal_queue"
-    caretaker(world).tick()
+    assert keeper.tick()
     assert len([entry for entry in world.ledger.audit(run_id="unpolled") if entry.action == "move"]) == 1
 
 
@@ -199,6 +202,10 @@ def test_retention_deletes_old_runs_and_spares_the_others(new_world: Callable[..
     policy = RetentionPolicy(older_than_s=-5.0)
     seen = retention.preview(world.actions.desk, policy)
     assert (seen.count, seen.by_status, seen.kept) == (4, {"completed": 4}, 1)
+    assert world.store.get_run("old0") is not None
+    dry = caretaker(world, retention=[policy], retention_dry_run=True)
+    until(dry.tick, why="the lease")
+    dry._release()
     assert world.store.get_run("old0") is not None
     until(caretaker(world, retention=[policy]).tick, why="the lease")
     assert [world.store.get_run(f"old{number}") for number in range(4)] == [None] * 4

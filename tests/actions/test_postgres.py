@@ -71,7 +71,7 @@ def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_wo
     os.kill(paused.process.pid, signal.SIGSTOP)
     world.worker("--present", "--executor", "two")
     keeper = Caretaker(
-        lambda: world.actions.desk, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), interval_s=0.1)
+        lambda: world.actions.desk, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), patrol_interval_s=0.0)
     )
     until(lambda: keeper.tick() and world.run("p").executor != "one", why="the re-dispatch")
     until(lambda: len(world.log("work b")) == 2, why="the step to begin anew")
