@@ -72,6 +72,8 @@ def backfill(
         delivery.alive = keeper.check
     progress = BackfillProgress(total=_total(store, since_ms, until_ms))
     try:
+        if lease is not None:
+            progress.spans += exporter.resend(lease)
         chunk: dict[str, Run] = {}
         for run in store.iter_runs(since_ms=since_ms, until_ms=until_ms):
             progress.seen += 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from otel_bridge import ids
+from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.models import Run, Step
@@ -116,6 +117,7 @@ class RunExporter:
         progress.ended += sum(plan.ended for _, plan in plans)
         if self._delivery is None or lease is None:
             return
+        outbox = self._keep_what_may_change(lease, plans)
         if spans:
             self._delivery.deliver(span for _, plan in plans for span in plan.spans)
         if self._check is not None:
@@ -126,10 +128,41 @@ class RunExporter:
         changed = [plan.record for _, plan in plans if plan.changed]
         if changed:
             self._ledger.record_export(lease, cursor=None, runs=changed)
+        if outbox is not None:
+            outbox.clear()
         if self._metrics is not None:
             for run, plan in plans:
                 if run is not None and (plan.spans or plan.ended):
                     self._metrics.record_plan(run, plan)
+
+    def _keep_what_may_change(self, lease: Lease, plans: Sequence[tuple[Run | None, Plan]]) -> Outbox | None:
+        """Write down spans whose rows the engine may delete before they are acknowledged."""
+        kept = [plan for run, plan in plans if plan.spans and (run is None or run.status != "completed")]
+        if not kept:
+            return None
+        if self._check is not None:
+            self._check()
+        outbox = Outbox(self._ledger, lease.name)
+        outbox.put([span for plan in kept for span in plan.spans], [plan.record for plan in kept])
+        return outbox
+
+    def resend(self, lease: Lease) -> int:
+        """Send again, exactly as it was, what a bridge had on its way when it ended; return how many spans.
+
+        Raises:
+            LedgerUnavailableError, LeaseLostError, DeliveryStoppedError: it is still on its way.
+        """
+        outbox = Outbox(self._ledger, lease.name)
+        pending = outbox.pending() if self._delivery is not None else None
+        if pending is None or self._delivery is None:
+            return 0
+        spans, records = pending
+        self._delivery.deliver(spans)
+        if self._check is not None:
+            self._check()
+        self._ledger.record_export(lease, cursor=None, runs=records)
+        outbox.clear()
+        return len(spans)
 
 
 class _Related:

@@ -83,11 +83,13 @@ class Shift:
         self.lease = lease
         if lease is None:
             return Progress(), False
+        resent = self._exporter.resend(lease) if self._cursor is None else 0
         cursor = self._begin(lease)
         scanner = self._scanner or self._open_scanner()
         scan = scanner.scan(cursor)
         wanted = {*scan.runs, *self._due_again(), *self._review()}
         progress = self._exporter.export(lease, wanted, known=scan.runs)
+        progress.spans += resent
         for run_id, at_ms in progress.again.items():
             if self._again_at.get(run_id) != at_ms and len(self._again) < MOST_AGAIN:
                 self._again_at[run_id] = at_ms

@@ -156,6 +156,34 @@ def test_nothing_is_acknowledged_before_it_is_accepted(
     assert bridges().run_once() == 3
 
 
+def test_what_was_on_its_way_is_sent_again_as_it_was(
+    store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport, clock: FakeClock
+):
+    """Accepted but not acknowledged, and then the run was retried: its failure must not be told anew, nor forgotten."""
+    at = clock()
+    store.put_run(make_run(status="failed", created_at_ms=at, finished_at_ms=at + 100, attributes={"tags": ["vip"]}))
+    store.put_step(make_step(status="failed", started_at_ms=at))
+
+    class Died(ListTransport):
+        def send(self, spans: Any) -> Any:
+            transport.send(spans)
+            raise KeyboardInterrupt
+
+    dying = bridges(exporter=Died())
+    with pytest.raises(KeyboardInterrupt):
+        dying.run_once()
+    dying.stop()
+    store.delete_steps("run-1", from_seq=1)
+    store.put_run(make_run(status="completed", created_at_ms=at, finished_at_ms=at + 9_000))
+    store.put_step(make_step(started_at_ms=at + 8_000))
+    bridge = bridges()
+    assert bridge.run_once() == 4
+    assert bridge.run_once() == 0
+    assert transport.names() == ["charge", "order", "charge", "order", "charge", "retry 1"]
+    assert transport.spans[:2] == transport.spans[2:4]
+    assert len({span.span_id for span in transport.spans}) == 4
+
+
 def test_only_the_holder_of_the_lease_exports(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport
 ):

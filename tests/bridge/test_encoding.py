@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fake_collector import attributes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -48,6 +48,10 @@ def expected(given: Any) -> dict[str, Any]:
     }
 
 
+relaxed = settings(deadline=None, max_examples=60)
+
+
+@relaxed
 @given(span=spans)
 def test_every_field_is_read_back(span: SpanData):
     """Ids, names, times, attributes of every type, events, links, status, flags."""
@@ -67,6 +71,7 @@ def test_every_field_is_read_back(span: SpanData):
     assert read.flags == (0x301 if span.parent_is_remote else 0x101)
 
 
+@relaxed
 @given(span=spans)
 def test_the_protobuf_library_would_write_the_same_bytes(span: SpanData):
     """Fields come in the order of their numbers and nothing unknown is among them."""

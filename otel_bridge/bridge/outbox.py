@@ -1,0 +1,86 @@
+"""The outbox: spans on their way, kept in the ledger until they are acknowledged. Reads and writes the ledger.
+
+The engine deletes rows when a run is rewound. A bridge that dies after the collector took a span, and before the ledger
+says so, could not make that span again if the run was retried meanwhile: the same id would carry other content, and the
+first life would be forgotten. So what may still change is written down first, and sent again exactly as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from otel_bridge.ledger.base import ExportedRun, Ledger
+from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
+
+_FORMAT = 1
+
+
+class Outbox:
+    """One chunk on its way, under one lease's name."""
+
+    def __init__(self, ledger: Ledger, lease_name: str) -> None:
+        self._ledger, self._key = ledger, f"{lease_name}.outbox"
+
+    def put(self, spans: Sequence[SpanData], records: Sequence[ExportedRun]) -> None:
+        """Keep a chunk until ``clear``."""
+        text = json.dumps({"spans": [_dump_span(span) for span in spans], "runs": [_dump_run(run) for run in records]})
+        packed = base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 1)).decode("ascii")
+        self._ledger.put_value(self._key, {"format": _FORMAT, "chunk": packed})
+
+    def clear(self) -> None:
+        """Forget the chunk: it was acknowledged."""
+        self._ledger.put_value(self._key, None)
+
+    def pending(self) -> tuple[list[SpanData], list[ExportedRun]] | None:
+        """Return the chunk that was never acknowledged, if there is one."""
+        value = self._ledger.get_value(self._key)
+        if not isinstance(value, dict) or value.get("format") != _FORMAT:
+            return None
+        text = zlib.decompress(base64.b64decode(value["chunk"])).decode("utf-8", "surrogatepass")
+        chunk = json.loads(text)
+        return [_load_span(row) for row in chunk["spans"]], [_load_run(row) for row in chunk["runs"]]
+
+
+def _dump_span(span: SpanData) -> list[Any]:
+    row: list[Any] = list(span)
+    row[0], row[1] = span.trace_id.hex(), span.span_id.hex()
+    row[2] = span.parent_id.hex() if span.parent_id is not None else None
+    row[4] = int(span.kind)
+    row[7] = dict(span.attributes)
+    row[8] = [[event.name, event.time_ns, dict(event.attributes)] for event in span.events]
+    row[9] = [[link.trace_id.hex(), link.span_id.hex(), dict(link.attributes)] for link in span.links]
+    return row
+
+
+def _load_span(row: Sequence[Any]) -> SpanData:
+    fields = list(row)
+    fields[0], fields[1] = bytes.fromhex(row[0]), bytes.fromhex(row[1])
+    fields[2] = bytes.fromhex(row[2]) if row[2] is not None else None
+    fields[4] = SpanKind(row[4])
+    fields[7] = _attributes(row[7])
+    fields[8] = tuple(SpanEvent(name, time_ns, _attributes(given)) for name, time_ns, given in row[8])
+    fields[9] = tuple(
+        SpanLink(bytes.fromhex(trace_id), bytes.fromhex(span_id), _attributes(given))
+        for trace_id, span_id, given in row[9]
+    )
+    return SpanData(*fields)
+
+
+def _attributes(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+
+
+def _dump_run(run: ExportedRun) -> dict[str, Any]:
+    row = {name: getattr(run, name) for name in ExportedRun.__slots__}
+    row["steps"] = [[seq, *told] for seq, told in run.steps.items()]
+    return row
+
+
+def _load_run(row: dict[str, Any]) -> ExportedRun:
+    failed = row["failed_step"]
+    steps = {seq: (end_ms, generation) for seq, end_ms, generation in row["steps"]}
+    return ExportedRun(**{**row, "steps": steps, "failed_step": tuple(failed) if failed is not None else None})
