@@ -199,9 +199,9 @@ def test_a_thousand_steps_are_laid_out_in_no_time() -> None:
     wide = [step(n, n, 10_000 + n, f"c{n % 7}", kind="remote") for n in range(1, 1001)]
     row = [step(n, n * 10, n * 10 + 5, f"c{n % 7}") for n in range(1, 1001)]
     for steps in (wide, row):
-        before = time.perf_counter()
+        before = time.thread_time()
         build_graph(RUN, steps)
-        assert time.perf_counter() - before < 0.5, "generous: 30 ms when nobody else computes"
+        assert time.thread_time() - before < 0.5, "generous: it takes 30 ms of computing"
 
 
 moments = st.integers(0, 60)
