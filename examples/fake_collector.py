@@ -7,6 +7,7 @@ Not for production: it keeps everything.
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import time
 from collections import Counter, defaultdict
@@ -66,9 +67,16 @@ class FakeCollector:
     Args:
         decide: asked for each request, under a lock; returns a fault, or None to accept.
         keep_bytes: keep the serialized spans of every copy, to compare them.
+        tls: serve HTTPS.
     """
 
-    def __init__(self, decide: Callable[[Request], Fault | None] | None = None, *, keep_bytes: bool = True) -> None:
+    def __init__(
+        self,
+        decide: Callable[[Request], Fault | None] | None = None,
+        *,
+        keep_bytes: bool = True,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.decide = decide or (lambda request: None)
         self.keep_bytes = keep_bytes
         self.requests: list[Request] = []
@@ -81,6 +89,10 @@ class FakeCollector:
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
+        self._scheme = "http"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+            self._scheme = "https"
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.02,), name="fake-collector", daemon=True
         )
@@ -91,7 +103,7 @@ class FakeCollector:
     @property
     def http_url(self) -> str:
         """Base URL for OTEL_EXPORTER_OTLP_ENDPOINT."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     @property
     def grpc_url(self) -> str:

@@ -193,7 +193,8 @@ class OTelBridge:
     def _loop(self) -> None:
         while not self._stopping:
             self._wake.wait(self._pause_s(self._guarded_tick()))
-        self._guarded_tick()
+        while self._guarded_tick() and not self._abort.is_set():
+            pass
 
     def _pause_s(self, more: bool | None) -> float:
         """Return how long to wait: None is a failed tick."""

@@ -28,6 +28,7 @@ OPEN_LIMIT = 5_000
 MOST_AGAIN = 100_000
 PRUNE_EVERY_S = 3_600.0
 REVIEW_EVERY_S = 30.0
+REVIEW_LIMIT = 200
 GAUGES_EVERY_S = 10.0
 REJECTIONS_KEPT = 20
 OPEN_STATUSES: frozenset[RunStatus] = frozenset({"pending", "running", "suspended", "cancelling", "blocked"})
@@ -123,7 +124,7 @@ class Shift:
 
     def _open_scanner(self) -> StoreScanner:
         self._scanner = StoreScanner(
-            self.store, open_every_s=REVIEW_EVERY_S, open_limit=OPEN_LIMIT, monotonic=self._monotonic
+            self.store, open_every_s=REVIEW_EVERY_S, open_limit=REVIEW_LIMIT, monotonic=self._monotonic
         )
         return self._scanner
 
@@ -138,11 +139,15 @@ class Shift:
         return due
 
     def _review(self) -> list[str]:
-        """Return runs that were begun and not ended, now and then: late commits, deleted and held runs show there."""
+        """Return runs that were begun and not ended: at first all, then now and then the oldest.
+
+        At first for those that wait for their time; later for late commits and for runs that were deleted.
+        """
         if self._monotonic() - self._reviewed_at < REVIEW_EVERY_S:
             return []
+        limit = OPEN_LIMIT if self._reviewed_at < 0 else REVIEW_LIMIT
         self._reviewed_at = self._monotonic()
-        return [run.run_id for run in self.ledger.open_exports(limit=OPEN_LIMIT)]
+        return [run.run_id for run in self.ledger.open_exports(limit=limit)]
 
     def _look_after(self, lease: Lease, *, caught_up: bool) -> None:
         now = self._monotonic()
