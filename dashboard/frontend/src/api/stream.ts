@@ -2,7 +2,8 @@
 import { apiUrl } from "./http";
 import type { Changed, Heartbeat, LifecycleEvent } from "./wire";
 
-export type LiveState = "connecting" | "live" | "polling" | "offline";
+/** "closed": the view at hand has no stream. */
+export type LiveState = "closed" | "connecting" | "live" | "polling" | "offline";
 
 /** What changed: a lifecycle event, or a row that changed in a way that no event names. */
 export type Change = LifecycleEvent | Changed;
@@ -142,6 +143,8 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
 
   return () => {
     closed = true;
+    handlers.onState("closed");
+    handlers.onProblem(null);
     window.removeEventListener("online", wake);
     document.removeEventListener("visibilitychange", wake);
     release();

@@ -62,7 +62,7 @@ export function allowedActions(run: RunRow, hasSteps: boolean): Allowed {
   return {
     retry: (status === "failed" || status === "dead" || status === "cancelled") && !undone,
     cancel: open,
-    undo: (status === "running" || status === "suspended" || status === "failed" || status === "dead") && !undone && hasSteps,
+    undo: status !== "completed" && status !== "cancelling" && status !== "pending" && !undone && hasSteps,
     continue: status === "suspended" && waiting?.on === "breakpoint",
     signal: status === "suspended" && waiting?.on === "signal",
     update: status === "suspended" && waiting?.on === "update",

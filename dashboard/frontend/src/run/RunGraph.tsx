@@ -1,11 +1,11 @@
-import { Background, BackgroundVariant, Controls, type Edge, MiniMap, type Node, type NodeMouseHandler, ReactFlow, ReactFlowProvider, useReactFlow } from "@xyflow/react";
+import { Background, BackgroundVariant, Controls, type Edge, MiniMap, type Node, type NodeMouseHandler, Panel, ReactFlow, ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { graphQuery } from "../api/queries";
 import type { Graph, GraphNode } from "../api/wire";
 import { useTheme } from "../shell/theme";
-import { Empty, Failure, Skeleton } from "../ui/basics";
+import { Button, Empty, Failure, Skeleton } from "../ui/basics";
 import { type FlowNode, nodeTypes } from "./nodes";
 import "../styles/graph.css";
 
@@ -21,7 +21,7 @@ interface Props {
 const MIN_ZOOM = 0.05;
 const READABLE_ZOOM = 0.68;
 const MINIMAP_FROM = 10;
-const FRAME_ZOOM = 0.5;
+const FRAME_ZOOM = 0.7;
 
 function toNode(node: GraphNode, selected: number | null): FlowNode {
   const middle = node.height / 2;
@@ -171,6 +171,7 @@ function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} />
         <Controls showInteractive={false} position={compact ? "bottom-right" : "bottom-left"} orientation="horizontal" />
+        {expand.length > 0 ? <Panel position="top-right"><Button onClick={() => { placed.current = false; setExpand([]); }}>Fold groups</Button></Panel> : null}
         {graph.nodes.length >= MINIMAP_FROM && !compact ? (
           <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" nodeBorderRadius={4} nodeStrokeWidth={0} nodeColor={(node) => (node as FlowNode).data.node.expanded ? "transparent" : MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)"} />
         ) : null}

@@ -2,10 +2,12 @@ import type { ReactNode } from "react";
 import type { RunDetail, RunRow } from "../api/wire";
 import { config } from "../config";
 import { type Allowed, isOpen, shortId, STATUS_LABEL } from "../lib/status";
-import { formatClock, formatDuration, formatExact, parseTime } from "../lib/time";
+import { measure } from "../lib/measure";
+import { formatClock, formatDuration, formatExact, formatGrowing, parseTime } from "../lib/time";
 import { Link, runPath } from "../router";
-import { Ago, Since } from "../ui/Ago";
+import { Ago } from "../ui/Ago";
 import { Button, CopyButton, StatusBadge } from "../ui/basics";
+import { useNow } from "../ui/clock";
 import { Glyph, StatusIcon } from "../ui/icons";
 import { Menu, type MenuItem } from "../ui/Menu";
 import type { Ask } from "./RunDialogs";
@@ -16,6 +18,11 @@ interface Props {
   detail: RunDetail;
   allowed: Allowed;
   onAsk: (ask: Ask) => void;
+}
+
+function Worked({ run }: { run: RunRow }) {
+  const now = useNow();
+  return <>{formatGrowing(measure(run, now).workMs)}</>;
 }
 
 function Fact({ label, children }: { label: string; children: ReactNode }) {
@@ -45,11 +52,11 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
       <dl className="facts">
         <Fact label="Created"><span title={formatExact(run.createdAt)}>{formatClock(parseTime(run.createdAt) ?? 0, Date.now())}</span> <span className="muted"><Ago at={run.createdAt} /></span></Fact>
         <Fact label="Duration">
-          {run.durationMs !== undefined ? formatDuration(run.durationMs) : isOpen(run) && run.status !== "pending" && run.status !== "blocked" ? <Since at={run.startedAt ?? run.createdAt} /> : <span className="muted">not started</span>}
+          {run.durationMs !== undefined ? formatDuration(run.durationMs) : isOpen(run) && run.status !== "pending" ? <Worked run={run} /> : <span className="muted">not started</span>}
         </Fact>
         {run.queueMs ? <Fact label="In queue">{formatDuration(run.queueMs)}</Fact> : null}
         {run.queue && !run.queue.startsWith("_dbos") ? <Fact label="Queue"><Link to={`/?queue=${encodeURIComponent(run.queue)}`}>{run.queue}</Link></Fact> : null}
-        {run.executor ? <Fact label="Executor"><span className="mono clip" title={run.executor}>{run.executor}</span></Fact> : null}
+        {run.executor ? <Fact label="Executor"><Link to={`/?executor=${encodeURIComponent(run.executor)}`} className="mono clip" title={run.executor}>{run.executor}</Link></Fact> : null}
         {run.workflowVersion ? <Fact label="Version"><span className="mono clip" title={run.workflowVersion}>{run.workflowVersion}</span></Fact> : null}
         {run.recoveryAttempts > 1 ? <Fact label="Started">{run.recoveryAttempts} times</Fact> : null}
         {run.schedule ? <Fact label="Schedule"><Link to="/schedules">{run.schedule}</Link></Fact> : null}

@@ -137,7 +137,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
         {bars.length === 0 ? (
           <Empty title="No steps yet" icon="play">{isOpen(run) ? "They appear here as the workflow reaches them." : "This run ended without recording a step."}</Empty>
         ) : null}
-        <div className="tl-canvas" role="list" aria-label="Steps" style={{ height: `${virtual.getTotalSize()}px` }}>
+        <div className="tl-canvas" role="group" aria-label="Steps" style={{ height: `${virtual.getTotalSize()}px` }}>
           <div className="tl-grid" aria-hidden="true">
             {ticks.map((tick) => {
               const at = place(tick + whole.from, tick + whole.from, shown);
@@ -198,7 +198,7 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
   const text = step.status === "pending" ? `${formatGrowing(queueMs)} in queue` : bar.open ? formatGrowing(workMs) : formatDuration(step.durationMs ?? workMs);
   return (
     <button
-      type="button" role="listitem" className="tl-row" style={{ transform: `translateY(${top}px)` }} aria-current={selected || undefined} data-status={step.status}
+      type="button" className="tl-row" style={{ transform: `translateY(${top}px)` }} aria-current={selected || undefined} data-status={step.status}
       data-housekeeping={step.housekeeping || undefined} data-undo={step.compensates !== undefined || undefined} data-step={step.seq}
       aria-label={describe(step, queueMs, workMs)} onClick={() => onSelect(selected ? null : step.seq)}
     >

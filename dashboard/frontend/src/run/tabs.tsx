@@ -6,7 +6,7 @@ import { AuditTable } from "../pages/AuditTable";
 import { formatBytes } from "../lib/time";
 import { CopyButton, Empty, Failure, Skeleton } from "../ui/basics";
 import { Glyph } from "../ui/icons";
-import { JsonView } from "../ui/JsonView";
+import { asCall, JsonView } from "../ui/JsonView";
 import { ErrorView } from "./ErrorView";
 
 /** What went in and what came out. */
@@ -39,7 +39,7 @@ function PayloadCard({ run, name, title, value, missing }: { run: Run; name: "in
         <a className="icon-btn" href={url} download={`${run.id}-${name}.json`} aria-label={`Download the ${name}`} title="Download whole"><Glyph name="download" /></a>
       </header>
       <div className="card-body">
-        {value === undefined ? <p className="muted">{missing}</p> : <JsonView value={value} open={3} label={title} />}
+        {value === undefined ? <p className="muted">{missing}</p> : <JsonView value={name === "input" ? asCall(value) : value} open={3} label={title} />}
         {cut && run.truncated ? <p className="muted small">Only the beginning is shown; the whole is {formatBytes(run.truncated.bytes)}. <a href={url} download={`${run.id}-${name}.json`}>Download whole</a></p> : null}
       </div>
     </section>

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { applyBulk, type BulkAction, type BulkOptions, cancelRun, previewBulk, retryRun } from "../api/actions";
 import { bulkQuery } from "../api/queries";
-import type { BulkAnswer, RunRow, RunStatus } from "../api/wire";
+import type { BulkAnswer, Facet, RunRow, RunStatus } from "../api/wire";
 import { config } from "../config";
 import { filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
 import { STATUS_LABEL, shortId } from "../lib/status";
@@ -17,7 +17,7 @@ interface Props {
   filter: RunFilter;
   selected: ReadonlySet<string>;
   rows: RunRow[];
-  total: number | undefined;
+  facets: Facet[] | undefined;
   onClear: () => void;
 }
 
@@ -30,15 +30,24 @@ function fits(action: BulkAction, row: RunRow): boolean {
   return action === "cancel" ? CANCELLED.has(row.status) : RETRIED.has(row.status) && !row.undoId;
 }
 
-function mayHold(filter: RunFilter, statuses: ReadonlySet<RunStatus>): boolean {
-  return filter.status.length === 0 || filter.status.some((status) => statuses.has(status));
+/** How many runs of the filter are in one of these states. */
+function countOf(facets: Facet[] | undefined, filter: RunFilter, statuses: ReadonlySet<RunStatus> | null): number {
+  let sum = 0;
+  for (const facet of facets ?? []) {
+    if (filter.status.length > 0 && !filter.status.includes(facet.status)) continue;
+    if (statuses === null || statuses.has(facet.status)) sum += facet.count;
+  }
+  return sum;
 }
 
 /** Acts on the runs that are ticked, or on every run of the filter after a look at what that means. */
-export function BulkBar({ filter, selected, rows, total, onClear }: Props) {
+export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
   const [ask, setAsk] = useState<{ action: BulkAction; scope: "selected" | "filter" } | null>(null);
   const viewer = config.role === "viewer";
-  if (selected.size === 0 && (isEmptyFilter(filter) || total === 0 || (!mayHold(filter, RETRIED) && !mayHold(filter, CANCELLED)))) return null;
+  const total = countOf(facets, filter, null);
+  const retriable = countOf(facets, filter, RETRIED);
+  const cancellable = countOf(facets, filter, CANCELLED);
+  if (selected.size === 0 && (isEmptyFilter(filter) || retriable + cancellable === 0)) return null;
   const chosen = rows.filter((row) => selected.has(row.id));
   return (
     <>
@@ -62,9 +71,9 @@ export function BulkBar({ filter, selected, rows, total, onClear }: Props) {
           </>
         ) : (
           <>
-            <span className="muted">{total === undefined ? "Runs of this filter" : `${formatCount(total)} ${total === 1 ? "run" : "runs"} in this filter`}</span>
-            {mayHold(filter, RETRIED) ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button> : null}
-            {mayHold(filter, CANCELLED) ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button> : null}
+            <span className="muted">{`${formatCount(total)} ${total === 1 ? "run" : "runs"} in this filter`}</span>
+            {retriable > 0 ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button> : null}
+            {cancellable > 0 ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button> : null}
           </>
         )}
       </div>

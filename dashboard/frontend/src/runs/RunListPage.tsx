@@ -103,9 +103,9 @@ export function RunListPage() {
     Escape: () => { if (selected.size) setSelected(new Set()); else setCursor(null); },
   });
 
-  const total = facets.data?.filter((facet) => filter.status.length === 0 || filter.status.includes(facet.status)).reduce((sum, facet) => sum + facet.count, 0);
   return (
     <div className="page runs-page">
+      <h1 className="sr-only">Runs</h1>
       <div className="runs-head">
         <div className="runs-top">
           <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
@@ -127,14 +127,14 @@ export function RunListPage() {
           <span className="num">Duration</span>
           <span className="num">Created</span>
         </div>
-        <div
-          className="runs-scroll" ref={scroller} onScroll={onScroll} role="grid" aria-label="Runs"
-          aria-rowcount={hasNextPage ? -1 : rows.length} aria-busy={runs.isFetching} tabIndex={-1}
-        >
+        <div className="runs-scroll" ref={scroller} onScroll={onScroll} tabIndex={-1}>
           {runs.isPending ? <div className="pad"><Skeleton rows={12} /></div> : null}
           {runs.isError && rows.length === 0 ? <Failure what="The runs" error={runs.error} onRetry={() => void runs.refetch()} /> : null}
           {runs.isSuccess && rows.length === 0 && !stoppedEarly ? <NoRuns filter={filter} onClear={() => navigate("/")} /> : null}
-          <div className="runs-canvas" role="rowgroup" style={{ height: `${virtual.getTotalSize()}px` }} data-stale={runs.isPlaceholderData || undefined}>
+          <div
+            className="runs-canvas" role={rows.length > 0 ? "grid" : undefined} aria-label="Runs" aria-rowcount={hasNextPage ? -1 : rows.length} aria-busy={runs.isFetching}
+            style={{ height: `${virtual.getTotalSize()}px` }} data-stale={runs.isPlaceholderData || undefined}
+          >
             {items.map((item) => {
               const row = rows[item.index];
               return row ? (
@@ -158,7 +158,7 @@ export function RunListPage() {
           </div>
         </div>
       </div>
-      <BulkBar filter={filter} selected={selected} rows={runs.rows} total={total} onClear={() => setSelected(new Set())} />
+      <BulkBar filter={filter} selected={selected} rows={runs.rows} facets={facets.data} onClear={() => setSelected(new Set())} />
       {starting ? <StartDialog onClose={() => setStarting(false)} /> : null}
     </div>
   );

@@ -1,7 +1,8 @@
 import { memo } from "react";
 import type { RunRow } from "../api/wire";
+import { measure } from "../lib/measure";
 import { isOpen, STATUS_LABEL, shortId, waitingLabel } from "../lib/status";
-import { formatDuration, formatGrowing, parseTime } from "../lib/time";
+import { formatDuration, formatGrowing } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Ago } from "../ui/Ago";
 import { useNow } from "../ui/clock";
@@ -17,16 +18,6 @@ interface Props {
   selected: boolean;
   current: boolean;
   onToggle: (id: string) => void;
-}
-
-/** Time in the queue and at work, up to now for a run that is open. */
-export function measure(row: RunRow, now: number): { queueMs: number; workMs: number } {
-  const created = parseTime(row.createdAt) ?? now;
-  const started = parseTime(row.startedAt);
-  if (row.status === "pending" || (row.status === "blocked" && started === null)) return { queueMs: Math.max(0, now - created), workMs: 0 };
-  const begin = started ?? created;
-  const workMs = row.durationMs ?? (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
-  return { queueMs: row.queueMs ?? 0, workMs };
 }
 
 /** One run in the list. Draws its row; fetches nothing. */

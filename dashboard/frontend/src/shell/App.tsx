@@ -27,9 +27,10 @@ const NAV = [
 ] as const;
 
 const LIVE_TEXT: Record<LiveState, string> = {
-  connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline",
+  closed: "", connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline",
 };
 const LIVE_HINT: Record<LiveState, string> = {
+  closed: "",
   connecting: "Opening the live connection",
   live: "Changes appear as they happen",
   polling: "No live connection here (a proxy may block it): looking every 3 seconds",
@@ -38,6 +39,7 @@ const LIVE_HINT: Record<LiveState, string> = {
 
 function LiveDot() {
   const live = useLive();
+  if (live === "closed") return null;
   return (
     <span className="live" data-live={live} title={LIVE_HINT[live]} role="status">
       <span className="live-dot" aria-hidden="true" />
@@ -157,7 +159,7 @@ export function App() {
         </nav>
         <div className="topbar-end">
           {config.role === "viewer" ? <span className="role" title="You can look at everything and change nothing. Operators can act.">View only</span> : null}
-          {inRuns ? <LiveDot /> : null}
+          <LiveDot />
           <ThemeButton />
           <IconButton icon="help" label="Keyboard shortcuts" onClick={() => setHelp(true)} />
         </div>

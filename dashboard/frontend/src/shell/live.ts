@@ -19,7 +19,7 @@ function makeCell<T>(first: T): { set: (next: T) => void; use: () => T } {
   };
 }
 
-const live = makeCell<LiveState>("connecting");
+const live = makeCell<LiveState>("closed");
 const problem = makeCell<string | null>(null);
 
 export const setLive = live.set;

@@ -65,6 +65,14 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
   const [shown, setShown] = useState(FIRST_ITEMS);
   const label = name === null ? null : <span className="j-key">{name}</span>;
   const tag = typed ? <span className="j-class" title={typed.name}>{typed.name.split(".").at(-1)}</span> : null;
+  if (name === null && branch && entries.length > 0 && !typed) {
+    return (
+      <div className="j-root">
+        {entries.slice(0, shown).map(([key, item]) => <JsonNode key={key} name={key} value={item} depth={depth + 1} open={open} />)}
+        {entries.length > shown ? <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>{entries.length - shown} more</button> : null}
+      </div>
+    );
+  }
   if (!branch || entries.length === 0) {
     return (
       <div className="j-row">
@@ -97,6 +105,14 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
     </div>
   );
 });
+
+/** {"args": [..], "kwargs": {..}}, as inputs are stored, reads better as what was passed. */
+export function asCall(value: Json): Json {
+  if (!isObject(value) || !Array.isArray(value.args) || !isObject(value.kwargs ?? null) || Object.keys(value).some((key) => key !== "args" && key !== "kwargs")) return value;
+  const named = Object.entries(value.kwargs as { [key: string]: Json });
+  if (named.length === 0) return value.args;
+  return { ...Object.fromEntries(value.args.map((item, index) => [String(index), item])), ...Object.fromEntries(named) };
+}
 
 export function JsonView({ value, open = 2, label }: { value: Json; open?: number; label: string }) {
   return (
