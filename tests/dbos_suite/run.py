@@ -4,8 +4,9 @@
 
 The suite is in the source distribution of the ``dbos`` that is installed; it is downloaded unless ``--sdist`` names an
 unpacked one. Needs what the suite needs: pytest-mock, pytest-asyncio, pytest-timeout, inline-snapshot, fastapi,
-uvicorn, aiosqlite, requests, psycopg2-binary. Both runs of a file go on at the same time, under the same load. A test
-that passed without and not with the instrumentor is run again alone, three times each way, to tell flaky from broken.
+uvicorn, aiosqlite, requests, psycopg2-binary (``tox -e dbos-suite`` brings them). Both runs of a file go on at the same
+time, under the same load. A test that passed without and not with the instrumentor is run again alone with it, up to
+three times, to tell flaky from broken.
 Exit code 1 when a test passes only without the instrumentor.
 """
 
@@ -169,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--sdist", type=Path, help="folder of an unpacked source distribution")
     parser.add_argument("--results", type=Path, help="folder to keep outputs in")
+    parser.add_argument("--tries", type=int, default=3, help="how often a test that was lost is tried again")
     parser.add_argument("--limit-s", type=int, default=1200, help="seconds allowed for one file")
     options = parser.parse_args(argv)
     broken: list[str] = []
@@ -186,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sdist, [f"tests/{file}.py"], env, results / file, apart=apart, limit_s=options.limit_s
             )
             lost = sorted(without.passed() - with_it.passed())
-            really = [name for name in lost if not recovers(sdist, file, name, env, results, options.limit_s)]
+            really = [name for name in lost if not recovers(sdist, file, name, env, results, options)]
             broken += really
             ignored = sum(len(errors) for errors in dict(with_it.report.get("ignored") or {}).values())  # type: ignore[call-overload]
             entered = int(str(with_it.report.get("entered", 0)))
@@ -206,12 +208,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if broken else 0
 
 
-def recovers(sdist: Path, file: str, name: str, env: dict[str, str], results: Path, limit_s: int) -> bool:
-    """Say whether a test that failed with the instrumentor passes with it alone, in one of three tries."""
+def recovers(
+    sdist: Path, file: str, name: str, env: dict[str, str], results: Path, options: argparse.Namespace
+) -> bool:
+    """Say whether a test that failed with the instrumentor passes with it alone, in one of the tries."""
     test = f"tests/{file}.py::{name.rpartition('::')[2]}"
-    for attempt in range(3):
+    for attempt in range(options.tries):
         folder = results / "again" / f"{file}-{abs(hash(name))}-{attempt}"
-        _finish(start(sdist, [test], env, folder, on=True), limit_s)
+        _finish(start(sdist, [test], env, folder, on=True), options.limit_s)
         if collect(folder).passed():
             return True
     return False

@@ -1,0 +1,47 @@
+"""The comparison itself: a suite of two tests in place of DBOS's, one of which the instrumentor would break."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import run  # noqa: E402
+
+MINI = """
+from dbos import DBOS
+from otel_bridge import DBOSInstrumentor
+
+def test_works(tmp_path):
+    DBOS(config={"name": "mini", "system_database_url": f"sqlite:///{tmp_path / 'a.sqlite'}"})
+
+    @DBOS.workflow()
+    def job():
+        return 1
+
+    DBOS.launch()
+    assert job() == 1
+    DBOS.destroy(destroy_registry=True)
+
+def test_plain_only():
+    assert not DBOSInstrumentor().is_instrumented_by_opentelemetry
+"""
+
+
+def test_a_test_that_only_passes_without_the_instrumentor_is_named_and_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both runs are counted; what is lost is run again before it is called broken."""
+    (tmp_path / "suite" / "tests").mkdir(parents=True)
+    (tmp_path / "suite" / "tests" / "test_mini.py").write_text(MINI)
+    (tmp_path / "suite" / "pytest.ini").write_text("[pytest]\n")
+    options = ["--sdist", str(tmp_path / "suite"), "--results", str(tmp_path / "results"), "--tries", "1"]
+    assert run.main([*options, "test_mini"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line.split() for line in lines if line.startswith("test_mini")]
+    assert row == ["test_mini", "2", "1", "0", "1", "0"]
+    assert [line.split() for line in lines if "BROKEN" in line] == [["BROKEN", "tests.test_mini::test_plain_only"]]
