@@ -182,11 +182,16 @@ def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
 
 
 def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool) -> bool:
-    """True when a run whose end was sent lives again, or has lived and ended again."""
+    """True when a run whose end was sent lives again, or has lived and ended again.
+
+    A cancel of a run that had ended stamps it once more, and is no life: only what was executed counts then.
+    """
     if not run.is_terminal:
         return True
     if run.status == "cancelling" or run.undo_id is not None:
         return False
+    if run.status == "cancelled":
+        return _ran_again(steps, facts)
     if facts.ended_at_ms is not None and ended_at_ms(run) != facts.ended_at_ms:
         return True
     return (final and facts.status is not None and run.status != facts.status) or _ran_again(steps, facts)

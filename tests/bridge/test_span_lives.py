@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from otel_bridge import ids
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.models import Run, Step
@@ -182,6 +184,14 @@ def test_a_run_resumed_after_a_cancel_goes_on_in_a_life_of_its_own():
     second = plan(done, [make_step(seq=1), make_step(seq=2, started_at_ms=T + 8_000)], first.record)
     assert names(second) == ["charge", "retry 1"]
     assert "failed_step" not in links(second.spans[-1])
+
+
+@pytest.mark.parametrize("status", ["cancelled", "dead"])
+def test_cancelling_what_has_ended_is_no_new_life(status: str):
+    """The engine stamps the row once more; nothing ran."""
+    first = plan(make_run(status=status, finished_at_ms=T + 50), [make_step(seq=1)])
+    again = plan(make_run(status="cancelled", finished_at_ms=T + 7_000), [make_step(seq=1)], first.record)
+    assert names(again) == []
 
 
 def test_a_life_that_nobody_saw_end_is_closed_before_the_next():
