@@ -31,7 +31,9 @@ def create_app() -> Flask:
     def start(month: str) -> Response:
         client = DBOSClient(system_database_url=url)
         try:
-            handle: WorkflowHandle[str] = client.enqueue({"queue_name": QUEUE, "workflow_name": "monthly_report"}, month)
+            handle: WorkflowHandle[str] = client.enqueue(
+                {"queue_name": QUEUE, "workflow_name": "monthly_report"}, month
+            )
             return jsonify({"runId": handle.get_workflow_id()})
         finally:
             client.destroy()
