@@ -165,6 +165,8 @@ class Desk:
 
         The one that was chosen; else the one it was first put on, so that its limits hold for a retry too; else ours.
         """
+        if run.workflow.startswith("durable."):
+            return WORK_QUEUE, None  # only workers that have our workflows poll it
         if chosen is not None:
             return chosen, None
         original = self._original_queue(run)

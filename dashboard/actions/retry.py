@@ -9,6 +9,7 @@ from dbos import error as dbos_error
 from dashboard.actions.desk import Desk, Outcome
 from dashboard.actions.messages import keep_mail
 from dashboard.errors import Refused
+from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
 from otel_bridge.models import Run, Step, StoredValue
 
@@ -129,7 +130,7 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
     The step whose error the run died of; of steps that failed side by side with it, the first. A run that failed in its
     own code, with no failed step to blame, is replayed to its end and goes on from there.
     """
-    failed = [step for step in steps if step.status == "failed" and not step.housekeeping]
+    failed = [step for step in steps if step.status == "failed"]
     last = max((number for step in steps for number in (step.seq, *step.folded)), default=0)
     guilty = _guilty(failed, steps, error)
     if guilty is None:
@@ -150,11 +151,20 @@ def _guilty(failed: Sequence[Step], steps: Sequence[Step], error: StoredValue | 
     if not failed:
         return None
     if error is not None:
-        same = [step for step in failed if step.error is not None and step.error.text == error.text]
+        same = [step for step in failed if step.error is not None and _same_error(step.error, error)]
         if same:
             return same[-1]
-    last = max((step for step in steps if not step.housekeeping), key=recorded_at)
+    last = max((step for step in steps if step.status == "failed" or not step.housekeeping), key=recorded_at)
     return last if last.status == "failed" else None
+
+
+def _same_error(one: StoredValue, other: StoredValue) -> bool:
+    """Say whether two stored errors are the same one; a step's and its run's may be in different formats."""
+    if one.serialization == other.serialization:
+        return one.text == other.text
+    left, right = decode_error(one), decode_error(other)
+    names = [(error.type or "").rpartition(".")[2] for error in (left, right)]
+    return left.message == right.message and names[0] == names[1]
 
 
 def _overlap(one: Step, other: Step) -> bool:

@@ -167,7 +167,7 @@ def test_a_stuck_compensation_never_halts_the_rest_and_a_retry_repeats_only_it(w
     assert [step.status for step in stuck] == ["completed", "failed", "completed"]
     world.remove("break-undo-u10-b")
     world.actions.retry("undo:u10", actor="ann")
-    world.reaches("undo:u10", "completed")
+    assert world.reaches("undo:u10", "completed").queue == "durable.work"
     assert undone(world, "u10-a", "u10-b", "u10-c") == ["u10-c", "u10-a", "u10-b"]
     assert set(undo_keys(world, "u10-b")) == {"undo:u10:2"}
     again = compensations_of(world.store, "undo:u10")
