@@ -83,6 +83,7 @@ class Delivery:
         self._batch_spans, self._first_backoff_s, self._jitter = batch_spans, first_backoff_s, jitter
         self.stats = stats if stats is not None else DeliveryStats()
         self.alive: Callable[[], None] | None = None
+        self._witness: list[SpanData] = []
 
     @property
     def target(self) -> str:
@@ -132,11 +133,14 @@ class Delivery:
         self._set_aside(span, str(error))
 
     def _await_collector(self) -> None:
-        """Return once the collector accepts an empty request."""
+        """Return once the collector accepts what it had accepted before; at first, an empty request.
+
+        A span sent twice is the same span: backends keep one.
+        """
         attempt = 0
         while True:
             try:
-                self._send([])
+                self._send(self._witness)
             except RejectedBatchError as error:
                 self._pause(RetryableDeliveryError(str(error)), attempt)
                 attempt += 1
@@ -168,6 +172,8 @@ class Delivery:
     def _count(self, part: Sequence[SpanData], accepted: Accepted) -> None:
         self.stats.exported += len(part) - min(accepted.rejected, len(part))
         self.stats.partial += accepted.rejected
+        if part and not accepted.rejected:
+            self._witness = [part[-1]]
         if accepted.rejected:
             _logger.warning(
                 "%s rejected %d of %d spans: %s", self._transport.target, accepted.rejected, len(part), accepted.message

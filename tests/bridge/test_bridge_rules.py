@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import otel_bridge
 from otel_bridge import OTelBridge, ids
 from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper
 from otel_bridge.errors import (
@@ -90,6 +93,15 @@ def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.005)
+
+
+def test_importing_the_package_loads_neither_half():
+    """A worker needs the instrumentor only, a dashboard neither."""
+    script = "import sys, otel_bridge; print('requests' in sys.modules, 'dbos' in sys.modules); otel_bridge.OTelBridge"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+    with pytest.raises(AttributeError, match="no attribute 'Bridge'"):
+        otel_bridge.Bridge  # noqa: B018
 
 
 def test_everything_due_is_sent_once(store: MemoryStateStore, bridges: Bridges, transport: ListTransport):

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from typing import Any
 
 import grpc
 import pytest
@@ -189,6 +190,24 @@ def test_a_collector_that_refuses_everything_makes_spans_wait(
     delivery.deliver([sample_span(number) for number in range(8)])
     assert len(collector.spans) == 8
     assert delivery.stats.set_aside == 0
+
+
+def test_a_collector_that_refuses_empty_requests_is_asked_with_a_span_it_took(
+    collector: FakeCollector, deliverer: Deliverer, protocol: str
+):
+    """Whether it is the span or the collector that is out of order must be found out all the same."""
+
+    def refuse(request: Any) -> Fault | None:
+        groups = request.message.resource_spans
+        names = {span.name for group in groups for scope in group.scope_spans for span in scope.spans}
+        return fault(protocol, 400, "INVALID_ARGUMENT") if not names or "poison" in names else None
+
+    collector.decide = refuse
+    delivery = deliverer()
+    delivery.deliver([sample_span(1)])
+    delivery.deliver([sample_span(2, name="poison"), sample_span(3)])
+    assert (delivery.stats.exported, delivery.stats.set_aside) == (2, 1)
+    assert {len(contents) for contents in collector.contents.values()} == {1}
 
 
 def test_a_span_refused_by_chance_is_tried_again_before_it_is_set_aside(
