@@ -8,7 +8,7 @@ from pathlib import Path
 FRONTEND = Path(__file__).resolve().parents[2] / "dashboard" / "frontend"
 
 
-def test_the_committed_openapi_document_is_what_the_blueprint_serves() -> None:
+def test_the_shapes_that_the_page_was_built_for_are_those_that_the_api_sends() -> None:
     """When it is stale: ``python dashboard/frontend/dump_openapi.py``, then ``npm run types`` and ``npm run build``."""
     spec = importlib.util.spec_from_file_location("dump_openapi", FRONTEND / "dump_openapi.py")
     assert spec is not None

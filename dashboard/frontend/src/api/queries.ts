@@ -85,11 +85,19 @@ export const undoQuery = (id: string) =>
     staleTime: 0,
   });
 
+const AUDIT_PAGE = 100;
+
 export const auditQuery = (runId: string | null) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: ["audit", runId],
-    queryFn: ({ signal }) =>
-      getJson<AuditEntry[]>("audit", runId === null ? undefined : new URLSearchParams({ run: runId }), signal),
+    queryFn: ({ pageParam, signal }) => {
+      const params = new URLSearchParams({ limit: String(AUDIT_PAGE) });
+      if (runId !== null) params.set("run", runId);
+      if (pageParam !== null) params.set("before", String(pageParam));
+      return getJson<AuditEntry[]>("audit", params, signal);
+    },
+    initialPageParam: null as number | null,
+    getNextPageParam: (page: AuditEntry[]) => (page.length < AUDIT_PAGE ? null : (page.at(-1)?.id ?? null)),
   });
 
 export const bulkQuery = (bulkId: string) =>

@@ -1,11 +1,29 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { auditQuery } from "../api/queries";
 import type { AuditEntry } from "../api/wire";
 import { shortId } from "../lib/status";
 import { Link, runPath } from "../router";
 import { Ago } from "../ui/Ago";
+import { Button, Empty, Failure, Skeleton } from "../ui/basics";
 
 const GOOD = new Set(["ok", "done", "accepted", "applied", "success"]);
 
-export function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRun: boolean }) {
+/** The log of one run, or of all. */
+export function AuditLog({ runId, empty }: { runId: string | null; empty: string }) {
+  const query = useInfiniteQuery({ ...auditQuery(runId), refetchInterval: 5000 });
+  if (query.isPending) return <Skeleton rows={6} />;
+  if (query.isError && !query.data) return <Failure what="The audit log" error={query.error} onRetry={() => void query.refetch()} />;
+  const entries = query.data?.pages.flat() ?? [];
+  if (entries.length === 0) return <Empty title={runId === null ? "Nobody has acted yet" : "Nobody has acted on this run"} icon="check">{empty}</Empty>;
+  return (
+    <>
+      <AuditTable entries={entries} withRun={runId === null} />
+      {query.hasNextPage ? <Button className="older" busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>Older entries</Button> : null}
+    </>
+  );
+}
+
+function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRun: boolean }) {
   return (
     <table className="table">
       <thead>
@@ -24,7 +42,7 @@ export function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRu
             <td className="nowrap"><Ago at={entry.at} /></td>
             <td>{entry.actor}</td>
             <td><strong>{entry.action}</strong></td>
-            {withRun ? <td>{entry.runId ? <Link to={runPath(entry.runId)} className="mono">{shortId(entry.runId)}</Link> : <span className="muted">–</span>}</td> : null}
+            {withRun ? <td>{entry.runId ? <Link to={runPath(entry.runId)} className="mono nowrap">{shortId(entry.runId)}</Link> : <span className="muted">–</span>}</td> : null}
             <td><span className="outcome" data-good={GOOD.has(entry.outcome) || undefined}>{entry.outcome}</span></td>
             <td className="wide-only muted">{entry.detail}{entry.params && Object.keys(entry.params).length > 0 ? <span className="mono small"> {JSON.stringify(entry.params)}</span> : null}</td>
           </tr>

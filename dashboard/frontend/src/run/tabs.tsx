@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { apiUrl } from "../api/http";
-import { auditQuery, publishedQuery } from "../api/queries";
+import { publishedQuery } from "../api/queries";
 import type { Json, Run } from "../api/wire";
-import { AuditTable } from "../pages/AuditTable";
+import { AuditLog } from "../pages/AuditTable";
 import { formatBytes } from "../lib/time";
 import { CopyButton, Empty, Failure, Skeleton } from "../ui/basics";
 import { Glyph } from "../ui/icons";
@@ -67,9 +67,5 @@ export function PublishedTab({ runId }: { runId: string }) {
 }
 
 export function AuditTab({ runId }: { runId: string }) {
-  const query = useQuery(auditQuery(runId));
-  if (query.isPending) return <div className="pad"><Skeleton /></div>;
-  if (query.isError) return <Failure what="The audit log" error={query.error} onRetry={() => void query.refetch()} />;
-  if (query.data.length === 0) return <Empty title="Nobody has acted on this run" icon="check">Retries, cancels, signals and the like are written down here: who, when, with what outcome.</Empty>;
-  return <div className="pad"><AuditTable entries={query.data} withRun={false} /></div>;
+  return <div className="pad"><AuditLog runId={runId} empty="Retries, cancels, signals and the like are written down here: who, when, with what outcome." /></div>;
 }
