@@ -144,3 +144,37 @@ def test_without_websockets_the_page_is_live_by_server_sent_events(open_page: Op
     expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
     shop.start("brief", "sse-1")
     status_is(page, "sse-1", "completed")
+
+
+def test_a_fork_and_a_new_run_are_started_from_the_page(open_page: OpenPage, shop: Shop) -> None:
+    """Both lead to the run that they started; the fork names the run that it came from."""
+    shop.start("brief", "brief-forked")
+    page = open_page("/runs/brief-forked?view=timeline&step=1")
+    page.get_by_role("button", name="Fork from here").click()
+    page.get_by_role("dialog").get_by_role("button", name="Fork", exact=True).click()
+    expect(page.locator(".relatives")).to_contain_text("Forked from")
+    expect(page.locator(".badge")).to_have_text("Completed")
+    page.goto(f"{shop.page}/")
+    page.get_by_role("button", name="Start a run").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Workflow").fill("brief")
+    dialog.get_by_label("Input").fill('["desk"]')
+    dialog.get_by_label("Run id").fill("brief-from-page")
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    expect(page).to_have_url(re.compile("/runs/brief-from-page"))
+    expect(page.locator(".badge")).to_have_text("Completed")
+
+
+def test_new_runs_wait_above_while_somebody_reads_further_down(open_page: OpenPage, shop: Shop) -> None:
+    """The list does not jump under the pointer; a press shows what is new."""
+    for number in range(12):
+        shop.start("brief", f"pill-{number:02}")
+    page = open_page("/?q=pill-")
+    page.set_viewport_size({"width": 1440, "height": 420})
+    expect(page.locator('[data-run="pill-11"]')).to_have_attribute("data-status", "completed")
+    page.locator(".runs-scroll").evaluate("element => element.scrollTo(0, 120)")
+    page.wait_for_function("document.querySelector('.runs-scroll').scrollTop > 100")
+    shop.start("brief", "pill-99")
+    page.get_by_role("button", name="1 new run").click()
+    expect(page.locator('[data-run="pill-99"]')).to_be_visible()
+    assert page.locator(".runs-scroll").evaluate("element => element.scrollTop") == 0
