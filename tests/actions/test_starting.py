@@ -98,7 +98,7 @@ def test_schedules_are_paused_resumed_and_triggered(world: World) -> None:
     assert is_active(world, "nightly") is True
     run = world.actions.trigger_schedule("nightly", actor="ann").run
     world.reaches(run.id, "completed")
-    assert world.log("scheduled") == ["scheduled {'plain': 1}"]
+    assert "scheduled {'plain': 1}" in world.log("scheduled")
     for act in (world.actions.pause_schedule, world.actions.resume_schedule, world.actions.trigger_schedule):
         with pytest.raises(NotFound, match="no schedule"):
             act("weekly", actor="ann")
