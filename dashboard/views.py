@@ -110,10 +110,13 @@ def step_duration_ms(step: Step) -> int | None:
 
 
 def step_generation(seq: int, exported: ExportedRun | None) -> int:
-    """Return the generation that a step ran in: what was exported tells, else it is the run's current one."""
+    """Return the generation that a step ran in: what was exported tells, else it is the run's current one.
+
+    A step that a fork copied ran in the original: its number in this run belongs to the first generation.
+    """
     if exported is None:
         return 0
-    return exported.steps[seq][1] if seq in exported.steps else exported.generation
+    return max(0, exported.steps[seq][1]) if seq in exported.steps else exported.generation
 
 
 def step_view(
