@@ -1,7 +1,7 @@
 """The API process: the dashboard over the workers' database. It dispatches everything and processes nothing.
 
 No ``DBOS()``, no ``launch``: runs are started through ``DBOSClient``, by name. Under gunicorn:
-``gunicorn --threads 64 'examples.api_and_worker.api:create_app()'``.
+``gunicorn --threads 500 'examples.api_and_worker.api:create_app()'``.
 """
 
 from __future__ import annotations
