@@ -14,7 +14,7 @@ from dashboard.graph import build_graph
 from dashboard.listing import facets_of, page_of
 from dashboard.prometheus import CONTENT_TYPE, metrics_text
 from dashboard.routing import Reply, RequestContext, RouteTable
-from dashboard.schemas import FacetView, Graph, Json, Query, RunDetail, RunRow, StepView
+from dashboard.schemas import FacetView, Graph, Json, Query, RunDetail, RunRow, StepView, iso
 from dashboard.schemas_fleet import (
     ConfigView,
     ExecutorView,
@@ -40,6 +40,12 @@ class GraphQuery(Query):
     expand: list[str] = []
 
 
+class StepQuery(Query):
+    """How much of a step's payloads to send."""
+
+    full: bool = False
+
+
 class PayloadQuery(Query):
     """How to send a payload."""
 
@@ -48,7 +54,10 @@ class PayloadQuery(Query):
 
 @routes.get("runs", summary="List runs, newest first", query=RunsQuery, answers={200: list[RunRow]})
 def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
-    """The next page is in the Link header; a page may hold fewer rows than asked and still have one."""
+    """The next page is in the Link header; a page may hold fewer rows than asked and still have one.
+
+    ``X-Scanned-To`` then says how far back a filter that matches rarely was searched.
+    """
     if query.matches_nothing:
         return Reply([])
     try:
@@ -60,6 +69,9 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
         kept = [(k, v) for k, v in ctx.request.args.items(multi=True) if k not in ("cursor", "offset")]
         following = urlencode([*kept, ("cursor", page.next_cursor)])
         headers["Link"] = f'<{ctx.base}/api/runs?{following}>; rel="next"'
+    scanned_to = iso(page.scanned_to_ms)
+    if scanned_to is not None:
+        headers["X-Scanned-To"] = scanned_to
     return Reply([run_row(run, namespace=ctx.settings.namespace) for run in page.runs], headers=headers)
 
 
@@ -90,12 +102,13 @@ def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
 @routes.get(
     f"{RUN}/steps/<int(signed=True):seq>",
     summary="A step with its payloads",
+    query=StepQuery,
     answers={200: StepView},
     problems=(404,),
 )
-def get_step(ctx: RequestContext, *, run_id: str, seq: int) -> StepView:
-    """A negative ``seq`` is a compensation."""
-    return details.step_detail(ctx.services, run_id, seq)
+def get_step(ctx: RequestContext, *, query: StepQuery, run_id: str, seq: int) -> StepView:
+    """A negative ``seq`` is a compensation. Large payloads are cut, unless ``full=true``."""
+    return details.step_detail(ctx.services, run_id, seq, full=query.full)
 
 
 @routes.get(

@@ -14,6 +14,7 @@ from dashboard.schemas import Lineage, RunDetail, RunRow, RunView, StepView
 from dashboard.settings import Services
 from dashboard.views import run_fields, run_row, step_view
 from otel_bridge import ids
+from otel_bridge.codec import PREVIEW, WHOLE
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.models import PayloadName, Run, Step, StoredValue
@@ -168,8 +169,8 @@ def run_detail(services: Services, run_id: str) -> RunDetail:
     )
 
 
-def step_detail(services: Services, run_id: str, seq: int) -> StepView:
-    """Return one step with its payloads; a remote one with its child's input.
+def step_detail(services: Services, run_id: str, seq: int, *, full: bool = False) -> StepView:
+    """Return one step with its payloads, whole or cut to the settings' cap; a remote one with its child's input.
 
     Raises:
         NotFound: there is no such run or step.
@@ -181,15 +182,16 @@ def step_detail(services: Services, run_id: str, seq: int) -> StepView:
     if found is None:
         raise NotFound(f"Run {run_id[:200]!r} has no step {seq}. It may not have begun, or it was folded into another.")
     source, shown = found
-    stored = services.store.get_step(source.run_id, source.seq, cap_bytes=settings.payload_cap_bytes)
+    cap_bytes, limits = (None, WHOLE) if full else (settings.payload_cap_bytes, PREVIEW)
+    stored = services.store.get_step(source.run_id, source.seq, cap_bytes=cap_bytes)
     output = stored.output if stored is not None else None
     error = (stored.error if stored is not None else None) or source.error
     step_input = None
     if source.child_run_id is not None:
-        step_input = services.store.get_payload(source.child_run_id, "input", cap_bytes=settings.payload_cap_bytes)
+        step_input = services.store.get_payload(source.child_run_id, "input", cap_bytes=cap_bytes)
 
     def show(value: StoredValue | None, what: payloads.What) -> payloads.Shown | None:
-        return None if value is None else payloads.show(value, what=what, redact=settings.redact)
+        return None if value is None else payloads.show(value, what=what, redact=settings.redact, limits=limits)
 
     return step_view(
         replace(shown, output=None, error=None),
