@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger.base import Executor, InFlightStep, Ledger
 
 HELD_S = 0.1
 """A step that executes for longer than this is worth telling."""
 TICK_S = 0.05
+MAX_TICK_S = 0.5
 MIN_GAP_S = 0.2
 """Changes are told at most this often."""
 MAX_IN_FLIGHT = 1000
@@ -66,6 +68,7 @@ class Heartbeat:
 
     Args:
         since_s: scopes that were entered before belong to an engine that was destroyed.
+        lookup: its work is done by our thread while that runs: one thread and one connection a process.
     """
 
     def __init__(
@@ -76,10 +79,12 @@ class Heartbeat:
         guard: Guard,
         *,
         since_s: float = 0.0,
+        lookup: PlacementLookup | None = None,
     ) -> None:
         self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
-        self._since_s = since_s
-        self._stop = threading.Event()
+        self._since_s, self._lookup = since_s, lookup
+        self._stopping = False
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._told = False
         self._shown: frozenset[Scope] = frozenset()
@@ -90,12 +95,17 @@ class Heartbeat:
         """Start the thread. It ends with the process, too."""
         self._thread = threading.Thread(target=self._work, name="durable-presence", daemon=True)
         self._thread.start()
+        if self._lookup is not None:
+            self._lookup.carry(self._wake)
         atexit.register(self.stop)
 
     def stop(self) -> None:
         """Say goodbye and end the thread, within ``GOODBYE_S``. Idempotent."""
         atexit.unregister(self.stop)
-        self._stop.set()
+        if self._lookup is not None and self._thread is not None:
+            self._lookup.carry(None)
+        self._stopping = True
+        self._wake.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=GOODBYE_S)
@@ -106,21 +116,36 @@ class Heartbeat:
         self._thread = None
 
     def _work(self) -> None:
-        tick_s = 0.0
-        while not self._stop.wait(tick_s):
+        next_look_s = 0.0
+        while not self._stopping:
             began_s = time.monotonic()
-            try:
-                self._look(began_s)
-            except Exception as error:  # noqa: BLE001 - presence is optional; the next beat tries again
-                self._guard.caught("reporting presence", error)
-                self._last_beat_s, self._next_beat_s = began_s, began_s + self._interval_s
-            # A process with very many suspended runs must not spend itself on looking at them.
-            tick_s = max(TICK_S, 20 * (time.monotonic() - began_s))
+            if began_s >= next_look_s:
+                self._guarded_look(began_s)
+                # A process with very many suspended runs must not spend itself on looking at them.
+                took_s = time.monotonic() - began_s
+                next_look_s = began_s + took_s + min(max(TICK_S, 20 * took_s), MAX_TICK_S)
+            self._look_up()
+            self._wake.wait(max(0.0, next_look_s - time.monotonic()))
+            self._wake.clear()
         if self._told:
             try:
                 self._beat([], stopped=True)
             except Exception as error:  # noqa: BLE001 - the row will be seen to have stopped beating
                 self._guard.caught("saying goodbye", error)
+
+    def _look_up(self) -> None:
+        try:
+            if self._lookup is not None:
+                self._lookup.work_off()
+        except Exception as error:  # noqa: BLE001 - runs that nobody answers are generation 0
+            self._guard.caught("working off look-ups", error)
+
+    def _guarded_look(self, now_s: float) -> None:
+        try:
+            self._look(now_s)
+        except Exception as error:  # noqa: BLE001 - presence is optional; the next beat tries again
+            self._guard.caught("reporting presence", error)
+            self._last_beat_s, self._next_beat_s = now_s, now_s + self._interval_s
 
     def _look(self, now_s: float) -> None:
         before_s = time.time() - HELD_S

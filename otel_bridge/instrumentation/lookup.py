@@ -35,7 +35,10 @@ class Places(Protocol):
 
 
 class PlacementLookup:
-    """Settles ``LiveRun.placement`` from a background thread."""
+    """Settles ``LiveRun.placement`` off the workflow's path.
+
+    By a thread of its own, which starts with the first run, or by one that is there anyway: see ``carry``.
+    """
 
     def __init__(self, places: Places, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._places, self._guard, self._clock = places, guard, clock
@@ -45,6 +48,8 @@ class PlacementLookup:
 
     def _reset(self) -> None:
         self._waiting: deque[LiveRun] = deque(maxlen=_MAX_WAITING)
+        self._working = threading.Lock()
+        self._carrier_wake: threading.Event | None = None
         self._wake = threading.Event()
         self._answered = threading.Condition()
         self._start_lock = threading.Lock()
@@ -57,10 +62,13 @@ class PlacementLookup:
         run.asked += 1
         run.missed = False
         self._waiting.append(run)
-        if self._thread is None:
-            self._start()
-        if not self._wake.is_set():
-            self._wake.set()
+        wake = self._carrier_wake
+        if wake is None:
+            wake = self._wake
+            if self._thread is None:
+                self._start()
+        if not wake.is_set():
+            wake.set()
 
     def settle(self, run: LiveRun) -> Placement:
         """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default when there is no answer."""
@@ -81,6 +89,21 @@ class PlacementLookup:
                 self._impatient_until = self._clock() + PAUSE_S
                 self._guard.caught(_KIND, TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
 
+    def carry(self, wake: threading.Event | None) -> None:
+        """Leave the work to a thread that calls ``work_off`` whenever ``wake`` is set; None: do it ourselves again."""
+        self._carrier_wake = wake
+        self._wake.set()
+        if wake is not None:
+            wake.set()
+        elif self._waiting:
+            self._start()
+
+    def work_off(self) -> None:
+        """Answer everything that was asked."""
+        with self._working:
+            while self._waiting:
+                self._answer([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+
     def stop(self) -> None:
         """Stop the thread; what was not answered takes the default. Idempotent."""
         self._stopping = True
@@ -95,7 +118,7 @@ class PlacementLookup:
 
     def _start(self) -> None:
         with self._start_lock:
-            if self._thread is None:
+            if self._thread is None and self._carrier_wake is None:
                 thread = threading.Thread(target=self._work, name="durable-generations", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -108,10 +131,11 @@ class PlacementLookup:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                self._answer([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
-            if self._stopping:
-                return
+            self.work_off()
+            with self._start_lock:
+                if self._stopping or self._carrier_wake is not None:
+                    self._thread = None
+                    return
 
     def _answer(self, batch: list[LiveRun]) -> None:
         found: dict[str, Placement] | None = None

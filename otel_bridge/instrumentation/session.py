@@ -100,7 +100,9 @@ class Session:
                 instance, instance_id=instance_id, started_at_ms=started_at_ms, interval_s=interval_s
             )
 
-        self._heartbeat = Heartbeat(self.sources.ledger, self.in_flight, row, self.guard, since_s=self._epoch_s)
+        self._heartbeat = Heartbeat(
+            self.sources.ledger, self.in_flight, row, self.guard, since_s=self._epoch_s, lookup=self.lookup
+        )
         self._heartbeat.start()
 
     def destroyed(self) -> None:

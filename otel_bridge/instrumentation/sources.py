@@ -86,7 +86,7 @@ class Sources:
 
     def _use(self, url: str | None, schema: str) -> None:
         ledger_url = self._ledger_url or url
-        self.ledger.opens(None if ledger_url is None else lambda: open_ledger(ledger_url))
+        self.ledger.opens(None if ledger_url is None else lambda: open_ledger(ledger_url, max_connections=1))
         self.store.opens(None if url is None else lambda: open_store(url, schema=schema))
 
     def close(self) -> None:

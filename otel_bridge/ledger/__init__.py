@@ -20,13 +20,14 @@ _SUFFIX = ".durable.sqlite"
 _SCHEME = re.compile(r"([a-z0-9]+)(?:\+[a-z0-9_]+)?:(?://)?", re.IGNORECASE)
 
 
-def open_ledger(url: str | Path, *, schema: str = "durable") -> Ledger:
+def open_ledger(url: str | Path, *, schema: str = "durable", max_connections: int = 4) -> Ledger:
     """Return the ledger that belongs to the state store at ``url``.
 
     Args:
         url: of the state store: ``sqlite:///path``, a path, ``postgresql://...`` or ``memory:``. A file whose name
             ends in ``.durable.sqlite`` is taken as the ledger itself.
         schema: our schema, on Postgres.
+        max_connections: on Postgres; with 1 it starts no thread either, for workers that only report.
 
     Raises:
         ConfigurationError: no ledger is known for such a URL, or its driver is not installed.
@@ -37,7 +38,7 @@ def open_ledger(url: str | Path, *, schema: str = "durable") -> Ledger:
     if kind == "memory" or (kind == "sqlite" and _sqlite_path(text) is None) or text == ":memory:":
         return MemoryLedger()
     if kind in ("postgresql", "postgres"):
-        return _open_postgres(re.sub(r"\A\w+(\+\w+)?://", "postgresql://", text), schema)
+        return _open_postgres(re.sub(r"\A\w+(\+\w+)?://", "postgresql://", text), schema, max_connections)
     if kind in ("", "sqlite", "file"):
         return SqliteLedger(sidecar_path(url))
     raise ConfigurationError(
@@ -73,11 +74,11 @@ def _sqlite_path(url: str) -> Path | None:
     return None if text in ("", ":memory:") else Path(text)
 
 
-def _open_postgres(url: str, schema: str) -> Ledger:
+def _open_postgres(url: str, schema: str, max_connections: int) -> Ledger:
     try:
         from otel_bridge.ledger.postgres import PostgresLedger
     except ImportError as error:
         raise ConfigurationError(
             "A Postgres store needs psycopg: pip install 'durable-dashboard[postgres]'."
         ) from error
-    return PostgresLedger(url, schema=schema)
+    return PostgresLedger(url, schema=schema, max_connections=max_connections)

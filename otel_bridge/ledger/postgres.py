@@ -35,7 +35,8 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -55,6 +56,55 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _MIGRATION_FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
 
+class _OneConnection:
+    """What a pool of one would be, without its threads."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Row]], *, timeout_s: float) -> None:
+        self._connect, self._timeout_s = connect, timeout_s
+        self._turn = threading.Lock()
+        self._open: psycopg.Connection[Row] | None = None
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+        """Lend the connection out, opened anew where it was lost.
+
+        Raises:
+            PoolTimeout: others kept it for too long.
+            PoolClosed: it was closed for good.
+        """
+        if not self._turn.acquire(timeout=self._timeout_s):
+            raise PoolTimeout(f"no turn on the ledger's connection within {self._timeout_s:g} s")
+        try:
+            if self._closed:
+                raise PoolClosed("the ledger's connection is closed")
+            yield self._checked()
+        finally:
+            self._turn.release()
+
+    def _checked(self) -> psycopg.Connection[Row]:
+        if self._open is not None:
+            try:
+                ConnectionPool.check_connection(self._open)
+            except psycopg.Error:
+                self._open.close()
+                self._open = None
+        if self._open is None:
+            self._open = self._connect()
+        return self._open
+
+    def close(self) -> None:
+        """Close it, after whoever has it now."""
+        got = self._turn.acquire(timeout=self._timeout_s)
+        try:
+            self._closed = True
+            if self._open is not None:
+                self._open.close()
+        finally:
+            if got:
+                self._turn.release()
+
+
 class PostgresLedger(SqlLedger):
     """See ``otel_bridge.ledger.base.Ledger``.
 
@@ -62,7 +112,8 @@ class PostgresLedger(SqlLedger):
         conninfo: a libpq URL or key-value string, without a SQLAlchemy driver name.
         schema: our schema; letters, digits, ``_`` and ``$``.
         timeout_s: how long one call waits for a connection, and how long one statement may take.
-        max_connections: connections this process opens at most, when it is busy; none when it is idle for long.
+        max_connections: connections this process opens at most, when it is busy; none when it is idle for long. With
+            1 there is no pool, and no thread of a pool's: callers take turns on one connection, kept open.
     """
 
     def __init__(
@@ -74,7 +125,7 @@ class PostgresLedger(SqlLedger):
         self._timeout_s, self._max_connections = timeout_s, max_connections
         self._target = _without_credentials(conninfo, schema)
         self._lock = threading.Lock()
-        self._pool: ConnectionPool[psycopg.Connection[Row]] | None = None
+        self._pool: ConnectionPool[psycopg.Connection[Row]] | _OneConnection | None = None
         self._pid = 0
         self._migrated = False
 
@@ -112,31 +163,37 @@ class PostgresLedger(SqlLedger):
             with connection.transaction():
                 return work(session)
 
-    def _connections(self) -> ConnectionPool[psycopg.Connection[Row]]:
+    def _connections(self) -> ConnectionPool[psycopg.Connection[Row]] | _OneConnection:
         """Return the pool; a new one after a fork, for its threads stay behind."""
         with self._lock:
             if self._pool is None or self._pid != os.getpid():
-                milliseconds = round(self._timeout_s * 1000)
-                self._pool = ConnectionPool(
-                    self._conninfo,
-                    min_size=0,
-                    max_size=self._max_connections,
-                    timeout=self._timeout_s,
-                    reconnect_timeout=self._timeout_s,
-                    max_idle=60.0,
-                    check=ConnectionPool.check_connection,
-                    kwargs={
-                        "autocommit": True,
-                        "prepare_threshold": None,
-                        "connect_timeout": max(2, round(self._timeout_s)),
-                        "application_name": "durable-dashboard ledger",
-                        "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
-                    },
-                    name="durable-ledger",
-                    open=True,
-                )
+                self._pool = self._open_connections()
                 self._pid = os.getpid()
             return self._pool
+
+    def _open_connections(self) -> ConnectionPool[psycopg.Connection[Row]] | _OneConnection:
+        milliseconds = round(self._timeout_s * 1000)
+        settings: dict[str, Any] = {
+            "autocommit": True,
+            "prepare_threshold": None,
+            "connect_timeout": max(2, round(self._timeout_s)),
+            "application_name": "durable-dashboard ledger",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
+        }
+        if self._max_connections == 1:
+            return _OneConnection(lambda: psycopg.connect(self._conninfo, **settings), timeout_s=self._timeout_s)
+        return ConnectionPool(
+            self._conninfo,
+            min_size=0,
+            max_size=self._max_connections,
+            timeout=self._timeout_s,
+            reconnect_timeout=self._timeout_s,
+            max_idle=60.0,
+            check=ConnectionPool.check_connection,
+            kwargs=settings,
+            name="durable-ledger",
+            open=True,
+        )
 
     # -- migrations ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from dbos import DBOS, SetWorkflowID
+from opentelemetry.trace import get_current_span
 
 from otel_bridge import ids
 from otel_bridge.errors import LedgerUnavailableError
@@ -236,3 +237,42 @@ def test_a_run_that_was_resumed_while_its_cancelled_life_still_executes_has_two_
     eventually(lambda: "late 1" in {span.name for span in tracing.exporter.get_finished_spans()})
     assert tracing.parent("early 1") == tracing.parent("late 1") == in_step("job-3", 1)
     assert tracing.parent("early 2") == in_step("job-3", 1, generation=1)
+
+
+def test_a_worker_that_reports_presence_looks_up_with_the_same_thread(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """One thread of ours a process, whatever began first; look-ups go on when presence has ended."""
+    instrument(ledger=ledger)
+    dbos()
+
+    @DBOS.workflow()
+    def job() -> bool:
+        return get_current_span().get_span_context().is_valid
+
+    DBOS.launch()
+    eventually(ledger.executors)
+    assert job()
+    assert {thread.name for thread in threading.enumerate() if "durable" in thread.name} == {"durable-presence"}
+
+
+def test_work_passes_from_thread_to_thread_and_back_without_being_lost() -> None:
+    """What was asked before a carrier came, while it was there, and as it left: all is answered."""
+    places = SlowPlaces()
+    places.gate.set()
+    lookup = PlacementLookup(places, Guard())
+    assert asked(lookup, "run-1").settled().generation == 7
+    wake = threading.Event()
+    lookup.carry(wake)
+    eventually(lambda: "durable-generations" not in {thread.name for thread in threading.enumerate()})
+    wake.clear()
+    carried = asked(lookup, "run-2")
+    assert wake.is_set()
+    lookup.work_off()
+    assert carried.placement is not None
+    left = asked(lookup, "run-3")
+    lookup.carry(None)
+    eventually(lambda: left.placement)
+    assert asked(lookup, "run-4").settled().generation == 7
+    lookup.stop()
+    assert "durable-generations" not in {thread.name for thread in threading.enumerate()}

@@ -222,6 +222,8 @@ def test_on_postgres_the_ledger_is_in_the_engines_database(
     reader = open_ledger(postgres_url)
     try:
         eventually(reader.executors, what="a beat")
+        ours = {thread.name for thread in threading.enumerate() if thread.name.startswith("durable-")}
+        assert ours == {"durable-presence"} | {name for name in ours if name.startswith("durable-ledger")}
         DBOS.destroy()
         assert [executor.stopped for executor in reader.executors()] == [True]
     finally:

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -319,3 +320,32 @@ def test_a_store_that_may_not_be_read_is_named(roles: Roles, admin: psycopg.Conn
     finally:
         store.close()
         admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def test_with_one_connection_there_is_no_pool_and_callers_take_turns(postgres_url: str) -> None:
+    """For workers: no thread is started, one connection serves many threads, and a lost one is opened anew."""
+    ledger = PostgresLedger(postgres_url, max_connections=1)
+    before = threading.active_count()
+    ledger.put_value("k", 0)
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(lambda n: ledger.put_value("k", n), range(40)))
+        assert threading.active_count() <= before + 4
+    backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'durable-dashboard ledger'"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        assert len(admin.execute(backends).fetchall()) == 1
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'durable-%'")
+        ledger.put_value("k", "again")
+        assert ledger.get_value("k") == "again"
+    ledger.close()
+    ledger.put_value("k", "reopened")
+    ledger.close()
+    ledger.close()
+
+
+def test_waiting_too_long_for_the_one_connection_is_the_ledger_being_unavailable(postgres_url: str) -> None:
+    """A caller that keeps the connection does not hold others up for ever."""
+    ledger = PostgresLedger(postgres_url, timeout_s=0.3, max_connections=1)
+    ledger.put_value("k", 1)
+    with ledger._connections().connection(), pytest.raises(LedgerUnavailableError, match="connection in time"):
+        ledger.get_value("k")
+    ledger.close()
