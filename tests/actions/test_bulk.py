@@ -119,7 +119,10 @@ def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_wor
     told = world.actions.bulk_status(bulk_id)
     assert sorted(result["runId"] for result in told["results"]) == sorted(ids)
     assert {result["outcome"] for result in told["results"]} == {"applied"}
-    # Each failed once and was retried once; only a step in flight at the kill may have run again.
-    assert 70 <= len(world.log("work b6")) <= 72
-    retried = [entry.run_id for run_id in ids for entry in world.ledger.audit(run_id=run_id) if entry.outcome == "done"]
-    assert sorted(set(filter(None, retried))) == sorted(ids)
+    # Each failed once and was retried once; only what was in flight at the kill and recovered may have run again.
+    recovered = sum(run.recovery_attempts - 1 for run in world.store.get_runs(ids).values())
+    assert 70 <= len(world.log("work b6")) <= 70 + recovered
+    assert 35 <= sum(world.ledger.count(run_id, "revived") for run_id in ids) <= 36
+    # A kill between an act and its audit entry leaves that one act told by the bulk's own result.
+    audited = {run_id for run_id in ids if any(e.outcome == "done" for e in world.ledger.audit(run_id=run_id))}
+    assert len(set(ids) - audited) <= 1

@@ -128,7 +128,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The app in a process of its own, on a fresh database."""
     folder = tmp_path_factory.mktemp("shop")
@@ -153,9 +153,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, the machine's own."""
+    """Headless Chromium, the machine's own.
+
+    Of this folder alone: while Playwright's loop runs in the main thread, every asyncio test elsewhere fails.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("The browser tests need Chromium: apt-get install chromium")
