@@ -34,7 +34,7 @@ class Placement:
 class LiveRun:
     """One execution of a run in this process. ``placement`` is settled once and then stays."""
 
-    __slots__ = ("_settle", "asked", "missed", "placement", "run_id")
+    __slots__ = ("__weakref__", "_settle", "asked", "missed", "placement", "run_id")
 
     def __init__(self, run_id: str, settle: Callable[[LiveRun], Placement]) -> None:
         self.run_id = run_id

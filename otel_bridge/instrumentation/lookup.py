@@ -1,13 +1,15 @@
 """Which life of a run is this? One small read per execution, off the workflow's path. Reads the ledger.
 
-A thread of its own reads ahead, many runs at a time, so neither a workflow thread nor an event loop waits for a
-database; only the first span that user code makes may wait, and only shortly.
+A background thread reads ahead, many runs at a time, so neither a workflow thread nor an event loop waits for a
+database; only the first span that user code makes may wait, and only shortly. Nobody reads for a run that ended before
+its turn came: short runs in which nobody traces cost nothing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -20,6 +22,8 @@ PATIENCE_S = 1.0
 PAUSE_S = 15.0
 """How long a ledger that failed is left alone, and how long nobody waits for one that was slow."""
 _KIND = "looking up a run's generation"
+_GATHER_S = 0.05
+"""How long runs are gathered, unless somebody waits for an answer."""
 _BATCH = 200
 _MAX_WAITING = 10_000
 
@@ -47,10 +51,10 @@ class PlacementLookup:
         self._reset()
 
     def _reset(self) -> None:
-        self._waiting: deque[LiveRun] = deque(maxlen=_MAX_WAITING)
+        self._waiting: deque[weakref.ref[LiveRun]] = deque(maxlen=_MAX_WAITING)
         self._working = threading.Lock()
         self._carrier_wake: threading.Event | None = None
-        self._wake = threading.Event()
+        self._wake, self._hurry = threading.Event(), threading.Event()
         self._answered = threading.Condition()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -61,14 +65,12 @@ class PlacementLookup:
             return
         run.asked += 1
         run.missed = False
-        self._waiting.append(run)
-        wake = self._carrier_wake
-        if wake is None:
-            wake = self._wake
+        self._waiting.append(weakref.ref(run))
+        if self._carrier_wake is None:
             if self._thread is None:
                 self._start()
-        if not wake.is_set():
-            wake.set()
+            if not self._wake.is_set():
+                self._wake.set()
 
     def settle(self, run: LiveRun) -> Placement:
         """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default when there is no answer."""
@@ -84,15 +86,22 @@ class PlacementLookup:
     def _await_answer(self, run: LiveRun) -> None:
         if not run.asked or self._stopping or self._clock() < max(self._paused_until, self._impatient_until):
             return
+        if run.placement is None:
+            (self._carrier_wake or self._hurry).set()
         with self._answered:
             if not self._answered.wait_for(lambda: run.placement or run.missed or self._stopping, PATIENCE_S):
                 self._impatient_until = self._clock() + PAUSE_S
                 self._guard.caught(_KIND, TimeoutError(f"the ledger did not answer within {PATIENCE_S} s"))
 
     def carry(self, wake: threading.Event | None) -> None:
-        """Leave the work to a thread that calls ``work_off`` whenever ``wake`` is set; None: do it ourselves again."""
+        """Leave the work to a thread that calls ``work_off`` now and then, and at once when ``wake`` is set.
+
+        Args:
+            wake: None when that thread ends: we do it ourselves again.
+        """
         self._carrier_wake = wake
         self._wake.set()
+        self._hurry.set()
         if wake is not None:
             wake.set()
         elif self._waiting:
@@ -102,12 +111,14 @@ class PlacementLookup:
         """Answer everything that was asked."""
         with self._working:
             while self._waiting:
-                self._answer([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+                batch = [self._waiting.popleft()() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._answer([run for run in batch if run is not None])
 
     def stop(self) -> None:
         """Stop the thread; what was not answered takes the default. Idempotent."""
         self._stopping = True
         self._wake.set()
+        self._hurry.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=2)
@@ -131,6 +142,8 @@ class PlacementLookup:
         while True:
             self._wake.wait()
             self._wake.clear()
+            self._hurry.wait(_GATHER_S)
+            self._hurry.clear()
             self.work_off()
             with self._start_lock:
                 if self._stopping or self._carrier_wake is not None:
@@ -139,7 +152,7 @@ class PlacementLookup:
 
     def _answer(self, batch: list[LiveRun]) -> None:
         found: dict[str, Placement] | None = None
-        if not self._stopping and self._clock() >= self._paused_until:
+        if batch and not self._stopping and self._clock() >= self._paused_until:
             try:
                 found = self._places.find([run.run_id for run in batch])
             except Exception as error:  # noqa: BLE001 - any failure of the ledger means generation 0

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from dbos import DBOS, SetWorkflowID
@@ -155,6 +156,20 @@ def test_many_runs_are_looked_up_in_one_read_and_each_only_once() -> None:
     lookup.stop()
 
 
+def test_nobody_reads_for_runs_that_ended_before_their_turn_came() -> None:
+    """Short runs in which nobody traces cost no read; one that still executes is read for."""
+    places = SlowPlaces()
+    places.gate.set()
+    lookup = PlacementLookup(places, Guard())
+    lookup.carry(threading.Event())
+    for number in range(20):
+        asked(lookup, f"ended-{number}")
+    going_on = asked(lookup, "going on")
+    lookup.work_off()
+    assert places.reads == [["going on"]]
+    assert going_on.settled().generation == 7
+
+
 def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all() -> None:
     """Without an answer the run is generation 0, for good; for a while nobody waits, though reading goes on."""
     now = [100.0]
@@ -267,9 +282,12 @@ def test_work_passes_from_thread_to_thread_and_back_without_being_lost() -> None
     eventually(lambda: "durable-generations" not in {thread.name for thread in threading.enumerate()})
     wake.clear()
     carried = asked(lookup, "run-2")
-    assert wake.is_set()
-    lookup.work_off()
-    assert carried.placement is not None
+    assert not wake.is_set()
+    with ThreadPoolExecutor(1) as executor:
+        settled = executor.submit(carried.settled)
+        assert wake.wait(timeout=10)
+        lookup.work_off()
+        assert settled.result().generation == 7
     left = asked(lookup, "run-3")
     lookup.carry(None)
     eventually(lambda: left.placement)
