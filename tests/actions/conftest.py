@@ -13,7 +13,7 @@ from tests.actions.world import World
 from tests.conftest import make_wal
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A system database as DBOS makes it, to be copied: making one takes a second."""
     path = tmp_path_factory.mktemp("migrated") / "app.sqlite"
@@ -27,7 +27,7 @@ def fresh(migrated: Path, directory: Path) -> str:
     return make_wal(directory / "app.sqlite")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world whose worker lives as long as the tests: kill nothing in it, and use run ids of your own."""
     directory = tmp_path_factory.mktemp("world")

@@ -10,14 +10,14 @@ from dashboard.client import DurableClient
 from tests.programs import running_shop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the orders demo, without its trickle."""
     with running_shop(tmp_path_factory.mktemp("shop"), "--no-trickle") as (address, _):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base_url(shop: str) -> str:
     """Where the dashboard is mounted."""
     return f"{shop}/durable"
