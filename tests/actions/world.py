@@ -87,8 +87,12 @@ class World:
         return worker
 
     def worker(self, *arguments: str) -> Worker:
-        """Start a worker and wait until it has launched."""
-        return self.launch(*arguments).ready()
+        """Start a worker and wait until it has launched, and until its presence shows if it reports any."""
+        worker = self.launch(*arguments).ready()
+        if "--present" in arguments:
+            pid = worker.process.pid
+            until(lambda: pid in {executor.pid for executor in self.ledger.executors()}, why="a worker's first beat")
+        return worker
 
     def close(self) -> None:
         """End the workers and close everything."""
