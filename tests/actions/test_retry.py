@@ -141,6 +141,25 @@ def test_two_retries_at_once_make_one_new_life(world: World) -> None:
     assert all("completed" in str(problem) or "live executor" in str(problem) for problem in problems)
 
 
+def test_retry_against_completion_never_runs_a_completed_run_again(world: World) -> None:
+    """A retry that races the run's own end is refused or finds it pending; the run completes once, whoever wins."""
+    for number in range(4):
+        run_id = f"r13-{number}"
+        world.start("saga", f"{run_id}-a", run_id=run_id)
+        world.waits(run_id, "signal", "go")
+        world.actions.signal(run_id, "go", "now", actor="bob")
+        refused = 0
+        while world.run(run_id).status != "completed":
+            with pytest.raises(Refused, match=r"live executor|completed"):
+                world.actions.retry(run_id, actor="ann")
+            refused += 1
+        with pytest.raises(Refused, match="completed"):
+            world.actions.retry(run_id, actor="ann")
+        assert world.run(run_id).status == "completed"
+        assert world.ledger.count(run_id, "revived") == 0
+        assert len(world.ledger.audit(run_id=run_id)) == refused + 2
+
+
 def test_a_retry_begins_a_new_generation_for_the_trace(world: World) -> None:
     """The bridge tells the second life apart from the first."""
     world.touch("break-r12-a")
