@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 RING_EVENTS = 20_000
 LINGER_S = 10.0
 READY_S = 3.0
-FAST_S, SLOW_S, REMOTE_FAST_S, REMOTE_SLOW_S, FAILED_S = 0.04, 0.1, 0.1, 0.2, 1.0
+FAST_S, SLOW_S, SLOWEST_S, FAILED_S = 0.04, 0.1, 0.3, 1.0
+REST_FACTOR = 20
+"""The watcher rests for so many times the time that its last look took: looking is a small part of its life."""
 ACTIVE_FOR_S = 5.0
 SLOW_REASON = "This viewer reads more slowly than events come; connect again for a fresh snapshot."
 STOPPED_REASON = "The server is going away; connect again."
@@ -284,17 +286,14 @@ class LiveHub:
             if changes:
                 quiet_since = now
                 self._publish(changes)
-            stop.wait(self._interval_s(active=now - quiet_since < ACTIVE_FOR_S))
+            took_s = time.monotonic() - now
+            least_s = FAST_S if now - quiet_since < ACTIVE_FOR_S else SLOW_S
+            stop.wait(min(max(least_s, REST_FACTOR * took_s), SLOWEST_S))
 
     def _note_problem(self, problem: str) -> None:
         if self.problem is None:
             log.warning("The live tail cannot read the store; it tries again every second: %s", problem)
         self.problem = problem
-
-    def _interval_s(self, *, active: bool) -> float:
-        if self._services.store.change_token() is None:
-            return REMOTE_FAST_S if active else REMOTE_SLOW_S
-        return FAST_S if active else SLOW_S
 
     def _retire(self, stop: threading.Event) -> bool:
         """End the watcher unless a viewer came meanwhile."""

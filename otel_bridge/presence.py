@@ -35,6 +35,16 @@ class Presence:
         """Return what live executors execute of a run now."""
         return self._in_flight.get(run_id, ())
 
+    def executing(self, run_id: str) -> set[InFlightStep]:
+        """Return the steps of a run that live executors execute now, whoever does."""
+        return {step for _, step in self.in_flight(run_id)}
+
+    @property
+    def staff(self) -> object:
+        """Who is there and what they can run: equal as long as ``serves`` and ``is_lost`` answer the same."""
+        skills = {(e.executor_id, e.app_version, e.app_name, e.queues, e.workflows) for e in self.live}
+        return skills, {executor.executor_id for executor in self.lost}
+
     def executing_run_ids(self) -> Iterable[str]:
         """Return the runs of which a live executor executes something now."""
         return self._in_flight.keys()
@@ -72,6 +82,11 @@ def _can_run(executor: Executor, run: Run) -> bool:
     )
 
 
+def may_be_blocked_from_ms(run: Run) -> int:
+    """Return when a run that waits or executes begins to look blocked, if nobody is there for it."""
+    return (run.created_at_ms if run.status == "pending" else run.updated_at_ms) + BLOCKED_AFTER_MS
+
+
 def overlay_run(run: Run, seen: Presence) -> Run:
     """Return the run as presence shows it: ``blocked`` where nobody can run it, ``running`` where a step executes.
 
@@ -85,8 +100,7 @@ def overlay_run(run: Run, seen: Presence) -> Run:
             step.seq is not None and not step.name.startswith(ENGINE_PREFIX) for _, step in seen.in_flight(run.id)
         )
         return replace(run, status="running", waiting=None) if works else run
-    stuck_since_ms = run.created_at_ms if run.status == "pending" else run.updated_at_ms
-    if seen.now_ms - stuck_since_ms < BLOCKED_AFTER_MS:
+    if seen.now_ms < may_be_blocked_from_ms(run):
         return run
     if run.status == "pending":
         if run.waiting is not None and run.waiting.on == "delay":

@@ -12,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
-from otel_bridge.events import EventType, LifecycleEvent
+from otel_bridge.events import LifecycleEvent
 from otel_bridge.ledger.base import Cursor, Ledger
-from otel_bridge.models import Run, Step, StepStatus, StoredValue
-from otel_bridge.presence import Presence, overlay_run, overlay_steps, presence
+from otel_bridge.lifecycle import message_of, run_events, step_events
+from otel_bridge.models import Run, Step, StepKey, StepStatus
+from otel_bridge.openruns import OpenRuns
+from otel_bridge.presence import Presence, may_be_blocked_from_ms, overlay_run, overlay_steps, presence
 from otel_bridge.store.base import StateStore
 
 PAGE_ROWS = 5_000
@@ -54,13 +55,12 @@ class StoreScanner:
     ) -> None:
         self._store = store
         self._overlap_ms = overlap_ms
-        self._open_every_s = open_every_s
-        self._open_limit = open_limit
-        self._monotonic = monotonic
-        self._next_open_at = monotonic()
+        self._open: OpenRuns | None = None
+        if open_every_s is not None:
+            self._open = OpenRuns(store, every_s=open_every_s, limit=open_limit, monotonic=monotonic)
         self._token: object | None = None
         self._resume: Cursor | None = None
-        self._seen_steps: OrderedDict[tuple[str, int, int | None], int] = OrderedDict()
+        self._seen_steps: dict[StepKey, None] = {}
         self._seen_runs: OrderedDict[str, Run] = OrderedDict()
 
     def scan(self, cursor: Cursor, *, watch: Collection[str] = ()) -> Scan:
@@ -70,26 +70,26 @@ class StoreScanner:
             watch: runs to look at in any case, by id (those that somebody has open).
         """
         token = self._store.change_token()
-        open_due = self._open_every_s is not None and self._monotonic() >= self._next_open_at
-        if token is not None and token == self._token and self._resume is None and not open_due:
-            return Scan({}, cursor, False)
+        changed = token is None or token != self._token or self._resume is not None
+        due = self._open.due(changed=changed) if self._open is not None else set()
+        if not changed:
+            runs: dict[str, Run] = {}
+            self._read(due, runs)
+            return Scan(runs, cursor, False)
         start = self._resume or Cursor(
             steps_ms=cursor.steps_ms - self._overlap_ms, runs_ms=cursor.runs_ms - self._overlap_ms
         )
-        runs: dict[str, Run] = {}
+        runs = {}
         runs_ms, more_runs = self._scan_runs(start.runs_ms, runs)
         stepped, steps_ms, more_steps = self._scan_steps(start.steps_ms)
-        if open_due:
-            for run in self._store.open_runs(limit=self._open_limit):
-                self._note_run(run, runs)
-            self._next_open_at = self._monotonic() + (self._open_every_s or 0)
-        missing = [run_id for run_id in {*stepped, *watch} if run_id not in runs]
+        missing = [run_id for run_id in {*stepped, *watch, *due} if run_id not in runs]
         for run_id, run in self._store.get_runs(missing).items():
             if run_id in stepped:
                 runs[run_id] = run
                 self._remember(run)
             else:
                 self._note_run(run, runs)
+        self._read(self._related(runs), runs)
         more = more_runs or more_steps
         reached = Cursor(steps_ms=max(steps_ms, start.steps_ms), runs_ms=max(runs_ms, start.runs_ms))
         self._resume = reached if more else None
@@ -101,6 +101,22 @@ class StoreScanner:
             more,
         )
 
+    def _read(self, run_ids: Collection[str], into: dict[str, Run]) -> None:
+        """Note those of some runs that changed."""
+        for run in self._store.get_runs(list(run_ids)).values() if run_ids else ():
+            self._note_run(run, into)
+
+    def _related(self, runs: dict[str, Run]) -> set[str]:
+        """Return the runs that changed with these, though not in a row of their own: the child's parent that waited
+        for it, the run that an undo undoes or a handler handles.
+        """
+        found: set[str] = set()
+        for run in runs.values():
+            parent = self._seen_runs.get(run.parent_id) if run.parent_id is not None else None
+            waits = parent is not None and parent.waiting is not None and parent.waiting.on == "child"
+            found.update(filter(None, (run.parent_id if waits else None, run.undoes_id, run.dead_run_id)))
+        return found - runs.keys()
+
     def _scan_steps(self, since_ms: int) -> tuple[set[str], int, bool]:
         """Return runs with new step rows, the stamp reached, and whether more remain."""
         touched: set[str] = set()
@@ -108,9 +124,8 @@ class StoreScanner:
         while read < SCAN_ROWS or stuck:
             page = self._store.steps_recorded_since(reached, limit=limit)
             for key in page:
-                seen = (key.run_id, key.seq, key.finished_at_ms)
-                if seen not in self._seen_steps:
-                    self._seen_steps[seen] = key.recorded_at_ms
+                if key not in self._seen_steps:
+                    self._seen_steps[key] = None
                     touched.add(key.run_id)
             last_ms = page[-1].recorded_at_ms if page else reached
             if len(page) < limit:
@@ -146,16 +161,18 @@ class StoreScanner:
     def _remember(self, run: Run) -> None:
         self._seen_runs[run.id] = run
         self._seen_runs.move_to_end(run.id)
+        if self._open is not None:
+            self._open.note(run)
         while len(self._seen_runs) > REMEMBERED_RUNS:
-            self._seen_runs.popitem(last=False)
+            forgotten, _ = self._seen_runs.popitem(last=False)
+            if self._open is not None:
+                self._open.forget(forgotten)
 
     def _forget(self, reached: Cursor) -> None:
         horizon_ms = reached.steps_ms - 2 * self._overlap_ms
-        while self._seen_steps:
-            key, recorded_at_ms = next(iter(self._seen_steps.items()))
-            if recorded_at_ms >= horizon_ms:
-                break
-            del self._seen_steps[key]
+        oldest = next(iter(self._seen_steps), None)
+        if oldest is not None and oldest.recorded_at_ms < horizon_ms:
+            self._seen_steps = {key: None for key in self._seen_steps if key.recorded_at_ms >= horizon_ms}
 
 
 def changed_at_ms(run: Run, since_ms: int) -> int:
@@ -175,7 +192,10 @@ class RunChange:
 
 @dataclass(slots=True)
 class _Known:
+    """A run as it was last told (``run``), and as the store had it (``stored``)."""
+
     run: Run
+    stored: Run
     steps: dict[int, StepStatus]
 
 
@@ -200,11 +220,17 @@ class ChangeTail:
         self._store, self._ledger, self._monotonic = store, ledger, monotonic
         self._since_ms = store.now_ms() if since_ms is None else since_ms
         self._cursor = Cursor(steps_ms=self._since_ms, runs_ms=self._since_ms)
-        self._scanner = StoreScanner(store, open_every_s=open_every_s, monotonic=monotonic)
+        self._open_every_s = open_every_s
+        self._scanner = self._new_scanner()
         self._presence_every_s = presence_every_s
         self._next_presence_at = monotonic()
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._open: set[str] = set()
         self.presence: Presence = presence((), self._since_ms)
+        self._told: Presence = self.presence
+
+    def _new_scanner(self) -> StoreScanner:
+        return StoreScanner(self._store, open_every_s=self._open_every_s, monotonic=self._monotonic)
 
     def poll(self, *, watch: Collection[str] = ()) -> list[RunChange]:
         """Return what changed since the last poll, oldest event first within a run.
@@ -212,18 +238,19 @@ class ChangeTail:
         Raises:
             StoreUnavailableError: the store cannot be read now; poll again later, nothing is lost.
         """
-        executing_before = set(self.presence.executing_run_ids())
         self._refresh_presence()
-        executing = executing_before | set(self.presence.executing_run_ids())
-        scan = self._scanner.scan(self._cursor, watch=watch)
-        self._cursor = scan.cursor
-        runs = dict(scan.runs)
-        runs.update(self._store.get_runs([run_id for run_id in executing if run_id not in runs]))
-        if not runs:
-            return []
-        steps = self._store.get_steps_of(list(runs), errors=True)
-        changes = [self._compare(run, steps.get(run.id, [])) for run in runs.values()]
-        return [change for change in changes if change is not None]
+        try:
+            scan = self._scanner.scan(self._cursor, watch=watch)
+            runs = {**self._store.get_runs(list(self._moved_by_presence(scan.runs))), **scan.runs}
+            steps = self._store.get_steps_of(list(runs), errors=True) if runs else {}
+            compared = [self._compare(run, steps.get(run.id, [])) for run in runs.values()]
+        except BaseException:
+            self._scanner = self._new_scanner()  # what the old one has seen was never told
+            raise
+        for _, known in compared:
+            self._remember(known)
+        self._cursor, self._told = scan.cursor, self.presence
+        return [change for change, _ in compared if change is not None]
 
     def _refresh_presence(self) -> None:
         if self._ledger is None or self._monotonic() < self._next_presence_at:
@@ -234,124 +261,41 @@ class ChangeTail:
         except LedgerError:
             self.presence = presence((), self._since_ms)
 
-    def _compare(self, run: Run, steps: list[Step]) -> RunChange | None:
-        run = overlay_run(run, self.presence)
+    def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:
+        """Return other runs that look different because executors do: a step began, nobody is there any more."""
+        before, now = self._told, self.presence
+        if now is before:
+            return set()
+        ids = {*before.executing_run_ids(), *now.executing_run_ids()}
+        found = {run_id for run_id in ids if before.executing(run_id) != now.executing(run_id)}
+        others = before.staff != now.staff
+        for run_id in self._open:
+            known = self._known[run_id]
+            due = others or before.now_ms < may_be_blocked_from_ms(known.stored) <= now.now_ms
+            if due and overlay_run(known.stored, now).status != known.run.status:
+                found.add(run_id)
+        return found.difference(scanned)
+
+    def _compare(self, stored: Run, steps: list[Step]) -> tuple[RunChange | None, _Known]:
+        run = overlay_run(stored, self.presence)
         steps = overlay_steps(run, steps, self.presence)
         before = self._known.get(run.id)
         events = [
-            *_run_events(run, before.run if before else None, self._since_ms, ending=False),
-            *_step_events(run, steps, before.steps if before else None, self._since_ms),
-            *_run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
+            *run_events(run, before.run if before else None, self._since_ms, ending=False),
+            *step_events(run, steps, before.steps if before else None, self._since_ms),
+            *run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
         ]
-        statuses = {step.seq: step.status for step in steps}
-        self._known[run.id] = _Known(run, statuses)
-        self._known.move_to_end(run.id)
+        known = _Known(run, stored, {step.seq: step.status for step in steps})
+        same = not events and before is not None and before.run == run and before.steps == known.steps
+        return None if same else RunChange(run, steps, events), known
+
+    def _remember(self, known: _Known) -> None:
+        run_id = known.run.id
+        self._known[run_id] = known
+        self._known.move_to_end(run_id)
+        (self._open.discard if known.stored.is_terminal else self._open.add)(run_id)
         while len(self._known) > REMEMBERED_RUNS:
-            self._known.popitem(last=False)
-        if not events and before is not None and before.run == run and before.steps == statuses:
-            return None
-        return RunChange(run, steps, events)
+            self._open.discard(self._known.popitem(last=False)[0])
 
     def _run_error(self, run: Run) -> str | None:
-        return _message(self._store.get_payload(run.id, "error"))
-
-
-def _message(value: StoredValue | None) -> str | None:
-    return decode_error(value).message if value is not None else None
-
-
-_ENDINGS: dict[str, EventType] = {
-    "completed": "run.completed",
-    "failed": "run.failed",
-    "cancelling": "run.cancelling",
-    "cancelled": "run.cancelled",
-    "dead": "run.dead",
-}
-_WAITING = frozenset({"pending", "blocked"})
-
-
-def _run_events(
-    run: Run,
-    before: Run | None,
-    since_ms: int,
-    *,
-    ending: bool,
-    error: Callable[[Run], str | None] | None = None,
-) -> list[LifecycleEvent]:
-    """Return a run's own events: those that precede its steps', or (``ending``) those that follow them."""
-
-    def event(kind: EventType, at_ms: int, **more: object) -> LifecycleEvent:
-        queue_ms = run.started_at_ms - run.created_at_ms if run.started_at_ms is not None else None
-        duration_ms = run.finished_at_ms - run.created_at_ms if run.finished_at_ms is not None else None
-        return LifecycleEvent(
-            type=kind,
-            run_id=run.id,
-            workflow=run.workflow,
-            at_ms=at_ms,
-            queue_ms=max(0, queue_ms) if kind == "run.started" and queue_ms is not None else None,
-            duration_ms=max(0, duration_ms) if ending and duration_ms is not None and run.is_terminal else None,
-            error=error(run) if error is not None and kind == "run.failed" else None,
-            name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
-        )
-
-    was = before.status if before is not None else None
-    is_new = before is None and run.created_at_ms >= since_ms - 1_000
-    revived = before is not None and before.is_terminal and not run.is_terminal
-    if not ending:
-        events = []
-        if is_new or (revived and run.status != "cancelling"):
-            events.append(event("run.pending", run.created_at_ms if is_new else run.updated_at_ms))
-        left_queue = was in _WAITING or is_new or revived
-        ran = run.status not in _WAITING and not (run.status in ("cancelled", "dead") and run.started_at_ms is None)
-        if left_queue and ran and run.status != "cancelling":
-            events.append(event("run.started", run.started_at_ms or run.created_at_ms))
-        same_wait = before is not None and run.waiting == before.waiting
-        if was == "suspended" and not run.is_terminal and not same_wait:
-            events.append(event("run.resumed", run.updated_at_ms))
-        return events
-    if run.status == "suspended":
-        if before is None or was != "suspended" or run.waiting != before.waiting:
-            since = run.waiting.since_ms if run.waiting else run.updated_at_ms
-            return [event("run.suspended", since)] if before is not None or since >= since_ms - 1_000 else []
-        return []
-    if run.status in _ENDINGS and run.status != was:
-        at_ms = run.finished_at_ms or run.updated_at_ms
-        if before is not None or at_ms >= since_ms - 1_000:
-            return [event(_ENDINGS[run.status], at_ms)]
-    return []
-
-
-def _step_events(
-    run: Run, steps: list[Step], before: dict[int, StepStatus] | None, since_ms: int
-) -> list[LifecycleEvent]:
-    events: list[LifecycleEvent] = []
-    for step in steps:
-        was = before.get(step.seq) if before is not None else None
-        if step.status == was or step.status == "pending":
-            continue
-        if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
-            continue
-        kind: EventType = (
-            "step.started"
-            if step.status == "running"
-            else "step.failed"
-            if step.status == "failed"
-            else "step.completed"
-        )
-        started_ms = step.started_at_ms
-        ended_ms = step.finished_at_ms if kind != "step.started" else None
-        at_ms = started_ms if kind == "step.started" else ended_ms
-        events.append(
-            LifecycleEvent(
-                type=kind,
-                run_id=run.id,
-                workflow=run.workflow,
-                at_ms=at_ms if at_ms is not None else run.updated_at_ms,
-                seq=step.seq,
-                name=step.name,
-                kind=step.kind,
-                duration_ms=max(0, ended_ms - started_ms) if ended_ms is not None and started_ms is not None else None,
-                error=_message(step.error) if kind == "step.failed" else None,
-            )
-        )
-    return sorted(events, key=lambda event: event.at_ms)
+        return message_of(self._store.get_payload(run.id, "error"))

@@ -124,6 +124,12 @@ class StateStore(Protocol):
         Statuses and waiting are derived as in ``get_runs``.
         """
 
+    def open_marks(self, *, limit: int) -> dict[str, object]:
+        """Return the newest ``limit`` runs that have not ended, each with a value that differs once its row does.
+
+        Cheap: nothing is derived, and what a run waits for is no part of it.
+        """
+
     def open_runs(self, *, limit: int) -> list[Run]:
         """Return runs that have not ended, newest first, up to ``limit``. Derived as in ``get_runs``."""
 

@@ -78,6 +78,7 @@ class PostgresStateStore(SqlStateStore):
         self._closed = False
         self._offset_ms, self._checked_at = 0, -CLOCK_CHECK_S
         self._reached = False
+        self._has_token = True
         if isinstance(conninfo, str):
             self._url = plain_url(conninfo)
             self.target = describe(self._url, schema)
@@ -126,12 +127,33 @@ class PostgresStateStore(SqlStateStore):
             self._offset_ms, self._checked_at = server - (before + after) // 2, time.monotonic()
         return time.time_ns() // 1_000_000 + self._offset_ms
 
+    def change_token(self) -> object | None:
+        """Return which transactions are visible, and on which server: no row differs while that stays the same.
+
+        A transaction that writes gets a number, and leaves the snapshot's list of those under way, or raises its
+        upper bound, when it commits. On a standby the list is not whole, so there is no token.
+
+        Source: PostgreSQL documentation, "Transaction ID and Snapshot Information Functions".
+        """
+        if not self._has_token:
+            return None
+        statement = (
+            "SELECT CASE WHEN NOT pg_is_in_recovery() THEN CAST(pg_current_snapshot() AS text) END, "
+            "pg_postmaster_start_time()"
+        )
+        try:
+            snapshot, server = self.rows(statement)[0]
+        except StaleSchemaError:  # no such function: something that only speaks Postgres' protocol
+            self._has_token = False
+            return None
+        return None if snapshot is None else (snapshot, server)
+
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one statement and return all of its rows."""
         statement = sql.replace("%", "%%").replace("?", "%s")
         try:
             return self._run(statement, params)
-        except (pg.UndefinedTable, pg.UndefinedColumn, pg.FeatureNotSupported) as error:
+        except (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction, pg.FeatureNotSupported) as error:
             text = " ".join(str(error).split())
             raise StaleSchemaError(self.target, f"{self.target} changed its schema: {text}.") from error
         except (psycopg.Error, PoolTimeout) as error:

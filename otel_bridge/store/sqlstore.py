@@ -221,6 +221,11 @@ class SqlStateStore(abc.ABC):
         return tailing.runs_changed_since(self, since_ms, limit=limit)
 
     @looks_again
+    def open_marks(self, *, limit: int) -> dict[str, object]:
+        """See ``StateStore.open_marks``."""
+        return tailing.open_marks(self, limit=limit)
+
+    @looks_again
     def open_runs(self, *, limit: int) -> list[Run]:
         """See ``StateStore.open_runs``."""
         return tailing.open_runs(self, limit=limit)

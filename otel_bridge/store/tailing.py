@@ -5,6 +5,7 @@ Source: DBOS 3.4.0's indexes on ``workflow_status``; ``updated_at`` has none, so
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +13,22 @@ from otel_bridge.models import Run
 from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.listing import FEW, ORDERED_STATUSES
 from otel_bridge.store.query import Where, status_term
-from otel_bridge.store.reader import Reader, Row, derive_runs
+from otel_bridge.store.reader import Reader, Row, derive_runs, run_rows_by_id
 
 PAGE = 500
 CREATED, STARTED, COMPLETED = 3, 5, 6
+MARK_COLUMNS = (
+    "workflow_uuid",
+    "created_at",
+    "status",
+    "updated_at",
+    "started_at_epoch_ms",
+    "queue_name",
+    "executor_id",
+    "recovery_attempts",
+    "delay_until_epoch_ms",
+    "attributes",
+)
 CHANGE_COLUMNS = (("created_at", CREATED), ("started_at_epoch_ms", STARTED), ("completed_at", COMPLETED))
 
 
@@ -39,22 +52,33 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run
     return derive_runs(reader, [row for _, row in oldest])
 
 
+def open_marks(reader: Reader, *, limit: int) -> dict[str, object]:
+    """Return a mark of each run that has not ended, newest first: it differs once the run's own row does."""
+    schema = reader.schema()
+    columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
+    select = f"SELECT {columns} FROM {schema.table('workflow_status')} w WHERE"
+    newest = "ORDER BY w.created_at DESC LIMIT ?"
+    parts, params = [], []
+    for status in ACTIVE:
+        ordered = status in ORDERED_STATUSES
+        parts.append(f"SELECT * FROM ({select} {status_term(status)} {newest if ordered else 'LIMIT ?'}) AS m")
+        params.append(limit if ordered else FEW + 1)
+    rows = reader.rows(" UNION ALL ".join(parts), params)
+    found = Counter(row[2] for row in rows)
+    for status in ACTIVE:
+        if status not in ORDERED_STATUSES and found[status] > FEW:
+            # few are sorted here; of very many the newest come soon when runs are walked by creation
+            rows = [row for row in rows if row[2] != status]
+            rows += reader.rows(f"{select} {status_term(status)} {newest}", [limit])
+    rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
+    return {row[0]: row[2:] for row in rows[:limit]}
+
+
 def open_runs(reader: Reader, *, limit: int) -> list[Run]:
     """Return runs that have not ended, newest first."""
-    schema = reader.schema()
-    rows: list[Row] = []
-    table = f"{schema.table('workflow_status')} w"
-    for status in ACTIVE:
-        term, order = status_term(status), "w.created_at"
-        if status not in ORDERED_STATUSES:
-            # few are sorted; of very many the newest come soon when runs are walked by creation
-            few = reader.rows(f"SELECT 1 FROM {table} WHERE {term} LIMIT ?", [FEW + 1])
-            order = "w.created_at" if len(few) > FEW else "w.created_at + 0"
-        rows += reader.rows(
-            f"SELECT {schema.run_columns()} FROM {table} WHERE {term} ORDER BY {order} DESC LIMIT ?", [limit]
-        )
-    rows.sort(key=lambda row: (row[CREATED], row[0]), reverse=True)
-    return derive_runs(reader, rows[:limit])
+    order = {run_id: place for place, run_id in enumerate(open_marks(reader, limit=limit))}
+    runs = derive_runs(reader, run_rows_by_id(reader, order))
+    return sorted((run for run in runs if not run.is_terminal), key=lambda run: order[run.id])
 
 
 def iter_runs(reader: Reader, *, since_ms: int | None, until_ms: int | None) -> Iterator[Run]:

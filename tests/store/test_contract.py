@@ -97,6 +97,16 @@ def test_list_and_detail_never_disagree(store: SqlStateStore) -> None:
     assert still_open == {run_id: run for run_id, run in listed.items() if not run.is_terminal}
 
 
+def test_open_runs_are_marked_newest_first_and_the_same_while_they_stay(store: SqlStateStore) -> None:
+    """One mark for each run that has not ended; the limit takes the newest of all, whatever they wait for."""
+    marks = store.open_marks(limit=500)
+    still_open = store.open_runs(limit=500)
+    assert list(marks) == [run.id for run in still_open]
+    assert store.open_marks(limit=500) == marks
+    newest, created = list(store.open_marks(limit=2)), {run.id: run.created_at_ms for run in still_open}
+    assert [created[run_id] for run_id in newest] == sorted(created.values(), reverse=True)[:2]
+
+
 def test_a_run_carries_who_what_and_where(store: SqlStateStore) -> None:
     """Version, executor, application, attributes and recovery count are read; payloads are not."""
     run = one(store, "done-1")

@@ -1,0 +1,110 @@
+"""What happened to a run between two looks at it, as lifecycle events. Pure: no clock, file, socket or database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from otel_bridge.codec import decode_error
+from otel_bridge.events import EventType, LifecycleEvent
+from otel_bridge.models import Run, Step, StepStatus, StoredValue
+
+_ENDINGS: dict[str, EventType] = {
+    "completed": "run.completed",
+    "failed": "run.failed",
+    "cancelling": "run.cancelling",
+    "cancelled": "run.cancelled",
+    "dead": "run.dead",
+}
+_WAITING = frozenset({"pending", "blocked"})
+
+
+def run_events(
+    run: Run,
+    before: Run | None,
+    since_ms: int,
+    *,
+    ending: bool,
+    error: Callable[[Run], str | None] | None = None,
+) -> list[LifecycleEvent]:
+    """Return a run's own events: those that precede its steps', or (``ending``) those that follow them."""
+
+    def event(kind: EventType, at_ms: int, **more: object) -> LifecycleEvent:
+        queue_ms = run.started_at_ms - run.created_at_ms if run.started_at_ms is not None else None
+        duration_ms = run.finished_at_ms - run.created_at_ms if run.finished_at_ms is not None else None
+        return LifecycleEvent(
+            type=kind,
+            run_id=run.id,
+            workflow=run.workflow,
+            at_ms=at_ms,
+            queue_ms=max(0, queue_ms) if kind == "run.started" and queue_ms is not None else None,
+            duration_ms=max(0, duration_ms) if ending and duration_ms is not None and run.is_terminal else None,
+            error=error(run) if error is not None and kind == "run.failed" else None,
+            name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
+        )
+
+    was = before.status if before is not None else None
+    is_new = before is None and run.created_at_ms >= since_ms - 1_000
+    revived = before is not None and before.is_terminal and not run.is_terminal
+    if not ending:
+        events = []
+        if is_new or (revived and run.status != "cancelling"):
+            events.append(event("run.pending", run.created_at_ms if is_new else run.updated_at_ms))
+        left_queue = was in _WAITING or is_new or revived
+        ran = run.status not in _WAITING and not (run.status in ("cancelled", "dead") and run.started_at_ms is None)
+        if left_queue and ran and run.status != "cancelling":
+            events.append(event("run.started", run.started_at_ms or run.created_at_ms))
+        same_wait = before is not None and run.waiting == before.waiting
+        if was == "suspended" and not run.is_terminal and not same_wait:
+            events.append(event("run.resumed", run.updated_at_ms))
+        return events
+    if run.status == "suspended":
+        if before is None or was != "suspended" or run.waiting != before.waiting:
+            since = run.waiting.since_ms if run.waiting else run.updated_at_ms
+            return [event("run.suspended", since)] if before is not None or since >= since_ms - 1_000 else []
+        return []
+    if run.status in _ENDINGS and run.status != was:
+        at_ms = run.finished_at_ms or run.updated_at_ms
+        if before is not None or at_ms >= since_ms - 1_000:
+            return [event(_ENDINGS[run.status], at_ms)]
+    return []
+
+
+def step_events(
+    run: Run, steps: list[Step], before: dict[int, StepStatus] | None, since_ms: int
+) -> list[LifecycleEvent]:
+    events: list[LifecycleEvent] = []
+    for step in steps:
+        was = before.get(step.seq) if before is not None else None
+        if step.status == was or step.status == "pending":
+            continue
+        if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
+            continue
+        kind: EventType = (
+            "step.started"
+            if step.status == "running"
+            else "step.failed"
+            if step.status == "failed"
+            else "step.completed"
+        )
+        started_ms = step.started_at_ms
+        ended_ms = step.finished_at_ms if kind != "step.started" else None
+        at_ms = started_ms if kind == "step.started" else ended_ms
+        events.append(
+            LifecycleEvent(
+                type=kind,
+                run_id=run.id,
+                workflow=run.workflow,
+                at_ms=at_ms if at_ms is not None else run.updated_at_ms,
+                seq=step.seq,
+                name=step.name,
+                kind=step.kind,
+                duration_ms=max(0, ended_ms - started_ms) if ended_ms is not None and started_ms is not None else None,
+                error=message_of(step.error) if kind == "step.failed" else None,
+            )
+        )
+    return sorted(events, key=lambda event: event.at_ms)
+
+
+def message_of(value: StoredValue | None) -> str | None:
+    """Return a stored error's message, decoded without running it."""
+    return decode_error(value).message if value is not None else None
