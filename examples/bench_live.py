@@ -30,9 +30,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from dashboard import create_blueprint
-
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+from examples.bench_process import cpu_s, rss_mb
 
 
 def work(url: str, runs: int, every_s: float) -> None:
@@ -145,13 +143,6 @@ def start_server(kind: str, url: str, viewers: int) -> tuple[subprocess.Popen[st
     return server, port, int(workers[0])
 
 
-def usage(pid: int) -> tuple[float, float]:
-    """Return a process's CPU seconds and resident megabytes."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    rss = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S, rss / 1e6
-
-
 def child(*arguments: str) -> subprocess.Popen[str]:
     """Start this script in another role."""
     return subprocess.Popen(
@@ -204,20 +195,20 @@ def bench(options: argparse.Namespace, url: str) -> None:
         worker.stdout.readline()
         time.sleep(1)
         one = connect(port, "stream?limit=1")
-        _, empty_mb = usage(pid)
+        empty_mb = rss_mb(pid)
         before = time.monotonic()
         viewers = [one, *(connect(port, "stream?limit=1") for _ in range(options.viewers - 1))]
         opened_s = time.monotonic() - before
         time.sleep(2)
-        cpu_0, idle_mb = usage(pid)
+        cpu_0, idle_mb = cpu_s(pid), rss_mb(pid)
         time.sleep(5)
-        cpu_1, _ = usage(pid)
+        cpu_1 = cpu_s(pid)
         began = time.monotonic()
         worker.stdin.write("go\n")
         worker.stdin.flush()
         seen = watch(viewers, options.runs, within_s=options.runs * options.every_s + 60)
         took_s = time.monotonic() - began
-        cpu_2, busy_mb = usage(pid)
+        cpu_2, busy_mb = cpu_s(pid), rss_mb(pid)
         starts = {entry["id"]: entry["began"] for entry in map(json.loads, worker.stdout)}
         report(options, viewers, seen, starts, took_s)
         print(f"opened in           {opened_s:.1f} s")

