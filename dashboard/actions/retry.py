@@ -12,6 +12,7 @@ from dashboard.errors import Refused
 from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
 from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25
 _OPEN = frozenset({"pending", "running", "suspended", "blocked"})
@@ -86,7 +87,7 @@ def _rewind(desk: Desk, run: Run, steps: Sequence[Step], queue: str | None, dept
         onto, partition = desk.queue_for(run, queue)
         desk.remember_queue(run)
         unread = desk.store.unread_messages(run.id)
-        revive(desk, run.id)
+        revive(desk, now)
         with desk.engine.use(fast_queue=True) as client:
             try:
                 client.rewind_workflow(
@@ -115,13 +116,23 @@ def _retry_children(desk: Desk, steps: Sequence[Step], start: int, depth: int) -
     return notes
 
 
-def revive(desk: Desk, run_id: str) -> None:
-    """Note in the ledger that an ended run is about to live again: its trace goes on, its webhooks are good again."""
+def revive(desk: Desk, run: Run) -> None:
+    """Note in the ledger that an ended run is about to live again: its trace goes on, its webhooks are good again.
+
+    What the bridge has not told of its present life is kept, for the engine deletes the rows.
+    """
+    steps = desk.store.get_steps(run.id, errors=True)
+    error = desk.store.get_payload(run.id, "error") if run.status == "failed" else None
     try:
-        desk.ledger.bump_generation(run_id)
-        desk.ledger.bump_count(run_id, "revived")
-    except LedgerError as error:
-        raise Refused(f"The retry was not begun, for the ledger cannot be written: {error}") from error
+        past = desk.ledger.past_lives([run.id]).get(run.id, [])
+        owed = owed_life(run, steps, error, desk.ledger.exported([run.id]).get(run.id), past)
+        if owed is not None:
+            desk.ledger.keep_life(owed)
+        else:
+            desk.ledger.bump_generation(run.id)
+        desk.ledger.bump_count(run.id, "revived")
+    except LedgerError as problem:
+        raise Refused(f"The retry was not begun, for the ledger cannot be written: {problem}") from problem
 
 
 def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
@@ -187,7 +198,7 @@ def _resume(desk: Desk, run: Run, queue: str | None) -> Outcome:
     version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
     onto, partition = desk.queue_for(run, queue)
     notes = [note] if note else []
-    revive(desk, run.id)
+    revive(desk, run)
     with desk.engine.use(fast_queue=True) as client:
         if version == run.workflow_version:
             client.resume_workflow(run.id, queue_name=onto)

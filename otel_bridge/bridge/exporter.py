@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TypeAlias
 
 from otel_bridge import ids
 from otel_bridge.bridge.outbox import Outbox
-from otel_bridge.ledger.base import ExportedRun, Lease, Ledger
+from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.models import Run, Step
 from otel_bridge.otlp import Delivery
-from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_run
+from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_past, plan_run
 from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")
 
 CHUNK_RUNS = 100
+Planned: TypeAlias = "tuple[Run | None, Plan]"
+_NO_SPANS = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What rows that nobody should have written make the mapping raise."""
 _MAX_ANCESTORS = 100
 
 
@@ -79,23 +83,40 @@ class RunExporter:
     def _export_chunk(
         self, lease: Lease | None, chunk: Sequence[str], runs: Mapping[str, Run], progress: Progress
     ) -> None:
-        # Runs are read before their steps: a run that was seen to have ended has all of its steps.
+        # Runs are read before their steps: a run that was seen to have ended has all of its steps. Kept lives are read
+        # after both: a run that was seen to live again has its earlier lives.
         steps = self._store.get_steps_of(list(runs), errors=True)
+        past = self._ledger.past_lives(chunk)
         before = self._ledger.exported(chunk)
         related = _Related(self._store, self._ledger, self._settings, runs, before)
         now_ms = self._store.now_ms()
-        plans: list[tuple[Run | None, Plan]] = []
+        plans: list[Planned] = []
+        lived: list[Planned] = []
         for run_id in chunk:
-            run = runs.get(run_id)
+            run, told = runs.get(run_id), before.get(run_id)
+            for life in past.get(run_id, ()):
+                lived.append((life.run, self._plan_past(life, told, related)))
+                told = lived[-1][1].record
             if run is not None:
-                plan = self._plan(run, steps.get(run_id, []), before.get(run_id), related, now_ms)
+                plan = self._plan(run, steps.get(run_id, []), told, related, now_ms)
             else:
-                plan = plan_deleted(before[run_id], settings=self._settings) if run_id in before else None
+                plan = plan_deleted(told, settings=self._settings) if told is not None else None
             if plan is not None:
                 plans.append((run, plan))
                 if plan.again_at_ms is not None:
                     progress.again[run_id] = plan.again_at_ms
-        self._send(lease, plans, progress)
+        self._send(lease, lived, plans, progress)
+        if past and self._delivery is not None and lease is not None:
+            self._ledger.forget_lives({run_id: lives[-1].generation for run_id, lives in past.items()})
+
+    def _plan_past(self, life: PastLife, before: ExportedRun | None, related: _Related) -> Plan:
+        relatives = related.of_past(life.run)
+        try:
+            return plan_past(life, before, settings=self._settings, relatives=relatives)
+        except _NO_SPANS:
+            self._say_broken(life.run.id)
+            record = before or ExportedRun(run_id=life.run.id)
+            return Plan(spans=(), record=replace(record, generation=life.generation, ended=True), changed=True)
 
     def _plan(
         self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: _Related, now_ms: int
@@ -104,20 +125,28 @@ class RunExporter:
             return plan_run(
                 run, steps, before, settings=self._settings, now_ms=now_ms, relatives=related.of(run, before)
             )
-        except (ArithmeticError, LookupError, TypeError, ValueError):
-            if run.id not in self._broken:
-                self._broken.add(run.id)
-                _logger.exception("Run %s cannot be turned into spans and is skipped.", run.id)
+        except _NO_SPANS:
+            self._say_broken(run.id)
             return None
 
-    def _send(self, lease: Lease | None, plans: Sequence[tuple[Run | None, Plan]], progress: Progress) -> None:
+    def _say_broken(self, run_id: str) -> None:
+        if run_id not in self._broken:
+            self._broken.add(run_id)
+            _logger.exception("Run %s cannot be turned into spans and is skipped.", run_id)
+
+    def _send(
+        self, lease: Lease | None, lived: Sequence[Planned], plans: Sequence[Planned], progress: Progress
+    ) -> None:
+        outbox = None
+        if self._delivery is not None and lease is not None:
+            outbox, plans = self._keep_what_may_change(lease, lived, plans, progress)
+        plans = [*lived, *plans]
         spans = sum(len(plan.spans) for _, plan in plans)
         progress.runs += len(plans)
         progress.spans += spans
         progress.ended += sum(plan.ended for _, plan in plans)
         if self._delivery is None or lease is None:
             return
-        outbox = self._keep_what_may_change(lease, plans)
         if spans:
             self._delivery.deliver(span for _, plan in plans for span in plan.spans)
         if self._check is not None:
@@ -135,16 +164,28 @@ class RunExporter:
                 if run is not None and (plan.spans or plan.ended):
                     self._metrics.record_plan(run, plan)
 
-    def _keep_what_may_change(self, lease: Lease, plans: Sequence[tuple[Run | None, Plan]]) -> Outbox | None:
-        """Write down spans whose rows the engine may delete before they are acknowledged."""
-        kept = [plan for run, plan in plans if plan.spans and (run is None or run.status != "completed")]
-        if not kept:
-            return None
+    def _keep_what_may_change(
+        self, lease: Lease, lived: Sequence[Planned], plans: Sequence[Planned], progress: Progress
+    ) -> tuple[Outbox | None, Sequence[Planned]]:
+        """Write down spans whose rows the engine may delete before they are acknowledged; return what is to be sent.
+
+        Workers take what is written down for exported. So a run that was retried before that, and after its rows were
+        read, is left for the next time: its worker may have asked in between.
+        """
+        kept = [(run, plan) for run, plan in plans if plan.spans and (run is None or run.status != "completed")]
+        if not kept and not lived:
+            return None, plans
         if self._check is not None:
             self._check()
         outbox = Outbox(self._ledger, lease.name)
-        outbox.put([span for plan in kept for span in plan.spans], [plan.record for plan in kept])
-        return outbox
+        _put(outbox, [*lived, *kept])
+        now = self._store.get_runs([run.id for run, _ in kept if run is not None])
+        moved = {run.id for run, _ in kept if run is not None and _lives_again(run, now.get(run.id))}
+        if moved:
+            progress.again.update(dict.fromkeys(moved, self._store.now_ms()))
+            _put(outbox, [*lived, *(one for one in kept if one[0] is None or one[0].id not in moved)])
+            plans = [(run, plan) for run, plan in plans if run is None or run.id not in moved]
+        return outbox, plans
 
     def resend(self, lease: Lease) -> int:
         """Send again, exactly as it was, what a bridge had on its way when it ended; return how many spans.
@@ -192,12 +233,12 @@ class _Related:
         failed = run.status == "failed" and (before is None or not before.ended or before.status != "failed")
         again = run.status == "failed" and before is not None and before.ended_at_ms != run.finished_at_ms
         error = decode_span_error(self._store.get_payload(run.id, "error")) if failed or again else None
-        return Relatives(
-            runs=self._runs,
-            exports=self._exports,
-            original_steps=self._originals.get(run.forked_from, ()) if run.forked_from is not None else (),
-            error=error,
-        )
+        return replace(self.of_past(run), error=error)
+
+    def of_past(self, run: Run) -> Relatives:
+        """Return the relatives of a run as it once was, less its error."""
+        originals = self._originals.get(run.forked_from, ()) if run.forked_from is not None else ()
+        return Relatives(runs=self._runs, exports=self._exports, original_steps=originals)
 
     def _load_ancestors(self) -> None:
         """Load parents, their parents and so on, originals of forks and of undos: their rows decide trace ids."""
@@ -207,6 +248,20 @@ class _Related:
             if not found:
                 return
             self._runs.update(found)
+
+
+def _put(outbox: Outbox, kept: Sequence[Planned]) -> None:
+    outbox.put([span for _, plan in kept for span in plan.spans], [plan.record for _, plan in kept])
+
+
+def _lives_again(read: Run, now: Run | None) -> bool:
+    """True when a run that was read has begun another life since, or may have."""
+    if now is None:
+        return False
+    if read.is_terminal:
+        seen, seen_now = ((run.status, run.updated_at_ms, run.finished_at_ms) for run in (read, now))
+        return seen != seen_now
+    return not now.is_terminal and read.started_at_ms is not None and now.started_at_ms != read.started_at_ms
 
 
 def _other_runs(run: Run) -> list[str]:

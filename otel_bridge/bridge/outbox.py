@@ -7,42 +7,37 @@ first life would be forgotten. So what may still change is written down first, a
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 from otel_bridge.ledger.base import ExportedRun, Ledger
+from otel_bridge.ledger.underway import dump_records, load_records, pack, records_key, unpack
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Outbox:
     """One chunk on its way, under one lease's name."""
 
     def __init__(self, ledger: Ledger, lease_name: str) -> None:
-        self._ledger, self._key = ledger, f"{lease_name}.outbox"
+        self._ledger, self._key, self._runs_key = ledger, f"{lease_name}.outbox", records_key(lease_name)
 
     def put(self, spans: Sequence[SpanData], records: Sequence[ExportedRun]) -> None:
         """Keep a chunk until ``clear``."""
-        text = json.dumps({"spans": [_dump_span(span) for span in spans], "runs": [_dump_run(run) for run in records]})
-        packed = base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 1)).decode("ascii")
-        self._ledger.put_value(self._key, {"format": _FORMAT, "chunk": packed})
+        chunk = {"format": _FORMAT, "chunk": pack([_dump_span(span) for span in spans])}
+        self._ledger.put_values({self._key: chunk, self._runs_key: dump_records(records)})
 
     def clear(self) -> None:
         """Forget the chunk: it was acknowledged."""
-        self._ledger.put_value(self._key, None)
+        self._ledger.put_values({self._key: None, self._runs_key: None})
 
     def pending(self) -> tuple[list[SpanData], list[ExportedRun]] | None:
         """Return the chunk that was never acknowledged, if there is one."""
-        value = self._ledger.get_value(self._key)
-        if not isinstance(value, dict) or value.get("format") != _FORMAT:
+        chunk, records = self._ledger.get_value(self._key), self._ledger.get_value(self._runs_key)
+        if not isinstance(chunk, dict) or chunk.get("format") != _FORMAT or not isinstance(records, str):
             return None
-        text = zlib.decompress(base64.b64decode(value["chunk"])).decode("utf-8", "surrogatepass")
-        chunk = json.loads(text)
-        return [_load_span(row) for row in chunk["spans"]], [_load_run(row) for row in chunk["runs"]]
+        return [_load_span(row) for row in unpack(chunk["chunk"])], load_records(records)
 
 
 def _dump_span(span: SpanData) -> list[Any]:
@@ -72,15 +67,3 @@ def _load_span(row: Sequence[Any]) -> SpanData:
 
 def _attributes(given: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-
-
-def _dump_run(run: ExportedRun) -> dict[str, Any]:
-    row = {name: getattr(run, name) for name in ExportedRun.__slots__}
-    row["steps"] = [[seq, *told] for seq, told in run.steps.items()]
-    return row
-
-
-def _load_run(row: dict[str, Any]) -> ExportedRun:
-    failed = row["failed_step"]
-    steps = {seq: (end_ms, generation) for seq, end_ms, generation in row["steps"]}
-    return ExportedRun(**{**row, "steps": steps, "failed_step": tuple(failed) if failed is not None else None})

@@ -13,6 +13,7 @@ from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
 from otel_bridge.errors import StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
+from otel_bridge.ledger.underway import EXPORT_LEASE
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.models import TERMINAL_STATUSES, RunQuery, RunStatus
 from otel_bridge.otlp import Delivery
@@ -22,7 +23,7 @@ from otel_bridge.tail import StoreScanner
 
 _logger = logging.getLogger("otel_bridge")
 
-LEASE_NAME = "otel-bridge"
+LEASE_NAME = EXPORT_LEASE
 STATS_KEY = "bridge.stats"
 OPEN_LIMIT = 5_000
 MOST_AGAIN = 100_000

@@ -1,4 +1,11 @@
-"""Finds where a run's spans belong: its life from the ledger, its trace from the store where that takes looking up."""
+"""Finds where a run's spans belong: its life from the ledger, its trace from the store where that takes looking up.
+
+A worker must know which life of a run it executes before anybody else does, for the ids of its spans. It and the bridge
+see the same facts: what was exported, what is on its way, the lives that the dashboard kept when it retried, and rows
+that are gone although they were exported. Where there is none of these, a run that the engine's own API rewound or
+resumed before a bridge had told of it, both take the new life for the old one's going on: its spans are told once, as
+the rows are at the end, and those that user code made in the lost steps hang in the air.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +15,11 @@ from otel_bridge import ids
 from otel_bridge.instrumentation.current import Placement
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
-from otel_bridge.ledger.base import ExportedRun
-from otel_bridge.models import Run
-from otel_bridge.spans import Relatives, SpanSettings, Traces
+from otel_bridge.ledger.underway import exported_or_underway
+from otel_bridge.models import Run, Step
+from otel_bridge.spans import Relatives, SpanSettings, Traces, present_generation
 
 _MAX_ANCESTORS = 100
-
-
-def generation_of(exported: ExportedRun | None) -> int:
-    """Return the generation of a run that executes now: an exported end means that this is its next life."""
-    if exported is None:
-        return 0
-    return exported.generation + (1 if exported.ended else 0)
 
 
 class RunPlaces:
@@ -37,8 +37,28 @@ class RunPlaces:
     def find(self, run_ids: Sequence[str]) -> dict[str, Placement]:
         """Return the placements of these runs; one that the store does not hold yet is left out."""
         traces = self._traces(run_ids)
-        exported = self._sources.ledger.get().exported(run_ids) if self._sources.ledger.available else {}
-        return {run_id: Placement(trace_id, generation_of(exported.get(run_id))) for run_id, trace_id in traces.items()}
+        generations = self._generations(run_ids) if self._sources.ledger.available else {}
+        return {run_id: Placement(trace_id, generations.get(run_id, 0)) for run_id, trace_id in traces.items()}
+
+    def _generations(self, run_ids: Sequence[str]) -> dict[str, int]:
+        ledger = self._sources.ledger.get()
+        past = ledger.past_lives(run_ids)  # before what was exported: a life that is told in between is found there
+        exported = exported_or_underway(ledger, run_ids)
+        begun = [run_id for run_id, told in exported.items() if told.steps and not told.ended]
+        steps = self._steps(begun) if begun else {}
+        return {
+            run_id: present_generation(steps.get(run_id), exported.get(run_id), past.get(run_id, ()))
+            for run_id in run_ids
+        }
+
+    def _steps(self, run_ids: Sequence[str]) -> dict[str, list[Step]]:
+        """Read the steps of runs that go on: after a crash, or rewound before their end was exported. That is rare."""
+        if not self._sources.store.available:
+            return {}
+        steps = self._sources.store.get().get_steps_of(run_ids)
+        if self._own_trace:
+            self._sources.store.close()
+        return steps
 
     def _traces(self, run_ids: Sequence[str]) -> dict[str, bytes]:
         if self._own_trace or not self._sources.store.available:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from otel_bridge.models import Run, Step, StoredValue
+
 COPIED = -1
 """Generation of a step that a fork copied from its original."""
 
@@ -60,6 +62,21 @@ class ExportedRun:
     status: str | None = None
     workflow: str | None = None
     failed_step: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastLife:
+    """A life of a run as its rows told it when it was about to be retried, and nobody had exported its end.
+
+    Args:
+        steps: with their stored errors.
+        error: why the run failed.
+    """
+
+    run: Run
+    generation: int
+    steps: tuple[Step, ...] = ()
+    error: StoredValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +179,20 @@ class Ledger(Protocol):
     def bump_generation(self, run_id: str) -> int:
         """Note that an ended run is about to live again (before it is retried); return its new generation.
 
-        A run whose end was not exported keeps its generation: its first life is still being told.
+        A run whose end was not exported keeps its generation: see ``keep_life``.
         """
 
     def generation(self, run_id: str) -> int:
         """Return the run's current generation, 0 for a run never seen. Cheap: for workers, when a run starts."""
+
+    def keep_life(self, life: PastLife) -> None:
+        """Keep what the engine is about to overwrite, until it was exported; the first answer stays."""
+
+    def past_lives(self, run_ids: Sequence[str]) -> dict[str, list[PastLife]]:
+        """Return the kept lives of these runs, oldest first; a run without any is absent."""
+
+    def forget_lives(self, through: Mapping[str, int]) -> None:
+        """Forget kept lives that were exported: run id -> the last generation."""
 
     # -- facts about runs which the engine overwrites -----------------------------------------------------------
 
@@ -216,6 +242,9 @@ class Ledger(Protocol):
 
     def put_value(self, key: str, value: Any, *, only_if_absent: bool = False) -> Any:
         """Store a small JSON value; return what is stored now (the earlier one, with ``only_if_absent``)."""
+
+    def put_values(self, values: Mapping[str, Any]) -> None:
+        """Store small JSON values in one transaction."""
 
     def close(self) -> None:
         """Release connections. Idempotent."""

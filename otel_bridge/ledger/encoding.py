@@ -16,7 +16,8 @@ from dataclasses import asdict, fields, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.ledger.base import Executor, InFlightStep, PastLife
+from otel_bridge.models import Run, Step, StoredValue, Waiting
 
 MAX_IN_FLIGHT = 500
 """Steps in flight that one executor's row tells; ``in_flight_total`` has the true number."""
@@ -117,6 +118,49 @@ def load_executor(text: str, *, beat_at_ms: int) -> Executor:
     values["queues"] = tuple(data.get("queues", ()))
     values["workflows"] = tuple(data.get("workflows", ()))
     return Executor(**values | {"beat_at_ms": beat_at_ms})
+
+
+def dump_life(life: PastLife) -> bytes:
+    """Encode a past life, less the outputs of its steps."""
+    steps = [_step_fields(step) for step in life.steps]
+    data = {
+        "generation": life.generation,
+        "run": asdict(replace(life.run, attributes=dict(life.run.attributes))),
+        "steps": [{name: value for name, value in step.items() if value is not None} for step in steps],
+        "error": None if life.error is None else asdict(life.error),
+    }
+    return zlib.compress(dump_json(data).encode("utf-8", "surrogatepass"), 1)
+
+
+def load_life(data: bytes) -> PastLife:
+    """Undo ``dump_life``; fields of a newer version are ignored."""
+    life = json.loads(zlib.decompress(data).decode("utf-8", "surrogatepass"))
+    run = _known(Run, life["run"])
+    if run.get("waiting") is not None:
+        run["waiting"] = Waiting(**run["waiting"])
+    steps = [_known(Step, step) for step in life["steps"]]
+    for step in steps:
+        step["folded"] = tuple(step.get("folded", ()))
+        step["error"] = _stored(step.get("error"))
+    return PastLife(
+        run=Run(**run),
+        generation=life["generation"],
+        steps=tuple(Step(**step) for step in steps),
+        error=_stored(life["error"]),
+    )
+
+
+def _known(kind: type[Run | Step], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in kind.__annotations__}
+
+
+def _step_fields(step: Step) -> dict[str, Any]:
+    values = {name: getattr(step, name) for name in Step.__annotations__}
+    return values | {"output": None, "error": None if step.error is None else asdict(step.error)}
+
+
+def _stored(value: Mapping[str, Any] | None) -> StoredValue | None:
+    return None if value is None else StoredValue(**value)
 
 
 def dump_json(value: Any) -> str:

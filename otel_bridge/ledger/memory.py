@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from otel_bridge.errors import LeaseLostError
-from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun, Lease
-from otel_bridge.ledger.encoding import dump_executor, dump_json, load_executor, trace_key
+from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun, Lease, PastLife
+from otel_bridge.ledger.encoding import dump_executor, dump_json, dump_life, load_executor, load_life, trace_key
 from otel_bridge.ledger.sql import AUDIT_KEEP
+from otel_bridge.ledger.underway import merge_exported
 
 
 class MemoryLedger:
@@ -28,6 +29,7 @@ class MemoryLedger:
         self._leases: dict[str, Lease] = {}
         self._cursor: Cursor | None = None
         self._exported: dict[str, ExportedRun] = {}
+        self._past: dict[tuple[str, int], tuple[bytes, int]] = {}
         self._queues: dict[str, tuple[str, int]] = {}
         self._counters: dict[tuple[str, str], tuple[int, int]] = {}
         self._executors: dict[str, tuple[int, str]] = {}
@@ -95,7 +97,7 @@ class MemoryLedger:
         with self._lock:
             self._require(lease)
             for run in runs:
-                self._exported[run.run_id] = _merge(self._exported.get(run.run_id), run)
+                self._exported[run.run_id] = merge_exported(self._exported.get(run.run_id), run)
             self._cursor = self._cursor if cursor is None else cursor
 
     def open_exports(self, *, limit: int) -> list[ExportedRun]:
@@ -122,6 +124,7 @@ class MemoryLedger:
             self._traces = {key: (run, at) for key, (run, at) in self._traces.items() if kept(run, at)}
             self._queues = {run: (queue, at) for run, (queue, at) in self._queues.items() if kept(run, at)}
             self._counters = {key: (n, at) for key, (n, at) in self._counters.items() if kept(key[0], at)}
+            self._past = {key: (data, at) for key, (data, at) in self._past.items() if kept(key[0], at)}
             return len(old)
 
     # -- generations --------------------------------------------------------------------------------------------
@@ -140,6 +143,26 @@ class MemoryLedger:
         """Return the run's current generation."""
         run = self._exported.get(run_id)
         return 0 if run is None else run.generation
+
+    def keep_life(self, life: PastLife) -> None:
+        """Keep what the engine is about to overwrite; the first answer stays."""
+        with self._lock:
+            self._past.setdefault((life.run.id, life.generation), (dump_life(life), self._clock()))
+
+    def past_lives(self, run_ids: Sequence[str]) -> dict[str, list[PastLife]]:
+        """Return the kept lives of these runs, oldest first."""
+        found: dict[str, list[PastLife]] = {}
+        with self._lock:
+            for key in sorted(key for key in self._past if key[0] in set(run_ids)):
+                found.setdefault(key[0], []).append(load_life(self._past[key][0]))
+        return found
+
+    def forget_lives(self, through: Mapping[str, int]) -> None:
+        """Forget kept lives that were exported."""
+        with self._lock:
+            for run_id, generation in [key for key in self._past if key[0] in through]:
+                if generation <= through[run_id]:
+                    del self._past[run_id, generation]
 
     # -- facts about runs which the engine overwrites -------------------------------------------------------------
 
@@ -240,33 +263,14 @@ class MemoryLedger:
                 self._values[key] = dump_json(value)
             return json.loads(self._values[key])
 
+    def put_values(self, values: Mapping[str, Any]) -> None:
+        """Store small JSON values in one transaction."""
+        with self._lock:
+            self._values.update({key: dump_json(value) for key, value in values.items()})
+
     def close(self) -> None:
         """Nothing to release."""
 
 
 def _copy(run: ExportedRun) -> ExportedRun:
     return replace(run, steps=dict(run.steps))
-
-
-def _merge(stored: ExportedRun | None, new: ExportedRun) -> ExportedRun:
-    """What ``statements.PUT_EXPORTED`` does."""
-    if stored is None:
-        return _copy(new)
-    raised = stored.generation > new.generation
-    return replace(
-        new,
-        generation=stored.generation if raised else new.generation,
-        ended=stored.ended if raised else new.ended,
-        steps=dict(new.steps),
-        first_queue=_first(stored.first_queue, new.first_queue),
-        first_started_at_ms=_first(stored.first_started_at_ms, new.first_started_at_ms),
-        created_at_ms=_first(new.created_at_ms, stored.created_at_ms),
-        ended_at_ms=_first(new.ended_at_ms, stored.ended_at_ms),
-        status=_first(new.status, stored.status),
-        workflow=_first(new.workflow, stored.workflow),
-        failed_step=_first(new.failed_step, stored.failed_step),
-    )
-
-
-def _first(preferred: Any, other: Any) -> Any:
-    return other if preferred is None else preferred

@@ -12,11 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import statements as sql
-from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun, Lease
+from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun, Lease, PastLife
 from otel_bridge.ledger.encoding import (
     dump_executor,
     dump_json,
+    dump_life,
     load_executor,
+    load_life,
     pack_steps,
     trace_key,
     unpack_steps,
@@ -155,6 +157,25 @@ class SqlLedger(ABC):
         rows = self._read(sql.GENERATION, run_id=run_id)
         return int(rows[0][0]) if rows else 0
 
+    def keep_life(self, life: PastLife) -> None:
+        """Keep what the engine is about to overwrite; the first answer stays."""
+        self._write(sql.KEEP_LIFE, run_id=life.run.id, generation=life.generation, data=dump_life(life))
+
+    def past_lives(self, run_ids: Sequence[str]) -> dict[str, list[PastLife]]:
+        """Return the kept lives of these runs, oldest first."""
+        found: dict[str, list[PastLife]] = {}
+        for start in range(0, len(run_ids), _READ_BATCH):
+            ids = list(run_ids[start : start + _READ_BATCH])
+            for run_id, _, data in self._read(sql.PAST_LIVES, ids=ids):
+                found.setdefault(run_id, []).append(load_life(bytes(data)))
+        return found
+
+    def forget_lives(self, through: Mapping[str, int]) -> None:
+        """Forget kept lives that were exported."""
+        rows = [{"run_id": run_id, "generation": generation} for run_id, generation in sorted(through.items())]
+        if rows:
+            self._run(lambda session: session.many(sql.FORGET_LIVES, rows), write=True)
+
     # -- facts about runs which the engine overwrites -------------------------------------------------------------
 
     def remember_queues(self, queues: Mapping[str, str]) -> None:
@@ -253,6 +274,11 @@ class SqlLedger(ABC):
             return json.loads(session.rows(sql.GET_VALUE, key=key)[0][0])
 
         return self._run(work, write=True)
+
+    def put_values(self, values: Mapping[str, Any]) -> None:
+        """Store small JSON values in one transaction."""
+        rows = [{"key": key, "value": dump_json(values[key])} for key in sorted(values)]
+        self._run(lambda session: session.many(sql.PUT_VALUE, rows), write=True)
 
 
 def _exported_params(run: ExportedRun) -> dict[str, Any]:

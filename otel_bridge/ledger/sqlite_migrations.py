@@ -90,4 +90,12 @@ _INITIAL = (
     "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
-MIGRATIONS: Mapping[str, Sequence[str]] = {"0001_initial": _INITIAL}
+_PAST_LIVES = (
+    """CREATE TABLE past_lives (
+        run_id TEXT NOT NULL, generation INTEGER NOT NULL, data BLOB NOT NULL, seen_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (run_id, generation)
+    )""",
+    "CREATE INDEX past_lives_seen ON past_lives (seen_at_ms)",
+)
+
+MIGRATIONS: Mapping[str, Sequence[str]] = {"0001_initial": _INITIAL, "0002_past_lives": _PAST_LIVES}

@@ -76,7 +76,7 @@ PRUNE_FACTS = tuple(
     DELETE FROM {{t}}{table} WHERE seen_at_ms < :before_ms
         AND NOT EXISTS (SELECT 1 FROM {{t}}exported_runs e WHERE e.run_id = {table}.run_id)
     """
-    for table in ("traces", "queues", "counters")
+    for table in ("traces", "queues", "counters", "past_lives")
 )
 
 # -- generations ------------------------------------------------------------------------------------------------
@@ -86,6 +86,13 @@ BUMP_GENERATION = """
     WHERE run_id = :run_id AND ended = 1 RETURNING generation
 """
 GENERATION = "SELECT generation FROM {t}exported_runs WHERE run_id = :run_id"
+
+KEEP_LIFE = """
+    INSERT INTO {t}past_lives (run_id, generation, data, seen_at_ms) VALUES (:run_id, :generation, :data, {now})
+    ON CONFLICT (run_id, generation) DO NOTHING
+"""
+PAST_LIVES = "SELECT run_id, generation, data FROM {t}past_lives WHERE run_id {ids} ORDER BY generation"
+FORGET_LIVES = "DELETE FROM {t}past_lives WHERE run_id = :run_id AND generation <= :generation"
 
 # -- facts about runs -------------------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ def _facts(
         if _revived(run, steps, facts, final=final):
             facts = replace(facts, generation=facts.generation + 1, ended=False)
         return facts, None
-    if facts.steps and _in_same_life(steps, facts):
+    if is_over(steps, facts):
         seen_until = max(end_ms for end_ms, _ in facts.steps.values())
         lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
         return lived, facts
@@ -208,9 +208,23 @@ def _differs(step: Step, facts: ExportedRun) -> bool:
     return known is not None and step.kind != "sleep" and end_ms is not None and end_ms != known[0]
 
 
-def _in_same_life(steps: Sequence[Step], facts: ExportedRun) -> bool:
-    """True when a step of the present life ran again: that life has ended, unseen."""
-    return any(_differs(step, facts) and facts.steps[step.seq][1] == facts.generation for step in steps)
+def is_over(steps: Sequence[Step], facts: ExportedRun) -> bool:
+    """True when a step that was sent of the present life is gone, open or another now: that life has ended, unseen."""
+    if not any(generation == facts.generation for _, generation in facts.steps.values()):
+        return False
+    now = {step.seq: step for step in steps}
+    folded = {seq for step in steps for seq in step.folded}
+    for seq, (known_ms, generation) in facts.steps.items():
+        step = now.get(seq)
+        if generation != facts.generation or (step is None and seq in folded):
+            continue
+        if step is None or _told_end_ms(step) != known_ms:
+            return True
+    return False
+
+
+def _told_end_ms(step: Step) -> int | None:
+    return step.wake_at_ms if step.kind == "sleep" and step.is_open else step_end_ms(step, None)[0]
 
 
 def _awaits_retry(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.ledger.underway import BACKFILL_LEASE, EXPORT_LEASE, exported_or_underway
 from otel_bridge.spans import SpanData
 from otel_bridge.testing import MemoryLedger
 
@@ -56,3 +59,23 @@ def test_a_thousand_spans_take_little_room():
     ledger = MemoryLedger()
     Outbox(ledger, "lease").put([sample_span(number) for number in range(1_000)], [])
     assert len(str(ledger.get_value("lease.outbox"))) < 150_000
+
+
+@given(records=st.lists(runs, max_size=3, unique_by=lambda run: run.run_id))
+@relaxed
+def test_what_is_on_its_way_is_as_good_as_exported(records: list[ExportedRun]):
+    """Workers ask for it without reading the spans; what the ledger knows of later lives stays."""
+    ledger = MemoryLedger()
+    lease = ledger.acquire_lease(EXPORT_LEASE, "me", ttl_s=60)
+    assert lease is not None
+    wanted = [record.run_id for record in records]
+    for name in (EXPORT_LEASE, BACKFILL_LEASE):
+        outbox = Outbox(ledger, name)
+        outbox.put([full_span()], records)
+        assert exported_or_underway(ledger, wanted) == {record.run_id: record for record in records}
+        assert exported_or_underway(ledger, []) == {}
+        outbox.clear()
+        assert exported_or_underway(ledger, wanted) == {}
+    ledger.record_export(lease, cursor=None, runs=[replace(record, generation=9) for record in records])
+    outbox.put([full_span()], records)
+    assert all(record.generation == 9 for record in exported_or_underway(ledger, wanted).values())

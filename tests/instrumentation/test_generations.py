@@ -18,9 +18,9 @@ from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.instrumentation.current import LiveRun, Placement
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.lookup import PATIENCE_S, PAUSE_S, PlacementLookup
-from otel_bridge.instrumentation.places import generation_of
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import ExportedRun, Lease
+from otel_bridge.spans import present_generation
 
 from .conftest import Tracing, eventually, in_body, in_step
 
@@ -48,7 +48,7 @@ def end_exported(ledger: MemoryLedger, run_id: str, *, generation: int = 0, ende
 )
 def test_an_exported_end_means_that_the_run_lives_again(exported: ExportedRun | None, generation: int) -> None:
     """The rule that the bridge uses too: the exported generation, and one more if its end was exported."""
-    assert generation_of(exported) == generation
+    assert present_generation(None, exported) == generation
 
 
 def test_a_retried_run_nests_under_its_retry_span_and_its_steps_have_ids_of_their_own(

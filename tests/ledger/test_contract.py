@@ -11,7 +11,9 @@ import pytest
 
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import Ledger
-from otel_bridge.ledger.base import COPIED, AuditEntry, Cursor, Executor, ExportedRun, InFlightStep, Lease
+from otel_bridge.ledger.base import COPIED, AuditEntry, Cursor, Executor, ExportedRun, InFlightStep, Lease, PastLife
+from otel_bridge.models import StoredValue, Waiting
+from otel_bridge.testing import make_run, make_step
 
 LONG_S = 30.0
 
@@ -209,10 +211,12 @@ def test_pruning_forgets_old_facts_but_not_those_of_runs_still_told(ledger: Ledg
         ledger.add_traces({trace: run_id})
         ledger.remember_queues({run_id: "q"})
         ledger.bump_count(run_id, "redispatch")
+        ledger.keep_life(PastLife(run=make_run(run_id), generation=0))
     ledger.prune_exports(lease, ended_before_ms=ledger.now_ms() + 60_000)
     assert (ledger.run_of_trace("a" * 32), ledger.run_of_trace("b" * 32)) == ("open", None)
     assert (ledger.original_queue("open"), ledger.original_queue("gone")) == ("q", None)
     assert (ledger.count("open", "redispatch"), ledger.count("gone", "redispatch")) == (1, 0)
+    assert ledger.past_lives(["open", "gone"]).keys() == {"open"}
 
 
 # -- generations --------------------------------------------------------------------------------------------------
@@ -246,6 +250,34 @@ def test_an_exporter_that_read_before_a_retry_does_not_undo_it(ledger: Ledger) -
     ledger.record_export(lease, cursor=None, runs=[late])
     stored = ledger.exported(["run-1"])["run-1"]
     assert (stored.generation, stored.ended, stored.steps) == (1, False, late.steps)
+
+
+LIFE = PastLife(
+    run=make_run("run-1", status="failed", attributes={"tags": ["a"]}, waiting=Waiting("signal", "x", 5)),
+    generation=0,
+    steps=(
+        make_step("run-1", 1, output=StoredValue("big", None, 3)),
+        make_step("run-1", 3, status="failed", folded=(2, 4), error=StoredValue("no \udcff", "py_pickle", 6)),
+    ),
+    error=StoredValue("why", "py_pickle", 3),
+)
+
+
+def test_a_kept_life_is_read_back_until_it_is_forgotten(ledger: Ledger) -> None:
+    """Every fact but the outputs of steps, which no span tells; oldest first; the first answer stays."""
+    second = replace(LIFE, generation=1, error=None)
+    other = replace(LIFE, run=replace(LIFE.run, id="run-2"))
+    for life in (second, LIFE, other, replace(LIFE, steps=())):
+        ledger.keep_life(life)
+    kept = replace(LIFE, steps=(make_step("run-1", 1), *LIFE.steps[1:]))
+    found = ledger.past_lives(["run-1", "unknown"])
+    assert found == {"run-1": [kept, replace(kept, generation=1, error=None)]}
+    ledger.forget_lives({"run-1": 0, "unknown": 5})
+    assert [life.generation for life in ledger.past_lives(["run-1"])["run-1"]] == [1]
+    ledger.forget_lives({})
+    ledger.forget_lives({"run-1": 1})
+    assert ledger.past_lives(["run-1", "run-2"]).keys() == {"run-2"}
+    assert ledger.past_lives([]) == {}
 
 
 # -- facts about runs -----------------------------------------------------------------------------------------------

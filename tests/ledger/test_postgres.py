@@ -62,7 +62,7 @@ def test_everything_lives_in_a_schema_of_our_own(ledger: PostgresLedger, admin: 
     ledger.put_value("k", 1)
     assert "durable.leases" in tables(admin)
     assert {name.partition(".")[0] for name in tables(admin)} == {"durable"}
-    assert admin.execute("SELECT version FROM durable.migrations").fetchall() == [(1,)]
+    assert admin.execute("SELECT version FROM durable.migrations").fetchall() == [(1,), (2,)]
 
 
 def test_two_schemas_are_two_ledgers(postgres_url: str) -> None:

@@ -44,7 +44,7 @@ def test_the_schema_is_kept_by_sqlite_utils_migrations(path: Path, ledger: Sqlit
     database = sqlite_utils.Database(path)
     applied = [row["name"] for row in database["_sqlite_migrations"].rows]
     database.close()
-    assert applied == ["0001_initial"]
+    assert applied == ["0001_initial", "0002_past_lives"]
 
 
 def test_a_deleted_file_is_made_anew(path: Path, ledger: SqliteLedger) -> None:
@@ -245,7 +245,7 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
     """Only what is missing is applied."""
     ledger.put_value("k", "kept")
     ledger.close()
-    monkeypatch.setitem(sqlite_migrations.MIGRATIONS, "0002_more", ("CREATE TABLE more (x INTEGER)",))  # type: ignore[arg-type]
+    monkeypatch.setitem(sqlite_migrations.MIGRATIONS, "0003_more", ("CREATE TABLE more (x INTEGER)",))  # type: ignore[arg-type]
     assert ledger.get_value("k") == "kept"
     database = sqlite_utils.Database(path)
     assert "more" in database.table_names()
@@ -260,7 +260,7 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
     ledger.close()
     with monkeypatch.context() as broken:
         statements = ("CREATE TABLE half (x INTEGER)", "CREATE NONSENSE")
-        broken.setitem(sqlite_migrations.MIGRATIONS, "0002_more", statements)  # type: ignore[arg-type]
+        broken.setitem(sqlite_migrations.MIGRATIONS, "0003_more", statements)  # type: ignore[arg-type]
         with pytest.raises(LedgerUnavailableError, match="syntax error"):
             ledger.get_value("k")
     assert ledger.get_value("k") == "kept"
