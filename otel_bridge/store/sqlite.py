@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3 as their_sqlite3  # type: ignore[attr-defined]  # pysqlite3, where installed
 
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.store.reader import Row
@@ -28,6 +29,7 @@ from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
 BUSY_TIMEOUT_S = 5.0
 IDLE_CONNECTIONS = 4
 _STALE_SCHEMA = ("no such table", "no such column")
+_SQLITE = (sqlite3.Connection, their_sqlite3.Connection)
 _NOT_A_DATABASE = ("file is not a database", "file is encrypted")
 
 
@@ -48,7 +50,7 @@ def path_of_url(url: str) -> Path:
 
 def _file_of(database: Database) -> Path | None:
     """Return the main file of the connection that the user opened; None when it has none that we could open."""
-    if not isinstance(database.conn, sqlite3.Connection):
+    if not isinstance(database.conn, _SQLITE):
         return None
     for _, name, file in database.conn.execute("PRAGMA database_list").fetchall():
         if name == "main":
@@ -89,8 +91,8 @@ class SqliteStateStore(SqlStateStore):
         else:
             self._path = path_of_url(database) if database.startswith("sqlite") and ":" in database else Path(database)
         self.target = f"SQLite database {str(self._path)!r}" if self._path is not None else "SQLite database in memory"
-        self._errors: tuple[type[Exception], ...] = (sqlite3.Error,)
-        if self._shared is not None and not isinstance(self._shared, sqlite3.Connection):
+        self._errors: tuple[type[Exception], ...] = (sqlite3.Error, their_sqlite3.Error)
+        if self._shared is not None and not isinstance(self._shared, _SQLITE):
             self.target = "database behind the given libSQL connection"
             self._errors = (sqlite3.Error, ValueError)  # libSQL's driver raises nothing else
         self._idle: list[sqlite3.Connection] = []
