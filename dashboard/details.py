@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dashboard import payloads
 from dashboard.actions.undo import compensation_pairs, read_plan
@@ -194,7 +194,7 @@ def step_detail(services: Services, run_id: str, seq: int, *, full: bool = False
         return None if value is None else payloads.show(value, what=what, redact=settings.redact, limits=limits)
 
     return step_view(
-        replace(shown, output=None, error=None),
+        shown._replace(output=None, error=None),
         namespace=settings.namespace,
         exported=exported_of(services, [source.run_id]).get(source.run_id),
         source=(source.run_id, source.seq),

@@ -11,11 +11,9 @@ import hashlib
 from otel_bridge.models import UNDO_PREFIX
 
 
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\x00".join(("durable-v1", *parts)).encode("utf-8", "surrogatepass")).digest()
-
-
-def _nonzero(raw: bytes) -> bytes:
+def _digest(what: str, size: int) -> bytes:
+    """Return the first ``size`` bytes of a hash; never all zero, which OpenTelemetry takes for no id."""
+    raw = hashlib.sha256(f"durable-v1\0{what}".encode("utf-8", "surrogatepass")).digest()[:size]
     return raw if any(raw) else raw[:-1] + b"\x01"
 
 
@@ -32,24 +30,24 @@ def trace_id(run_id: str, *, namespace: str = "") -> bytes:
     Args:
         namespace: keeps apart environments that reuse run ids; part of every id.
     """
-    return _nonzero(_digest("trace", namespace, traced_run_id(run_id))[:16])
+    return _digest(f"trace\0{namespace}\0{traced_run_id(run_id)}", 16)
 
 
 def root_span_id(run_id: str, *, namespace: str = "") -> bytes:
     """Return the 8-byte span id of a run's root span."""
-    return _nonzero(_digest("root", namespace, run_id)[:8])
+    return _digest(f"root\0{namespace}\0{run_id}", 8)
 
 
 def retry_span_id(run_id: str, generation: int, *, namespace: str = "") -> bytes:
     """Return the 8-byte span id of the ``retry N`` span; ``generation`` is N, from 1."""
-    return _nonzero(_digest("retry", namespace, run_id, str(generation))[:8])
+    return _digest(f"retry\0{namespace}\0{run_id}\0{generation}", 8)
 
 
 def step_span_id(run_id: str, seq: int, *, generation: int = 0, namespace: str = "") -> bytes:
     """Return the 8-byte span id of a step as executed in the run's ``generation``."""
-    return _nonzero(_digest("step", namespace, run_id, str(seq), str(generation))[:8])
+    return _digest(f"step\0{namespace}\0{run_id}\0{seq}\0{generation}", 8)
 
 
 def queue_span_id(run_id: str, *, generation: int = 0, namespace: str = "") -> bytes:
     """Return the 8-byte span id of the optional queue-wait span."""
-    return _nonzero(_digest("queue", namespace, run_id, str(generation))[:8])
+    return _digest(f"queue\0{namespace}\0{run_id}\0{generation}", 8)

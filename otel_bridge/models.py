@@ -1,13 +1,14 @@
 """What the state store holds, in our vocabulary. Pure data: no clock, file, socket or database.
 
-Times are Unix milliseconds in fields that end in ``_ms``. Every type is frozen.
+Times are Unix milliseconds in fields that end in ``_ms``. Every type is frozen; steps, of which there are many, are
+tuples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 RunStatus = Literal[
     "pending", "running", "suspended", "cancelling", "completed", "failed", "cancelled", "dead", "blocked"
@@ -117,8 +118,7 @@ class Run:
         return self.id[len(UNDO_PREFIX) :] if self.id.startswith(UNDO_PREFIX) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """One step of a run, after folding of the engine's bookkeeping rows.
 
     Args:
@@ -219,8 +219,7 @@ class Facet:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StepKey:
+class StepKey(NamedTuple):
     """A step row the engine recorded: enough to notice it, without its payload."""
 
     run_id: str

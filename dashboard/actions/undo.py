@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dashboard.workflow.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_EVENT_PREFIX, UNDO_WORKFLOW
@@ -160,8 +160,7 @@ def _as_own(step: Step | None, planned: PlannedUndo, run_id: str, number: int, a
             status=status,
             compensates=planned.seq,
         )
-    return replace(
-        step,
+    return step._replace(
         run_id=run_id,
         seq=-(number + 1),
         name=name,

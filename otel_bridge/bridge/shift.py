@@ -28,6 +28,8 @@ STATS_KEY = "bridge.stats"
 OPEN_LIMIT = 5_000
 MOST_AGAIN = 100_000
 PRUNE_EVERY_S = 3_600.0
+LOOK_BACK_MS = 60_000
+"""More than a scan looks behind its cursor."""
 REVIEW_EVERY_S = 30.0
 REVIEW_LIMIT = 200
 GAUGES_EVERY_S = 10.0
@@ -162,7 +164,14 @@ class Shift:
             self._gauge()
         if now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now
-            self.ledger.prune_exports(lease, ended_before_ms=self.store.now_ms() - self._retention_ms)
+            self.ledger.prune_exports(lease, ended_before_ms=self._forget_before_ms())
+
+    def _forget_before_ms(self) -> int:
+        """Return what the ledger may forget: what is old, and what no scan will look at again."""
+        oldest_ms = self.store.now_ms() - self._retention_ms
+        if self._cursor is None:
+            return oldest_ms
+        return min(oldest_ms, min(self._cursor.steps_ms, self._cursor.runs_ms) - LOOK_BACK_MS)
 
     def _gauge(self) -> None:
         try:

@@ -154,7 +154,8 @@ class _SqliteSession:
         return rows
 
     def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
-        self._database.conn.executemany(_render(statement), [self._bind(one) for one in params])
+        now = {"now": self._clock()}
+        self._database.conn.executemany(_render(statement), [{**one, **now} for one in params])
 
     def _bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         bound = {key: json.dumps(value) if key == "ids" else value for key, value in params.items()}

@@ -224,8 +224,10 @@ def batches(spans: Iterable[SpanData], size: int) -> Iterator[list[SpanData]]:
 
 
 def _weight(span: SpanData) -> int:
-    events = sum(len(v) for event in span.events for v in event.attributes.values() if isinstance(v, str))
-    return _SPAN_BYTES + 60 * len(span.attributes) + events
+    weight = _SPAN_BYTES + 60 * len(span.attributes)
+    for event in span.events:
+        weight += sum(len(value) for value in event.attributes.values() if isinstance(value, str))
+    return weight
 
 
 def backoff_s(attempt: int, wish_s: float | None, first_s: float, jitter: float) -> float:

@@ -19,7 +19,6 @@ from otel_bridge.spans.model import AttributeValue, SpanData
 
 DEFAULT_SERVICE_NAME = "dbos"
 _LONGEST_KEPT = 200
-_BYTES = [bytes((value,)) for value in range(0x80)]
 _HEAD = struct.Struct("<2s16s2s8s")
 _TIMES = struct.Struct("<BBBQBQ")
 _TIME = struct.Struct("<BQ")
@@ -155,9 +154,8 @@ def _raw(number: int, body: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(body)) + body
 
 
+@lru_cache(maxsize=4_096)
 def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return _BYTES[value]
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

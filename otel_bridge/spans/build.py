@@ -45,6 +45,10 @@ class RunSpans:
         if url is not None:
             self._common[semconv.RUN_URL] = url
 
+    def own_trace(self) -> str | None:
+        """Return the trace id (32 hex digits) when the trace is the run's own, and not another's that it is part of."""
+        return self._trace_id.hex() if self._traces.owner(self._run.id) == self._run.id else None
+
     # -- steps ------------------------------------------------------------------------------------------------
 
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:

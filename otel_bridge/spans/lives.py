@@ -109,11 +109,16 @@ def ended_at_ms(run: Run) -> int:
 
 def run_end_ms(run: Run, steps: Sequence[Step]) -> int:
     """Return when an ended run ended, widened to its steps: clocks differ and run times may be whole seconds."""
-    own = ended_at_ms(run)
-    known = (step_end_ms(step, None)[0] for step in steps if step.kind != "sleep")
-    ends = [end_ms for end_ms in known if end_ms is not None]
-    starts = [step.started_at_ms for step in steps if step.started_at_ms is not None]
-    return max((own, *ends, *starts))
+    latest = ended_at_ms(run)
+    for step in steps:
+        started_ms = step.started_at_ms
+        if started_ms is not None and started_ms > latest:
+            latest = started_ms
+        if step.kind != "sleep":
+            end_ms, _ = step_end_ms(step, None)
+            if end_ms is not None and end_ms > latest:
+                latest = end_ms
+    return latest
 
 
 def copied_steps(run: Run, steps: Sequence[Step], original_steps: Sequence[Step]) -> list[Step]:
@@ -150,9 +155,7 @@ def _facts(
     run: Run, steps: Sequence[Step], before: ExportedRun | None, *, final: bool
 ) -> tuple[ExportedRun, ExportedRun | None]:
     """Return the ledger's facts brought up to the run's present life, and a life whose end nobody saw."""
-    if before is None:
-        before = ExportedRun(run_id=run.id, created_at_ms=run.created_at_ms, workflow=run.workflow)
-    facts = _first_sight(run, before)
+    facts = _first_sight(run, before or ExportedRun(run_id=run.id))
     if facts.ended:
         if _revived(run, steps, facts, final=final):
             facts = replace(facts, generation=facts.generation + 1, ended=False)
@@ -172,13 +175,12 @@ def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
         queue = run.queue
     if started is None and untouched and not facts.ended:
         started = run.started_at_ms
-    return replace(
-        facts,
-        first_queue=queue,
-        first_started_at_ms=started,
-        created_at_ms=facts.created_at_ms if facts.created_at_ms is not None else run.created_at_ms,
-        workflow=facts.workflow or run.workflow,
-    )
+    created = facts.created_at_ms if facts.created_at_ms is not None else run.created_at_ms
+    workflow = facts.workflow or run.workflow
+    noted = (queue, started, created, workflow)
+    if noted == (facts.first_queue, facts.first_started_at_ms, facts.created_at_ms, facts.workflow):
+        return facts
+    return replace(facts, first_queue=queue, first_started_at_ms=started, created_at_ms=created, workflow=workflow)
 
 
 def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool) -> bool:

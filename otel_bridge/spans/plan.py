@@ -12,7 +12,7 @@ from otel_bridge.models import Run, Step, StoredValue
 from otel_bridge.spans.build import RunSpans, lost_life
 from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
-from otel_bridge.spans.traces import Relatives, Traces
+from otel_bridge.spans.traces import Relatives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def plan_run(
         due=life.due,
         ended=life.ends,
         again_at_ms=life.again_at_ms,
-        trace_id=_own_trace(run, relatives, settings) if before is None else None,
+        trace_id=builder.own_trace() if before is None else None,
     )
 
 
@@ -144,19 +144,14 @@ def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:
     if not life.due and not life.ends:
         return facts
     sent = {**facts.steps, **{due.step.seq: (due.end_ms, facts.generation) for due in life.due}}
-    facts = replace(facts, steps=sent)
     if not life.ends:
-        return facts
+        return replace(facts, steps=sent)
     failed = [step.seq for step in steps if step.status == "failed" and sent[step.seq][1] == facts.generation]
     return replace(
         facts,
+        steps=sent,
         ended=True,
         ended_at_ms=ended_at_ms(run),
         status=run.status,
         failed_step=(max(failed), facts.generation) if failed and run.status == "failed" else None,
     )
-
-
-def _own_trace(run: Run, relatives: Relatives, settings: SpanSettings) -> str | None:
-    traces = Traces(settings, relatives, run)
-    return traces.trace_id(run.id).hex() if traces.owner(run.id) == run.id else None

@@ -66,7 +66,9 @@ class Traces:
 
     def __init__(self, settings: SpanSettings, relatives: Relatives, run: Run | None = None) -> None:
         self.settings, self.relatives = settings, relatives
-        self._runs = {**relatives.runs, run.id: run} if run is not None else relatives.runs
+        self._runs = relatives.runs
+        if run is not None and relatives.runs.get(run.id) is not run:
+            self._runs = {**relatives.runs, run.id: run}
 
     def owner(self, run_id: str) -> str:
         """Return the run whose trace holds ``run_id``'s spans."""

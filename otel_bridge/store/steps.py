@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from otel_bridge.models import PayloadName, PublishedEvent, Step, StepKey, StoredValue
@@ -117,8 +116,7 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
     if not rows or found.is_open:
         return found
     text, size, error_text, error_size, serialization = rows[0]
-    return replace(
-        found,
+    return found._replace(
         output=stored_value(text, size, serialization, cap_bytes),
         error=stored_value(error_text, error_size, serialization, cap_bytes),
     )
@@ -180,4 +178,4 @@ def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey
         f"FROM {schema.table('operation_outputs')} o WHERE {recorded} >= ? ORDER BY {recorded} LIMIT ?",
         [since_ms, limit],
     )
-    return [StepKey(*row) for row in rows]
+    return list(map(StepKey._make, rows))

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_bridge
-from otel_bridge import OTelBridge, ids
+from otel_bridge import OTelBridge, ids, tail
 from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper
 from otel_bridge.errors import (
     ConfigurationError,
@@ -550,8 +550,24 @@ def test_runs_long_ended_are_forgotten_by_the_ledger(
     bridges(retention_days=1).run_once()
     assert "run-1" in ledger.exported(["run-1"])
     clock.advance(s=3 * 86_400)
+    put_ended(store, "run-2")
     bridges(retention_days=1).run_once()
-    assert ledger.exported(["run-1"]) == {}
+    assert ledger.exported(["run-1", "run-2"]).keys() == {"run-2"}
+
+
+def test_old_runs_that_a_scan_will_see_again_are_not_forgotten(
+    store: MemoryStateStore, transport: ListTransport, bridges: Bridges, clock: FakeClock, monkeypatch: Any
+):
+    """Else each would be sent twice: within a long backlog, and after a restart on a store where little happens."""
+    monkeypatch.setattr(tail, "PAGE_ROWS", 2)
+    monkeypatch.setattr(tail, "SCAN_ROWS", 4)
+    for number in range(5):
+        put_ended(store, f"run-{number}")
+        clock.advance(s=1)
+    clock.advance(s=3 * 86_400)
+    for _ in range(2):
+        bridges(retention_days=1).run_once()
+    assert len(transport.spans) == len({span.span_id for span in transport.spans}) == 5 * 3
 
 
 def test_the_trace_of_a_run_can_be_looked_up(store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -222,5 +221,5 @@ def test_housekeeping_and_waits_are_marked():
     """A backend can filter them."""
     span = step_span(make_run(), make_step(kind="signal", name="approval", waits_on="breakpoint"))
     assert span.attributes["durable.wait.on"] == "breakpoint"
-    kept = step_span(make_run(), replace(make_step(name="DBOS.setEvent"), housekeeping=True))
+    kept = step_span(make_run(), make_step(name="DBOS.setEvent")._replace(housekeeping=True))
     assert kept.attributes["durable.step.housekeeping"] is True

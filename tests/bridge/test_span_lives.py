@@ -84,7 +84,7 @@ def test_a_step_that_its_run_did_not_wait_for_ends_with_the_run():
     assert step.end_ns == (T + 500) * 10**6
     assert step.attributes["durable.step.unfinished"] is True
     assert root.error is None
-    woken = replace(sleep, status="completed", finished_at_ms=T + 10**6)
+    woken = sleep._replace(status="completed", finished_at_ms=T + 10**6)
     assert names(plan(run, [woken], result.record)) == []
 
 
@@ -98,7 +98,7 @@ def test_a_remote_step_is_sent_when_its_result_was_taken():
     """Until the parent has the result, the step may still become longer."""
     step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", worker_group="q")
     assert names(plan(make_run(), [step])) == []
-    taken = replace(step, folded=(2,), finished_at_ms=T + 400)
+    taken = step._replace(folded=(2,), finished_at_ms=T + 400)
     span = only(plan(make_run(), [taken]))
     assert span.kind.name == "PRODUCER"
     assert span.end_ns == (T + 400) * 10**6
@@ -171,7 +171,7 @@ def test_a_second_retry_links_to_the_first():
     record = plan(run, steps).record
     for life in (1, 2):
         failed = make_run(status="failed", finished_at_ms=T + 1_000 * life)
-        result = plan(failed, [steps[0], replace(steps[1], finished_at_ms=T + 900 * life)], record)
+        result = plan(failed, [steps[0], steps[1]._replace(finished_at_ms=T + 900 * life)], record)
         record = result.record
     assert links(result.spans[-1])["previous_life"][1] == ids.retry_span_id("run-1", 1)
     assert links(result.spans[-1])["failed_step"][1] == ids.step_span_id("run-1", 2, generation=1)
@@ -219,22 +219,22 @@ def test_copied_steps_of_a_fork_are_not_sent_again():
     original = [make_step(seq=1), make_step(seq=2, started_at_ms=T + 100)]
     fork = make_run("fork", status="completed", created_at_ms=T + 100, forked_from="run-1", finished_at_ms=T + 9_000)
     own = make_step("fork", 2, started_at_ms=T + 8_000)
-    result = plan(fork, [replace(original[0], run_id="fork"), own], relatives=Relatives(original_steps=original))
+    result = plan(fork, [original[0]._replace(run_id="fork"), own], relatives=Relatives(original_steps=original))
     assert names(result) == ["charge", "order"]
     assert result.record.steps[1] == (T + 10, COPIED)
     assert links(result.spans[-1])["forked_from"] == (ids.trace_id("run-1"), ids.root_span_id("run-1"))
-    assert names(plan(fork, [replace(original[0], run_id="fork"), own], result.record)) == []
+    assert names(plan(fork, [original[0]._replace(run_id="fork"), own], result.record)) == []
 
 
 def test_a_child_that_the_original_started_and_the_fork_awaited_begins_with_the_fork():
     """The fork did not wait before there was a fork; its root is not widened into the past."""
     start = make_step("fork", 1, kind="remote", name="child", child_run_id="run-1-1")
     fork = make_run("fork", created_at_ms=T + 5_000, forked_from="run-1")
-    relatives = Relatives(original_steps=[replace(start, run_id="run-1")])
+    relatives = Relatives(original_steps=[start._replace(run_id="run-1")])
     first = plan(fork, [start], relatives=relatives)
     assert names(first) == []
     done = replace(fork, status="completed", finished_at_ms=T + 6_000)
-    awaited = replace(start, folded=(2,), finished_at_ms=T + 5_500)
+    awaited = start._replace(folded=(2,), finished_at_ms=T + 5_500)
     step, root = plan(done, [awaited], first.record, relatives=relatives).spans
     assert (step.start_ns, root.start_ns) == ((T + 5_000) * 10**6, (T + 5_000) * 10**6)
 
@@ -253,7 +253,7 @@ def test_a_step_of_a_worker_whose_clock_is_behind_is_no_copy():
         "fork", status="completed", created_at_ms=T + 60_000, forked_from="run-1", finished_at_ms=T + 61_000
     )
     own = make_step("fork", 2, started_at_ms=T + 31_000)
-    result = plan(fork, [replace(original[0], run_id="fork"), own], relatives=Relatives(original_steps=original))
+    result = plan(fork, [original[0]._replace(run_id="fork"), own], relatives=Relatives(original_steps=original))
     assert [span.seq for span in result.spans] == [2, None]
 
 
