@@ -49,8 +49,15 @@ def facets_of(services: Services, query: RunQuery, *, by_workflow: bool) -> list
             workflow = run.workflow if by_workflow else None
             moved[run.status, workflow] += 1
             blocked[workflow] += 1
-    left = [replace(facet, count=facet.count - moved[facet.status, facet.workflow]) for facet in found]
     exact = page.next_cursor is None
+    left = [
+        replace(
+            facet,
+            count=facet.count - moved[facet.status, facet.workflow],
+            exact=facet.exact and (exact or facet.status not in MAY_BE_BLOCKED),
+        )
+        for facet in found
+    ]
     return [
         *(facet for facet in left if facet.count > 0),
         *(Facet(status="blocked", count=count, workflow=name, exact=exact) for name, count in blocked.items()),

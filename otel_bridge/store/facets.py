@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from otel_bridge.models import RUN_STATUSES, Facet, RunQuery, RunStatus
 from otel_bridge.store import listing
@@ -18,8 +20,10 @@ from otel_bridge.store.listing import CREATED, RUN_ID, Request
 from otel_bridge.store.query import Key, Where, in_list, like_pattern, prefix_range, row_filter, status_term
 from otel_bridge.store.reader import Reader, derive_runs, run_rows_by_id
 
-BUDGET_S = 0.02
-SUSPENDED_BUDGET_S = 0.01
+BUDGET_S = 0.018
+CHUNK_BUDGET_S = 0.004
+FIRST_CHUNK = 500
+SUSPENDED_BUDGET_S = 0.012
 CHEAP_S = 0.004
 """What took no longer is counted anew every time."""
 KEEP_FACTOR = 20
@@ -48,8 +52,10 @@ class Tally:
         self.counts[(to, workflow)] += count
 
     def facets(self) -> list[Facet]:
-        """Return what is not zero, in the order of the statuses, then by workflow."""
+        """Return what is not known to be zero, in the order of the statuses, then by workflow."""
+        known = {status for status, _ in self.counts if self.counts[status, _] > 0}
         found = [item for item in self.counts.items() if item[1] > 0]
+        found += [((status, None), 0) for status in self.bounded - known]
         found.sort(key=lambda item: (RUN_STATUSES.index(item[0][0]), item[0][1] or ""))
         return [Facet(status, count, workflow, status not in self.bounded) for (status, workflow), count in found]
 
@@ -81,21 +87,23 @@ class FacetCounter:
     def _count(self, reader: Reader, query: RunQuery, by_workflow: bool, deadline: float) -> Tally:
         tally = Tally()
         where = row_filter(query, reader.schema(), reader.dialect, now_ms=reader.now_ms())
-        request = Request(reader, query, listing.created_range(where, query), deadline)
+        request = Request(reader, query, where, deadline)
         everything = Request(reader, query, request.where.copy(), deadline)
         if query.text:
             term, params = prefix_range(query.text, reader.dialect)
             everything.where.add(f"({term} OR {NAMED})", *params, like_pattern(query.text))
         if query.parent_id is not None:
-            _grouped(everything, tally, Where(), by_workflow)
+            _grouped(everything, tally, [""], by_workflow)
         else:
             if query.text:
                 _count_search(request, tally, query.text, by_workflow)
-            for status in (*FAILED, *ACTIVE):
-                _count_status(request, tally, status, by_workflow)
-            if request.where.terms or by_workflow:
-                _walk(request, tally, Where().add("w.status = 'SUCCESS'"), "SUCCESS", by_workflow)
+            ranged = query.since_ms is not None or query.until_ms is not None
+            if request.where.terms or by_workflow or ranged:
+                few, many = _by_size(request, ACTIVE)
+                _grouped(request, tally, [status_term(status) for status in few], by_workflow)
+                _walk(request, tally, [*many, *FAILED, "SUCCESS"], by_workflow)
             else:
+                _grouped(request, tally, [status_term(status) for status in (*ACTIVE, *FAILED)], by_workflow)
                 known = sum(tally.counts.values())
                 tally.add("SUCCESS", None, max(self._table_size(reader) - known, 0))
         everything.deadline = max(deadline, time.monotonic()) + SUSPENDED_BUDGET_S
@@ -132,61 +140,82 @@ def _name(by_workflow: bool) -> str:
     return "w.name" if by_workflow else "NULL"
 
 
-def _grouped(request: Request, tally: Tally, term: Where, by_workflow: bool) -> None:
-    """Count everything that matches, at once."""
-    where = request.where.copy()
-    if term.terms:
-        where.add(term.sql(), *term.params)
-    table = request.reader.schema().table("workflow_status")
-    group = "w.status, w.name" if by_workflow else "w.status"
-    for status, workflow, count in request.reader.rows(
-        f"SELECT w.status, {_name(by_workflow)}, count(*) FROM {table} w WHERE {where.sql()} GROUP BY {group}",
-        where.params,
+def _grouped(request: Request, tally: Tally, terms: Sequence[str], by_workflow: bool, *params: Any) -> None:
+    """Count everything that matches each of some terms, at once."""
+    table, group = request.reader.schema().table("workflow_status"), "w.status, w.name" if by_workflow else "w.status"
+    where = request.keyset(None, walked=False)
+    parts = (
+        f"SELECT w.status, {_name(by_workflow)} AS name, count(*) FROM {table} w "
+        f"WHERE {where.sql()}{' AND ' if term else ''}{term} GROUP BY {group}"
+        for term in terms
+    )
+    for status, workflow, count in (
+        request.reader.rows(" UNION ALL ".join(parts), [*where.params, *params] * len(terms)) if terms else ()
     ):
         tally.add(status, workflow, count)
 
 
-def _count_status(request: Request, tally: Tally, status: str, by_workflow: bool) -> None:
-    term = Where().add(status_term(status))
-    if request.where.terms or by_workflow:
-        if status in listing.ORDERED_STATUSES:
-            _walk(request, tally, term, status, by_workflow)
-            return
-        few = request.reader.rows(
-            f"SELECT w.workflow_uuid FROM {request.reader.schema().table('workflow_status')} w "
-            f"WHERE {term.sql()} LIMIT ?",
-            [listing.FEW + 1],
-        )
-        if len(few) > listing.FEW:
-            _walk(request, tally, Where().add(f"w.status = '{status}'"), status, by_workflow)
-            return
-        if not few:
-            return
-    _grouped(request, tally, term, by_workflow)
+def _by_size(request: Request, statuses: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the statuses that few runs have, whatever else is asked of them, and those that many have."""
+    table = request.reader.schema().table("workflow_status")
+    sizes = ", ".join(
+        f"(SELECT count(*) FROM (SELECT 1 FROM {table} w WHERE {status_term(status)} LIMIT {listing.FEW + 1}) AS m)"
+        for status in statuses
+    )
+    (row,) = request.reader.rows(f"SELECT {sizes}")
+    sized = list(zip(statuses, row, strict=True))
+    return [s for s, size in sized if 0 < size <= listing.FEW], [s for s, size in sized if size > listing.FEW]
 
 
-def _walk(request: Request, tally: Tally, term: Where, status: str, by_workflow: bool) -> None:
-    """Count from the newest back, in chunks, until the end or until the time is up."""
-    reader, key, size = request.reader, None, listing.FIRST_CHUNK
-    table = reader.schema().table("workflow_status")
-    indexed = Where() if status in ("SUCCESS", "ENQUEUED", "DELAYED") else term
-    group = " GROUP BY w.name" if by_workflow else ""
-    while True:
-        began = time.monotonic()
-        where = request.keyset(key).add(term.sql(), *term.params)
-        edge = listing.chunk_edge(request, key, size, indexed)
-        if edge is not None:
-            where.add("w.created_at > ?", edge)
-        sql = f"SELECT {_name(by_workflow)}, count(*) FROM {table} w WHERE {where.sql()}{group}"
-        for workflow, count in reader.rows(sql, where.params):
-            tally.add(status, workflow, count)
-        if edge is None:
-            return
-        if request.spent:
-            tally.bounded.add(STATUS_OF[status])
-            return
-        key = Key(edge + 1, "")
-        size = listing.next_size(size, time.monotonic() - began)
+@dataclass
+class _Walker:
+    """Counts one status from the newest back, in chunks."""
+
+    request: Request
+    status: str
+    by_workflow: bool
+    key: Key | None = None
+    size: int = field(default_factory=lambda: FIRST_CHUNK)
+    s_per_run: float = 0.0
+    ended: bool = False
+
+    def fits(self) -> bool:
+        """Say whether there is time for a chunk, cutting it to what there is; for the first there always is."""
+        if self.key is None:
+            return True
+        left_s = self.request.deadline - time.monotonic()
+        self.size = min(self.size, int(left_s / max(self.s_per_run, 1e-9)))
+        return self.size >= FIRST_CHUNK // 4
+
+    def step(self, tally: Tally) -> None:
+        """Count one chunk."""
+        began, reader = time.monotonic(), self.request.reader
+        ordered = self.status in listing.ORDERED_STATUSES
+        term = status_term(self.status) if ordered else f"w.status = '{self.status}'"
+        edge = listing.chunk_edge(self.request, self.key, self.size, Where([term]) if ordered else Where())
+        where = self.request.keyset(self.key, edge=edge).add(term)
+        group = " GROUP BY w.name" if self.by_workflow else ""
+        sql = f"SELECT {_name(self.by_workflow)}, count(*) FROM {reader.schema().table('workflow_status')} w"
+        for workflow, count in reader.rows(f"{sql} WHERE {where.sql()}{group}", where.params):
+            tally.add(self.status, workflow, count)
+        took_s = time.monotonic() - began
+        self.ended = edge is None
+        self.key = Key((edge or 0) + 1, "")
+        self.s_per_run = took_s / self.size
+        self.size = listing.next_size(self.size, took_s, CHUNK_BUDGET_S)
+
+
+def _walk(request: Request, tally: Tally, statuses: Sequence[str], by_workflow: bool) -> None:
+    """Count runs of these statuses in turns, each as far back as the time allows."""
+    walkers = deque(_Walker(request, status, by_workflow) for status in statuses)
+    while walkers:
+        walker = walkers.popleft()
+        if not walker.fits():
+            tally.bounded.add(STATUS_OF[walker.status])
+            continue
+        walker.step(tally)
+        if not walker.ended:
+            walkers.append(walker)
 
 
 def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) -> None:
@@ -198,7 +227,7 @@ def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) 
         request.where.add(f"({term} OR {NAMED})", *params, like_pattern(text))
         return
     if ids:
-        _grouped(request, tally, Where().add(term, *params), by_workflow)
+        _grouped(request, tally, [term], by_workflow, *params)
     request.where.add(f"{NAMED} AND NOT {term}", like_pattern(text), *params)
 
 
@@ -211,6 +240,7 @@ def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
     seen: Counter[str | None] = Counter()
     parked: Counter[str | None] = Counter()
     while True:
+        began = time.monotonic()
         term = request.keyset(key).add(status_term("PENDING"))
         rows = request.select(term, DERIVED_AT_ONCE)
         for run in derive_runs(request.reader, rows):
@@ -220,7 +250,8 @@ def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
         if len(rows) < DERIVED_AT_ONCE:
             break
         key = Key(rows[-1][CREATED], rows[-1][RUN_ID])
-        if request.spent:
+        now = time.monotonic()
+        if now + (now - began) > request.deadline:
             tally.bounded |= {"running", "suspended"}
             break
     for workflow, count in seen.items():
@@ -235,7 +266,7 @@ def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
     if not targets:
         return
     rows = run_rows_by_id(request.reader, targets)
-    matching = {row[0] for row in _matching(request, targets)} if request.where.terms else None
+    matching = {row[0] for row in _matching(request, targets)} if request.keyset(None).terms else None
     for row, run in zip(rows, derive_runs(request.reader, rows), strict=True):
         if run.status != "cancelling" or (matching is not None and run.id not in matching):
             continue
@@ -244,6 +275,6 @@ def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
 
 def _matching(request: Request, run_ids: list[str]) -> list[tuple[object, ...]]:
     among, params = in_list("w.workflow_uuid", run_ids, request.reader.dialect)
-    where = request.where.copy().add(among, *params)
+    where = request.keyset(None, walked=False).add(among, *params)
     table = request.reader.schema().table("workflow_status")
     return request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {where.sql()}", where.params)

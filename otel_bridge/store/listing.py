@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from otel_bridge.models import UNDO_PREFIX, Run, RunPage, RunQuery
 from otel_bridge.store.derive import ACTIVE
@@ -60,23 +59,41 @@ class Request:
     text: str | None = None
     attributes_tried: bool = False
 
-    def keyset(self, key: Key | None) -> Where:
-        """Return the filter, restricted to what comes after ``key``."""
-        where = self.where.copy()
+    def keyset(self, key: Key | None, *, edge: int | None = None, walked: bool = True) -> Where:
+        """Return the filter for runs after ``key``, created within the query's range and later than ``edge``.
+
+        There is one bound at each end: of two, SQLite may take the farther one for the range that it walks.
+
+        Args:
+            walked: False where another index finds the rows, so that no planner walks through all runs for them.
+        """
+        where, query, created = self.where.copy(), self.query, self._created(walked)
+        if edge is not None:
+            where.add(f"{created} > ?", edge)
+        elif query.since_ms is not None:
+            where.add(f"{created} >= ?", query.since_ms)
+        if query.until_ms is not None and (key is None or key[0] >= query.until_ms):
+            where.add(f"{created} < ?", query.until_ms)
         if key is not None:
-            run_id = "w.workflow_uuid" + (' COLLATE "C"' if self.reader.dialect == "postgres" else "")
-            where.add(f"w.created_at <= ? AND (w.created_at < ? OR {run_id} < ?)", key[0], key[0], key[1])
+            where.add(f"{created} <= ? AND ({created} < ? OR {self._run_id} < ?)", key[0], key[0], key[1])
         return where
 
-    def select(self, where: Where, limit: int, *, index: str = "") -> list[Row]:
+    def select(self, where: Where, limit: int, *, walked: bool = True) -> list[Row]:
         """Return rows newest first."""
         schema = self.reader.schema()
-        run_id = "w.workflow_uuid" + (' COLLATE "C"' if self.reader.dialect == "postgres" else "")
         return self.reader.rows(
-            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w{index} WHERE {where.sql()} "
-            f"ORDER BY w.created_at DESC, {run_id} DESC LIMIT ?",
+            f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w WHERE {where.sql()} "
+            f"ORDER BY {self._created(walked)} DESC, {self._run_id} DESC LIMIT ?",
             [*where.params, limit],
         )
+
+    @property
+    def _run_id(self) -> str:
+        return "w.workflow_uuid" + (' COLLATE "C"' if self.reader.dialect == "postgres" else "")
+
+    @staticmethod
+    def _created(walked: bool) -> str:
+        return "w.created_at" if walked else "(w.created_at + 0)"
 
     @property
     def spent(self) -> bool:
@@ -91,7 +108,7 @@ def list_runs(reader: Reader, query: RunQuery) -> RunPage:
     request = Request(
         reader,
         query,
-        created_range(row_filter(query, reader.schema(), reader.dialect, now_ms=now_ms), query),
+        row_filter(query, reader.schema(), reader.dialect, now_ms=now_ms),
         time.monotonic() + BUDGET_S,
         text=query.text,
     )
@@ -102,15 +119,6 @@ def list_runs(reader: Reader, query: RunQuery) -> RunPage:
         return _searched(request, key, seeds, wanted)
     key, done = _collect(request, key, wanted, runs)
     return _page(query, runs, key, done)
-
-
-def created_range(where: Where, query: RunQuery) -> Where:
-    """Add the creation time's bounds."""
-    if query.since_ms is not None:
-        where.add("w.created_at >= ?", query.since_ms)
-    if query.until_ms is not None:
-        where.add("w.created_at < ?", query.until_ms)
-    return where
 
 
 def _page(query: RunQuery, runs: list[Run], key: Key | None, done: bool) -> RunPage:
@@ -216,8 +224,8 @@ def _few(request: Request, term: Where, key: Key | None, wanted: int) -> Found |
     )
     if len(ids) > FEW:
         return None
-    where = request.keyset(key)
-    return Found(request.select(where.add(term.sql(), *term.params), wanted)) if ids else Found()
+    where = request.keyset(key, walked=False).add(term.sql(), *term.params)
+    return Found(request.select(where, wanted, walked=False)) if ids else Found()
 
 
 def _undoing(request: Request, key: Key | None, wanted: int, *, exclude: Sequence[str]) -> Found:
@@ -226,25 +234,21 @@ def _undoing(request: Request, key: Key | None, wanted: int, *, exclude: Sequenc
     if not targets:
         return Found()
     among, params = in_list("w.workflow_uuid", targets, request.reader.dialect)
-    where = request.keyset(key).add(among, *params)
+    where = request.keyset(key, walked=False).add(among, *params)
     if exclude:
         other, params = in_list("w.status", exclude, request.reader.dialect)
         where.add(f"NOT {other}", *params)
-    return Found(request.select(where, wanted))
+    return Found(request.select(where, wanted, walked=False))
 
 
 def undo_targets(reader: Reader) -> list[str]:
     """Return the runs whose undo is at work, up to a bound that no team reaches."""
-    schema = reader.schema()
-    found: list[str] = []
-    for status in ACTIVE:
-        rows = reader.rows(
-            f"SELECT w.workflow_uuid FROM {schema.table('workflow_status')} w "
-            f"WHERE {status_term(status)} AND w.workflow_uuid >= ? AND w.workflow_uuid < ? LIMIT ?",
-            [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";", MOST_UNDOS],
-        )
-        found.extend(row[0][len(UNDO_PREFIX) :] for row in rows)
-    return found
+    table = reader.schema().table("workflow_status")
+    part = f"SELECT * FROM (SELECT w.workflow_uuid FROM {table} w WHERE {{}} AND {{}} LIMIT {MOST_UNDOS}) AS m"
+    named = "w.workflow_uuid >= ? AND w.workflow_uuid < ?"
+    sql = " UNION ALL ".join(part.format(status_term(status), named) for status in ACTIVE)
+    rows = reader.rows(sql, [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";"] * len(ACTIVE))
+    return [row[0][len(UNDO_PREFIX) :] for row in rows]
 
 
 def _walk(request: Request, key: Key | None, wanted: int, term: Where, *, indexed: bool = True) -> Found:
@@ -259,11 +263,9 @@ def _walk(request: Request, key: Key | None, wanted: int, term: Where, *, indexe
     size = FIRST_CHUNK
     while True:
         began = time.monotonic()
-        where = request.keyset(key)
-        where.add(term.sql(), *term.params) if term.terms else None
         edge = chunk_edge(request, key, size, walked) if filtered else None
-        if edge is not None:
-            where.add("w.created_at > ?", edge)
+        where = request.keyset(key, edge=edge)
+        where.add(term.sql(), *term.params) if term.terms else None
         found.extend(request.select(where, wanted - len(found)))
         if len(found) >= wanted or edge is None:
             return Found(found)
@@ -290,9 +292,9 @@ def _by_attributes(request: Request, key: Key, wanted: int, term: Where) -> Foun
     return _few(request, indexed, key, wanted)
 
 
-def next_size(size: int, took_s: float) -> int:
-    """Return how many runs to look at next, so that a chunk takes about ``CHUNK_BUDGET_S`` wherever the rows are."""
-    fitting = int(size * CHUNK_BUDGET_S / max(took_s, 1e-6))
+def next_size(size: int, took_s: float, budget_s: float = CHUNK_BUDGET_S) -> int:
+    """Return how many runs to look at next, so that a chunk takes about ``budget_s`` wherever the rows are."""
+    fitting = int(size * budget_s / max(took_s, 1e-6))
     return max(min(fitting, size * 4, LAST_CHUNK), FIRST_CHUNK // 4)
 
 
@@ -306,23 +308,19 @@ def chunk_edge(request: Request, key: Key | None, size: int, term: Where) -> int
         where.add(term.sql(), *term.params)
     if key is not None:
         where.add("w.created_at <= ?", key[0])
+    if query.until_ms is not None and (key is None or key[0] >= query.until_ms):
+        where.add("w.created_at < ?", query.until_ms)
     if query.since_ms is not None:
         where.add("w.created_at >= ?", query.since_ms)
-    if query.until_ms is not None:
-        where.add("w.created_at < ?", query.until_ms)
     table = f"{request.reader.schema().table('workflow_status')} w"
-    sql = f"SELECT w.created_at FROM {table} WHERE {where.sql()} ORDER BY w.created_at DESC LIMIT 1 OFFSET ?"
-    rows = request.reader.rows(sql, [*where.params, size])
-    if not rows:
-        return None
-    top: list[tuple[Any, ...]] = request.reader.rows(sql, [*where.params, 0])
-    if rows[0][0] < top[0][0]:
-        return int(rows[0][0])
+    nth = f"(SELECT w.created_at FROM {table} WHERE {where.sql()} ORDER BY w.created_at DESC LIMIT 1 OFFSET ?)"
+    ((edge, top),) = request.reader.rows(f"SELECT {nth}, {nth}", [*where.params, size, *where.params, 0])
+    if edge is None or edge < top:
+        return None if edge is None else int(edge)
     # one creation time fills the whole chunk: end it at the next one
-    where.add("w.created_at < ?", rows[0][0])
-    sql_below = f"SELECT max(w.created_at) FROM {table} WHERE {where.sql()}"
-    rest = request.reader.rows(sql_below, where.params)
-    return None if rest[0][0] is None else int(rest[0][0])
+    where.add("w.created_at < ?", edge)
+    ((below,),) = request.reader.rows(f"SELECT max(w.created_at) FROM {table} WHERE {where.sql()}", where.params)
+    return None if below is None else int(below)
 
 
 def _by_prefix(request: Request, key: Key | None) -> list[Row] | None:

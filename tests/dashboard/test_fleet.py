@@ -8,8 +8,12 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from dashboard.listing import facets_of
+from dashboard.settings import Services, Settings
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.models import RunQuery
+from otel_bridge.testing import MemoryStateStore, make_run
 from tests.dashboard.conftest import mounted
 
 
@@ -86,6 +90,28 @@ def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: Mem
     assert counts["blocked"] == 1
     assert "pending" not in counts
     assert client.get(f"/durable/api/runs/{blocked[0]['id']}").get_json()["run"]["status"] == "blocked"
+
+
+def test_blocked_runs_beyond_those_looked_at_leave_no_count_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the newest are looked at: how many of the rest are blocked is as unknown as how many are not."""
+    ledger, store = MemoryLedger(), MemoryStateStore()
+    ledger.beat(executor("w1", queues=("children",)))
+    for number in range(4):
+        store.put_run(
+            make_run(f"r{number}", status="pending", queue="nobody", workflow_version="v1", created_at_ms=number)
+        )
+    store.put_run(make_run("done", status="failed"))
+    services = Services(
+        Settings(), open_store=lambda: store, open_ledger=lambda store: ledger, open_actions=lambda services: None
+    )
+
+    def counts() -> dict[str, tuple[int, bool]]:
+        found = facets_of(services, RunQuery(), by_workflow=False)
+        return {facet.status: (facet.count, facet.exact) for facet in found}
+
+    assert counts() == {"failed": (1, True), "blocked": (4, True)}
+    monkeypatch.setattr("dashboard.listing.BLOCKED_COUNTED", 3)
+    assert counts() == {"pending": (1, False), "failed": (1, True), "blocked": (3, False)}
 
 
 def test_a_worker_for_everything_serves_every_queue(fleet_app: Flask, ledger: MemoryLedger) -> None:

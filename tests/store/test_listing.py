@@ -58,6 +58,7 @@ def pressed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Small chunks always; with no time, every one is the last of its page."""
     monkeypatch.setattr(listing, "FIRST_CHUNK", 20)
     monkeypatch.setattr(listing, "LAST_CHUNK", 40)
+    monkeypatch.setattr(facets, "FIRST_CHUNK", 20)
     monkeypatch.setattr(listing, "FEW", 15)
     if request.param == "without time":
         monkeypatch.setattr(listing, "BUDGET_S", -1.0)
@@ -178,6 +179,20 @@ def test_very_many_executing_runs_are_told_apart_by_the_newest(
     assert not found["running"].exact
     assert not found["suspended"].exact
     assert found["failed"].exact
+
+
+def test_when_time_is_short_every_status_gets_its_part_of_it(
+    store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest chunk of each is counted whatever happens; what was not counted to its end says so, even of none."""
+    monkeypatch.setattr(facets, "FIRST_CHUNK", 5)
+    monkeypatch.setattr(facets, "BUDGET_S", -1.0)
+    found = {facet.status: facet for facet in store.facets(RunQuery(executor="e1"))}
+    expected = Counter(run.status for run in everything(store) if run.executor == "e1")
+    for status in ("failed", "cancelled", "dead", "completed"):
+        assert not found[status].exact  # type: ignore[index]
+        assert found[status].count < expected[status]  # type: ignore[index]
+    assert sum(facet.count for facet in found.values() if not facet.exact) > 0
 
 
 def test_dear_facets_are_kept_for_a_while(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sqlite_utils import Database
 
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.models import RunQuery
-from otel_bridge.store import open_store, sqlite
+from otel_bridge.store import facets, listing, open_store, sqlite
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sqlite import SqliteStateStore
 
@@ -375,3 +376,51 @@ def test_a_schema_that_changes_under_us_is_looked_at_again(path: Path, store: Sq
     assert store.get_run("r1") is not None
     write(path, "ALTER TABLE workflow_status DROP COLUMN schedule_name")
     assert store.get_run("r1") is not None
+
+
+# -- how SQLite's planner is led ---------------------------------------------------------------------------------
+
+
+def plans_of(path: Path, ask: Callable[[SqliteStateStore], object]) -> list[tuple[str, str]]:
+    """Return the statements that answer something, each with the plan that SQLite makes of it."""
+    with closing(SqliteStateStore(path)) as store:
+        statements: list[tuple[str, Any]] = []
+        rows = store.rows
+
+        def noted(sql: str, params: Any = ()) -> Any:
+            statements.append((sql, params))
+            return rows(sql, params)
+
+        store.rows = noted  # type: ignore[method-assign]
+        ask(store)
+        return [(sql, str(rows(f"EXPLAIN QUERY PLAN {sql}", params))) for sql, params in statements]
+
+
+CREATED_INDEX = "workflow_status_created_at_index"
+
+
+@pytest.mark.parametrize("since_ms", [None, 1])
+@pytest.mark.parametrize("workflow", [None, "none"])
+def test_a_backlog_is_found_by_its_own_index_whatever_else_is_asked(
+    sqlite_story: Path, workflow: str | None, since_ms: int | None
+) -> None:
+    """The index on creation would do too, and walk a million runs to find none: seconds, not a millisecond."""
+    query = RunQuery(statuses=frozenset({"pending"}), workflow=workflow, since_ms=since_ms)
+    plans = plans_of(sqlite_story, lambda store: (store.list_runs(query), store.facets(query)))
+    of_backlog = [plan for sql, plan in plans if "'ENQUEUED'" in sql or "'DELAYED'" in sql]
+    assert of_backlog
+    assert not [plan for plan in of_backlog if CREATED_INDEX in plan]
+
+
+def test_a_chunk_of_a_walk_has_one_bound_at_each_end(sqlite_story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two lower bounds SQLite takes the first for its range, which is the one far back in the past."""
+    monkeypatch.setattr(listing, "FIRST_CHUNK", 2)
+    monkeypatch.setattr(facets, "FIRST_CHUNK", 2)
+    query = RunQuery(workflow="none", since_ms=1, until_ms=2**50)
+    plans = plans_of(sqlite_story, lambda store: (store.list_runs(query), store.facets(query)))
+    chunks = [sql for sql, plan in plans if CREATED_INDEX in plan and "w.name = ?" in sql]
+    assert len(chunks) >= 4
+    for sql in chunks:
+        filters = sql.split("w.name = ?")[1]
+        assert len(re.findall(r"w\.created_at >=? \?", filters)) == 1
+        assert filters.count("w.created_at <") in (1, 2), "until, or the key's two terms"
