@@ -68,6 +68,13 @@ def filters(total: int, now_ms: int) -> Iterator[tuple[str, RunQuery]]:
     yield "attribute gt and workflow", page(attributes=(AttributeFilter("amount", "gt", "990"),), workflow=WORKFLOWS[1])
     yield "parent", page(parent_id=run_id(total // 2 - (total // 2) % 20))
     yield "since an hour in the past", page(until_ms=now_ms - 3_600_000)
+    yield "of a day, workflow, none", page(workflow="nothing", since_ms=now_ms - 86_400_000)
+    yield (
+        "of an hour a day ago, workflow",
+        page(workflow=WORKFLOWS[3], since_ms=now_ms - 86_400_000, until_ms=now_ms - 82_800_000),
+    )
+    yield "pending, workflow, none", page(statuses=("pending",), workflow="nothing")
+    yield "pending or cancelling, of a day", page(statuses=("pending", "cancelling"), since_ms=now_ms - 86_400_000)
     yield "min duration, none", page(min_duration_ms=10_000_000)
     yield "namespace", page(namespace="app-1")
 
@@ -75,6 +82,7 @@ def filters(total: int, now_ms: int) -> Iterator[tuple[str, RunQuery]]:
 def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield what a page, a detail view and a watcher ask for."""
     now_ms, one = store.now_ms(), run_id(total // 2)
+    day_ms = now_ms - 86_400_000
     for name, query in filters(total, now_ms):
         yield name, partial(store.list_runs, query)
     cursor = deep_cursor(store, total)
@@ -82,6 +90,8 @@ def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], 
     yield "facets", lambda: store.facets(RunQuery())
     yield "facets by workflow", lambda: store.facets(RunQuery(), by_workflow=True)
     yield "facets of a workflow", lambda: store.facets(RunQuery(workflow=WORKFLOWS[3]))
+    yield "facets of a day, by workflow", lambda: store.facets(RunQuery(since_ms=day_ms), by_workflow=True)
+    yield "facets of a tag, of a day", lambda: store.facets(RunQuery(tags=("vip",), since_ms=day_ms))
     yield "facets of a search", lambda: store.facets(RunQuery(text="flow_07"))
     yield "detail: run and steps", lambda: (store.get_run(one), store.get_steps(one))
     yield "detail: step with payload", lambda: store.get_step(one, 3)
@@ -89,7 +99,8 @@ def measures(store: StateStore, total: int) -> Iterator[tuple[str, Callable[[], 
     yield "tick: change token", store.change_token
     yield "tick: steps since", lambda: store.steps_recorded_since(now_ms + 1000, limit=1000)
     yield "tick: runs since", lambda: store.runs_changed_since(now_ms + 1000, limit=1000)
-    yield "tick: open runs", lambda: store.open_runs(limit=1000)
+    yield "tick: marks of open runs", lambda: store.open_marks(limit=500)
+    yield "every half a minute: open runs", lambda: store.open_runs(limit=500)
     ids = [run_id(n) for n in range(total // 2, total // 2 + 1000)]
     yield "export: steps of 1,000 runs", lambda: store.get_steps_of(ids, errors=True)
 
