@@ -1,4 +1,4 @@
-"""gunicorn -c examples/deploy/gunicorn.conf.py 'examples.api_and_worker.api:create_app()'"""
+"""gunicorn -c examples/deploy/gunicorn.conf.py 'examples.deploy.app:create_app()'"""
 
 bind = "127.0.0.1:8000"
 workers = 2

@@ -89,7 +89,7 @@ def test_the_manifests_run_what_is_there() -> None:
     assert set(pods) == {"reports-api", "reports-worker", "reports-bridge"}
     assert pods["reports-worker"]["command"] == ["python", "-m", "examples.api_and_worker.worker"]
     assert pods["reports-bridge"]["command"] == ["otel-bridge", "export"]
-    assert "examples.api_and_worker.api:create_app()" in pods["reports-api"]["command"]
+    assert "examples.deploy.app:create_app()" in pods["reports-api"]["command"]
     variables = {entry["name"] for pod in pods.values() for entry in pod["env"]}
     sources = [path for package in ("otel_bridge", "dashboard", "examples") for path in (ROOT / package).rglob("*.py")]
     read = "".join(path.read_text() for path in sources)
