@@ -32,7 +32,7 @@ class Placement:
 
 
 class LiveRun:
-    """One execution of a run in this process. ``placement`` is settled once and then stays."""
+    """One execution of a run in this process. ``placement`` is None until the answer is there, and then stays."""
 
     __slots__ = ("__weakref__", "_settle", "asked", "missed", "placement", "run_id")
 

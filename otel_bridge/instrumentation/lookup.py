@@ -7,6 +7,7 @@ its turn came: short runs in which nobody traces cost nothing.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
@@ -20,7 +21,7 @@ from otel_bridge.instrumentation.guard import Guard
 PATIENCE_S = 1.0
 """How long the first span of a run waits for an answer that was asked for when the run started."""
 PAUSE_S = 15.0
-"""How long a ledger that failed is left alone, and how long nobody waits for one that was slow."""
+"""How long a ledger that failed is left alone, and how long nobody waits for one that was slow and still is."""
 _KIND = "looking up a run's generation"
 _GATHER_S = 0.05
 """How long runs are gathered, unless somebody waits for an answer."""
@@ -37,6 +38,9 @@ class Places(Protocol):
     def find(self, run_ids: Sequence[str]) -> dict[str, Placement]:
         """Return the placement of each run; one that is not there yet is left out. May raise anything."""
 
+    def open(self) -> None:
+        """Open what ``find`` reads. May raise anything."""
+
 
 class PlacementLookup:
     """Settles ``LiveRun.placement`` off the workflow's path.
@@ -47,7 +51,7 @@ class PlacementLookup:
     def __init__(self, places: Places, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._places, self._guard, self._clock = places, guard, clock
         self._paused_until = self._impatient_until = 0.0
-        self._stopping = False
+        self._stopping = self._cold = False
         self._reset()
 
     def _reset(self) -> None:
@@ -58,6 +62,13 @@ class PlacementLookup:
         self._answered = threading.Condition()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def warm_up(self) -> None:
+        """Open the ledger ahead of the first run: drivers are imported and connections made. Returns at once."""
+        self._cold = True
+        if self._carrier_wake is None:
+            self._start()
+            self._wake.set()
 
     def prefetch(self, run: LiveRun) -> None:
         """Ask for a run that starts executing. Returns at once."""
@@ -73,15 +84,12 @@ class PlacementLookup:
                 self._wake.set()
 
     def settle(self, run: LiveRun) -> Placement:
-        """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default when there is no answer."""
+        """Return the run's placement, waiting up to ``PATIENCE_S`` for it; the default while there is no answer."""
         self._await_answer(run)
         if run.missed:
             self.prefetch(run)
             self._await_answer(run)
-        with self._answered:
-            if run.placement is None:
-                run.placement = self._places.default(run.run_id)
-            return run.placement
+        return run.placement or self._places.default(run.run_id)
 
     def _await_answer(self, run: LiveRun) -> None:
         if not run.asked or self._stopping or self._clock() < max(self._paused_until, self._impatient_until):
@@ -110,6 +118,10 @@ class PlacementLookup:
     def work_off(self) -> None:
         """Answer everything that was asked."""
         with self._working:
+            if self._cold and not self._stopping:
+                self._cold = False
+                with contextlib.suppress(Exception):  # the engine may be about to create its database
+                    self._places.open()
             while self._waiting:
                 batch = [self._waiting.popleft()() for _ in range(min(_BATCH, len(self._waiting)))]
                 self._answer([run for run in batch if run is not None])
@@ -158,6 +170,8 @@ class PlacementLookup:
             except Exception as error:  # noqa: BLE001 - any failure of the ledger means generation 0
                 self._pause(error)
         with self._answered:
+            if found is not None:
+                self._impatient_until = 0.0
             for run in batch:
                 placement = None if found is None else found.get(run.run_id)
                 if placement is None and found is not None and run.asked == 1:

@@ -40,6 +40,11 @@ class RunPlaces:
         generations = self._generations(run_ids) if self._sources.ledger.available else {}
         return {run_id: Placement(trace_id, generations.get(run_id, 0)) for run_id, trace_id in traces.items()}
 
+    def open(self) -> None:
+        """Open the ledger."""
+        if self._sources.ledger.available:
+            self._sources.ledger.get().exported([""])
+
     def _generations(self, run_ids: Sequence[str]) -> dict[str, int]:
         ledger = self._sources.ledger.get()
         past = ledger.past_lives(run_ids)  # before what was exported: a life that is told in between is found there

@@ -87,6 +87,7 @@ class Session:
     def launching(self, instance: Any) -> None:
         """The engine is about to launch; runs are recovered before it has finished."""
         self.sources.use_database(*engine.system_database(instance))
+        self.lookup.warm_up()
 
     def launched(self, instance: Any) -> None:
         """The engine has launched: this process is an executor from now on."""

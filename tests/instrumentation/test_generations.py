@@ -123,6 +123,7 @@ class SlowPlaces:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.reads: list[list[str]] = []
+        self.opened = threading.Event()
         self.error: Exception | None = None
 
     def default(self, run_id: str) -> Placement:
@@ -134,6 +135,11 @@ class SlowPlaces:
         if self.error is not None:
             raise self.error
         return {run_id: Placement(ids.trace_id(run_id), 7) for run_id in run_ids}
+
+    def open(self) -> None:
+        self.opened.set()
+        if self.error is not None:
+            raise self.error
 
 
 def asked(lookup: PlacementLookup, run_id: str) -> LiveRun:
@@ -171,7 +177,7 @@ def test_nobody_reads_for_runs_that_ended_before_their_turn_came() -> None:
 
 
 def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all() -> None:
-    """Without an answer the run is generation 0, for good; for a while nobody waits, though reading goes on."""
+    """Without an answer spans are of generation 0; while it is slow nobody waits, though reading goes on."""
     now = [100.0]
     places, guard = SlowPlaces(), Guard()
     lookup = PlacementLookup(places, guard, clock=lambda: now[0])
@@ -187,10 +193,35 @@ def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all()
     places.gate.set()
     eventually(lambda: unhurried.placement)
     assert unhurried.settled().generation == 7
-    assert run.settled().generation == 0
-    now[0] += PAUSE_S + 1
-    assert asked(lookup, "run-4").settled().generation == 7
+    assert run.settled().generation == 7, "an answer that came late holds for the steps that follow"
+    assert asked(lookup, "run-4").settled().generation == 7, "a ledger that answers again is waited for"
     lookup.stop()
+
+
+def test_the_ledger_is_opened_before_the_first_run(caplog: pytest.LogCaptureFixture) -> None:
+    """Importing a driver and connecting takes longer than a span waits; a database not there yet is no fault."""
+    places = SlowPlaces()
+    places.error = LedgerUnavailableError("app.durable.sqlite", "not there yet")
+    lookup = PlacementLookup(places, Guard())
+    lookup.warm_up()
+    assert places.opened.wait(10)
+    places.error = None
+    places.gate.set()
+    assert asked(lookup, "run-1").settled().generation == 7
+    assert caplog.records == []
+    lookup.stop()
+
+
+def test_a_worker_opens_its_ledger_as_it_launches(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without presence too."""
+    opened = threading.Event()
+    monkeypatch.setattr(ledger, "exported", lambda run_ids: opened.set() or {})
+    instrument(ledger=ledger, presence=False)
+    dbos()
+    DBOS.launch()
+    assert opened.wait(10)
 
 
 def test_a_ledger_that_fails_means_generation_0_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:
