@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from flask import Response, stream_with_context
@@ -26,6 +29,8 @@ routes = RouteTable()
 
 EVENT_STREAM = "text/event-stream"
 SEND_TIMEOUT_S = 10
+LEFT_S = 2.0
+"""How often to ask whether a peer has left that could not say so."""
 TRY_AGAIN_LATER, SERVER_ERROR = 1013, 1011
 
 
@@ -47,11 +52,13 @@ class Stream:
     snapshot: Callable[[Subscription], Wire]
     heartbeat_s: float
 
-    def frames(self, wake: Any = None) -> Generator[Frame, None, None]:
-        """Yield frames until the hub drops the viewer, or the transport closes this generator.
+    def frames(self, wake: Any = None, *, has_left: Callable[[], bool] | None = None) -> Generator[Frame, None, None]:
+        """Yield frames until the hub drops the viewer, the peer has left, or the transport closes this generator.
 
         Args:
             wake: an event that the transport also sets, when its peer goes away.
+            has_left: for a transport that cannot do that: asked now and then, so that a stream whose peer has left
+                does not hold its thread until the next heartbeat fails.
         """
         subscription, resumed = self.subscribe()
         if wake is not None:
@@ -60,13 +67,21 @@ class Stream:
             if not resumed:
                 self.hub.wait_until_watching()
                 yield Frame("snapshot", subscription.last_id, to_json(self.snapshot(subscription)))
+            beat_at = time.monotonic() + self.heartbeat_s
             while True:
-                messages = subscription.take(self.heartbeat_s)
+                wait_s = max(0.0, beat_at - time.monotonic())
+                messages = subscription.take(wait_s if has_left is None else min(wait_s, LEFT_S))
                 for message in messages:
                     yield Frame("changed" if message.type == "changed" else None, message.id, message.json)
                 if subscription.closed is not None:
                     yield Frame("dropped", subscription.last_id, subscription.closed)
                     return
+                if has_left is not None and not messages:
+                    if has_left():
+                        return
+                    if time.monotonic() < beat_at:
+                        continue
+                beat_at = time.monotonic() + self.heartbeat_s
                 if not messages:
                     beat = self.hub.heartbeat(subscription)
                     yield Frame("heartbeat", beat.id, to_json(beat))
@@ -140,10 +155,26 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
 # -- transports -------------------------------------------------------------------------------------------------
 
 
+def _socket_of(environ: dict[str, Any]) -> socket.socket | None:
+    sock = environ.get("werkzeug.socket") or environ.get("gunicorn.socket")
+    return sock if isinstance(sock, socket.socket) else None
+
+
+def peer_has_left(sock: socket.socket) -> bool:
+    """Say whether the other side has closed the connection; what it may have sent stays to be read."""
+    plain = getattr(sock, "_sock", sock)  # gevent's own recv would wait
+    try:
+        return bool(plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+    except (BlockingIOError, InterruptedError, TimeoutError):
+        return False
+    except OSError:
+        return True
+
+
 def limit_sends(environ: dict[str, Any]) -> None:
     """Make a send to a peer that does not read fail after a while, where the server shows its socket."""
-    sock = environ.get("werkzeug.socket") or environ.get("gunicorn.socket")
-    if isinstance(sock, socket.socket):
+    sock = _socket_of(environ)
+    if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
 
 
@@ -156,10 +187,13 @@ def as_sse(stream: Stream, ctx: RequestContext) -> Response:
     if not ctx.request.accept_mimetypes.quality(EVENT_STREAM):
         raise NotAcceptable(f"This is a stream: connect with a websocket, or ask with Accept: {EVENT_STREAM}.")
     limit_sends(ctx.request.environ)
+    sock = _socket_of(ctx.request.environ)
+    can_look = sock is not None and not isinstance(sock, ssl.SSLSocket) and hasattr(socket, "MSG_DONTWAIT")
+    has_left = partial(peer_has_left, sock) if sock is not None and can_look else None
 
     def lines() -> Iterator[str]:
         yield "retry: 2000\n\n"
-        for frame in stream.frames():
+        for frame in stream.frames(has_left=has_left):
             name = "" if frame.event is None else f"event: {frame.event}\n"
             text = frame.text if frame.event != "dropped" else to_json({"reason": frame.text})
             yield f"{name}id: {frame.id}\ndata: {text}\n\n"

@@ -267,6 +267,17 @@ def test_viewers_come_and_go_without_a_trace(port: int, hub: LiveHub) -> None:
     eventually(lambda: threading.active_count() <= before + 1, what="their threads to end", within_s=5)
 
 
+def test_an_event_streams_reader_that_leaves_is_noticed_before_the_next_heartbeat(story_url: str) -> None:
+    """Nothing is sent to it that could fail: until then its thread would be nobody else's."""
+    with mounted(story_url, heartbeat_s=600) as app, served(app) as port:
+        hub: LiveHub = app.extensions["durable"].hub
+        address = f"http://127.0.0.1:{port}/durable/api/stream"
+        with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=20) as response:
+            next(line for line in response.iter_lines() if line.startswith("event: snapshot"))
+            eventually(lambda: hub.viewers == 1, what="the stream to open")
+        eventually(lambda: hub.viewers == 0, what="the hub to notice that its only viewer left")
+
+
 def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str, worker: Worker) -> None:
     """The thread starts with the first viewer, is alone, and ends when nobody looks."""
     with mounted(worker_url) as app:
