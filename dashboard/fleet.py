@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
 
 from dashboard.auth import Actor
 from dashboard.errors import BadRequest, NotFound
@@ -27,7 +31,7 @@ from dashboard.settings import Services
 from otel_bridge import ids
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
-from otel_bridge.models import QueueInfo, RunQuery
+from otel_bridge.models import QueueInfo, RunQuery, ScheduleInfo
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 TOPOLOGY_RUNS = 500
@@ -131,7 +135,8 @@ def _executor_view(executor: Executor, status: ExecutorStatus) -> ExecutorView:
 
 
 def schedule_views(services: Services) -> list[ScheduleView]:
-    """Return the cron schedules."""
+    """Return the cron schedules, each with its next time while it is active."""
+    now_ms = services.store.now_ms()
     return [
         ScheduleView(
             name=item.name,
@@ -139,11 +144,23 @@ def schedule_views(services: Services) -> list[ScheduleView]:
             schedule=item.schedule,
             active=item.active,
             last_fired_at=item.last_fired_at,
+            next_at=next_time(item, now_ms) if item.active else None,
             timezone=item.timezone,
             queue=item.queue,
         )
         for item in services.store.schedules()
     ]
+
+
+def next_time(schedule: ScheduleInfo, now_ms: int) -> str | None:
+    """Return when a schedule fires next, read as the engine reads it; None where the engine could not either."""
+    try:
+        zone = ZoneInfo(schedule.timezone) if schedule.timezone else timezone.utc
+        now = datetime.fromtimestamp(now_ms / 1000, zone)
+        following = croniter(schedule.schedule, now, second_at_beginning=True).get_next(datetime)
+    except (ValueError, ZoneInfoNotFoundError):
+        return None
+    return iso(int(following.timestamp() * 1000))
 
 
 def topology(services: Services) -> Topology:

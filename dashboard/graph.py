@@ -19,7 +19,7 @@ from dashboard.schemas import Graph, GraphEdge, GraphNode, iso
 from dashboard.views import step_duration_ms, step_queue_ms
 from otel_bridge.models import Run, Step, StepKind
 
-NODE_WIDTH, NODE_HEIGHT = 208.0, 68.0
+NODE_WIDTH, NODE_HEIGHT = 236.0, 68.0
 SMALL_WIDTH, SMALL_HEIGHT = 136.0, 32.0
 CELL_WIDTH, CELL_HEIGHT = 148.0, 40.0
 END_SIZE, JOIN_SIZE = 44.0, 10.0
@@ -355,14 +355,17 @@ def _step_node(step: Step, place: dict[str, Any]) -> GraphNode:
 
 
 def _next_node(run: Run, steps: Sequence[Step]) -> Step | None:
-    """Return what an open run does now, where no step says so."""
+    """Return what an open run does now, where no step says so; of a lost worker's run, what it was doing."""
     if run.status not in ("running", "suspended", "blocked") or any(step.is_open for step in steps):
+        return None
+    if run.waiting is not None and run.waiting.on == "queue":
         return None
     kind: StepKind = "local"
     if run.waiting is not None:
         kind = {"sleep": "sleep", "child": "remote", "queue": "remote"}.get(run.waiting.on, "signal")  # type: ignore[assignment]
     last = max((step.seq for step in steps), default=0)
-    name = run.waiting.name or run.waiting.on if run.waiting else "now running"
+    nameless = "interrupted" if run.status == "blocked" else "now running"
+    name = run.waiting.name or run.waiting.on if run.waiting else nameless
     since = run.waiting.since_ms if run.waiting else max((int(_end(step)) for step in steps), default=run.updated_at_ms)
     return Step(
         run_id=run.id,

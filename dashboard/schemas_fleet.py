@@ -71,6 +71,7 @@ class ScheduleView(Wire):
     schedule: str
     active: bool
     last_fired_at: str | None = None
+    next_at: Timestamp | None = None
     timezone: str | None = None
     queue: str | None = None
 

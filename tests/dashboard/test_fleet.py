@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from dashboard.fleet import next_time
 from dashboard.listing import facets_of
 from dashboard.settings import Services, Settings
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
-from otel_bridge.models import RunQuery
+from otel_bridge.models import RunQuery, ScheduleInfo
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.dashboard.conftest import mounted
 
@@ -175,3 +176,23 @@ def test_the_topology_joins_workflows_queues_and_executors(fleet_app: Flask) -> 
     assert ("workflow:fan_out", "workflow:child") in pairs
     assert ("workflow:child", "queue:children") in pairs
     assert found["sampledRuns"] > 15
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "following"),
+    [
+        ("30 2 * * 1-5", "Europe/Berlin", "2026-11-24T01:30:00.000Z"),
+        ("0 0 1 1,4,7,10 *", None, "2027-01-01T00:00:00.000Z"),
+        ("*/10 * * * * *", None, "2026-11-23T04:00:10.000Z"),
+        ("whenever", None, None),
+        ("0 0 31 2 *", None, None),
+        ("0 * * * *", "Mars/Olympus", None),
+    ],
+)
+def test_a_schedules_next_time_is_read_as_the_engine_reads_it(
+    cron: str, zone: str | None, following: str | None
+) -> None:
+    """Seconds first, in the schedule's time zone, UTC by default; what the engine cannot read has no next time."""
+    now_ms = 1_795_406_400_000  # 2026-11-23 04:00:00 UTC
+    schedule = ScheduleInfo(name="s", workflow="w", schedule=cron, active=True, timezone=zone)
+    assert next_time(schedule, now_ms) == following

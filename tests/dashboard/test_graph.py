@@ -173,6 +173,14 @@ def test_an_open_run_shows_what_it_does_now(waiting: Waiting | None, kind: str, 
     assert ("step:1", "step:2") in edges(graph)
 
 
+def test_a_blocked_run_shows_what_was_interrupted_or_that_nothing_began() -> None:
+    """The run of a lost worker was doing something; one that nobody took was not."""
+    blocked = replace(RUN, status="blocked")
+    assert node(build_graph(blocked, [step(1, 0, 5)]), "step:2").label == "interrupted"
+    queued = replace(blocked, waiting=Waiting("queue", "gpu", 5))
+    assert [node.type for node in build_graph(queued, []).nodes] == ["start", "end"]
+
+
 def test_a_step_in_flight_is_drawn_once() -> None:
     """Where presence shows the open step, nothing is added."""
     graph = build_graph(replace(RUN, status="running"), [step(1, 0, 5), step(2, 6, None)])
