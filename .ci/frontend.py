@@ -1,6 +1,6 @@
-"""Check the page: types, and that the committed bundle is what its sources build to. Without Node: say so, pass.
+"""Check the page: wire types, types, lint, tests, and that the committed bundle is what its sources build to.
 
-Reads the sources, runs npm in a copy of them in a temporary folder; writes nothing here.
+Without Node: say so, pass. Reads the sources, runs npm in a copy of them in a temporary folder; writes nothing here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main() -> int:
         (copy.parent / "static").mkdir()
         for command in (
             ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"],
+            ["npm", "run", "--silent", "types:check"],
             ["npm", "run", "--silent", "check"],
+            ["npm", "run", "--silent", "lint"],
             ["npm", "run", "--silent", "test"],
             ["npm", "run", "--silent", "build"],
         ):
@@ -67,7 +69,7 @@ def main() -> int:
         print("frontend: the committed bundle is not what the sources build to. Run `npm run build` in")
         print("dashboard/frontend and commit dashboard/static. Differing: " + ", ".join(changed[:10]))
         return 1
-    print(f"frontend: types are right, the committed bundle is what Node {version} builds.")
+    print(f"frontend: types and lint are clean, the committed bundle is what Node {version} builds.")
     return 0
 
 

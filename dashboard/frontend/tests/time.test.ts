@@ -1,10 +1,14 @@
 import { expect, test } from "vitest";
-import { axisTicks, formatAgo, formatDuration, formatOffset, resolveSince } from "../src/lib/time";
+import { axisTicks, formatAgo, formatDuration, formatOffset, formatRunDuration, resolveSince } from "../src/lib/time";
 
 test("a duration has at most three digits that matter", () => {
   expect([0, 0.4, 12, 999, 1240, 12_400, 59_949, 59_960, 192_000, 7_500_000, 273_600_000].map(formatDuration)).toEqual([
     "0 ms", "0 ms", "12 ms", "999 ms", "1.24 s", "12.4 s", "59.9 s", "1m 00s", "3m 12s", "2h 05m", "3d 4h",
   ]);
+});
+
+test("a run's duration claims no digits that its store does not keep", () => {
+  expect([0, 1000, 42_000, 1240, 60_000].map(formatRunDuration)).toEqual(["< 1 s", "1 s", "42 s", "1.24 s", "1m 00s"]);
 });
 
 test("a duration nobody knows is a dash, and none is negative", () => {

@@ -40,6 +40,10 @@ test("the axis covers steps that end after the run says it did", () => {
   expect(rangeOf({ ...run, finishedAt: at(4000) }, [bar], 9000)).toEqual({ from: 1000, to: 4200 });
 });
 
+test("the axis of a run that is being undone goes on, for its compensations do", () => {
+  expect(rangeOf({ ...run, status: "cancelling", finishedAt: at(4000) }, [], 9000)).toEqual({ from: 1000, to: 9000 });
+});
+
 test("zoom keeps the point under the pointer and stays inside the run", () => {
   const whole = { from: 0, to: 1000 };
   expect(zoom(whole, whole, 0.5, 500)).toEqual({ from: 250, to: 750 });

@@ -1190,6 +1190,11 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Nextat
+             * @default null
+             */
+            nextAt?: string | null;
+            /**
              * Queue
              * @default null
              */

@@ -73,7 +73,7 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
     failures = 0;
     if (typeof message.id === "number") lastId = message.id;
     if (message.type === "heartbeat") handlers.onProblem(("problem" in message ? message.problem : undefined) ?? null);
-    else handlers.onMessage(message as Message<S>);
+    else handlers.onMessage(message);
   };
 
   function retry(): void {

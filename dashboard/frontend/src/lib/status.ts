@@ -32,13 +32,31 @@ const ON_LABEL: Record<WaitingOn, string> = {
 export function waitingLabel(waiting: Waiting): string {
   const what = ON_LABEL[waiting.on];
   if (waiting.on === "sleep" || waiting.on === "delay") return waiting.on === "sleep" ? "sleeping" : "delayed";
-  if (waiting.on === "queue") return waiting.name ? `in queue ${waiting.name}` : "in queue";
+  if (waiting.on === "queue") {
+    const queue = namedQueue(waiting.name);
+    return queue ? `in queue ${queue}` : "in queue";
+  }
   return waiting.name ? `${what} ${waiting.name}` : what;
 }
 
 export function isOpen(run: Pick<RunRow, "status">): boolean {
   return run.status === "pending" || run.status === "running" || run.status === "suspended"
     || run.status === "cancelling" || run.status === "blocked";
+}
+
+/** Blocked in the hands of a worker that is gone, not in a queue to which nobody listens. */
+export function isHeld(run: Pick<RunRow, "status" | "waiting">): boolean {
+  return run.status === "blocked" && run.waiting?.on !== "queue";
+}
+
+/** The engine's own queues are plumbing, not places that somebody chose. */
+export function namedQueue(queue: string | undefined): string | undefined {
+  return queue === undefined || queue.startsWith("_dbos") ? undefined : queue;
+}
+
+/** A compensation is recorded as "compensate:<step>": people read "undo <step>". */
+export function stepLabel(name: string, compensates: number | undefined): string {
+  return compensates === undefined ? name : `undo ${name.replace(/^compensate:/, "")}`;
 }
 
 /** What can be done to a run in this state; the server has the last word. */
@@ -68,11 +86,11 @@ export function allowedActions(run: RunRow, hasSteps: boolean): Allowed {
     update: status === "suspended" && waiting?.on === "update",
     fork: hasSteps && status !== "cancelling",
     retryWithInput: ended,
-    redispatch: status === "blocked" || status === "running",
+    redispatch: isHeld(run) || status === "running",
   };
 }
 
-/** Why a button is not offered, for its tooltip. */
+/** A UUID by its first eight digits; ids that somebody chose stay whole. */
 export function shortId(id: string): string {
   return /^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(id) ? id.slice(0, 8) : id;
 }

@@ -24,6 +24,12 @@ export function formatDuration(ms: number | null | undefined): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 
+/** How long a run took. Some stores keep runs in whole seconds: no decimals that nobody measured. */
+export function formatRunDuration(ms: number): string {
+  if (ms === 0) return "< 1 s";
+  return ms % 1000 === 0 && ms < 60_000 ? `${ms / 1000} s` : formatDuration(ms);
+}
+
 /** A duration that keeps growing, without the flicker of decimals. */
 export function formatGrowing(ms: number): string {
   if (ms < 60_000) return `${Math.max(0, Math.floor(ms / 1000))} s`;

@@ -39,12 +39,12 @@ export function barOf(step: Step, now: number, runEnd: number | null, child?: Ru
   return { step, queuedAt: Math.min(queued ?? startAt, startAt), startAt, endAt, doneAt, open };
 }
 
-/** From the run's creation to its last end, or to now while it is open. */
+/** From the run's creation to its last end, or to now while it is open or being undone. */
 export function rangeOf(run: RunRow, bars: Bar[], now: number): Range {
   const created = parseTime(run.createdAt) ?? now;
   const finished = parseTime(run.finishedAt);
   let from = created;
-  let to = finished ?? now;
+  let to = run.status === "cancelling" ? now : (finished ?? now);
   for (const bar of bars) {
     if (bar.queuedAt < from) from = bar.queuedAt;
     if (!bar.open && bar.endAt > to) to = bar.endAt;

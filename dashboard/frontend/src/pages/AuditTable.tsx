@@ -40,10 +40,10 @@ function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRun: bool
         {entries.map((entry) => (
           <tr key={entry.id ?? `${entry.at}${entry.action}`}>
             <td className="nowrap"><Ago at={entry.at} /></td>
-            <td>{entry.actor}</td>
-            <td><strong>{entry.action}</strong></td>
-            {withRun ? <td>{entry.runId ? <Link to={runPath(entry.runId)} className="mono nowrap">{shortId(entry.runId)}</Link> : <span className="muted">–</span>}</td> : null}
-            <td><span className="outcome" data-good={GOOD.has(entry.outcome) || undefined}>{entry.outcome}</span></td>
+            <td data-label="Who">{entry.actor}</td>
+            <td data-label="What"><strong>{entry.action}</strong></td>
+            {withRun ? <td data-label="Run">{entry.runId ? <Link to={runPath(entry.runId)} className="mono">{shortId(entry.runId)}</Link> : <span className="muted">–</span>}</td> : null}
+            <td data-label="Outcome"><span className="outcome" data-good={GOOD.has(entry.outcome) || undefined}>{entry.outcome}</span></td>
             <td className="wide-only muted">{entry.detail}{entry.params && Object.keys(entry.params).length > 0 ? <span className="mono small"> {JSON.stringify(entry.params)}</span> : null}</td>
           </tr>
         ))}

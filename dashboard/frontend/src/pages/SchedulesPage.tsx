@@ -12,6 +12,7 @@ import { useToast } from "../ui/toast";
 import "../styles/pages.css";
 
 type Verb = "pause" | "resume" | "trigger";
+const VIEWER = "Needs the operator role.";
 const TITLE: Record<Verb, string> = { pause: "Pause", resume: "Resume", trigger: "Run now" };
 
 export function SchedulesPage() {
@@ -26,18 +27,21 @@ export function SchedulesPage() {
       {query.data?.length === 0 ? <Empty title="No schedules" icon="help">A workflow with a DBOS schedule shows here, and can be paused, resumed or run at once.</Empty> : null}
       {query.data && query.data.length > 0 ? (
         <table className="table">
-          <thead><tr><th>Schedule</th><th>Workflow</th><th>Cron</th><th>Last fired</th><th>State</th><th /></tr></thead>
+          <thead><tr><th>Schedule</th><th>Workflow</th><th>Cron</th><th>Last run</th><th>Next run</th><th>State</th><th><span className="sr-only">Actions</span></th></tr></thead>
           <tbody>
             {query.data.map((schedule) => (
               <tr key={schedule.name}>
-                <td><strong>{schedule.name}</strong></td>
-                <td><Link to={`/?workflow=${encodeURIComponent(schedule.workflow)}`}>{schedule.workflow}</Link></td>
-                <td className="mono">{schedule.schedule}{schedule.timezone ? <span className="muted"> {schedule.timezone}</span> : null}</td>
-                <td><Ago at={schedule.lastFiredAt} /></td>
-                <td>{schedule.active ? <span className="outcome" data-good>active</span> : <span className="outcome" data-idle>paused</span>}</td>
-                <td className="row-actions">
-                  <Button icon="play" disabled={viewer} title={viewer ? "Needs the operator role." : undefined} onClick={() => setAsk({ schedule, verb: "trigger" })}>Run now</Button>
-                  <Button icon={schedule.active ? "pause" : "play"} disabled={viewer} title={viewer ? "Needs the operator role." : undefined} onClick={() => setAsk({ schedule, verb: schedule.active ? "pause" : "resume" })}>{schedule.active ? "Pause" : "Resume"}</Button>
+                <td><Link to={`/?q=${encodeURIComponent(`sched-${schedule.name}-`)}`} title="Its runs"><strong>{schedule.name}</strong></Link></td>
+                <td data-label="Workflow"><Link to={`/?workflow=${encodeURIComponent(schedule.workflow)}`}>{schedule.workflow}</Link>{schedule.queue ? <span className="muted nowrap"> on {schedule.queue}</span> : null}</td>
+                <td data-label="Cron"><span className="mono nowrap">{schedule.schedule}</span> <span className="muted small nowrap">{schedule.timezone ?? "UTC"}</span></td>
+                <td data-label="Last run" className="nowrap">{schedule.lastFiredAt ? <Ago at={schedule.lastFiredAt} /> : <span className="muted">never</span>}</td>
+                <td data-label="Next run" className="nowrap">{schedule.nextAt ? <Ago at={schedule.nextAt} /> : <span className="muted">–</span>}</td>
+                <td data-label="State">{schedule.active ? <span className="outcome" data-good>Active</span> : <span className="outcome" data-idle>Paused</span>}</td>
+                <td>
+                  <div className="row-actions">
+                    <Button icon="play" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ schedule, verb: "trigger" })}>Run now</Button>
+                    <Button icon={schedule.active ? "pause" : "retry"} disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ schedule, verb: schedule.active ? "pause" : "resume" })}>{schedule.active ? "Pause" : "Resume"}</Button>
+                  </div>
                 </td>
               </tr>
             ))}

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
 import { topologyQuery } from "../api/queries";
 import { RUN_STATUSES, type Topology } from "../api/wire";
 import { STATUS_LABEL } from "../lib/status";
@@ -12,6 +12,8 @@ import "../styles/pages.css";
 
 type TopologyNode = Topology["nodes"][number];
 type TopologyEdge = Topology["edges"][number];
+/** How far below a card's top its lines begin and end. */
+const PORT_PX = 20;
 const COLUMNS = ["workflow", "queue", "executor"] as const;
 const TITLE: Record<TopologyNode["type"], string> = { workflow: "Workflows", queue: "Queues", executor: "Workers" };
 
@@ -58,43 +60,46 @@ function TopologyMap({ topology }: { topology: Topology }) {
 }
 
 interface Line {
-  id: string;
+  edge: TopologyEdge;
   path: string;
   width: number;
-  hot: boolean;
+  /** Passes a column by: drawn fainter, for it runs behind its cards. */
+  far: boolean;
 }
 
-/** Edges between neighbouring columns, drawn from where the cards are. */
+function place(box: HTMLElement, edges: TopologyEdge[]): Line[] {
+  const origin = box.getBoundingClientRect();
+  const most = Math.max(1, ...edges.map((edge) => edge.count));
+  const lines: Line[] = [];
+  for (const edge of edges) {
+    const from = box.querySelector(`[data-node="${CSS.escape(edge.source)}"]`)?.getBoundingClientRect();
+    const to = box.querySelector(`[data-node="${CSS.escape(edge.target)}"]`)?.getBoundingClientRect();
+    if (!from || !to || to.left <= from.right) continue;
+    const [x1, y1, x2, y2] = [from.right - origin.left, from.top + PORT_PX - origin.top, to.left - origin.left, to.top + PORT_PX - origin.top];
+    const bend = Math.min(90, (x2 - x1) / 2);
+    lines.push({
+      edge, path: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
+      width: 1 + 3 * Math.sqrt(edge.count / most), far: x2 - x1 > origin.width / 4,
+    });
+  }
+  return lines;
+}
+
+/** Edges between columns, drawn from where the cards are; again whenever they move. */
 function Lines({ root, edges, hot }: { root: RefObject<HTMLDivElement | null>; edges: TopologyEdge[]; hot: string | null }) {
   const [lines, setLines] = useState<Line[]>([]);
-  const [size, setSize] = useState(0);
   useEffect(() => {
-    if (!root.current) return;
-    const observer = new ResizeObserver(() => setSize((old) => old + 1));
-    observer.observe(root.current);
-    return () => observer.disconnect();
-  }, [root]);
-  useLayoutEffect(() => {
-    const box = root.current?.getBoundingClientRect();
+    const box = root.current;
     if (!box) return;
-    const most = Math.max(1, ...edges.map((edge) => edge.count));
-    const found: Line[] = [];
-    for (const edge of edges) {
-      const from = root.current?.querySelector(`[data-node="${CSS.escape(edge.source)}"]`)?.getBoundingClientRect();
-      const to = root.current?.querySelector(`[data-node="${CSS.escape(edge.target)}"]`)?.getBoundingClientRect();
-      if (!from || !to || to.left <= from.right) continue;
-      const [x1, y1, x2, y2] = [from.right - box.left, from.top + 20 - box.top, to.left - box.left, to.top + 20 - box.top];
-      const bend = Math.min(90, (x2 - x1) / 2);
-      found.push({
-        id: `${edge.source}>${edge.target}`, path: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
-        width: 1 + 3 * Math.sqrt(edge.count / most), hot: hot === edge.source || hot === edge.target,
-      });
-    }
-    setLines(found);
-  }, [root, edges, hot, size]);
+    const observer = new ResizeObserver(() => setLines(place(box, edges)));
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [root, edges]);
   return (
     <svg className="topo-lines" aria-hidden="true">
-      {lines.map((line) => <path key={line.id} d={line.path} strokeWidth={line.width} data-hot={line.hot || undefined} />)}
+      {lines.map(({ edge, path, width, far }) => (
+        <path key={`${edge.source}>${edge.target}`} d={path} strokeWidth={width} data-hot={hot === edge.source || hot === edge.target || undefined} data-far={far || undefined} />
+      ))}
     </svg>
   );
 }
@@ -110,19 +115,19 @@ function NodeCard({ node, starts, byId, onHot }: CardProps) {
   const counts = RUN_STATUSES.filter((status) => (node.counts[status] ?? 0) > 0);
   return (
     <article className="card topo-card" data-node={node.id} onMouseEnter={() => onHot(node.id)} onMouseLeave={() => onHot(null)}>
-      <header className="card-head"><h3 className="clip"><Link to={`/?${node.type}=${encodeURIComponent(node.label)}`} onFocus={() => onHot(node.id)} onBlur={() => onHot(null)}>{node.label}</Link></h3></header>
-      <div className="card-body">
+      <header className="topo-head">
+        <h3><Link to={`/?${node.type}=${encodeURIComponent(node.label)}`} title={node.label} onFocus={() => onHot(node.id)} onBlur={() => onHot(null)}>{node.label}</Link></h3>
         <div className="topo-counts">
           {counts.map((status) => <span key={status} title={STATUS_LABEL[status]} className="count-pill"><StatusIcon status={status} size={12} />{formatCount(node.counts[status] ?? 0)}</span>)}
         </div>
-        {starts.length > 0 ? (
-          <ul className="plain topo-edges">
-            {starts.map((edge) => (
-              <li key={edge.target}><Glyph name="send" size={12} /><span className="clip">{byId.get(edge.target)?.type === "workflow" ? "starts " : ""}{byId.get(edge.target)?.label ?? edge.target}</span><span className="muted num">{formatCount(edge.count)}</span></li>
-            ))}
-          </ul>
-        ) : null}
-      </div>
+      </header>
+      {starts.length > 0 ? (
+        <ul className="plain topo-edges">
+          {starts.map((edge) => (
+            <li key={edge.target}><Glyph name="send" size={12} /><span className="clip">{byId.get(edge.target)?.type === "workflow" ? "starts " : ""}{byId.get(edge.target)?.label ?? edge.target}</span><span className="muted num">{formatCount(edge.count)}</span></li>
+          ))}
+        </ul>
+      ) : null}
     </article>
   );
 }

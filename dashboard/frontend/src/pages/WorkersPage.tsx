@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { executorsQuery, workersQuery } from "../api/queries";
 import type { Executor, WorkerGroup } from "../api/wire";
 import { shortId } from "../lib/status";
-import { formatCount, formatDuration } from "../lib/time";
+import { formatCount, formatDuration, formatGrowing, parseTime } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Ago, Since } from "../ui/Ago";
 import { Empty, Failure, Skeleton } from "../ui/basics";
@@ -55,12 +55,12 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
           const live = group.liveWorkers.filter((worker) => worker.status === "live").length;
           return (
             <tr key={group.group} data-alarm={group.noWorker || undefined}>
-              <td><Link to={`/?queue=${encodeURIComponent(group.group)}`}><strong>{group.group}</strong></Link> {group.group.startsWith("_dbos") ? <span className="tag">engine's own</span> : group.registered ? null : <span className="tag" data-tone="warn">not registered</span>}</td>
-              <td><span className="depth">{group.depth > 0 ? <span className="depth-bar" style={{ width: `${(group.depth / deepest) * 100}%` }} /> : null}<span>{formatCount(group.depth)}</span></span></td>
-              <td className="num">{formatCount(group.running)}</td>
-              <td className="num">{group.oldestMs === undefined || group.depth === 0 ? <span className="muted">–</span> : formatDuration(group.oldestMs)}</td>
+              <td><Link to={`/?queue=${encodeURIComponent(group.group)}`}><strong>{group.group}</strong></Link> {group.group.startsWith("_dbos") ? <span className="tag">engine's own</span> : group.group.startsWith("durable.") ? <span className="tag">dashboard's own</span> : group.registered ? null : <span className="tag" data-tone="warn">not registered</span>}</td>
+              <td data-label="Waiting"><span className="depth">{group.depth > 0 ? <span className="depth-bar" style={{ width: `${(group.depth / deepest) * 100}%` }} /> : null}<span>{formatCount(group.depth)}</span></span></td>
+              <td data-label="Running" className="num">{formatCount(group.running)}</td>
+              <td data-label="Oldest" className="num">{group.oldestMs === undefined || group.depth === 0 ? <span className="muted">–</span> : formatDuration(group.oldestMs)}</td>
               <td className="wide-only muted">{limits(group)}</td>
-              <td>{group.noWorker ? <span className="outcome">no worker</span> : group.presenceKnown ? `${live} live` : <span className="muted" title="No worker of this queue reports presence">unknown</span>}</td>
+              <td data-label="Workers">{group.noWorker ? <span className="outcome">no worker</span> : group.presenceKnown ? `${live} live` : <span className="muted" title="No worker of this queue reports presence">unknown</span>}</td>
             </tr>
           );
         })}
@@ -77,6 +77,8 @@ function busyFirst(entries: Executor["inFlight"]): Executor["inFlight"] {
 const WORKER_WORD: Record<Executor["status"], string> = { live: "Live", lost: "Lost", stopped: "Stopped" };
 
 function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
+  const alive = worker.status === "live";
+  const until = parseTime(worker.lastBeatAt) ?? 0;
   return (
     <article className="card worker" data-worker={replaced ? "replaced" : worker.status}>
       <header className="card-head">
@@ -88,20 +90,20 @@ function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
       <div className="card-body">
         <dl className="timings">
           <div><dt>Last beat</dt><dd><Ago at={worker.lastBeatAt} /></dd></div>
-          <div><dt>Up</dt><dd><Since at={worker.startedAt} /></dd></div>
+          <div><dt>{alive ? "Up" : "Was up"}</dt><dd>{alive ? <Since at={worker.startedAt} /> : formatGrowing(until - (parseTime(worker.startedAt) ?? until))}</dd></div>
           {worker.host ? <div><dt>Host</dt><dd className="mono">{worker.host}{worker.pid ? ` · ${worker.pid}` : ""}</dd></div> : null}
           {worker.appVersion ? <div><dt>Version</dt><dd className="mono clip" title={worker.appVersion}>{worker.appVersion}</dd></div> : null}
           {worker.queues.length > 0 ? <div><dt>Queues</dt><dd>{worker.queues.join(", ")}</dd></div> : null}
           <div><dt>Workflows</dt><dd title={worker.workflows.join(", ")}>{worker.workflows.length}</dd></div>
         </dl>
-        <h4>{worker.inFlightTotal === 0 ? "Idle" : `${worker.inFlightTotal} in hand`}</h4>
+        <h4>{worker.inFlightTotal === 0 ? (alive ? "Idle" : "Held nothing") : alive ? `${worker.inFlightTotal} in hand` : `${worker.inFlightTotal} in hand at its last beat`}</h4>
         <ul className="plain inflight">
           {busyFirst(worker.inFlight).slice(0, 6).map((entry) => (
             <li key={`${entry.runId}-${entry.seq ?? "run"}`}>
               <Link to={runPath(entry.runId, entry.seq === undefined ? undefined : { step: String(entry.seq) })}>{entry.name}</Link>
               <span className="mono muted">{shortId(entry.runId)}</span>
               <span className="grow" />
-              <Since at={entry.startedAt} />
+              {alive ? <Since at={entry.startedAt} /> : <span className="muted">{formatGrowing(until - (parseTime(entry.startedAt) ?? until))}</span>}
             </li>
           ))}
           {worker.inFlightTotal > 6 ? <li className="muted">and {worker.inFlightTotal - 6} more</li> : null}

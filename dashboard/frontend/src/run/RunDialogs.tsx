@@ -2,8 +2,8 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { cancelRun, continueRun, forkRun, newKey, redispatchRun, retryRun, retryWithInput, sendSignal } from "../api/actions";
 import { payloadQuery, undoQuery } from "../api/queries";
-import type { Json, RunDetail, Step, UndoView } from "../api/wire";
-import { shortId } from "../lib/status";
+import type { Json, NewRun, RunDetail, Step, UndoView } from "../api/wire";
+import { isHeld, namedQueue, shortId } from "../lib/status";
 import { navigate, runPath } from "../router";
 import { errorText, Failure, Notice, Skeleton } from "../ui/basics";
 import { Dialog } from "../ui/Dialog";
@@ -23,14 +23,15 @@ interface Props {
 }
 
 /** Do it, tell it, and read the run again. A refusal stays in the dialog, in the server's words. */
-function useAct<V>(detail: RunDetail, work: (value: V) => Promise<unknown>, done: string, onClose: () => void, after?: (answer: unknown) => void) {
+function useAct<V, A>(detail: RunDetail, work: (value: V) => Promise<A>, done: string | ((answer: A) => string), onClose: () => void, after?: (answer: A) => void) {
   const client = useQueryClient();
   const say = useToast();
   return useMutation({
     mutationFn: work,
     onSuccess: (answer) => {
       const notes = notesOf(answer);
-      say(notes ? `${done} ${notes}` : done);
+      const said = typeof done === "string" ? done : done(answer);
+      say(notes ? `${said} ${notes}` : said);
       void client.invalidateQueries({ queryKey: ["run", detail.run.id] });
       void client.invalidateQueries({ queryKey: ["runs"] });
       void client.invalidateQueries({ queryKey: ["audit"] });
@@ -45,8 +46,8 @@ function notesOf(answer: unknown): string {
   return typeof answer === "object" && answer !== null && "notes" in answer && Array.isArray(answer.notes) ? answer.notes.join(" ") : "";
 }
 
-function openAnswer(answer: unknown): void {
-  if (typeof answer === "object" && answer !== null && "runId" in answer && typeof answer.runId === "string") navigate(runPath(answer.runId));
+function openAnswer(answer: NewRun): void {
+  navigate(runPath(answer.runId));
 }
 
 const refusalOf = (error: unknown): string | null => (error ? errorText(error) : null);
@@ -84,7 +85,7 @@ function RetryDialog({ detail, onClose }: OneProps) {
       </p>
       <label className="field">
         <span>Queue</span>
-        <input className="input" value={queue} placeholder={run.queue && !run.queue.startsWith("_dbos") ? run.queue : "the one it was on"} onChange={(event) => setQueue(event.target.value)} />
+        <input className="input" value={queue} placeholder={namedQueue(run.queue) ?? "the one it was on"} onChange={(event) => setQueue(event.target.value)} />
         <small className="muted">Leave empty to keep its own queue and that queue's limits.</small>
       </label>
     </Dialog>
@@ -167,14 +168,14 @@ function ContinueDialog({ detail, onClose }: OneProps) {
 function RedispatchDialog({ detail, onClose }: OneProps) {
   const { run } = detail;
   const [force, setForce] = useState(false);
-  const act = useAct(detail, () => redispatchRun(run.id, force), "Re-dispatched.", onClose);
+  const act = useAct(detail, () => redispatchRun(run.id, force), (answer) => (answer.redispatched ? "Re-dispatched." : "It is on its queue already."), onClose);
   return (
     <Dialog title="Re-dispatch this run?" confirm="Re-dispatch" onClose={onClose} onConfirm={() => act.mutate(undefined)} busy={act.isPending} refusal={refusalOf(act.error)}>
       <p>For a run whose worker is lost: it is put back on its queue, and another worker goes on from the last completed step. If the old worker still lives, its late result is dropped, but the step in flight runs twice.</p>
-      <label className="check">
+      {isHeld(run) ? null : <label className="check">
         <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} />
         <span>I know that its worker is gone, although nothing reports so</span>
-      </label>
+      </label>}
     </Dialog>
   );
 }

@@ -14,6 +14,7 @@ interface Props {
   compact?: boolean;
   runId: string;
   active: boolean;
+  stranded: boolean;
   selected: number | null;
   onSelect: (seq: number | null) => void;
 }
@@ -73,7 +74,7 @@ export function RunGraph(props: Props) {
   );
 }
 
-function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
+function Canvas({ runId, active, stranded, selected, onSelect, compact = false }: Props) {
   const [expand, setExpand] = useState<readonly string[]>([]);
   const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
   const { dark } = useTheme();
@@ -89,11 +90,15 @@ function Canvas({ runId, active, selected, onSelect, compact = false }: Props) {
     });
   }, []);
   const nodes = useMemo(
-    () => graph?.nodes.map((node) => {
-      const drawn = toNode(node, selected);
-      return node.type === "group" ? { ...drawn, data: { node, onToggle: toggle } } : drawn;
-    }) ?? [],
-    [graph, selected, toggle],
+    () => {
+      const groups = new Map(graph?.nodes.filter((node) => node.type === "group").map((node) => [node.id, node.label]));
+      return graph?.nodes.map((node) => {
+        const drawn = toNode(node, selected);
+        if (node.type === "group") return { ...drawn, data: { node, onToggle: toggle } };
+        return { ...drawn, data: { node, stranded, alike: node.groupId !== undefined && groups.get(node.groupId) === node.label } };
+      }) ?? [];
+    },
+    [graph, selected, stranded, toggle],
   );
   const edges = useMemo(() => (graph ? toEdges(graph) : []), [graph]);
 

@@ -1,11 +1,11 @@
 import type { ReactNode } from "react";
 import type { RunDetail, RunRow } from "../api/wire";
 import { config } from "../config";
-import { type Allowed, isOpen, shortId, STATUS_LABEL } from "../lib/status";
+import { type Allowed, isHeld, isOpen, namedQueue, shortId, STATUS_LABEL } from "../lib/status";
 import { measure } from "../lib/measure";
-import { formatClock, formatDuration, formatExact, formatGrowing, parseTime } from "../lib/time";
+import { formatDuration, formatGrowing, formatRunDuration } from "../lib/time";
 import { Link, runPath } from "../router";
-import { Ago } from "../ui/Ago";
+import { Ago, Clock } from "../ui/Ago";
 import { Button, CopyButton, StatusBadge } from "../ui/basics";
 import { useNow } from "../ui/clock";
 import { Glyph, StatusIcon } from "../ui/icons";
@@ -38,6 +38,7 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 export function RunHeader({ detail, allowed, onAsk }: Props) {
   const { run } = detail;
   const trace = run.traceUrl ?? null;
+  const queue = namedQueue(run.queue);
   return (
     <header className="run-head">
       <div className="run-title">
@@ -50,12 +51,12 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
         <Actions run={run} allowed={allowed} onAsk={onAsk} />
       </div>
       <dl className="facts">
-        <Fact label="Created"><span title={formatExact(run.createdAt)}>{formatClock(parseTime(run.createdAt) ?? 0, Date.now())}</span> <span className="muted"><Ago at={run.createdAt} /></span></Fact>
+        <Fact label="Created"><Clock at={run.createdAt} /> <span className="muted"><Ago at={run.createdAt} /></span></Fact>
         <Fact label="Duration">
-          {run.durationMs !== undefined ? formatDuration(run.durationMs) : isOpen(run) && run.status !== "pending" ? <Worked run={run} /> : <span className="muted">not started</span>}
+          {run.durationMs !== undefined ? formatRunDuration(run.durationMs) : isOpen(run) && run.status !== "pending" && (run.status !== "blocked" || isHeld(run)) ? <Worked run={run} /> : <span className="muted">not started</span>}
         </Fact>
         {run.queueMs ? <Fact label="In queue">{formatDuration(run.queueMs)}</Fact> : null}
-        {run.queue && !run.queue.startsWith("_dbos") ? <Fact label="Queue"><Link to={`/?queue=${encodeURIComponent(run.queue)}`}>{run.queue}</Link></Fact> : null}
+        {queue ? <Fact label="Queue"><Link to={`/?queue=${encodeURIComponent(queue)}`}>{queue}</Link></Fact> : null}
         {run.executor ? <Fact label="Executor"><Link to={`/?executor=${encodeURIComponent(run.executor)}`} className="mono clip" title={run.executor}>{run.executor}</Link></Fact> : null}
         {run.workflowVersion ? <Fact label="Version"><span className="mono clip" title={run.workflowVersion}>{run.workflowVersion}</span></Fact> : null}
         {run.recoveryAttempts > 1 ? <Fact label="Started">{run.recoveryAttempts} times</Fact> : null}
@@ -80,13 +81,15 @@ function Actions({ run, allowed, onAsk }: { run: RunRow; allowed: Allowed; onAsk
   const items: MenuItem[] = [];
   const add = (item: Omit<MenuItem, "disabled">): void => { items.push({ ...item, disabled: why ?? null }); };
   if (allowed.undo) add({ id: "undo", label: run.status === "failed" || run.status === "dead" ? "Undo…" : "Cancel and undo…", icon: "undo", danger: true, onSelect: () => onAsk({ kind: "undo" }) });
-  if (allowed.redispatch) add({ id: "redispatch", label: "Re-dispatch…", icon: "send", onSelect: () => onAsk({ kind: "redispatch" }) });
+  const stranded = isHeld(run);
+  if (allowed.redispatch && !stranded) add({ id: "redispatch", label: "Re-dispatch…", icon: "send", onSelect: () => onAsk({ kind: "redispatch" }) });
   if (allowed.retryWithInput) add({ id: "input", label: "Retry with other input…", icon: "retry", onSelect: () => onAsk({ kind: "input" }) });
   if (allowed.fork) add({ id: "fork", label: "Fork from a step…", icon: "fork", onSelect: () => onAsk({ kind: "fork", seq: null }) });
   if (isOpen(run) && run.status !== "cancelling") add({ id: "signal", label: "Send a signal…", icon: "send", onSelect: () => onAsk({ kind: "signal" }) });
   return (
     <div className="run-actions">
       {allowed.continue ? <Button tone="primary" icon="play" disabled={blocked} title={why} onClick={() => onAsk({ kind: "continue" })}>Continue</Button> : null}
+      {stranded ? <Button tone="primary" icon="send" disabled={blocked} title={why} onClick={() => onAsk({ kind: "redispatch" })}>Re-dispatch</Button> : null}
       {allowed.retry ? <Button tone="primary" icon="retry" disabled={blocked} title={why} onClick={() => onAsk({ kind: "retry" })}>Retry</Button> : null}
       {allowed.cancel ? <Button icon="stop" disabled={blocked} title={why} onClick={() => onAsk({ kind: "cancel" })}>Cancel</Button> : null}
       {items.length > 0 ? <Menu label="More actions" items={items}><Glyph name="more" /></Menu> : null}

@@ -34,7 +34,7 @@ export function RunPage({ id }: { id: string }) {
     if (query.error instanceof ApiError && query.error.status === 404) {
       return (
         <div className="page">
-          <Empty title="No such run" icon="search">
+          <Empty title="No such run" icon="search" whole>
             <p>{query.error.detail}</p>
             <Link to="/" className="btn">All runs</Link>
           </Empty>
@@ -92,7 +92,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
           tabs={[
             { id: "overview", label: "Overview" },
             { id: "graph", label: "Graph" },
-            { id: "timeline", label: "Timeline", count: stepCount },
+            { id: "timeline", label: "Timeline", count: stepCount.toLocaleString("en-US") },
             { id: "payloads", label: "Payloads" },
             { id: "published", label: "Published" },
             { id: "audit", label: "Audit" },
@@ -103,7 +103,7 @@ function Loaded({ detail }: { detail: RunDetail }) {
         <section className="run-view" role="tabpanel" aria-label={view}>
           {view === "graph" || view === "overview" ? (
             <Suspense fallback={<div className="pad"><Skeleton rows={4} kind="block" /></div>}>
-              <RunGraph key={view} compact={view === "overview"} runId={run.id} active={run.finishedAt === undefined} selected={seq} onSelect={select} />
+              <RunGraph key={view} compact={view === "overview"} runId={run.id} active={run.finishedAt === undefined} stranded={run.status === "blocked"} selected={seq} onSelect={select} />
             </Suspense>
           ) : null}
           {view === "timeline" || view === "overview" ? <Timeline detail={detail} selected={seq} onSelect={select} /> : null}

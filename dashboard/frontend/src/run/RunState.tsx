@@ -1,10 +1,10 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { newKey, sendSignal, sendUpdate } from "../api/actions";
-import { undoQuery } from "../api/queries";
-import type { Json, RunDetail, Waiting } from "../api/wire";
+import { newKey, retryRun, sendSignal, sendUpdate } from "../api/actions";
+import { executorsQuery, undoQuery } from "../api/queries";
+import type { Executor, Json, Run, RunDetail, Waiting } from "../api/wire";
 import { config } from "../config";
-import { type Allowed, waitingLabel } from "../lib/status";
+import { type Allowed, isHeld, namedQueue, waitingLabel } from "../lib/status";
 import { formatAgo, formatExact, parseTime } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Since } from "../ui/Ago";
@@ -44,39 +44,76 @@ export function RunState({ detail, allowed, onStep }: Props) {
       </Notice>
     );
   }
-  if (run.status === "blocked") {
+  if (run.status === "blocked") return <BlockedNotice run={run} />;
+  if (run.status === "cancelling" || run.undoId) return <UndoNotice detail={detail} />;
+  if (!run.waiting || run.status !== "suspended") return null;
+  const child = timeline.find((step) => step.seq === run.waiting?.seq)?.childRunId;
+  return <WaitingNotice runId={run.id} waiting={run.waiting} childId={child} allowed={allowed} viewer={viewer} />;
+}
+
+/** What no live worker has that the run needs: the first thing to mend. */
+function whyBlocked(run: Run, workers: Executor[]): ReactNode {
+  const live = workers.filter((worker) => worker.status === "live");
+  const queue = namedQueue(run.queue);
+  const version = run.workflowVersion;
+  if (live.length === 0) return "No worker is alive. Start one.";
+  if (version !== undefined && live.every((worker) => worker.appVersion !== undefined && worker.appVersion !== version)) {
+    const versions = [...new Set(live.map((worker) => worker.appVersion))].join(", ");
+    return <>It wants version <span className="mono">{version}</span>, and the workers that are alive have <span className="mono">{versions}</span>. Start a worker of its version, or cancel it and retry: a retry takes a version that is alive.</>;
+  }
+  if (queue && live.every((worker) => worker.queues.length > 0 && !worker.queues.includes(queue))) return <>No worker that is alive listens to queue <strong>{queue}</strong>. Start one that does.</>;
+  if (live.every((worker) => worker.workflows.length > 0 && !worker.workflows.includes(run.workflow))) return <>No worker that is alive has the workflow <strong>{run.workflow}</strong>. Start one that does.</>;
+  return <>No worker that is alive has its workflow, its version and {queue ? <>listens to queue <strong>{queue}</strong></> : "listens to its queue"} all at once.</>;
+}
+
+function BlockedNotice({ run }: { run: Run }) {
+  const workers = useQuery(executorsQuery);
+  const actions = <Link to="/workers" className="btn">See workers</Link>;
+  if (isHeld(run)) {
     return (
-      <Notice tone="warn" title="No worker can run it" actions={<Link to="/workers" className="btn">See workers</Link>}>
-        {run.queue ? <>Nobody alive listens to <strong>{run.queue}</strong>{run.workflowVersion ? <> at version <span className="mono">{run.workflowVersion}</span></> : null}. Start a worker, or re-dispatch the run.</> : "The worker that held it stopped beating. Re-dispatch it to another."}
+      <Notice tone="warn" title="Its worker is lost" actions={actions}>
+        <span className="mono">{run.executor}</span> held it and stopped beating. Re-dispatch it: another worker goes on after the last completed step. Or start that worker again under its id.
       </Notice>
     );
   }
-  if (run.status === "cancelling" || run.undoId) return <UndoNotice detail={detail} />;
-  if (!run.waiting || run.status !== "suspended") return null;
-  return <WaitingNotice runId={run.id} waiting={run.waiting} allowed={allowed} viewer={viewer} />;
+  return <Notice tone="warn" title="No worker can run it" actions={actions}>{workers.data ? whyBlocked(run, workers.data) : null}</Notice>;
 }
 
 /** How far the undo is, or how it went. A stuck compensation is shown and never halts the rest. */
 function UndoNotice({ detail }: { detail: RunDetail }) {
   const { run, lineage } = detail;
   const active = run.status === "cancelling";
+  const client = useQueryClient();
+  const say = useToast();
   const query = useQuery({ ...undoQuery(run.id), refetchInterval: active ? 1000 : false });
   const steps = query.data?.compensations.filter((step) => step.undo) ?? [];
   const done = steps.filter((step) => step.status === "completed").length;
   const failed = steps.filter((step) => step.status === "failed").length;
-  const actions = lineage.undo ? <Link to={runPath(lineage.undo.id)} className="btn">Open the undo</Link> : undefined;
+  const stuck = !active && lineage.undo?.status === "failed";
+  const retry = useMutation({
+    mutationFn: (undoId: string) => retryRun(undoId),
+    onSuccess: () => { say("The undo goes on."); void client.invalidateQueries({ queryKey: ["run", run.id] }); },
+    onError: (error) => say(errorText(error), "bad"),
+  });
+  const actions = lineage.undo ? (
+    <>
+      {stuck ? <Button tone="primary" icon="retry" disabled={config.role === "viewer"} busy={retry.isPending} onClick={() => { if (lineage.undo) retry.mutate(lineage.undo.id); }}>Retry the undo</Button> : null}
+      <Link to={runPath(lineage.undo.id)} className="btn">Open the undo</Link>
+    </>
+  ) : undefined;
   return (
-    <Notice tone={failed > 0 ? "bad" : active ? "info" : "good"} title={active ? "Being undone" : failed > 0 ? "Undone, but not wholly" : "Undone"} actions={actions}>
+    <Notice tone={stuck || failed > 0 ? "bad" : active ? "info" : "good"} title={active ? "Being undone" : stuck ? "The undo is stuck" : "Undone"} actions={actions}>
       <p>
         {steps.length > 0 ? `${done} of ${steps.length} compensations done${failed > 0 ? `, ${failed} failed` : ""}. ` : ""}
-        {active ? "They run in reverse order; the run is cancelled when they are through." : "A retry is refused, for its effects are gone. Fork it instead."}
+        {active ? "They run in reverse order; the run is cancelled when they are through."
+          : stuck ? "Mend the cause, then retry the undo: only what failed runs again." : "A retry is refused, for its effects are gone. Fork it instead."}
       </p>
-      {active || failed > 0 ? <details className="stack"><summary>Compensations</summary><Compensations steps={query.data?.compensations ?? []} /></details> : null}
+      {active || stuck ? <details className="stack" open={stuck || failed > 0}><summary>Compensations</summary><Compensations steps={query.data?.compensations ?? []} /></details> : null}
     </Notice>
   );
 }
 
-function WaitingNotice({ runId, waiting, allowed, viewer }: { runId: string; waiting: Waiting; allowed: Allowed; viewer: boolean }) {
+function WaitingNotice({ runId, waiting, childId, allowed, viewer }: { runId: string; waiting: Waiting; childId: string | undefined; allowed: Allowed; viewer: boolean }) {
   const until = parseTime(waiting.until);
   const now = useNow(until !== null);
   const timeout = until !== null ? <span title={formatExact(waiting.until)}> · {waiting.on === "sleep" ? "wakes" : "times out"} {formatAgo(until, now)}</span> : null;
@@ -89,7 +126,7 @@ function WaitingNotice({ runId, waiting, allowed, viewer }: { runId: string; wai
       {waiting.on === "signal" && !known ? "The topic is not stored by the engine. Send to it from the menu when you know it." : null}
       {waiting.on === "breakpoint" && !viewer ? "Continue lets it go on with its next step." : null}
       {waiting.on === "webhook" ? "Its callback address was handed out by the workflow; a POST there resumes the run." : null}
-      {waiting.on === "child" && waiting.name ? <Link to={runPath(waiting.name)}>Open the child run</Link> : null}
+      {childId ? <Link to={runPath(childId)}>Open the child run</Link> : null}
       {(allowed.signal || allowed.update) && known && !viewer ? <MessageForm runId={runId} name={waiting.name ?? ""} kind={allowed.update ? "update" : "signal"} /> : null}
     </Notice>
   );

@@ -4,11 +4,11 @@ import { ApiError, apiUrl } from "../api/http";
 import { stepQuery } from "../api/queries";
 import type { Run, Step } from "../api/wire";
 import { config } from "../config";
-import { KIND_LABEL } from "../lib/status";
-import { formatBytes, formatClock, formatDuration, formatExact, parseTime } from "../lib/time";
+import { KIND_LABEL, stepLabel } from "../lib/status";
+import { formatBytes, formatDuration } from "../lib/time";
 import { traceLink } from "../lib/trace";
 import { Link, runPath } from "../router";
-import { Since } from "../ui/Ago";
+import { Clock, Since } from "../ui/Ago";
 import { Button, CopyButton, Failure, IconButton, Skeleton } from "../ui/basics";
 import { Glyph, KindIcon, StatusIcon } from "../ui/icons";
 import { JsonView } from "../ui/JsonView";
@@ -55,7 +55,7 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
     <aside className="panel" aria-label={`Step ${step.name}`} data-testid="step-panel">
       <header className="panel-head">
         <KindIcon kind={step.kind} />
-        <h2 ref={heading} tabIndex={-1} title={step.name}>{step.name}</h2>
+        <h2 ref={heading} tabIndex={-1} title={step.name}>{stepLabel(step.name, step.compensates)}</h2>
         <IconButton icon="close" label="Close the step" onClick={onClose} />
       </header>
       <div className="panel-body">
@@ -93,12 +93,11 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
 function Timings({ step }: { step: Step }) {
   const queue = step.queueMs ?? 0;
   const work = step.durationMs ?? 0;
-  const started = parseTime(step.startedAt);
   const rows: [string, React.ReactNode][] = [];
-  if (step.enqueuedAt && queue > 0) rows.push(["Enqueued", <span key="q" title={formatExact(step.enqueuedAt)}>{formatClock(parseTime(step.enqueuedAt) ?? 0, Date.now())}</span>]);
-  if (started !== null) rows.push(["Started", <span key="s" title={formatExact(step.startedAt)}>{formatClock(started, Date.now())}</span>]);
-  if (step.finishedAt) rows.push(["Ended", <span key="e" title={formatExact(step.finishedAt)}>{formatClock(parseTime(step.finishedAt) ?? 0, Date.now())}</span>]);
-  if (step.wakeAt && !step.finishedAt) rows.push(["Wakes", <span key="w" title={formatExact(step.wakeAt)}>{formatClock(parseTime(step.wakeAt) ?? 0, Date.now())}</span>]);
+  if (step.enqueuedAt && queue > 0) rows.push(["Enqueued", <Clock key="q" at={step.enqueuedAt} />]);
+  if (step.startedAt) rows.push(["Started", <Clock key="s" at={step.startedAt} />]);
+  if (step.finishedAt) rows.push(["Ended", <Clock key="e" at={step.finishedAt} />]);
+  if (step.wakeAt && !step.finishedAt) rows.push(["Wakes", <Clock key="w" at={step.wakeAt} />]);
   if (queue > 0) rows.push(["In queue", formatDuration(queue)]);
   rows.push(["Duration", step.durationMs !== undefined ? formatDuration(step.durationMs) : step.startedAt && !step.finishedAt ? <Since key="d" at={step.startedAt} /> : "–"]);
   if (step.workerGroup) rows.push(["Worker group", step.workerGroup]);

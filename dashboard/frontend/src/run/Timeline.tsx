@@ -1,7 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { RunDetail, Step } from "../api/wire";
-import { isOpen, KIND_LABEL } from "../lib/status";
+import { isHeld, isOpen, KIND_LABEL, stepLabel } from "../lib/status";
 import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../lib/time";
 import { type Bar, barOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "../lib/timeline";
 import { Empty, IconButton } from "../ui/basics";
@@ -96,9 +96,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
 
   // Run times can be whole seconds: the root covers its steps, as its span does.
   const created = parseTime(run.createdAt) ?? whole.from;
-  const rootStart = created + (run.queueMs ?? 0);
-  const rootPlace = place(rootStart, whole.to, shown);
-  const rootQueue = (run.queueMs ?? 0) > 0 ? place(created, rootStart, shown) : null;
+  const waits = run.status === "pending" || (run.status === "blocked" && !isHeld(run));
+  const rootStart = waits ? whole.to : created + (run.queueMs ?? 0);
+  const rootPlace = waits ? null : place(rootStart, whole.to, shown);
+  const rootQueue = rootStart > created ? place(created, rootStart, shown) : null;
   const nowPlace = isOpen(run) ? place(now, now, shown) : null;
   const dragPlace = drag ? place(Math.min(drag.from, drag.to), Math.max(drag.from, drag.to), shown) : null;
 
@@ -122,7 +123,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
         <div className="tl-head">
           <div className="tl-name tl-corner">
             <StatusIcon status={run.status} size={14} />
-            <span className="tl-label">{run.workflow}</span>
+            <span className="tl-label" title={run.workflow}>{run.workflow}</span>
           </div>
           <div className="tl-plot tl-axis" ref={plot} onPointerDown={beginDrag} onPointerMove={(event) => { if (drag) setDrag({ ...drag, to: timeAt(event.clientX) }); }} onPointerUp={endDrag} title="Drag to zoom in">
             {ticks.map((tick) => {
@@ -135,7 +136,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
           </div>
         </div>
         {bars.length === 0 ? (
-          <Empty title="No steps yet" icon="play">{isOpen(run) ? "They appear here as the workflow reaches them." : "This run ended without recording a step."}</Empty>
+          <Empty title={isOpen(run) ? "No steps yet" : "No steps"} icon="play">{isOpen(run) ? "They appear here as the workflow reaches them." : "This run ended without recording a step."}</Empty>
         ) : null}
         <div className="tl-canvas" role="group" aria-label="Steps" style={{ height: `${virtual.getTotalSize()}px` }}>
           <div className="tl-grid" aria-hidden="true">
@@ -173,11 +174,10 @@ interface RowProps {
   onSelect: (seq: number | null) => void;
 }
 
-function describe(step: Step, queueMs: number, workMs: number): string {
-  const parts = [`${KIND_LABEL[step.kind]} ${step.name}`, step.status];
-  if (queueMs > 0) parts.push(`${formatDuration(queueMs)} in queue`);
-  parts.push(formatDuration(workMs));
-  return parts.join(", ");
+/** What the eye takes from shape and colour. */
+function describe(step: Step, queueMs: number): string {
+  const queue = queueMs > 0 && step.status !== "pending" ? `, ${formatDuration(queueMs)} in queue` : "";
+  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}`;
 }
 
 function Row({ bar, top, view, selected, onSelect }: RowProps) {
@@ -194,17 +194,18 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
   const tail = uncollected ?? work;
   const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
   const left = queue ? queue.left : work ? work.left : 0;
-  const inside = right > 86;
-  const text = step.status === "pending" ? `${formatGrowing(queueMs)} in queue` : bar.open ? formatGrowing(workMs) : formatDuration(step.durationMs ?? workMs);
+  // Beside the bar where there is room: right of it, left of it, or in the margin that the plot keeps free.
+  const side = right <= 86 ? "right" : left > 14 ? "left" : "margin";
+  const text = step.status === "pending" ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}` : bar.open ? formatGrowing(workMs) : formatDuration(step.durationMs ?? workMs);
   return (
     <button
       type="button" className="tl-row" style={{ transform: `translateY(${top}px)` }} aria-current={selected || undefined} data-status={step.status}
       data-housekeeping={step.housekeeping || undefined} data-undo={step.compensates !== undefined || undefined} data-step={step.seq}
-      aria-label={describe(step, queueMs, workMs)} onClick={() => onSelect(selected ? null : step.seq)}
+      onClick={() => onSelect(selected ? null : step.seq)}
     >
       <span className="tl-name">
         <KindIcon kind={step.kind} size={14} />
-        <span className="tl-label">{step.name}</span>
+        <span className="tl-label" title={step.name}>{stepLabel(step.name, step.compensates)}</span>
         {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
         {step.attempts > 1 ? <span className="tag" data-tone="warn">×{step.attempts}</span> : null}
       </span>
@@ -214,11 +215,12 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
         {uncollected ? <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} /> : null}
         {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
         {work || queue ? (
-          inside
+          side === "left"
             ? <span className="tl-time" data-side="left" style={{ right: `${100 - left}%` }}>{text}</span>
             : <span className="tl-time" style={{ left: `${right}%` }}>{text}</span>
         ) : null}
       </span>
+      <span className="sr-only">{describe(step, queueMs)}</span>
     </button>
   );
 }

@@ -2,7 +2,7 @@
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import { memo } from "react";
 import type { GraphNode } from "../api/wire";
-import { type AnyStatus, KIND_LABEL, STATUS_LABEL } from "../lib/status";
+import { type AnyStatus, KIND_LABEL, STATUS_LABEL, stepLabel } from "../lib/status";
 import { formatDuration, formatGrowing, parseTime } from "../lib/time";
 import { useNow } from "../ui/clock";
 import { Glyph, KindIcon, StatusIcon } from "../ui/icons";
@@ -10,6 +10,10 @@ import { Glyph, KindIcon, StatusIcon } from "../ui/icons";
 export interface NodeData extends Record<string, unknown> {
   node: GraphNode;
   onToggle?: (id: string) => void;
+  /** Named as its group is: the number says enough. */
+  alike?: boolean;
+  /** Its worker is lost: what the store takes for running stands still. */
+  stranded?: boolean;
 }
 export type FlowNode = Node<NodeData>;
 
@@ -47,7 +51,7 @@ function Foot({ node }: { node: GraphNode }) {
 
 const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>) {
   const { node } = data;
-  const status = known(node.status);
+  const status = data.stranded && node.status === "running" ? "blocked" : known(node.status);
   const cell = node.groupId !== undefined;
   const parked = node.kind === "sleep" || node.kind === "signal";
   if (cell || node.housekeeping) {
@@ -55,7 +59,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
       <div className={cell ? "node node-cell" : "node node-small"} data-status={status} data-selected={selected || undefined} title={`${node.label}, step ${node.seq}: ${node.status}`}>
         <Ports />
         <StatusIcon status={status} size={12} />
-        <span className="node-name">{cell ? <span className="muted">{node.seq} </span> : null}{node.label}</span>
+        <span className="node-name">{cell ? <span className="muted">{node.seq} </span> : null}{data.alike ? null : node.label}</span>
         {cell ? <span className="node-time"><Took node={node} /></span> : null}
       </div>
     );
@@ -65,7 +69,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
       <Ports />
       <span className="node-kind" title={node.kind ? KIND_LABEL[node.kind] : ""}>{node.kind ? <KindIcon kind={node.kind} /> : null}</span>
       <span className="node-text">
-        <span className="node-name" title={node.label}>{node.label}</span>
+        <span className="node-name" title={node.label}>{stepLabel(node.label, node.compensates)}</span>
         <span className="node-meta">
           {node.compensates !== undefined ? <span>undoes step {node.compensates}</span> : node.workerGroup ? <span className="clip">{node.workerGroup}</span> : node.waitsOn ? <span>{node.waitsOn}</span> : <span>{node.kind}</span>}
           <span className="node-time"><Took node={node} /></span>

@@ -16,7 +16,7 @@ export function PayloadsTab({ run }: { run: Run }) {
       <PayloadCard run={run} name="input" title="Input" value={run.input} missing="It was started without input." />
       {run.error ? (
         <section className="card">
-          <header className="card-head"><h2>Error</h2><CopyButton text={JSON.stringify(run.error, null, 2)} label="Copy the error" /></header>
+          <header className="card-head"><h2>Error</h2><span className="grow" /><CopyButton text={JSON.stringify(run.error, null, 2)} label="Copy the error" /></header>
           <div className="card-body"><ErrorView error={run.error} /></div>
         </section>
       ) : (

@@ -71,7 +71,7 @@ export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
           </>
         ) : (
           <>
-            <span className="muted">{`${formatCount(total)} ${total === 1 ? "run" : "runs"} in this filter`}</span>
+            <span className="muted">{`${formatCount(total)} ${total === 1 ? "run" : "runs"}`}<span className="wide-only"> in this filter</span></span>
             {retriable > 0 ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button> : null}
             {cancellable > 0 ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button> : null}
           </>

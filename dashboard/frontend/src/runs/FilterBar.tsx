@@ -80,7 +80,11 @@ function tokensOf(filter: RunFilter): Token[] {
 /** Search, conditions and time window. Everything it sets is in the page's address. */
 export const FilterBar = forwardRef<HTMLInputElement, Props>(function FilterBar({ filter, rows, facets, onChange }, ref) {
   const [text, setText] = useState(filter.q);
-  useEffect(() => setText(filter.q), [filter.q]);
+  const [asked, setAsked] = useState(filter.q);
+  if (asked !== filter.q) {
+    setAsked(filter.q);
+    setText(filter.q);
+  }
   useEffect(() => {
     if (text === filter.q) return;
     const timer = window.setTimeout(() => onChange({ ...filter, q: text.trim() }), SEARCH_DELAY_MS);

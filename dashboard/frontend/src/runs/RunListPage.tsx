@@ -6,9 +6,10 @@ import type { RunRow } from "../api/wire";
 import { config } from "../config";
 import { filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../lib/filter";
 import { countAbove } from "../lib/merge";
-import { formatClock, formatCount } from "../lib/time";
+import { formatCount } from "../lib/time";
 import { navigate, runPath, useLocation } from "../router";
 import { useKeys } from "../shell/keys";
+import { Clock } from "../ui/Ago";
 import { Button, Empty, Failure, Skeleton } from "../ui/basics";
 import { NARROW, useMedia } from "../ui/media";
 import { BulkBar } from "./BulkBar";
@@ -150,7 +151,7 @@ export function RunListPage() {
             {isFetchNextPageError ? <Button icon="retry" onClick={() => void fetchNextPage()}>Older runs could not be loaded. Try again</Button> : null}
             {stoppedEarly && !isFetchingNextPage ? (
               <>
-                {runs.scannedTo ? `Searched back to ${formatClock(Date.parse(runs.scannedTo), Date.now())}.` : "This filter is rare: only a part of the history was searched."}
+                {runs.scannedTo ? <span>Searched back to <Clock at={runs.scannedTo} />.</span> : "This filter is rare: only a part of the history was searched."}
                 <Button onClick={() => void fetchNextPage()}>Search further back</Button>
               </>
             ) : null}

@@ -1,8 +1,8 @@
 import { memo } from "react";
 import type { RunRow } from "../api/wire";
 import { measure } from "../lib/measure";
-import { isOpen, STATUS_LABEL, shortId, waitingLabel } from "../lib/status";
-import { formatDuration, formatGrowing } from "../lib/time";
+import { isOpen, namedQueue, STATUS_LABEL, shortId, waitingLabel } from "../lib/status";
+import { formatGrowing, formatRunDuration } from "../lib/time";
 import { Link, runPath } from "../router";
 import { Ago } from "../ui/Ago";
 import { useNow } from "../ui/clock";
@@ -41,11 +41,11 @@ export const RunRowView = memo(function RunRowView({ row, index, top, height, sc
         <span className="run-id" title={row.id}>{shortId(row.id)}</span>
       </span>
       <span role="gridcell" className="cell-note"><Note row={row} /></span>
-      <span role="gridcell" className="cell-queue">{row.queue && !row.queue.startsWith("_dbos") ? row.queue : ""}</span>
+      <span role="gridcell" className="cell-queue">{namedQueue(row.queue) ?? ""}</span>
       <span role="gridcell" className="cell-strip">
         <Strip queueMs={queueMs} workMs={workMs} scaleMs={Math.max(scaleMs, queueMs + workMs)} status={row.status} waiting={row.status === "suspended"} />
       </span>
-      <span role="gridcell" className="cell-duration num">{workMs === 0 && queueMs > 0 ? <span className="muted">{formatGrowing(queueMs)}</span> : isOpen(row) ? formatGrowing(workMs) : formatDuration(workMs)}</span>
+      <span role="gridcell" className="cell-duration num">{!isOpen(row) ? formatRunDuration(workMs) : workMs === 0 && queueMs > 0 ? <span className="muted">{formatGrowing(queueMs)}</span> : formatGrowing(workMs)}</span>
       <span role="gridcell" className="cell-created num"><Ago at={row.createdAt} /></span>
     </div>
   );

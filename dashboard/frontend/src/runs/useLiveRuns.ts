@@ -1,6 +1,6 @@
 /** The run list, loaded in pages and kept true by the stream. */
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { facetsQuery, fetchRunPage, runsQuery } from "../api/queries";
 import { type Change, type Message, openStream } from "../api/stream";
 import type { ListSnapshot, RunRow } from "../api/wire";
@@ -17,7 +17,7 @@ const FACETS_MS = 1500;
 /** Run ``work`` now, then at most once per interval while asked again. */
 function useThrottle(work: () => void, everyMs: number): () => void {
   const latest = useRef(work);
-  latest.current = work;
+  useLayoutEffect(() => { latest.current = work; });
   const state = useRef<{ timer: number | undefined; last: number }>({ timer: undefined, last: 0 });
   useEffect(() => () => window.clearTimeout(state.current.timer), []);
   return useCallback(() => {

@@ -124,7 +124,7 @@ function Route({ path }: { path: string }) {
   if (path === "/schedules") return <SchedulesPage />;
   if (path === "/topology") return <TopologyPage />;
   if (path === "/audit") return <AuditPage />;
-  return <Empty title="There is no such page" icon="help"><Link to="/">All runs</Link></Empty>;
+  return <Empty title="There is no such page" icon="help" whole><Link to="/">All runs</Link></Empty>;
 }
 
 export function App() {

@@ -1,5 +1,5 @@
 /** Keyboard shortcuts: one listener per page part, silent while somebody types or a dialog is open. */
-import { useEffect, useRef } from "react";
+import { useEffect, useEffectEvent } from "react";
 
 export type KeyMap = Record<string, (event: KeyboardEvent) => void>;
 
@@ -10,15 +10,14 @@ function isTyping(target: EventTarget | null): boolean {
 
 /** Keys are ``event.key``; a sequence is written "g r". */
 export function useKeys(map: KeyMap): void {
-  const latest = useRef(map);
-  latest.current = map;
+  const handlerOf = useEffectEvent((keys: string) => map[keys]);
   useEffect(() => {
     let prefix = "";
     let timer: number | undefined;
     const listen = (event: KeyboardEvent): void => {
       if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
-      const handler = latest.current[prefix ? `${prefix} ${event.key}` : event.key];
+      const handler = handlerOf(prefix ? `${prefix} ${event.key}` : event.key);
       window.clearTimeout(timer);
       if (handler) {
         prefix = "";

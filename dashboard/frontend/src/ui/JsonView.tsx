@@ -44,7 +44,7 @@ function Leaf({ value }: { value: Json }) {
   if (value === null) return <span className="j-null">null</span>;
   if (typeof value === "string") return <Text value={value} />;
   if (typeof value === "boolean") return <span className="j-bool">{String(value)}</span>;
-  return <span className="j-number">{String(value)}</span>;
+  return <span className="j-number">{JSON.stringify(value)}</span>;
 }
 
 interface NodeProps {

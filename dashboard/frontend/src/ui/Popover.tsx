@@ -1,10 +1,10 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 
 /** A button with a small panel below it. Escape and a click outside close it. */
 export function Popover({ label, button, children }: { label: string; button: ReactNode; children: (close: () => void) => ReactNode }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
-  const trigger = useRef<HTMLButtonElement>(null);
+  const triggerId = useId();
   useEffect(() => {
     if (!open) return;
     const outside = (event: MouseEvent): void => {
@@ -15,7 +15,7 @@ export function Popover({ label, button, children }: { label: string; button: Re
   }, [open]);
   const close = (): void => {
     setOpen(false);
-    trigger.current?.focus();
+    document.getElementById(triggerId)?.focus();
   };
   return (
     <div
@@ -24,7 +24,7 @@ export function Popover({ label, button, children }: { label: string; button: Re
         if (open && event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
       }}
     >
-      <button ref={trigger} type="button" className="btn" aria-expanded={open} aria-label={label} onClick={() => setOpen(!open)}>{button}</button>
+      <button id={triggerId} type="button" className="btn" aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>{button}</button>
       {open ? <div className="popover" role="dialog" aria-label={label}>{children(close)}</div> : null}
     </div>
   );

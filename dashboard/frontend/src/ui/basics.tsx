@@ -96,11 +96,13 @@ export function Notice({ tone = "info", title, children, actions }: { tone?: "in
   );
 }
 
-export function Empty({ title, children, icon = "filter" }: { title: string; children?: ReactNode; icon?: IconName }) {
+/** ``whole``: it is all that the page has to say, and so its heading. */
+export function Empty({ title, children, icon = "filter", whole = false }: { title: string; children?: ReactNode; icon?: IconName; whole?: boolean }) {
+  const Heading = whole ? "h1" : "h2";
   return (
     <div className="empty">
       <span className="empty-icon"><Glyph name={icon} size={20} /></span>
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children ? <div className="empty-text">{children}</div> : null}
     </div>
   );
@@ -125,7 +127,7 @@ export function errorText(error: unknown): string {
 
 interface TabsProps<T extends string> {
   label: string;
-  tabs: { id: T; label: string; count?: number }[];
+  tabs: { id: T; label: string; count?: string }[];
   active: T;
   onSelect: (id: T) => void;
 }
