@@ -101,6 +101,7 @@ def work(url: str, name: str, directory: Path) -> None:
             "application_version": "v1",
             "executor_id": name,
             "log_level": "CRITICAL",
+            "sys_db_pool_size": 8,  # a PostgreSQL server gives out 100 connections as it comes
         }
     )
     DBOS.launch()

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from otel_bridge.bridge.exporter import Progress
 from otel_bridge.bridge.shift import Shift
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
@@ -234,7 +236,8 @@ class OTelBridge:
         if self._shift is None:
             self._shift = self._open_shift()
         try:
-            return self._shift.tick()
+            with suppress_instrumentation():  # what traces are made of is nobody's trace
+                return self._shift.tick()
         except BaseException:
             self._shift.forget()
             raise

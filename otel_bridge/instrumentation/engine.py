@@ -1,8 +1,8 @@
 """What the instrumentor knows of DBOS: where to hook in, and what to say of the process. Imports dbos.
 
 The only place that names DBOS's internals. Hooked are ``DBOSContext._start_span`` and ``_end_span``, which DBOS
-calls around every run body and every step whether or not its own tracing is on, and ``DBOS._launch`` and
-``_destroy``. Source: dbos/_context.py and dbos/_dbos.py, 3.4.0.
+calls around every run body and every step whether or not its own tracing is on, ``DBOS._launch`` and ``_destroy``, and
+``SystemDatabase.create``. Source: dbos/_context.py, dbos/_dbos.py and dbos/_sys_db.py, 3.4.0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import importlib.metadata
 import os
 import socket
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_bridge.ledger.base import Executor
 
@@ -38,12 +42,14 @@ def hooks() -> list[tuple[type, str]]:
     """
     from dbos import DBOS
     from dbos._context import DBOSContext
+    from dbos._sys_db import SystemDatabase
 
     points: list[tuple[type, str]] = [
         (DBOSContext, "_start_span"),
         (DBOSContext, "_end_span"),
         (DBOS, "_launch"),
         (DBOS, "_destroy"),
+        (SystemDatabase, "create"),
     ]
     for owner, name in points:
         getattr(owner, name)
@@ -74,6 +80,19 @@ def system_database(instance: Any) -> tuple[str | None, str]:
         return None, schema
     scheme, colon, rest = url.partition("://")
     return scheme.partition("+")[0] + colon + rest, schema
+
+
+def keep_out_of_traces(database: Any, *, while_true: Callable[[], bool]) -> None:
+    """Make the connections of the engine's own bookkeeping no spans under the step that is kept book of."""
+    engine = database.engine
+    connect = engine.connect
+
+    @functools.wraps(connect)
+    def quietly(*args: Any, **kwargs: Any) -> Any:
+        with suppress_instrumentation() if while_true() else nullcontext():
+            return connect(*args, **kwargs)
+
+    engine.connect = quietly
 
 
 @functools.cache

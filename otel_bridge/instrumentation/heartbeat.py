@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.sources import Source
@@ -116,6 +118,10 @@ class Heartbeat:
         self._thread = None
 
     def _work(self) -> None:
+        with suppress_instrumentation():  # what we read and write is nobody's trace
+            self._beat_until_stopped()
+
+    def _beat_until_stopped(self) -> None:
         next_look_s = 0.0
         while not self._stopping:
             began_s = time.monotonic()

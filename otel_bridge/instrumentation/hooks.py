@@ -1,9 +1,11 @@
-"""Replaces four methods of DBOS by guarded ones, and puts them back. Nothing that goes wrong in them gets out."""
+"""Replaces five methods of DBOS by guarded ones, and puts them back. Nothing that goes wrong in them gets out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_bridge.instrumentation import engine
 from otel_bridge.instrumentation.session import Session
@@ -42,6 +44,7 @@ class Hooks:
             "_end_span": self._end_span,
             "_launch": self._launch,
             "_destroy": self._destroy,
+            "create": self._create,
         }
         points = engine.hooks()
         self._active = True
@@ -132,6 +135,20 @@ class Hooks:
                 self._guarded("saying goodbye", session.destroyed)
 
         return _destroy
+
+    def _create(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def create(*args: Any, **kwargs: Any) -> Any:
+            if not self._active:
+                return original(*args, **kwargs)
+            with suppress_instrumentation():  # an SQLAlchemy engine made under it is never instrumented
+                database = original(*args, **kwargs)
+            self._guarded("keeping the engine's own statements out of traces", self._keep_out, database)
+            return database
+
+        return create
+
+    def _keep_out(self, database: Any) -> None:
+        engine.keep_out_of_traces(database, while_true=lambda: self._active)
 
     def _guarded(self, kind: str, function: Callable[..., None], *args: Any) -> None:
         if not self._active:

@@ -15,10 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from otel_bridge.instrumentation.current import LiveRun, Placement
 from otel_bridge.instrumentation.guard import Guard
 
-PATIENCE_S = 1.0
+PATIENCE_S = 3.0
 """How long the first span of a run waits for an answer that was asked for when the run started."""
 PAUSE_S = 15.0
 """How long a ledger that failed is left alone, and how long nobody waits for one that was slow and still is."""
@@ -156,7 +158,8 @@ class PlacementLookup:
             self._wake.clear()
             self._hurry.wait(_GATHER_S)
             self._hurry.clear()
-            self.work_off()
+            with suppress_instrumentation():
+                self.work_off()
             with self._start_lock:
                 if self._stopping or self._carrier_wake is not None:
                     self._thread = None

@@ -36,6 +36,7 @@ class Tracing:
 
     tracer: Tracer
     exporter: InMemorySpanExporter
+    provider: TracerProvider
 
     def span(self, name: str) -> ReadableSpan:
         """Return the one span of that name."""
@@ -68,7 +69,7 @@ def tracing() -> Iterator[Tracing]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    yield Tracing(provider.get_tracer("user"), exporter)
+    yield Tracing(provider.get_tracer("user"), exporter, provider)
     provider.shutdown()
 
 
