@@ -178,7 +178,7 @@ class StoreScanner:
 def changed_at_ms(run: Run, since_ms: int) -> int:
     """Return the first of a run's own stamps at or after ``since_ms``: where an index range found it."""
     stamps = (run.created_at_ms, run.started_at_ms, run.finished_at_ms)
-    return min((stamp for stamp in stamps if stamp is not None and stamp >= since_ms), default=since_ms)
+    return next((stamp for stamp in stamps if stamp is not None and stamp >= since_ms), since_ms)
 
 
 @dataclass(frozen=True, slots=True)

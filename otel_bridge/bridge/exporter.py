@@ -23,7 +23,9 @@ from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")
 
-CHUNK_RUNS = 100
+CHUNK_RUNS = 250
+MOST_STEPS = 10_000
+"""Steps held at once, unless one run has more."""
 Planned: TypeAlias = "tuple[Run | None, Plan]"
 _NO_SPANS = (ArithmeticError, LookupError, TypeError, ValueError)
 """What rows that nobody should have written make the mapping raise."""
@@ -77,15 +79,25 @@ class RunExporter:
         for chunk in chunks(wanted, self._chunk_runs):
             runs = {run_id: known[run_id] for run_id in chunk if known and run_id in known}
             runs.update(self._store.get_runs([run_id for run_id in chunk if run_id not in runs]))
-            self._export_chunk(lease, chunk, runs, progress)
+            while chunk:
+                # Runs are read before their steps: a run that was seen to have ended has all of its steps.
+                present = [run_id for run_id in chunk if run_id in runs]
+                steps = self._store.get_steps_of(present, errors=True, most_rows=MOST_STEPS)
+                self._export_chunk(
+                    lease, [one for one in chunk if one in steps or one not in runs], runs, steps, progress
+                )
+                chunk = [run_id for run_id in present if run_id not in steps]
         return progress
 
     def _export_chunk(
-        self, lease: Lease | None, chunk: Sequence[str], runs: Mapping[str, Run], progress: Progress
+        self,
+        lease: Lease | None,
+        chunk: Sequence[str],
+        runs: Mapping[str, Run],
+        steps: Mapping[str, Sequence[Step]],
+        progress: Progress,
     ) -> None:
-        # Runs are read before their steps: a run that was seen to have ended has all of its steps. Kept lives are read
-        # after both: a run that was seen to live again has its earlier lives.
-        steps = self._store.get_steps_of(list(runs), errors=True)
+        # Kept lives are read after runs and steps: a run that was seen to live again has its earlier lives.
         past = self._ledger.past_lives(chunk)
         before = self._ledger.exported(chunk)
         related = _Related(self._store, self._ledger, self._settings, runs, before)
@@ -98,7 +110,7 @@ class RunExporter:
                 lived.append((life.run, self._plan_past(life, told, related)))
                 told = lived[-1][1].record
             if run is not None:
-                plan = self._plan(run, steps.get(run_id, []), told, related, now_ms)
+                plan = self._plan(run, steps[run_id], told, related, now_ms)
             else:
                 plan = plan_deleted(told, settings=self._settings) if told is not None else None
             if plan is not None:

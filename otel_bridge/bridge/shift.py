@@ -120,8 +120,9 @@ class Shift:
         if self._cursor is None:
             self._cursor = self.ledger.cursor()
         if self._cursor is None:
-            begin_ms = self.store.now_ms() if self._start_from == "now" else 0
-            self._cursor = Cursor(steps_ms=begin_ms, runs_ms=begin_ms)
+            # From the beginning, every run is found by its own stamps, with the steps that it has by now.
+            now_ms = self.store.now_ms()
+            self._cursor = Cursor(steps_ms=now_ms, runs_ms=now_ms if self._start_from == "now" else 0)
             self.ledger.record_export(lease, cursor=self._cursor, runs=())
         return self._cursor
 

@@ -350,7 +350,8 @@ def _step_start_ms(step: Step, end_ms: int) -> int:
 
 def _span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
     """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
-    return start_ms * NS_PER_MS, max(start_ms, end_ms) * NS_PER_MS
+    start_ns = start_ms * NS_PER_MS
+    return start_ns, end_ms * NS_PER_MS if end_ms > start_ms else start_ns
 
 
 def _set(attributes: Attributes, name: str, value: AttributeValue | None) -> None:

@@ -79,8 +79,14 @@ class StateStore(Protocol):
     def get_steps(self, run_id: str, *, errors: bool = False) -> list[Step]:
         """Return a run's steps by ``seq``, folded, without payloads (with stored errors, if asked)."""
 
-    def get_steps_of(self, run_ids: Sequence[str], *, errors: bool = False) -> dict[str, list[Step]]:
-        """``get_steps`` for many runs in few reads. A run without steps has an empty list."""
+    def get_steps_of(
+        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
+    ) -> dict[str, list[Step]]:
+        """``get_steps`` for many runs in few reads. A run without steps has an empty list.
+
+        Args:
+            most_rows: bounds what is read at once: some of the runs, at least one, may be all that is returned.
+        """
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """Return one step with its stored output and error."""

@@ -57,6 +57,16 @@ def needs_more(rows: Sequence[StepRow]) -> tuple[list[str], bool]:
     return children, any(row[2] == SET_EVENT for row in rows)
 
 
+def is_plain(rows: Sequence[StepRow]) -> bool:
+    """True when there is nothing to fold: no child, and nothing of the engine's own."""
+    return not any(row[6] is not None or row[2].startswith("DBOS.") for row in rows)
+
+
+def plain_steps(rows: Sequence[StepRow]) -> list[Step]:
+    """Return the steps of plain rows: one each."""
+    return [_local(row, is_housekeeping(row[2])) for row in rows]
+
+
 def fold_steps(
     rows: Sequence[StepRow],
     *,
@@ -73,8 +83,8 @@ def fold_steps(
         children: the runs it started, by id.
         waits: announced waits, by the ``seq`` of the row that announced them.
     """
-    if not any(row[6] is not None or row[2].startswith("DBOS.") for row in rows):
-        return [_local(row, is_housekeeping(row[2])) for row in rows]
+    if is_plain(rows):
+        return plain_steps(rows)
     names = {row[1]: row[2] for row in rows}
     results = _results(rows)
     steps: list[Step] = []

@@ -165,9 +165,11 @@ class SqlStateStore(abc.ABC):
         return steps.steps_of(self, [run_id], errors=errors)[run_id]
 
     @looks_again
-    def get_steps_of(self, run_ids: Sequence[str], *, errors: bool = False) -> dict[str, list[Step]]:
+    def get_steps_of(
+        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
+    ) -> dict[str, list[Step]]:
         """See ``StateStore.get_steps_of``."""
-        return steps.steps_of(self, run_ids, errors=errors)
+        return steps.steps_of(self, run_ids, errors=errors, most_rows=most_rows)
 
     @looks_again
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from otel_bridge.models import PayloadName, PublishedEvent, Step, StepKey, StoredValue
 from otel_bridge.store.derive import ACTIVE, SLEEP
-from otel_bridge.store.fold import RunEnd, StepRow, fold_steps, needs_more
+from otel_bridge.store.fold import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
 from otel_bridge.store.query import in_list
 from otel_bridge.store.reader import Reader, Row, children_by_id, chunks, waits_of
 
@@ -15,31 +15,53 @@ OWN_EVENTS_PREFIX = "durable."
 _ENDED = RunEnd(0)
 
 
-def steps_of(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> dict[str, list[Step]]:
-    """Return the folded steps of each run; a run without steps has an empty list."""
-    found: dict[str, list[Step]] = {run_id: [] for run_id in run_ids}
-    for part in chunks(list(found)):
+def steps_of(
+    reader: Reader, run_ids: Sequence[str], *, errors: bool, most_rows: int | None = None
+) -> dict[str, list[Step]]:
+    """Return the folded steps of each run; a run without steps has an empty list.
+
+    With ``most_rows``, of as many runs as have no more rows together: one at least.
+    """
+    found: dict[str, list[Step]] = {}
+    for part in chunks(list(dict.fromkeys(run_ids))):
+        rows = _step_rows(reader, part, errors=errors, limit=None if most_rows is None else most_rows + 1)
+        whole = part
+        if most_rows is not None and len(rows) > most_rows:
+            last = rows[-1][0]
+            rows = [row for row in rows if row[0] != last] or _step_rows(reader, [last], errors=errors, limit=None)
+            whole = list(dict.fromkeys(row[0] for row in rows))
+        found.update((run_id, []) for run_id in whole)
         rows_of: dict[str, list[StepRow]] = {}
-        for row in _step_rows(reader, part, errors=errors):
+        for row in rows:
             rows_of.setdefault(row[0], []).append(cast(StepRow, row))
         if rows_of:
             _fold_part(reader, rows_of, found)
+        if len(whole) < len(part):
+            break
     return found
 
 
 def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[str, list[Step]]) -> None:
     children: list[str] = []
     announcing: list[str] = []
+    folding: list[str] = []
     for run_id, rows in rows_of.items():
+        if is_plain(rows):
+            found[run_id] = plain_steps(rows)
+            continue
+        folding.append(run_id)
         started, announces = needs_more(rows)
         children.extend(started)
         if announces:
             announcing.append(run_id)
+    if not folding:
+        return
     waits = waits_of(reader, announcing)
     child_of = children_by_id(reader, children) if children else {}
-    ends = _ends(reader, list(rows_of))
+    ends = _ends(reader, folding)
     now_ms = reader.now_ms()
-    for run_id, rows in rows_of.items():
+    for run_id in folding:
+        rows = rows_of[run_id]
         found[run_id] = fold_steps(
             rows,
             end=ends.get(run_id, _ENDED),
@@ -49,7 +71,7 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
         )
 
 
-def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> list[Row]:
+def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[Row]:
     schema = reader.schema()
 
     def column(name: str, otherwise: str = "NULL") -> str:
@@ -65,6 +87,8 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool) -> list[
         f"FROM {schema.table('operation_outputs')} o WHERE {among} "
         "ORDER BY o.workflow_uuid, o.function_id"
     )
+    if limit is not None:
+        return reader.rows(f"{sql} LIMIT ?", [*params, limit])
     return reader.rows(sql, params)
 
 

@@ -177,7 +177,7 @@ def test_backfill_reports_progress():
     """After each chunk: how far, how many."""
     clock = FakeClock()
     store = MemoryStateStore(clock=clock)
-    for number in range(250):
+    for number in range(600):
         store.put_run(make_run(f"r{number}", status="completed", created_at_ms=clock() + number))
         store.put_step(make_step(f"r{number}", 1, started_at_ms=clock() + number))
     seen: list[tuple[int, int]] = []
@@ -189,9 +189,9 @@ def test_backfill_reports_progress():
         settings=SpanSettings(),
         on_progress=lambda progress: seen.append((progress.seen, progress.spans)),
     )
-    assert seen == [(100, 200), (200, 400), (250, 500)]
-    assert (done.total, done.exported) == (250, 250)
-    assert len(transport.spans) == 500
+    assert seen == [(250, 500), (500, 1000), (600, 1200)]
+    assert (done.total, done.exported) == (600, 600)
+    assert len(transport.spans) == 1200
     store.close()
 
 

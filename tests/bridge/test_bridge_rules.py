@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_bridge
 from otel_bridge import OTelBridge, ids, tail
-from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper
+from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper, exporter
 from otel_bridge.errors import (
     ConfigurationError,
     LeaseLostError,
@@ -318,11 +318,11 @@ def test_a_store_that_cannot_be_read_is_said_once_and_tried_again(
     class Flaky(MemoryStateStore):
         failures = 0
 
-        def get_steps_of(self, run_ids: Any, *, errors: bool = False) -> Any:
+        def get_steps_of(self, run_ids: Any, **options: Any) -> Any:
             if run_ids and self.failures < 4:
                 self.failures += 1
                 raise StoreUnavailableError("the store", "The store is locked.")
-            return super().get_steps_of(run_ids, errors=errors)
+            return super().get_steps_of(run_ids, **options)
 
     flaky = Flaky(clock=store._clock)
     put_ended(flaky)
@@ -603,5 +603,23 @@ def test_a_thousand_runs_are_sent_in_chunks(store: MemoryStateStore, bridges: Br
             return super().send(spans)
 
     assert bridges(exporter=Counting()).run_once() == 700
-    assert sum(sizes) == 700
-    assert max(sizes) <= 200
+    assert sizes == [500, 200]
+
+
+def test_no_more_steps_are_held_at_once_than_are_bearable(
+    store: MemoryStateStore, bridges: Bridges, transport: ListTransport, monkeypatch: Any
+):
+    """Runs of many steps go in smaller chunks, and a run larger than the bound by itself."""
+    monkeypatch.setattr(exporter, "MOST_STEPS", 10)
+    for number, steps in enumerate([4, 4, 4, 0, 25, 1]):
+        put_ended(store, f"run-{number}", steps=steps)
+    sizes: list[int] = []
+
+    class Counting(ListTransport):
+        def send(self, spans: Any) -> Any:
+            sizes.append(len(spans))
+            return super().send(spans)
+
+    assert bridges(exporter=Counting()).run_once() == 38 + 6
+    assert max(sizes) == 26
+    assert len(sizes) >= 3
