@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ from .conftest import eventually
 Scenario = Callable[[], Callable[[], Any]]
 """Declares workflows; returns what to do once DBOS is launched."""
 
+DBOS_VERSION = tuple(int(part) for part in version("dbos").split(".")[:2])
+NEEDED_TO_PATCH: dict[str, Any] = {"enable_patching": True} if DBOS_VERSION < (3, 4) else {}
+"""Later versions patch without it, and warn of it."""
+
 
 def comparable(step: Any) -> tuple[Any, ...]:
     """A step's row less what differs between any two runs: wake times, and objects without equality."""
@@ -60,6 +65,7 @@ def outcome(tmp_path: Path) -> Iterator[Callable[[Scenario, bool], Any]]:
                 "application_version": "v1",
                 "notification_listener_polling_interval_sec": 0.02,
                 "scheduler_polling_interval_sec": 0.1,
+                **NEEDED_TO_PATCH,
             }
         )
         act = scenario()
