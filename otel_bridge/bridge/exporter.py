@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from otel_bridge import ids
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.bridge.undo import with_compensated
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.models import Run, Step
@@ -123,6 +124,8 @@ class RunExporter:
 
     def _plan_past(self, life: PastLife, before: ExportedRun | None, related: _Related) -> Plan:
         relatives = related.of_past(life.run)
+        if life.run.undoes_id is not None:
+            life = replace(life, steps=tuple(with_compensated(self._store, life.run.id, life.steps)))
         try:
             return plan_past(life, before, settings=self._settings, relatives=relatives)
         except _NO_SPANS:
@@ -133,6 +136,8 @@ class RunExporter:
     def _plan(
         self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: _Related, now_ms: int
     ) -> Plan | None:
+        if run.undoes_id is not None:
+            steps = with_compensated(self._store, run.id, steps)
         try:
             return plan_run(
                 run, steps, before, settings=self._settings, now_ms=now_ms, relatives=related.of(run, before)
