@@ -16,8 +16,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
+from otel_bridge.instrumentation.guard import untraced
 from otel_bridge.ledger.base import Executor
 
 _STORED_NAMES = {
@@ -89,7 +88,7 @@ def keep_out_of_traces(database: Any, *, while_true: Callable[[], bool]) -> None
 
     @functools.wraps(connect)
     def quietly(*args: Any, **kwargs: Any) -> Any:
-        with suppress_instrumentation() if while_true() else nullcontext():
+        with untraced() if while_true() else nullcontext():
             return connect(*args, **kwargs)
 
     engine.connect = quietly

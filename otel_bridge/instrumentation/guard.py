@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 _log = logging.getLogger("otel_bridge.instrumentation")
 
@@ -38,3 +42,16 @@ class Guard:
     def forget(self) -> None:
         """In a forked child: the lock may be held by a thread that is not there."""
         self._lock = threading.Lock()
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """What libraries do in here makes no spans. Where that cannot be said, they do it all the same."""
+    suppressing = suppress_instrumentation()
+    with suppress(Exception):
+        suppressing.__enter__()
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            suppressing.__exit__(None, None, None)

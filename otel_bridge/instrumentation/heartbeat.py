@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.guard import Guard, untraced
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger.base import Executor, InFlightStep, Ledger
@@ -118,7 +116,7 @@ class Heartbeat:
         self._thread = None
 
     def _work(self) -> None:
-        with suppress_instrumentation():  # what we read and write is nobody's trace
+        with untraced():  # what we read and write is nobody's trace
             self._beat_until_stopped()
 
     def _beat_until_stopped(self) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
 from otel_bridge.instrumentation import engine
+from otel_bridge.instrumentation.guard import untraced
 from otel_bridge.instrumentation.session import Session
 
 _SCOPES = "_durable_scopes"
@@ -140,7 +139,7 @@ class Hooks:
         def create(*args: Any, **kwargs: Any) -> Any:
             if not self._active:
                 return original(*args, **kwargs)
-            with suppress_instrumentation():  # an SQLAlchemy engine made under it is never instrumented
+            with untraced():  # an SQLAlchemy engine made under it is never instrumented
                 database = original(*args, **kwargs)
             self._guarded("keeping the engine's own statements out of traces", self._keep_out, database)
             return database

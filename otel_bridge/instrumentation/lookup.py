@@ -15,10 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
 from otel_bridge.instrumentation.current import LiveRun, Placement
-from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.guard import Guard, untraced
 
 PATIENCE_S = 3.0
 """How long the first span of a run waits for an answer that was asked for when the run started."""
@@ -158,7 +156,7 @@ class PlacementLookup:
             self._wake.clear()
             self._hurry.wait(_GATHER_S)
             self._hurry.clear()
-            with suppress_instrumentation():
+            with untraced():
                 self.work_off()
             with self._start_lock:
                 if self._stopping or self._carrier_wake is not None:

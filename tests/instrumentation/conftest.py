@@ -110,3 +110,20 @@ def dbos(sqlite_url: str) -> Iterator[Callable[..., DBOS]]:
 
     yield construct
     DBOS.destroy(destroy_registry=True)
+
+
+@pytest.fixture
+def worker(
+    instrument: Callable[..., DBOSInstrumentor], dbos: Callable[..., DBOS], ledger: MemoryLedger
+) -> Callable[..., DBOSInstrumentor]:
+    """Instruments with the given options and the ledger in memory, and constructs DBOS; define workflows, then launch.
+
+    ``config`` is for DBOS.
+    """
+
+    def prepare(*, config: dict[str, Any] | None = None, **options: Any) -> DBOSInstrumentor:
+        instrumentor = instrument(ledger=ledger, **options)
+        dbos(**(config or {}))
+        return instrumentor
+
+    return prepare

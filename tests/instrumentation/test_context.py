@@ -34,15 +34,10 @@ def correlated_logs() -> Iterator[None]:
 
 
 def test_log_records_carry_the_trace_and_the_step(
-    instrument: Instrument,
-    dbos: Construct,
-    ledger: MemoryLedger,
-    correlated_logs: None,
-    caplog: pytest.LogCaptureFixture,
+    worker: Instrument, correlated_logs: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A record logged in a step has the step's span id, one logged in the body the root's."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
     log = logging.getLogger("app")
 
     @DBOS.step()
@@ -65,12 +60,9 @@ def test_log_records_carry_the_trace_and_the_step(
     assert found == {"in step": in_step("job-1", 1), "in body": in_body("job-1")}
 
 
-def test_requests_made_in_a_step_carry_its_traceparent(
-    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
-) -> None:
+def test_requests_made_in_a_step_carry_its_traceparent(worker: Instrument) -> None:
     """What a propagator injects into outgoing headers is the step, sampled."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step()
     def step() -> str:
@@ -88,12 +80,9 @@ def test_requests_made_in_a_step_carry_its_traceparent(
         assert job() == f"00-{trace_id.hex()}-{span_id.hex()}-01"
 
 
-def test_baggage_reaches_the_step_and_the_caller_gets_its_context_back(
-    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
-) -> None:
+def test_baggage_reaches_the_step_and_the_caller_gets_its_context_back(worker: Instrument) -> None:
     """Only the span is ours; everything else in the context is left as it was."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step()
     def step() -> object:
@@ -113,10 +102,9 @@ def test_baggage_reaches_the_step_and_the_caller_gets_its_context_back(
         otel_context.detach(token)
 
 
-def test_a_failed_step_leaves_its_context_too(instrument: Instrument, dbos: Construct, ledger: MemoryLedger) -> None:
+def test_a_failed_step_leaves_its_context_too(worker: Instrument) -> None:
     """An exception, or a base exception, ends the step's context like a return does."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step()
     def step() -> None:
@@ -135,12 +123,9 @@ def test_a_failed_step_leaves_its_context_too(instrument: Instrument, dbos: Cons
     assert not get_current_span().get_span_context().is_valid
 
 
-def test_an_undo_is_in_the_trace_of_the_run_that_it_undoes(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
-) -> None:
+def test_an_undo_is_in_the_trace_of_the_run_that_it_undoes(worker: Instrument, tracing: Tracing) -> None:
     """Run id ``undo:<run_id>``: the original's trace, its own spans."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.workflow()
     def undo() -> None:
@@ -153,12 +138,9 @@ def test_an_undo_is_in_the_trace_of_the_run_that_it_undoes(
     assert tracing.parent("refund") == (ids.trace_id("order-1"), ids.root_span_id("undo:order-1"))
 
 
-def test_a_namespace_is_part_of_every_id(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
-) -> None:
+def test_a_namespace_is_part_of_every_id(worker: Instrument, tracing: Tracing) -> None:
     """As on the bridge, so that two environments with the same run ids do not meet."""
-    instrument(ledger=ledger, namespace="staging")
-    dbos()
+    worker(namespace="staging")
 
     @DBOS.workflow()
     def job() -> None:

@@ -10,7 +10,6 @@ from dbos import DBOS, SetWorkflowID
 from opentelemetry import trace
 
 from otel_bridge.instrumentation import DBOSInstrumentor
-from otel_bridge.ledger import MemoryLedger
 
 from .conftest import Tracing, in_body, in_step
 
@@ -18,12 +17,9 @@ Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
 
 
-def test_what_a_step_does_nests_under_the_step_in_the_trace_of_its_run(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
-) -> None:
+def test_what_a_step_does_nests_under_the_step_in_the_trace_of_its_run(worker: Instrument, tracing: Tracing) -> None:
     """A span made by any tracer inside a step has the step's span as parent; in the body, the run's root."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step()
     def charge() -> int:
@@ -48,12 +44,9 @@ def test_what_a_step_does_nests_under_the_step_in_the_trace_of_its_run(
     assert len(tracing.exporter.get_finished_spans()) == 3
 
 
-def test_async_steps_and_threads_that_asyncio_starts_nest_too(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
-) -> None:
+def test_async_steps_and_threads_that_asyncio_starts_nest_too(worker: Instrument, tracing: Tracing) -> None:
     """Concurrent async steps keep apart; ``asyncio.to_thread`` carries the step into its thread."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     def blocking(name: str) -> None:
         with tracing.tracer.start_as_current_span(f"thread {name}"):

@@ -13,14 +13,13 @@ from dbos import DBOS, SetWorkflowID
 from otel_bridge.instrumentation import DBOSInstrumentor, engine
 from otel_bridge.instrumentation.heartbeat import Scope
 from otel_bridge.instrumentation.session import Session
-from otel_bridge.ledger import MemoryLedger
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
 
 
 def test_steps_are_entered_under_the_number_and_the_name_that_the_store_gets(
-    instrument: Instrument, dbos: Construct, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+    worker: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Users' steps and DBOS's own alike, so that presence and store speak of the same step."""
     entered: list[Scope] = []
@@ -31,8 +30,7 @@ def test_steps_are_entered_under_the_number_and_the_name_that_the_store_gets(
         return entered[-1]
 
     monkeypatch.setattr(Session, "enter", recording)
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step(name="recv")
     def named_like_one_of_dbos_own() -> None: ...

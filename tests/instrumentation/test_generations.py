@@ -52,11 +52,10 @@ def test_an_exported_end_means_that_the_run_lives_again(exported: ExportedRun | 
 
 
 def test_a_retried_run_nests_under_its_retry_span_and_its_steps_have_ids_of_their_own(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+    worker: Instrument, tracing: Tracing, ledger: MemoryLedger
 ) -> None:
     """The first life's step failed and was exported; the second life's step has another id in the same trace."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
     attempts: list[int] = []
 
     @DBOS.step()
@@ -84,12 +83,9 @@ def test_a_retried_run_nests_under_its_retry_span_and_its_steps_have_ids_of_thei
     assert tracing.parent("body 2") == (ids.trace_id("job-1"), ids.retry_span_id("job-1", 1))
 
 
-def test_replayed_steps_make_no_spans_and_keep_their_numbers(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
-) -> None:
+def test_replayed_steps_make_no_spans_and_keep_their_numbers(worker: Instrument, tracing: Tracing) -> None:
     """A step that the record answers does not execute; the step after it nests under its own number."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
     fail = [True]
 
     @DBOS.step()
@@ -213,13 +209,12 @@ def test_the_ledger_is_opened_before_the_first_run(caplog: pytest.LogCaptureFixt
 
 
 def test_a_worker_opens_its_ledger_as_it_launches(
-    instrument: Instrument, dbos: Construct, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+    worker: Instrument, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without presence too."""
     opened = threading.Event()
     monkeypatch.setattr(ledger, "exported", lambda run_ids: opened.set() or {})
-    instrument(ledger=ledger, presence=False)
-    dbos()
+    worker(presence=False)
     DBOS.launch()
     assert opened.wait(10)
 
@@ -248,11 +243,10 @@ def test_a_stopped_lookup_answers_at_once() -> None:
 
 
 def test_a_run_that_was_resumed_while_its_cancelled_life_still_executes_has_two_placements(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+    worker: Instrument, tracing: Tracing, ledger: MemoryLedger
 ) -> None:
     """Both lives execute in this process at the same time; each step's spans belong to its own life."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
     entered, go = threading.Event(), threading.Event()
     lives: list[int] = []
 
@@ -285,12 +279,9 @@ def test_a_run_that_was_resumed_while_its_cancelled_life_still_executes_has_two_
     assert tracing.parent("early 2") == in_step("job-3", 1, generation=1)
 
 
-def test_a_worker_that_reports_presence_looks_up_with_the_same_thread(
-    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
-) -> None:
+def test_a_worker_that_reports_presence_looks_up_with_the_same_thread(worker: Instrument, ledger: MemoryLedger) -> None:
     """One thread of ours a process, whatever began first; look-ups go on when presence has ended."""
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.workflow()
     def job() -> bool:

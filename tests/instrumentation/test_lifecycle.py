@@ -143,13 +143,10 @@ def test_switching_on_amid_a_run_leaves_the_run_alone(
 
 
 @pytest.mark.parametrize("enable_otlp", [False, True])
-def test_switching_off_amid_a_run_leaves_no_span_behind(
-    enable_otlp: bool, instrument: Instrument, dbos: Construct, ledger: MemoryLedger
-) -> None:
+def test_switching_off_amid_a_run_leaves_no_span_behind(worker: Instrument, enable_otlp: bool) -> None:
     """The run completes, its thread's context is what it was, and the last hook goes with the last step."""
     before = methods()
-    instrumentor = instrument(ledger=ledger)
-    dbos(enable_otlp=enable_otlp)
+    instrumentor = worker(config={"enable_otlp": enable_otlp})
     entered, go = threading.Event(), threading.Event()
 
     @DBOS.step()
@@ -179,12 +176,11 @@ def test_switching_off_amid_a_run_leaves_no_span_behind(
 
 
 def test_switching_off_and_on_again_amid_a_run_restores_everything_in_the_end(
-    instrument: Instrument, dbos: Construct, tracing: Tracing, ledger: MemoryLedger
+    worker: Instrument, instrument: Instrument, tracing: Tracing, ledger: MemoryLedger
 ) -> None:
     """The run that saw both ends properly; what begins after nests; the very same functions are back at last."""
     before = methods()
-    instrument(ledger=ledger)
-    dbos()
+    worker()
     entered, go = threading.Event(), threading.Event()
 
     @DBOS.step()
@@ -274,6 +270,7 @@ def test_an_engine_unlike_ours_runs_as_if_we_were_not_there(
         (engine, "describe"),
         (engine, "step_name"),
         (engine, "system_database"),
+        (engine, "keep_out_of_traces"),
         (session_module, "DurableSpan"),
         (otel_context, "attach"),
         (otel_context, "detach"),
@@ -281,12 +278,7 @@ def test_an_engine_unlike_ours_runs_as_if_we_were_not_there(
     ids=lambda broken: f"{getattr(broken[0], '__name__', broken[0])}.{broken[1]}",
 )
 def test_no_failure_of_ours_reaches_a_workflow(
-    broken: tuple[Any, str],
-    instrument: Instrument,
-    dbos: Construct,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    ledger: MemoryLedger,
+    worker: Instrument, broken: tuple[Any, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever breaks inside, runs and steps do what they do, and the log says so once for each kind."""
 
@@ -294,8 +286,7 @@ def test_no_failure_of_ours_reaches_a_workflow(
         raise RuntimeError("injected")
 
     monkeypatch.setattr(*broken, fail)
-    instrument(ledger=ledger)
-    dbos()
+    worker()
 
     @DBOS.step()
     def double(x: int) -> int:

@@ -23,11 +23,10 @@ CALLER = SpanContext(0x0AF7651916CD43DD8448EB211C80319C, 0x00F067AA0BA902B7, Fal
 @pytest.mark.parametrize("how", ["called", "started", "enqueued"])
 @pytest.mark.parametrize("children", ["link", "nest"])
 def test_children_are_where_the_bridge_will_put_them(
-    how: str, children: str, instrument: Instrument, dbos: Construct, tracing: Tracing, sqlite_url: str
+    worker: Instrument, how: str, children: str, tracing: Tracing, sqlite_url: str
 ) -> None:
     """However a grandchild was started, its step's spans are in the trace that the bridge computes from the rows."""
-    instrument(children=children, namespace="test")
-    dbos()
+    worker(children=children, namespace="test")
 
     @DBOS.step()
     def step() -> None:
@@ -75,11 +74,10 @@ def test_children_are_where_the_bridge_will_put_them(
 @pytest.mark.parametrize("enable_otlp", [False, True])
 @pytest.mark.parametrize("how", ["called", "enqueued"])
 def test_a_run_adopts_the_trace_of_the_caller_that_passed_its_context_on(
-    how: str, enable_otlp: bool, instrument: Instrument, dbos: Construct, tracing: Tracing
+    worker: Instrument, how: str, enable_otlp: bool, tracing: Tracing
 ) -> None:
     """``parent="adopt"``: the caller's trace id, the run's own span ids."""
-    instrument(parent="adopt")
-    dbos(enable_otlp=enable_otlp)
+    worker(config={"enable_otlp": enable_otlp}, parent="adopt")
 
     @DBOS.step()
     def step() -> None:
@@ -100,10 +98,9 @@ def test_a_run_adopts_the_trace_of_the_caller_that_passed_its_context_on(
     assert tracing.parent("call") == (CALLER.trace_id.to_bytes(16, "big"), in_step("job-1", 1)[1])
 
 
-def test_a_run_without_a_caller_keeps_its_own_trace(instrument: Instrument, dbos: Construct, tracing: Tracing) -> None:
+def test_a_run_without_a_caller_keeps_its_own_trace(worker: Instrument, tracing: Tracing) -> None:
     """Nothing was passed on, nothing is adopted."""
-    instrument(parent="adopt", children="nest")
-    dbos()
+    worker(parent="adopt", children="nest")
 
     @DBOS.workflow()
     def job() -> None:
