@@ -13,14 +13,11 @@ from otel_bridge.models import Run
 from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.listing import FEW, ORDERED_STATUSES
 from otel_bridge.store.query import Where, status_term
-from otel_bridge.store.reader import Reader, Row, derive_runs, run_rows_by_id
+from otel_bridge.store.reader import Reader, Row, derive_runs
 
 PAGE = 500
-CREATED, STARTED, COMPLETED = 3, 5, 6
+STATUS, CREATED, STARTED, COMPLETED = 1, 3, 5, 6
 MARK_COLUMNS = (
-    "workflow_uuid",
-    "created_at",
-    "status",
     "updated_at",
     "started_at_epoch_ms",
     "queue_name",
@@ -57,9 +54,19 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run
 
 def open_marks(reader: Reader, *, limit: int) -> dict[str, object]:
     """Return a mark of each run that has not ended, newest first: it differs once the run's own row does."""
-    schema = reader.schema()
-    columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
-    select = f"SELECT {columns} FROM {schema.table('workflow_status')} w WHERE"
+    columns = (reader.schema().column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
+    rows = _newest_open(reader, f"w.workflow_uuid, w.status, w.name, w.created_at, {', '.join(columns)}", limit)
+    return {row[0]: row[1:] for row in rows}
+
+
+def open_runs(reader: Reader, *, limit: int) -> list[Run]:
+    """Return runs that have not ended, newest first."""
+    return derive_runs(reader, _newest_open(reader, reader.schema().run_columns(), limit))
+
+
+def _newest_open(reader: Reader, columns: str, limit: int) -> list[Row]:
+    """Return rows of open runs, newest first, read at one moment; ``columns`` begin as a run's row does."""
+    select = f"SELECT {columns} FROM {reader.schema().table('workflow_status')} w WHERE"
     newest = "ORDER BY w.created_at DESC LIMIT ?"
     parts, params = [], []
     for status in ACTIVE:
@@ -67,21 +74,14 @@ def open_marks(reader: Reader, *, limit: int) -> dict[str, object]:
         parts.append(f"SELECT * FROM ({select} {status_term(status)} {newest if ordered else 'LIMIT ?'}) AS m")
         params.append(limit if ordered else FEW + 1)
     rows = reader.rows(" UNION ALL ".join(parts), params)
-    found = Counter(row[2] for row in rows)
+    found = Counter(row[STATUS] for row in rows)
     for status in ACTIVE:
         if status not in ORDERED_STATUSES and found[status] > FEW:
             # few are sorted here; of very many the newest come soon when runs are walked by creation
-            rows = [row for row in rows if row[2] != status]
+            rows = [row for row in rows if row[STATUS] != status]
             rows += reader.rows(f"{select} {status_term(status)} {newest}", [limit])
-    rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
-    return {row[0]: row[2:] for row in rows[:limit]}
-
-
-def open_runs(reader: Reader, *, limit: int) -> list[Run]:
-    """Return runs that have not ended, newest first."""
-    order = {run_id: place for place, run_id in enumerate(open_marks(reader, limit=limit))}
-    runs = derive_runs(reader, run_rows_by_id(reader, order))
-    return sorted((run for run in runs if not run.is_terminal), key=lambda run: order[run.id])
+    rows.sort(key=lambda row: (row[CREATED], row[0]), reverse=True)
+    return rows[:limit]
 
 
 def iter_runs(reader: Reader, *, since_ms: int | None, until_ms: int | None) -> Iterator[Run]:

@@ -170,6 +170,24 @@ def test_the_end_of_an_undo_and_a_handlers_start_are_told_of_the_runs_they_are_f
     assert found["d"] == "dead"
 
 
+def test_a_run_that_ends_while_open_runs_are_read_hides_no_other():
+    """All are of one moment: "is any run still open" is never answered with no while there is one."""
+    scene = Scene(
+        make_run("old", status="running", created_at_ms=LONG_AGO),
+        make_run("new", status="running", created_at_ms=LONG_AGO + 1),
+    )
+    rows = scene.store.rows
+
+    def ending(sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        found = rows(sql, params)
+        rows("UPDATE workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = 'new'")
+        return found
+
+    scene.store.rows = ending  # type: ignore[method-assign]
+    assert [run.id for run in scene.store.open_runs(limit=1)] == ["new"]
+    assert [run.id for run in scene.store.open_runs(limit=1)] == ["old"]
+
+
 # -- by who is there -------------------------------------------------------------------------------------------------
 
 
