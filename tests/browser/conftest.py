@@ -25,7 +25,7 @@ from tests.programs import Program, running
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage"]
-START_S = 60.0
+START_S = 120.0
 WAIT_MS = 20_000
 """For what comes at once on an idle machine; a busy one is no failure."""
 
@@ -132,7 +132,7 @@ def _free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=20) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
