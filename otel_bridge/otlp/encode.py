@@ -73,10 +73,13 @@ def parse_pairs(text: str) -> dict[str, str]:
 
 def encode_request(spans: Sequence[SpanData], resource: ResourceSettings) -> bytes:
     """Return the bytes of an ``ExportTraceServiceRequest``; spans keep their order within an application."""
-    groups: dict[str, list[SpanData]] = {}
+    by_service: dict[str | None, list[SpanData]] = {}
     for span in spans:
-        groups.setdefault(resource.key(span.service), []).append(span)
-    return b"".join(_message(1, _resource_spans(resource.of(service), group)) for service, group in groups.items())
+        by_service.setdefault(span.service, []).append(span)
+    groups: dict[str, list[SpanData]] = {}
+    for service, group in by_service.items():
+        groups.setdefault(resource.key(service), []).extend(group)
+    return b"".join(_message(1, _resource_spans(resource.of(name), group)) for name, group in groups.items())
 
 
 def _resource_spans(resource: Mapping[str, str], spans: Sequence[SpanData]) -> bytes:
