@@ -364,8 +364,8 @@ def test_a_run_that_was_retried_while_the_bridge_read_it_is_read_again(
     read = store.get_steps_of
     retried: list[str] = []
 
-    def read_and_retry(run_ids: Sequence[str], *, errors: bool = False) -> Any:
-        steps = read(run_ids, errors=errors)
+    def read_and_retry(run_ids: Sequence[str], **options: Any) -> Any:
+        steps = read(run_ids, **options)
         if RUN in steps and not retried:
             retried.append(how)
             getattr(run, how)()
