@@ -10,6 +10,7 @@ import json
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ class MemoryStateStore(SqlStateStore):
         self._version = 0
         self._closed = False
         self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._connection.close)  # Python 3.13 warns of one left open; a test need not close it
         self._connection.executescript(ENGINE_SCHEMA)
 
     @property

@@ -228,7 +228,8 @@ def messages_and_events() -> Callable[[], Any]:
 
 def transactions() -> Callable[[], Any]:
     """A datasource's transactions: committed once with the step's record."""
-    source = SQLAlchemyDatasource.create("sqlite:///" + transactions.path)  # type: ignore[attr-defined]
+    engine = sa.create_engine("sqlite:///" + transactions.path, poolclass=sa.NullPool)  # type: ignore[attr-defined]
+    source = SQLAlchemyDatasource.create(str(engine.url), engine=engine)
 
     @source.transaction()
     def insert(name: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import gc
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -125,3 +127,13 @@ def test_the_example_in_the_docstring_works() -> None:
     outcome = doctest.testmod(otel_bridge.testing)
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+def test_a_store_that_nobody_closed_leaves_no_open_database() -> None:
+    """Python warns of one from 3.13 on, and a test need not close what it only looked at."""
+    store = MemoryStateStore()
+    connection = store._connection
+    del store
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
