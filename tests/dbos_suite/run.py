@@ -7,7 +7,8 @@ unpacked one. Needs what the suite needs: pytest-mock, pytest-asyncio, pytest-ti
 uvicorn, aiosqlite, requests, psycopg2-binary (``tox -e dbos-suite`` brings them). Both runs of a file go on at the same
 time, under the same load. A test that passed without and not with the instrumentor is run again alone with it, up to
 three times, to tell flaky from broken.
-Exit code 1 when a test passes only without the instrumentor.
+Exit code 1 when a test passes only without the instrumentor and ``BY_DESIGN`` does not name it, or a file does not end
+within ``--limit-s``.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ FILES = (
     "test_duplication_policy",
     "test_failures",
     "test_interop",
+    "test_otel_attribute_format",
     "test_outcome",
     "test_patch",
     "test_queue",
@@ -57,18 +59,41 @@ FILES = (
     "test_singleton",
     "test_sqlite_threading",
     "test_streaming",
+    "test_telemetry",
     "test_workflow_introspection",
     "test_workflow_management",
 )
 """Left out: Kafka, CockroachDB and the enterprise package (services not at hand), packaging and CLI, schema migration
-(no workflow runs), and ``test_telemetry`` and ``test_otel_attribute_format``, which assert the spans that DBOS's own
-tracer makes: under the instrumentor it makes none, by design."""
+(no workflow runs)."""
+BY_DESIGN = frozenset(
+    {
+        "test_legacy_attributes_default_emitted_on_span",
+        "test_semconv_attributes_emitted_on_span",
+        "test_client_otel_context_joins_caller_trace",
+        "test_disable_otlp_no_spans",
+        "test_inline_workflow_without_carrier_keeps_caller_trace",
+        "test_malformed_carrier_falls_back_to_caller_trace",
+        "test_propagate_explicit_otel_context_to_inline_async_workflow",
+        "test_propagate_explicit_otel_context_to_inline_workflow",
+        "test_propagate_otel_context_queued_async_workflow_joins_caller_trace",
+        "test_propagate_otel_context_queued_workflow_joins_caller_trace",
+        "test_propagate_otel_context_survives_recovery",
+        "test_queue_span_has_queue_name",
+        "test_spans",
+        "test_spans_async",
+        "test_start_workflow_inherits_caller_trace",
+        "test_start_workflow_without_caller_span_is_root",
+    }
+)
+"""Tests of the spans that DBOS's own tracer makes. Under the instrumentor it makes none, for the bridge does; and the
+log lines of a step carry the step's span id even with ``disable_otlp``, of which one of them asserts the contrary."""
 
 
 @dataclass
 class Outcome:
     """What one run of a file said."""
 
+    finished: bool = False
     results: dict[str, str] = field(default_factory=dict)
     report: dict[str, object] = field(default_factory=dict)
 
@@ -120,16 +145,16 @@ def start(sdist: Path, tests: Sequence[str], env: dict[str, str], folder: Path, 
     environment = {**os.environ, **env, "DURABLE_SUITE_REPORT": str(folder / "report.json")}
     if on:
         command += ["-p", "plugin"]
-        environment["PYTHONPATH"] = str(HERE)
+        environment["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
     with (folder / "output.txt").open("wb") as output:
         return subprocess.Popen(command, cwd=sdist, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def collect(folder: Path) -> Outcome:
     """Read what a finished run wrote."""
-    outcome = Outcome()
     junit = folder / "junit.xml"
-    if junit.exists():
+    outcome = Outcome(finished=junit.exists())
+    if outcome.finished:
         for case in ElementTree.parse(junit).iter("testcase"):
             name = f"{case.get('classname', '')}::{case.get('name', '')}".replace("\n", "")
             kinds = {child.tag for child in case}
@@ -174,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit-s", type=int, default=1200, help="seconds allowed for one file")
     options = parser.parse_args(argv)
     broken: list[str] = []
-    totals = {"passed without": 0, "passed with": 0, "flaky": 0, "entered": 0, "ignored": 0}
+    totals = {"passed without": 0, "passed with": 0, "by design": 0, "flaky": 0, "entered": 0, "ignored": 0}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="durable-suite-")))
         sdist = (options.sdist or unpack(scratch)).resolve()
@@ -182,25 +207,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         sdist, env = stack.enter_context(database(options.database, sdist, scratch))
         apart = options.database == "postgres"  # one database by a fixed name
         print(f"dbos {version('dbos')}, {options.database}")
-        print(f"{'file':34} {'without':>8} {'with':>8} {'flaky':>6} {'entered':>8} {'ignored':>8}")
+        print(f"{'file':34} {'without':>8} {'with':>8} {'design':>7} {'flaky':>6} {'entered':>8} {'ignored':>8}")
         for file in options.files:
             without, with_it = both(
                 sdist, [f"tests/{file}.py"], env, results / file, apart=apart, limit_s=options.limit_s
             )
-            lost = sorted(without.passed() - with_it.passed())
+            missing = sorted(without.passed() - with_it.passed()) if with_it.finished else []
+            lost = [name for name in missing if name.rpartition("::")[2] not in BY_DESIGN]
+            designed = len(missing) - len(lost)
             really = [name for name in lost if not recovers(sdist, file, name, env, results, options)]
             broken += really
             ignored = sum(len(errors) for errors in dict(with_it.report.get("ignored") or {}).values())  # type: ignore[call-overload]
             entered = int(str(with_it.report.get("entered", 0)))
             print(
-                f"{file:34} {len(without.passed()):8} {len(with_it.passed()):8} {len(lost) - len(really):6}"
-                f" {entered:8} {ignored:8}",
+                f"{file:34} {len(without.passed()):8} {len(with_it.passed()):8} {designed:7}"
+                f" {len(lost) - len(really):6} {entered:8} {ignored:8}",
                 flush=True,
             )
+            for way in [way for way, outcome in (("without", without), ("with", with_it)) if not outcome.finished]:
+                print(f"    UNFINISHED {way} the instrumentor: no result in {options.limit_s} s", flush=True)
+                broken.append(file)
             for name in lost:
                 print(f"    {'BROKEN' if name in really else 'flaky '} {name}", flush=True)
             totals["passed without"] += len(without.passed())
             totals["passed with"] += len(with_it.passed())
+            totals["by design"] += designed
             totals["flaky"] += len(lost) - len(really)
             totals["entered"] += entered
             totals["ignored"] += ignored
