@@ -30,7 +30,6 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Container, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,88 +37,6 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 TERMINAL = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 SpanKey = tuple[bytes, bytes]
-
-
-# -- the worker process ------------------------------------------------------------------------------------------
-
-
-def work(url: str, name: str, directory: Path) -> None:
-    """Run workflows until told to stop by a file, or until killed."""
-    from dbos import DBOS, Queue, SetWorkflowID
-    from opentelemetry.trace import get_current_span
-
-    from otel_bridge import DBOSInstrumentor
-
-    DBOSInstrumentor().instrument(presence=False)
-    parents = (directory / "parents" / str(os.getpid())).open("a", buffering=1)
-
-    def call() -> None:
-        """What a library does that makes a span: ask for its parent."""
-        parent = get_current_span().get_span_context()
-        parents.write(f"{parent.trace_id:032x} {parent.span_id:016x} {DBOS.workflow_id} {DBOS.step_id}\n")
-
-    queues: Future[Queue] = Future()  # recovered runs begin while the application is still launching
-
-    @DBOS.step(name="note")
-    def note(number: int) -> int:
-        time.sleep(random.uniform(0, 0.02))
-        call()
-        return number
-
-    @DBOS.step(name="fail_once")
-    def fail_once(run_id: str) -> str:
-        call()
-        marker = directory / "mended" / run_id
-        if not marker.exists():
-            raise ValueError(f"{run_id} is not mended yet")
-        return "mended"
-
-    @DBOS.workflow(name="child")
-    def child(number: int) -> int:
-        return note(number) + note(number)
-
-    @DBOS.workflow(name="order")
-    def order(number: int) -> int:
-        note(1)
-        handles = [queues.result(30).enqueue(child, index) for index in range(3)]
-        DBOS.sleep(random.uniform(0.05, 0.3))
-        note(2)
-        return sum(handle.get_result() for handle in handles)
-
-    @DBOS.workflow(name="brittle")
-    def brittle(run_id: str) -> str:
-        note(1)
-        note(2)
-        fail_once(run_id)
-        note(3)
-        return run_id
-
-    DBOS(
-        config={
-            "name": "soak",
-            "system_database_url": url,
-            "application_version": "v1",
-            "executor_id": name,
-            "log_level": "CRITICAL",
-            "sys_db_pool_size": 8,  # a PostgreSQL server gives out 100 connections as it comes
-        }
-    )
-    DBOS.launch()
-    queues.set_result(DBOS.register_queue("soak", polling_interval_sec=0.2, worker_concurrency=5))
-    number = 0
-    while not (directory / "stop").exists():
-        number += 1
-        run_id = f"{name}-{os.getpid()}-{number}"
-        with SetWorkflowID(run_id):
-            if number % 4 == 0:
-                DBOS.start_workflow(brittle, run_id)
-            else:
-                DBOS.start_workflow(order, number)
-        time.sleep(random.uniform(0.2, 0.6))
-    while not (directory / "done").exists():
-        time.sleep(0.2)
-    DBOS.destroy()
-    os._exit(0)
 
 
 # -- the mayhem ----------------------------------------------------------------------------------------------------
@@ -314,7 +231,7 @@ def serving(kind: str, directory: Path) -> Iterator[str]:
 def soak_on(url: str, directory: Path, minutes: float, workers: int, bridges: int) -> int:
     from fake_collector import FakeCollector
 
-    worker = [sys.executable, __file__, "worker", url]
+    worker = [sys.executable, str(Path(__file__).with_name("soak_app.py")), url]
     export = [sys.executable, "-m", "otel_bridge.cli", "export", "--start-from", "beginning"]
     commands = {f"worker-{n}": [*worker, f"worker-{n}", str(directory)] for n in range(workers)}
     commands |= {f"bridge-{n}": [*export, "--system-database-url", url] for n in range(bridges)}
@@ -442,9 +359,6 @@ def report(
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["worker"]:
-        work(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
-        return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--minutes", type=float, default=3.0)
