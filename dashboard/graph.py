@@ -19,7 +19,7 @@ from dashboard.schemas import Graph, GraphEdge, GraphNode, iso
 from dashboard.views import step_duration_ms, step_queue_ms
 from otel_bridge.models import Run, Step, StepKind
 
-NODE_WIDTH, NODE_HEIGHT = 236.0, 68.0
+NODE_WIDTH, NODE_HEIGHT = 220.0, 68.0
 SMALL_WIDTH, SMALL_HEIGHT = 136.0, 32.0
 CELL_WIDTH, CELL_HEIGHT = 148.0, 40.0
 END_SIZE, JOIN_SIZE = 44.0, 10.0

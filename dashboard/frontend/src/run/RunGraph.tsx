@@ -23,6 +23,7 @@ const MIN_ZOOM = 0.05;
 const READABLE_ZOOM = 0.68;
 const MINIMAP_FROM = 10;
 const FRAME_ZOOM = 0.7;
+const EDGE_PX = 32;
 
 function toNode(node: GraphNode, selected: number | null): FlowNode {
   const middle = node.height / 2;
@@ -118,8 +119,16 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
       ?? graph.nodes.find((node) => node.status === "failed" && node.type !== "end")
       ?? graph.nodes.find((node) => node.status === "running" && node.type !== "end");
     const close = Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
-    if (focus) void flow.setCenter(focus.x + focus.width / 2, focus.y + focus.height / 2, { zoom: close });
-    else void flow.setViewport({ x: 32, y: (clientHeight - graph.height * close) / 2, zoom: close });
+    const middle = (clientHeight - graph.height * close) / 2;
+    if (!focus) {
+      void flow.setViewport({ x: EDGE_PX, y: middle, zoom: close });
+      return;
+    }
+    // Around what matters, with no empty space beyond the run's ends.
+    const x = clientWidth / 2 - (focus.x + focus.width / 2) * close;
+    const leftmost = Math.min(EDGE_PX, clientWidth - EDGE_PX - graph.width * close);
+    const y = middle >= 0 ? middle : clientHeight / 2 - (focus.y + focus.height / 2) * close;
+    void flow.setViewport({ x: Math.min(EDGE_PX, Math.max(leftmost, x)), y, zoom: close });
   }, [graph, flow, selected]);
   useEffect(() => { look(); }, [look]);
 
