@@ -20,7 +20,7 @@ from otel_bridge.store.listing import CREATED, RUN_ID, Request
 from otel_bridge.store.query import Key, Where, in_list, like_pattern, prefix_range, row_filter, status_term
 from otel_bridge.store.reader import Reader, derive_runs, run_rows_by_id
 
-BUDGET_S = 0.018
+BUDGET_S = 0.014
 CHUNK_BUDGET_S = 0.004
 FIRST_CHUNK = 500
 SUSPENDED_BUDGET_S = 0.012
