@@ -321,9 +321,11 @@ def test_a_queued_child_shows_its_queue_and_its_wait(store: SqlStateStore) -> No
 def test_a_sleep_ends_at_its_wake_time(store: SqlStateStore) -> None:
     """The row is written before the sleep; its end is the stored wake time."""
     step = next(step for step in store.get_steps("done-1") if step.kind == "sleep")
+    table = store.schema().table("operation_outputs")
+    ((wake_s,),) = store.rows(f"SELECT output FROM {table} WHERE workflow_uuid = 'done-1' AND function_id = {step.seq}")
     assert step.started_at_ms is not None
-    assert step.finished_at_ms is not None
-    assert 45 <= step.finished_at_ms - step.started_at_ms <= 80
+    assert step.finished_at_ms == pytest.approx(float(wake_s) * 1000, abs=1)
+    assert step.finished_at_ms - step.started_at_ms >= 45
 
 
 @pytest.mark.parametrize(
