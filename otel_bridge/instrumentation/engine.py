@@ -108,6 +108,7 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
 
     listening = instance._listening_queues
     names = list(instance._registry.workflow_info_map)
+    always = {INTERNAL_QUEUE_NAME, *(queue.name for queue in instance._registry.internal_queues())}
     return Executor(
         instance_id=instance_id,
         executor_id=GlobalParams.executor_id,
@@ -119,6 +120,6 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
         host=socket.gethostname(),
         pid=os.getpid(),
         sdk=f"dbos-python/{GlobalParams.dbos_version} durable-dashboard/{_own_version()}",
-        queues=() if listening is None else (*sorted(listening), INTERNAL_QUEUE_NAME),
+        queues=() if listening is None else tuple(sorted({*listening, *always})),
         workflows=tuple(sorted(names)),
     )
