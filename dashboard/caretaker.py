@@ -21,7 +21,7 @@ from dashboard.actions.desk import OUR_QUEUES, Desk
 from dashboard.actions.recovery import RecoveryPolicy
 from dashboard.actions.retention import RetentionPolicy
 from dashboard.errors import Problem
-from dashboard.workflow.names import FAST_QUEUE
+from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease
 from otel_bridge.models import Run, RunQuery
@@ -177,6 +177,8 @@ class Caretaker:
         now_ms = desk.store.now_ms()
         self._each(desk.store.list_runs(pending).runs, recovery.move_unpolled, desk, now_ms)
         seen = desk.presence()
+        ours = RunQuery(statuses=frozenset({"pending"}), queue=WORK_QUEUE, limit=_SOME)
+        self._each(desk.store.list_runs(ours).runs, recovery.mend_stranded, desk, seen)
         for executor in {e.executor_id for e in seen.live if e.workflows}:
             running = RunQuery(statuses=frozenset({"running"}), executor=executor, limit=_SOME)
             self._each(desk.store.list_runs(running).runs, recovery.mend_swallowed, desk, seen)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dashboard.actions import retry
 from dashboard.actions.desk import INTERNAL_QUEUE, Desk
 from dashboard.errors import Problem
-from dashboard.workflow.names import FAST_QUEUE
+from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.models import Run
 from otel_bridge.presence import Presence
 
@@ -65,6 +65,24 @@ def move_unpolled(desk: Desk, run: Run, now_ms: int) -> bool:
         return False
     with desk.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), desk.engine.use() as client:
         client.resume_workflow(run.id, queue_name=INTERNAL_QUEUE)
+    return True
+
+
+def mend_stranded(desk: Desk, run: Run, seen: Presence) -> bool:
+    """Give one of our own runs that waits for a version which no live worker has to a worker that lives.
+
+    Any version of ours will do, and the one it was enqueued for may have gone before it took the run.
+    """
+    if run.status != "pending" or run.queue != WORK_QUEUE or run.workflow_version is None:
+        return False
+    able = desk.capable(run.workflow, run.namespace, seen)
+    versions = [executor.app_version for executor in able if executor.app_version is not None]
+    if not versions or run.workflow_version in versions or desk.store.get_steps(run.id):
+        return False
+    with desk.audited("caretaker", "move", run.id, version=versions[0]), desk.engine.use() as client:
+        # Nothing of it ran. Cancelled first, for only an ended run can be given another version.
+        client.cancel_workflow(run.id)
+        client.rewind_workflow(run.id, start_step=1, application_version=versions[0], queue_name=WORK_QUEUE)
     return True
 
 

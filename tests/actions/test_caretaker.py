@@ -172,6 +172,22 @@ def test_a_run_swallowed_by_a_worker_that_lacks_its_workflow_is_put_back(
     assert (run.executor, run.workflow_version) == ("two", "v2")
 
 
+def test_an_undo_meant_for_a_version_that_died_goes_to_one_that_lives(new_world: Callable[..., World]) -> None:
+    """The worker died between two beats: it seemed alive when the undo was put on the queue."""
+    world = new_world()
+    old = world.worker("--present", "--executor", "one", "--version", "v1")
+    world.start("saga", "st", run_id="st")
+    world.waits("st", "signal")
+    old.kill()
+    world.actions.cancel("st", actor="ann", compensate=True)
+    assert world.run("undo:st").workflow_version == "v1"
+    world.worker("--present", "--executor", "two", "--version", "v2")
+    keeper = caretaker(world)
+    until(lambda: keeper.tick() and world.run("undo:st").status == "completed", why="the undo to be run by the other")
+    assert world.run("undo:st").workflow_version == "v2"
+    assert [entry.action for entry in world.ledger.audit(run_id="undo:st")] == ["move"]
+
+
 def test_a_run_that_nobody_polls_for_moves_to_the_engines_own_queue(
     new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
