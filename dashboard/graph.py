@@ -356,26 +356,24 @@ def _step_node(step: Step, place: dict[str, Any]) -> GraphNode:
 
 def _next_node(run: Run, steps: Sequence[Step]) -> Step | None:
     """Return what an open run does now, where no step says so; of a lost worker's run, what it was doing."""
-    if run.status not in ("running", "suspended", "blocked") or any(step.is_open for step in steps):
-        return None
-    if run.waiting is not None and run.waiting.on == "queue":
-        return None
     kind: StepKind = "local"
-    if run.waiting is not None:
-        kind = {"sleep": "sleep", "child": "remote", "queue": "remote"}.get(run.waiting.on, "signal")  # type: ignore[assignment]
-    last = max((step.seq for step in steps), default=0)
-    nameless = "interrupted" if run.status == "blocked" else "now running"
-    name = run.waiting.name or run.waiting.on if run.waiting else nameless
-    since = run.waiting.since_ms if run.waiting else max((int(_end(step)) for step in steps), default=run.updated_at_ms)
+    waiting = run.waiting
+    idle = run.status not in ("running", "suspended", "blocked") or (waiting is not None and waiting.on == "queue")
+    if idle or any(step.is_open for step in steps):
+        return None
+    if waiting is not None:
+        kind = {"sleep": "sleep", "child": "remote"}.get(waiting.on, "signal")  # type: ignore[assignment]
+    doing = "interrupted" if run.status == "blocked" else "now running"
+    since = waiting.since_ms if waiting else max((int(_end(step)) for step in steps), default=run.updated_at_ms)
     return Step(
         run_id=run.id,
-        seq=last + 1,
-        name=name,
+        seq=max((step.seq for step in steps), default=0) + 1,
+        name=doing if waiting is None else waiting.name or waiting.on,
         kind=kind,
         status="running",
         started_at_ms=since,
-        wake_at_ms=run.waiting.until_ms if run.waiting else None,
-        waits_on=run.waiting.on if run.waiting else None,
+        wake_at_ms=waiting.until_ms if waiting else None,
+        waits_on=waiting.on if waiting else None,
     )
 
 
