@@ -66,10 +66,11 @@ class Story:
 
     def __post_init__(self) -> None:
         self.hold.set()
+        self.ledger = open_ledger(self.url)
         self.bridge = OTelBridge(
             self.store or self.url,
             exporter=self.collector,
-            ledger=open_ledger(self.url),
+            ledger=self.ledger,
             start_from="beginning",
             environ={},
         )
@@ -197,6 +198,7 @@ def story(
         one.collector.gate.set()
         one.hold.set()
         one.bridge.stop()
+        one.ledger.close()
 
 
 SEPARATE = {
