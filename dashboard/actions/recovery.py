@@ -73,16 +73,13 @@ def mend_stranded(desk: Desk, run: Run, seen: Presence) -> bool:
 
     Any version of ours will do, and the one it was enqueued for may have gone before it took the run.
     """
-    if run.status != "pending" or run.queue != WORK_QUEUE or run.workflow_version is None:
+    if not seen.known or run.status != "pending" or run.queue != WORK_QUEUE or run.workflow_version is None:
         return False
-    able = desk.capable(run.workflow, run.namespace, seen)
-    versions = [executor.app_version for executor in able if executor.app_version is not None]
-    if not versions or run.workflow_version in versions or desk.store.get_steps(run.id):
+    version, nobody = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
+    if version is None or nobody is not None or version == run.workflow_version or desk.store.get_steps(run.id):
         return False
-    with desk.audited("caretaker", "move", run.id, version=versions[0]), desk.engine.use() as client:
-        # Nothing of it ran. Cancelled first, for only an ended run can be given another version.
-        client.cancel_workflow(run.id)
-        client.rewind_workflow(run.id, start_step=1, application_version=versions[0], queue_name=WORK_QUEUE)
+    with desk.audited("caretaker", "move", run.id, version=version), desk.engine.use() as client:
+        retry.move_unbegun(client, run.id, version, WORK_QUEUE)
     return True
 
 

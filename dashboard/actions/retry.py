@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dbos import DBOSClient
 from dbos import error as dbos_error
 
 from dashboard.actions.desk import Desk, Outcome
@@ -262,14 +263,23 @@ def _redispatch(desk: Desk, run: Run, queue: str | None, *, forced: bool = False
         raise Refused(f"{note} It was taken by a worker that lacks it; start one that has it, then re-dispatch.")
     with desk.engine.use(fast_queue=True) as client:
         if swallowed and version != run.workflow_version:
-            # Nothing of it ran. Cancelled first, for only an ended run can be given another version.
-            client.cancel_workflow(run.id)
-            client.rewind_workflow(
-                run.id, start_step=1, application_version=version, queue_name=onto, queue_partition_key=partition
-            )
+            move_unbegun(client, run.id, version, onto, partition)
         else:
             client.resume_workflow(run.id, queue_name=onto)
     return Outcome(desk.run(run.id), (note,) if note else ())
+
+
+def move_unbegun(
+    client: DBOSClient, run_id: str, version: str | None, queue: str, partition: str | None = None
+) -> None:
+    """Put a run of which nothing ran on a queue, for another version.
+
+    Cancelled first, for only an ended run can be given another version.
+    """
+    client.cancel_workflow(run_id)
+    client.rewind_workflow(
+        run_id, start_step=1, application_version=version, queue_name=queue, queue_partition_key=partition
+    )
 
 
 def swallowed_by(desk: Desk, run: Run) -> str | None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.workflow.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_EVENT_PREFIX, UNDO_WORKFLOW
+from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_EVENT_PREFIX, UNDO_WORKFLOW
 from otel_bridge.codec import decode
 from otel_bridge.models import UNDO_PREFIX, Run, Step, StepStatus, StoredValue
 from otel_bridge.presence import Presence
 from otel_bridge.store.base import StateStore
+from otel_bridge.undo import plan_entries, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,8 @@ def _compensated(store: StateStore, run_id: str, depth: int = 0) -> bool:
 
 def read_plan(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> list[PlannedUndo] | None:
     """Return what an undo run planned; None while it has not."""
-    planned = next((step for step in undo_steps if step.name == PLAN_STEP), None)
-    if planned is None or planned.is_open:
-        return None
-    whole = store.get_step(undo_id, planned.seq, cap_bytes=None)
-    entries = decode(whole.output).json if whole is not None and whole.output is not None else None
-    if not isinstance(entries, list):
+    entries = plan_entries(store, undo_id, undo_steps)
+    if entries is None:
         return None
     return [
         PlannedUndo(
@@ -126,26 +123,14 @@ def compensation_pairs(
     run_id = undo_id.removeprefix(UNDO_PREFIX)
     latest: dict[int, Step] = {}
     attempts: dict[int, int] = {}
-    turn, position = list(range(len(plan))), 0
-    failed: list[int] = []
-    for step in sorted(undo_steps, key=lambda step: step.seq):
-        if step.name == STUCK_STEP:
-            turn, failed, position = failed, [], 0
-        elif _is_compensation(step) and position < len(turn):
-            number = turn[position]
-            position += 1
+    for step, number in turns(undo_steps, len(plan)):
+        if number is not None:
             latest[number] = step
             attempts[number] = attempts.get(number, 0) + 1
-            if step.status == "failed":
-                failed.append(number)
     return [
         (latest.get(number), _as_own(latest.get(number), planned, run_id, number, attempts.get(number, 1)))
         for number, planned in enumerate(plan)
     ]
-
-
-def _is_compensation(step: Step) -> bool:
-    return step.name.startswith(COMPENSATE_PREFIX) or (step.name == UNDO_WORKFLOW and step.child_run_id is not None)
 
 
 def _as_own(step: Step | None, planned: PlannedUndo, run_id: str, number: int, attempts: int) -> Step:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from otel_bridge.models import WAIT_EVENT_KEY, WaitingOn
+from otel_bridge.models import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW, WAIT_EVENT_KEY, WaitingOn
 
-__all__ = ["WAIT_EVENT_KEY"]
+__all__ = ["COMPENSATE_PREFIX", "PLAN_STEP", "STUCK_STEP", "UNDO_WORKFLOW", "WAIT_EVENT_KEY"]
 
 WORK_QUEUE = "durable.work"
 """Queue of this product's own workflows. It is in no table: only processes that imported ``dashboard.workflow``
@@ -13,7 +13,6 @@ FAST_QUEUE = "durable.fast"
 """Queue, registered in the engine's table, onto which actions put runs that have no queue of their own."""
 FAST_POLLING_S = 0.1
 
-UNDO_WORKFLOW = "durable.undo"
 BULK_WORKFLOW = "durable.bulk"
 DEAD_LETTER_WORKFLOW = "durable.dead_letter"
 """A handler is registered as ``durable.dead_letter:<workflow>``; ``durable.dead_letter:*`` is the default."""
@@ -21,12 +20,9 @@ DEAD_LETTER_WORKFLOW = "durable.dead_letter"
 UNDO_EVENT_PREFIX = "durable.undo."
 """Event ``durable.undo.<seq>``: what the compensated step ``seq`` was given, published before its body runs."""
 
-PLAN_STEP = "durable.plan"
 QUIET_STEP = "durable.quiet"
-STUCK_STEP = "durable.stuck"
 RETRY_STEP = "durable.retry"
 WEBHOOK_STEP = "durable.webhook"
-COMPENSATE_PREFIX = "compensate:"
 
 MAX_TOPIC_CHARS = 200
 
