@@ -32,15 +32,21 @@ def test_plain_only():
 """
 
 
+@pytest.fixture
+def suite(tmp_path: Path) -> list[str]:
+    """A suite of a few tests, as the options that name it and a place for its results."""
+    folder = tmp_path / "suite"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "tests" / "test_mini.py").write_text(MINI)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return ["--sdist", str(folder), "--results", str(tmp_path / "results")]
+
+
 def test_a_test_that_only_passes_without_the_instrumentor_is_named_and_fails_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    suite: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both runs are counted; what is lost is run again before it is called broken."""
-    (tmp_path / "suite" / "tests").mkdir(parents=True)
-    (tmp_path / "suite" / "tests" / "test_mini.py").write_text(MINI)
-    (tmp_path / "suite" / "pytest.ini").write_text("[pytest]\n")
-    options = ["--sdist", str(tmp_path / "suite"), "--results", str(tmp_path / "results"), "--tries", "1"]
-    assert run.main([*options, "test_mini"]) == 1
+    assert run.main([*suite, "--tries", "1", "test_mini"]) == 1
     lines = capsys.readouterr().out.splitlines()
     (row,) = [line.split() for line in lines if line.startswith("test_mini")]
     assert row == ["test_mini", "2", "1", "0", "0", "1", "0"]
@@ -48,25 +54,18 @@ def test_a_test_that_only_passes_without_the_instrumentor_is_named_and_fails_the
 
 
 def test_a_test_of_the_engines_own_spans_is_counted_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    suite: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is expected to be lost, and fails nothing."""
-    (tmp_path / "suite" / "tests").mkdir(parents=True)
-    (tmp_path / "suite" / "tests" / "test_mini.py").write_text(MINI)
-    (tmp_path / "suite" / "pytest.ini").write_text("[pytest]\n")
     monkeypatch.setattr(run, "BY_DESIGN", frozenset({"test_plain_only"}))
-    assert run.main(["--sdist", str(tmp_path / "suite"), "--results", str(tmp_path / "results"), "test_mini"]) == 0
+    assert run.main([*suite, "test_mini"]) == 0
     (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("test_mini")]
     assert row == ["test_mini", "2", "1", "1", "0", "1", "0"]
 
 
 def test_a_file_that_does_not_end_is_named_and_fails_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    suite: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has no results to compare, which is not the same as none lost."""
-    (tmp_path / "suite" / "tests").mkdir(parents=True)
-    (tmp_path / "suite" / "tests" / "test_mini.py").write_text(MINI)
-    (tmp_path / "suite" / "pytest.ini").write_text("[pytest]\n")
-    options = ["--sdist", str(tmp_path / "suite"), "--results", str(tmp_path / "results"), "--limit-s", "0"]
-    assert run.main([*options, "test_mini"]) == 1
+    assert run.main([*suite, "--limit-s", "0", "test_mini"]) == 1
     assert capsys.readouterr().out.count("UNFINISHED") == 2
