@@ -95,12 +95,12 @@ def client_methods() -> list[str]:
 
 def commands() -> list[str]:
     """Both command lines."""
-    from dashboard.cli import build_parser as durable
+    from dashboard.cli.commands import build_parser as durable
     from otel_bridge.cli import build_parser as otel_bridge
 
     lines = []
     for name, parser in (("durable", durable({})), ("otel-bridge", otel_bridge({}))):
-        module = importlib.import_module("dashboard.cli" if name == "durable" else "otel_bridge.cli")
+        module = importlib.import_module("dashboard.cli.commands" if name == "durable" else "otel_bridge.cli")
         codes = " ".join((module.__doc__ or "").split("\n\n")[1].split())
         lines += [f"### `{name}`", "", codes, ""]
         (sub,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from dashboard import cli
-from dashboard.cli_text import ago, brief, duration, table
+from dashboard.cli import commands as cli
+from dashboard.cli.text import ago, brief, duration, table
 from dashboard.client import DurableClient
 from tests.client.orders import place_order
 from tests.client.test_acting import wait_for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import cli as durable_cli
+from dashboard.cli import commands as durable_cli
 from otel_bridge import cli as bridge_cli
 from tests.programs import ROOT, running_shop
 

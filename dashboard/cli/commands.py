@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dashboard.cli_text import detail_text, message_text, runs_table, undo_text
+from dashboard.cli.text import detail_text, message_text, runs_table, undo_text
 from dashboard.client import (
     ApiError,
     BadRequestError,
@@ -219,7 +219,3 @@ def now() -> datetime:
 def is_terminal() -> bool:
     """Return whether a person reads this, who may like colours."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-if __name__ == "__main__":
-    sys.exit(main())
