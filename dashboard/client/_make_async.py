@@ -29,7 +29,7 @@ WORDS = (
     (r"  # noqa: UP028.*$", ""),
     (r"^(\s+)with self\._http\.stream", r"\1async with self._http.stream"),
     (r"\bresponse\.read\(\)", "await response.aread()"),
-    (r"for line in response\.iter_lines\(\)", "async for line in response.aiter_lines()"),
+    (r"for sent in (.*)\.iter_sse\(\)", r"async for sent in \1.aiter_sse()"),
     (r"\btime\.sleep\(", "await asyncio.sleep("),
     (r"^import time$", "import asyncio\nimport time"),
 )

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
 import httpx
+from httpx_sse import EventSource
 from typing_extensions import Unpack
 
 from dashboard.client import calls
@@ -375,7 +376,6 @@ class AsyncDurableClient(ClientBase):
     async def _connection(self, path: str, query: Params, follower: Follower) -> AsyncIterator[StreamMessage]:
         url = self._url(path)
         timeout = httpx.Timeout(DEFAULT_TIMEOUT_S, read=STREAM_SILENCE_S)
-        follower.begin()
         try:
             async with self._http.stream(
                 "GET", url, params=query, headers=follower.headers, timeout=timeout
@@ -387,8 +387,8 @@ class AsyncDurableClient(ClientBase):
                     raise api_error(response.status_code, problem_of(response))
                 if "text/event-stream" not in response.headers.get("Content-Type", ""):
                     raise ProtocolError(url, "it is no event stream")
-                async for line in response.aiter_lines():
-                    for message in follower.feed(line):
+                async for sent in EventSource(response).aiter_sse():
+                    if (message := follower.read(sent)) is not None:
                         yield message
         except httpx.HTTPError as error:
             raise connection_failed(error, url) from error

@@ -1,19 +1,17 @@
-"""Server-Sent Events: lines -> messages, and the state that a reconnect needs. Pure.
-
-Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
-"""
+"""Server-Sent Events -> messages, and the state that a reconnect needs. Pure: ``httpx_sse`` reads the lines."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeVar
 
+from httpx_sse import ServerSentEvent
 from pydantic import TypeAdapter
 
 from dashboard.client.errors import ProtocolError
 from dashboard.schemas import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
+
+T = TypeVar("T")
 
 RunMessage = RunSnapshot | EventView | Changed | Heartbeat
 """What a run's stream yields."""
@@ -25,12 +23,13 @@ ENDS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.dead"})
 """Events after which a run sends no more, unless somebody acts on it."""
 ENDED = frozenset({"completed", "failed", "cancelled", "dead"})
 
-_MODELS: dict[str, TypeAdapter[Any]] = {
+_MODELS: dict[str, TypeAdapter[StreamMessage]] = {
     "heartbeat": TypeAdapter(Heartbeat),
     "changed": TypeAdapter(Changed),
     "message": TypeAdapter(EventView),
 }
-_SNAPSHOT: TypeAdapter[RunSnapshot | ListSnapshot] = TypeAdapter(RunSnapshot | ListSnapshot)
+_DROPPED: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+_SNAPSHOT: TypeAdapter[StreamMessage] = TypeAdapter(RunSnapshot | ListSnapshot)
 
 
 @dataclass
@@ -46,51 +45,35 @@ class Follower:
     last_event_id: int | None = None
     retry_s: float = 2.0
     dropped: str | None = None
-    _event: str = ""
-    _data: list[str] = field(default_factory=list)
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the next connection."""
         resumed = {} if self.last_event_id is None else {"Last-Event-ID": str(self.last_event_id)}
-        return {"Accept": "text/event-stream", **resumed}
+        return {"Accept": "text/event-stream", "Cache-Control": "no-store", **resumed}
 
-    def begin(self) -> None:
-        """Forget the half of a message that a broken connection left."""
-        self._event, self._data = "", []
-
-    def feed(self, line: str) -> Iterator[StreamMessage]:
-        """Take one line, without its line end; yield the message that it completes, if it does.
+    def read(self, sent: ServerSentEvent) -> StreamMessage | None:
+        """Return the message of one event; None for what carries none, such as a ``retry`` alone.
 
         Raises:
             ProtocolError: a message that no version of the API sends.
         """
-        if line:
-            name, _, value = line.partition(":")
-            self._field(name, value.removeprefix(" "))
-            return
-        event, data = self._event or "message", "\n".join(self._data)
-        self.begin()
-        if event == "dropped":
-            self.dropped = str(json.loads(data).get("reason"))
-        elif data and (event in _MODELS or event == "snapshot"):
-            yield self._parse(event, data)
+        if sent.retry is not None:
+            self.retry_s = sent.retry / 1000
+        if sent.event == "dropped":
+            self.dropped = _parsed(_DROPPED, sent).get("reason")
+        elif sent.data and (sent.event in _MODELS or sent.event == "snapshot"):
+            message = _parsed(_MODELS.get(sent.event, _SNAPSHOT), sent)
+            self.last_event_id = message.id
+            return message
+        return None
 
-    def _field(self, name: str, value: str) -> None:
-        if name == "event":
-            self._event = value
-        elif name == "data":
-            self._data.append(value)
-        elif name == "retry" and value.isdigit():
-            self.retry_s = int(value) / 1000
 
-    def _parse(self, event: str, data: str) -> StreamMessage:
-        try:
-            message: StreamMessage = _MODELS.get(event, _SNAPSHOT).validate_json(data)
-        except ValueError as error:
-            raise ProtocolError("the stream", f"{event!r} message not understood ({str(error)[:200]})") from error
-        self.last_event_id = message.id
-        return message
+def _parsed(model: TypeAdapter[T], sent: ServerSentEvent) -> T:
+    try:
+        return model.validate_json(sent.data)
+    except ValueError as error:
+        raise ProtocolError("the stream", f"{sent.event!r} message not understood ({str(error)[:200]})") from error
 
 
 def ends_run(message: StreamMessage) -> bool:

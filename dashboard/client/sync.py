@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
 import httpx
+from httpx_sse import EventSource
 from typing_extensions import Unpack
 
 from dashboard.client import calls
@@ -372,7 +373,6 @@ class DurableClient(ClientBase):
     def _connection(self, path: str, query: Params, follower: Follower) -> Iterator[StreamMessage]:
         url = self._url(path)
         timeout = httpx.Timeout(DEFAULT_TIMEOUT_S, read=STREAM_SILENCE_S)
-        follower.begin()
         try:
             with self._http.stream("GET", url, params=query, headers=follower.headers, timeout=timeout) as response:
                 if response.status_code in (502, 503, 504) and follower.last_event_id is not None:
@@ -382,8 +382,8 @@ class DurableClient(ClientBase):
                     raise api_error(response.status_code, problem_of(response))
                 if "text/event-stream" not in response.headers.get("Content-Type", ""):
                     raise ProtocolError(url, "it is no event stream")
-                for line in response.iter_lines():
-                    for message in follower.feed(line):  # noqa: UP028
+                for sent in EventSource(response).iter_sse():
+                    if (message := follower.read(sent)) is not None:
                         yield message
         except httpx.HTTPError as error:
             raise connection_failed(error, url) from error

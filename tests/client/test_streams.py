@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from httpx_sse import ServerSentEvent
 
 from dashboard.client import ConnectionFailedError, DurableClient, NotFoundError, ProtocolError, UnavailableError
 from dashboard.client.sse import Follower
@@ -43,10 +44,10 @@ def test_the_list_is_followed_by_its_filter(client: DurableClient, shop: str) ->
     assert seen.workflow == "fulfil_order"
 
 
-def event(number: int, kind: str = "step.completed") -> str:
+def event(number: int, kind: str = "step.completed", **members: object) -> str:
     """One event as the wire has it."""
-    data = {"id": number, "type": kind, "runId": "r", "workflow": "w", "at": "2026-01-01T00:00:00.000Z"}
-    return f"id: {number}\ndata: {json.dumps(data)}\n\n"
+    data = {"id": number, "type": kind, "runId": "r", "workflow": "w", "at": "2026-01-01T00:00:00.000Z", **members}
+    return f"id: {number}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 class Flaky(httpx.SyncByteStream):
@@ -113,19 +114,42 @@ def test_nobody_waits_for_ever_who_does_not_want_to() -> None:
         next(client.stream_run("r"))
 
 
+@pytest.mark.parametrize("separator", list("\x85\u2028\u2029"))
+def test_only_line_feeds_and_carriage_returns_end_a_line(separator: str) -> None:
+    """What Python's ``splitlines`` takes for a line's end besides them is text of a message, wherever a chunk ends."""
+    wire = event(1, "step.failed", error={"message": f"one{separator}two"}).replace("\n", "\r\n")
+    for cut in (len(wire), wire.index(separator), wire.index(separator) + 1, len(wire) - 1):
+        client, _ = scripted(sse(wire[:cut], wire[cut:], event(2, "run.failed")))
+        with client:
+            first, last = client.stream_run("r")
+        assert isinstance(first, EventView)
+        assert first.error is not None
+        assert (first.error.message, last.id) == (f"one{separator}two", 2)
+
+
 def test_messages_are_read_by_the_rules_of_event_streams() -> None:
     """Comments, unknown events and fields are skipped, data lines are joined, a malformed message is an error."""
+    whole = event(7).splitlines()[1].removeprefix("data: ")
+    cut = whole.index(",") + 1
+    client, asked = scripted(
+        sse(": hello\nretry: soon\nunknown: x\nevent: new-kind\ndata: {}\n\n", error=False),
+        sse(f"id: 7\ndata: {whole[:cut]}\ndata:{whole[cut:]}\n\n", error=False),
+        sse("data: nonsense\n\n"),
+    )
+    with client:
+        stream = client.stream_run("r")
+        assert next(stream).id == 7
+        with pytest.raises(ProtocolError, match="nonsense"):
+            next(stream)
+    assert asked == [None, None, "7"]
+
+
+def test_the_server_says_how_long_to_wait_before_connecting_again() -> None:
+    """``retry`` is in milliseconds; a number that is none is skipped."""
     follower = Follower()
-    lines = [": hello", "retry: 50", "unknown: x", "event: new-kind", "data: {}", "", "retry: soon"]
-    assert [m for line in lines for m in follower.feed(line)] == []
+    for retry in (50, None):
+        assert follower.read(ServerSentEvent(retry=retry)) is None
     assert follower.retry_s == 0.05
-    half = event(7).splitlines()[1].removeprefix("data: ")
-    cut = half.index(",") + 1
-    messages = [m for line in ["id: 7", f"data: {half[:cut]}", f"data:{half[cut:]}", ""] for m in follower.feed(line)]
-    assert [m.id for m in messages] == [7]
-    assert follower.headers["Last-Event-ID"] == "7"
-    with pytest.raises(ProtocolError):
-        [m for line in ("data: nonsense", "") for m in follower.feed(line)]
 
 
 def test_a_stream_survives_a_restart_of_its_server(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> None:
