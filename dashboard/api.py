@@ -27,7 +27,7 @@ from dashboard.schemas_fleet import (
 from dashboard.views import facet_view, run_row
 from otel_bridge.codec import WHOLE
 from otel_bridge.errors import InvalidCursorError
-from otel_bridge.models import PayloadName
+from otel_bridge.model.values import PayloadName
 
 routes = RouteTable()
 

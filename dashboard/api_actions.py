@@ -37,7 +37,8 @@ from dashboard.schemas_actions import (
     WebhookAnswer,
 )
 from dashboard.views import run_row
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 
 routes = RouteTable()
 

@@ -24,7 +24,7 @@ from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease
-from otel_bridge.models import Run, RunQuery
+from otel_bridge.model.runs import Run, RunQuery
 
 log = logging.getLogger(__name__)
 

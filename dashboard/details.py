@@ -17,7 +17,9 @@ from otel_bridge import ids
 from otel_bridge.codec import PREVIEW, WHOLE
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
-from otel_bridge.models import PayloadName, Run, Step, StoredValue
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import PayloadName, StoredValue
 from otel_bridge.presence import overlay_run, overlay_steps
 from otel_bridge.store.base import StateStore
 

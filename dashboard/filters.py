@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from dashboard.schemas import Query, parse_time
 from dashboard.views import lasted_ms, tags_of
-from otel_bridge.models import AttributeFilter, Run, RunQuery, RunStatus
+from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
+from otel_bridge.model.status import RunStatus
 
 Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
 MAX_LIMIT = 500

@@ -31,7 +31,8 @@ from dashboard.settings import Services
 from otel_bridge import ids
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
-from otel_bridge.models import QueueInfo, RunQuery, ScheduleInfo
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.model.runs import RunQuery
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 TOPOLOGY_RUNS = 500

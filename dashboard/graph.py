@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from dashboard.schemas import Graph, GraphEdge, GraphNode, iso
 from dashboard.views import step_duration_ms, step_queue_ms
-from otel_bridge.models import Run, Step, StepKind
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step, StepKind
 
 NODE_WIDTH, NODE_HEIGHT = 220.0, 68.0
 SMALL_WIDTH, SMALL_HEIGHT = 136.0, 32.0

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import replace
 
 from dashboard.settings import Services
-from otel_bridge.models import Facet, RunPage, RunQuery, RunStatus
+from otel_bridge.model.runs import Facet, RunPage, RunQuery
+from otel_bridge.model.status import RunStatus
 from otel_bridge.presence import overlay_run
 
 BLOCKED_COUNTED = 500

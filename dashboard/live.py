@@ -25,8 +25,8 @@ from dashboard.schemas import Changed, Heartbeat, RunRow, StepView, Wire
 from dashboard.settings import Services
 from dashboard.views import event_view, run_row, step_view
 from otel_bridge.errors import BridgeError
-from otel_bridge.events import LifecycleEvent
-from otel_bridge.models import Run, RunQuery
+from otel_bridge.model.events import LifecycleEvent
+from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.tail import ChangeTail, RunChange
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from dashboard.schemas import ErrorView, Truncated
 from dashboard.settings import Redact
 from otel_bridge.codec import PREVIEW, Limits, decode, decode_error, decode_input
-from otel_bridge.models import StoredValue
+from otel_bridge.model.values import StoredValue
 
 What = Literal["input", "output", "error", "step", "event"]
 

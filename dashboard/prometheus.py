@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dashboard.fleet import executor_status, worker_groups
 from dashboard.listing import facets_of
 from dashboard.settings import Services
-from otel_bridge.models import RUN_STATUSES, RunQuery
+from otel_bridge.model.runs import RunQuery
+from otel_bridge.model.status import RUN_STATUSES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[Mapping[str, str], float]

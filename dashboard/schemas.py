@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from otel_bridge.events import EventType
-from otel_bridge.models import RunStatus, StepKind, StepStatus, WaitingOn
+from otel_bridge.model.events import EventType
+from otel_bridge.model.runs import WaitingOn
+from otel_bridge.model.status import RunStatus
+from otel_bridge.model.steps import StepKind, StepStatus
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """ISO 8601 UTC with milliseconds, ``2026-01-31T12:00:00.000Z``; made by ``iso``."""

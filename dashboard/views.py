@@ -7,9 +7,10 @@ from typing import Any
 
 from dashboard.schemas import ErrorView, EventView, FacetView, RunRow, StepView, WaitingView, iso
 from otel_bridge import ids
-from otel_bridge.events import LifecycleEvent
 from otel_bridge.ledger.base import ExportedRun
-from otel_bridge.models import Facet, Run, Step, Waiting
+from otel_bridge.model.events import LifecycleEvent
+from otel_bridge.model.runs import Facet, Run, Waiting
+from otel_bridge.model.steps import Step
 
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 

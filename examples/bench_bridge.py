@@ -149,7 +149,8 @@ def sdk(url: str, spans: int, *, lossless: bool) -> tuple[float, float]:
 
 def delivery(url: str, spans: int) -> tuple[float, float]:
     """Send ``spans`` made from rows in memory; return seconds."""
-    from otel_bridge.models import Run, Step
+    from otel_bridge.model.runs import Run
+    from otel_bridge.model.steps import Step
     from otel_bridge.otlp import Delivery, OtlpSettings, ResourceSettings, open_transport
     from otel_bridge.spans import SpanSettings, plan_run
 

@@ -28,7 +28,7 @@ from typing import Any
 from examples.bench_fill import STEPS_PER_RUN, WORKFLOWS, fill_postgres, fill_sqlite, postgres_server, run_id
 from examples.bench_live import child, connect
 from examples.bench_process import cpu_s, tree_cpu_s
-from otel_bridge.models import AttributeFilter, RunQuery
+from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.store import StateStore, open_store
 
 CLIENT, PAGE, HTTP_PAGE = "DBOSClient.list_workflows(limit=50)", "newest page of 50", "newest page over HTTP"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from otel_bridge.models import UNDO_PREFIX
+from otel_bridge.model.names import UNDO_PREFIX
 
 
 def _digest(what: str, size: int) -> bytes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from otel_bridge.codec import decode_error
-from otel_bridge.events import EventType, LifecycleEvent
-from otel_bridge.models import Run, Step, StepStatus, StoredValue
+from otel_bridge.model.events import EventType, LifecycleEvent
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.model.values import StoredValue
 
 _ENDINGS: dict[str, EventType] = {
     "completed": "run.completed",

@@ -16,7 +16,9 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from otel_bridge import semconv
-from otel_bridge.models import TERMINAL_STATUSES, Facet, QueueInfo, Run
+from otel_bridge.model.fleet import QueueInfo
+from otel_bridge.model.runs import Facet, Run
+from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
 from otel_bridge.spans import Plan, SpanData
 

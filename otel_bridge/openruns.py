@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from otel_bridge.models import Run
+from otel_bridge.model.runs import Run
 from otel_bridge.store.base import StateStore
 
 EVERYTHING_EVERY_S = 30.0

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from otel_bridge.ledger.base import Executor, InFlightStep
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 
 ENGINE_PREFIX = "DBOS."
 BLOCKED_AFTER_MS = 10_000

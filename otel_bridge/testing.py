@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from otel_bridge.ledger.memory import MemoryLedger
-from otel_bridge.models import Run, RunStatus, Step, StepKind, StepStatus
+from otel_bridge.model.runs import Run
+from otel_bridge.model.status import RunStatus
+from otel_bridge.model.steps import Step, StepKind, StepStatus
 from otel_bridge.store.memory import MemoryStateStore
 
 __all__ = ["FakeClock", "MemoryLedger", "MemoryStateStore", "make_run", "make_step"]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otel_bridge.codec import WHOLE, decode
-from otel_bridge.models import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW, Step
+from otel_bridge.model.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW
+from otel_bridge.model.steps import Step
 from otel_bridge.store.base import StateStore
 
 

@@ -25,7 +25,8 @@ from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
-from otel_bridge.models import BULK_PREFIX, Run, RunQuery
+from otel_bridge.model.names import BULK_PREFIX
+from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.store import open_store
 
 BulkAction = Literal["retry", "cancel"]

@@ -8,7 +8,8 @@ from dashboard.actions.desk import Desk, Outcome
 from dashboard.actions.messages import wake
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
-from otel_bridge.models import UNDO_PREFIX, Run
+from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.runs import Run
 
 _OPEN = frozenset({"pending", "running", "suspended", "blocked"})
 

@@ -11,7 +11,8 @@ from dbos import EnqueueOptions, WorkflowSerializationFormat
 from dashboard.actions.desk import Desk
 from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE, dead_letter_workflow
 from otel_bridge.codec import WHOLE, decode_error, decode_input
-from otel_bridge.models import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX, Run
+from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.runs import Run
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
-from otel_bridge.models import Run
+from otel_bridge.model.runs import Run
 from otel_bridge.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 

@@ -23,7 +23,8 @@ from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, unseal
 from dashboard.workflow.validators import UpdateRejectedError
 from dashboard.workflow.webhooks import webhook_secret, webhook_topic
 from otel_bridge.codec import decode
-from otel_bridge.models import Run, UnreadMessage, Waiting
+from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.values import UnreadMessage
 
 _SERIALIZER = InertSerializer()
 _NATIVE = WorkflowSerializationFormat.NATIVE

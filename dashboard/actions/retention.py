@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dashboard.actions.desk import Desk
-from otel_bridge.models import DEAD_LETTER_PREFIX, TERMINAL_STATUSES, UNDO_PREFIX, Run, RunQuery, RunStatus
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 
 BATCH = 100
 SCAN = 1_000

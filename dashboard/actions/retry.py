@@ -12,7 +12,9 @@ from dashboard.actions.messages import keep_mail
 from dashboard.errors import Refused
 from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
-from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25

@@ -14,7 +14,7 @@ from dashboard.actions.engine_client import EngineClient
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.ledger.base import AuditEntry, Ledger
-from otel_bridge.models import Run, RunQuery
+from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.store.base import StateStore
 
 

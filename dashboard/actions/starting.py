@@ -12,7 +12,7 @@ from dashboard.actions.desk import Desk, Outcome, format_for
 from dashboard.actions.inert import ForeignObjectError
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
-from otel_bridge.models import Run, RunQuery
+from otel_bridge.model.runs import Run, RunQuery
 
 
 def arguments_of(input_: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -8,7 +8,10 @@ from typing import Any
 
 from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_EVENT_PREFIX, UNDO_WORKFLOW
 from otel_bridge.codec import decode
-from otel_bridge.models import UNDO_PREFIX, Run, Step, StepStatus, StoredValue
+from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.model.values import StoredValue
 from otel_bridge.presence import Presence
 from otel_bridge.store.base import StateStore
 from otel_bridge.undo import plan_entries, turns

@@ -31,7 +31,7 @@ from dashboard.client import (
 from dashboard.client.sse import ends_run
 from dashboard.schemas import EventView, RunRow, RunSnapshot
 from dashboard.schemas_actions import ActionAnswer
-from otel_bridge.models import RUN_STATUSES
+from otel_bridge.model.status import RUN_STATUSES
 
 OK, NOT_COMPLETED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = 0, 1, 2, 3, 4, 5
 

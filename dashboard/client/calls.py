@@ -37,7 +37,8 @@ from dashboard.schemas_fleet import (
     Topology,
     WorkerGroup,
 )
-from otel_bridge.models import PayloadName, RunStatus
+from otel_bridge.model.status import RunStatus
+from otel_bridge.model.values import PayloadName
 
 T = TypeVar("T")
 Params = list[tuple[str, str | int | float | bool | None]]

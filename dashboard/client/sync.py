@@ -49,7 +49,7 @@ from dashboard.schemas_fleet import (
     Topology,
     WorkerGroup,
 )
-from otel_bridge.models import PayloadName
+from otel_bridge.model.values import PayloadName
 
 T = TypeVar("T")
 

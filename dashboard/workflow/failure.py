@@ -12,7 +12,7 @@ from dbos import EnqueueOptions as DbosEnqueueOptions
 
 from dashboard.workflow import engine
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
-from otel_bridge.models import UNDO_PREFIX
+from otel_bridge.model.names import UNDO_PREFIX
 
 WorkflowFunction = TypeVar("WorkflowFunction", bound=Callable[..., Any])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from otel_bridge.models import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW, WAIT_EVENT_KEY, WaitingOn
+from otel_bridge.model.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW, WAIT_EVENT_KEY
+from otel_bridge.model.runs import WaitingOn
 
 __all__ = ["COMPENSATE_PREFIX", "PLAN_STEP", "STUCK_STEP", "UNDO_WORKFLOW", "WAIT_EVENT_KEY"]
 

@@ -37,7 +37,7 @@ from dashboard.workflow.names import (
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
-from otel_bridge.models import UNDO_PREFIX
+from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.presence import presence
 
 DEFAULT_GRACE_S = 5.0

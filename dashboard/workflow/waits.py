@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dashboard.workflow import engine
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
-from otel_bridge.models import WaitingOn
+from otel_bridge.model.runs import WaitingOn
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from otel_bridge.bridge.lease import LeaseKeeper
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, Ledger
 from otel_bridge.ledger.underway import BACKFILL_LEASE
-from otel_bridge.models import Run, RunQuery
+from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore

@@ -16,7 +16,8 @@ from otel_bridge import ids
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.metrics import BridgeMetrics
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_past, plan_run
 from otel_bridge.store.base import StateStore

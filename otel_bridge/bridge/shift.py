@@ -15,7 +15,8 @@ from otel_bridge.errors import StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
 from otel_bridge.ledger.underway import EXPORT_LEASE
 from otel_bridge.metrics import BridgeMetrics
-from otel_bridge.models import TERMINAL_STATUSES, RunQuery, RunStatus
+from otel_bridge.model.runs import RunQuery
+from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore

@@ -17,7 +17,7 @@ from otel_bridge.codec.limits import PREVIEW, WHOLE, Budget, Limits
 from otel_bridge.codec.pickles import walk
 from otel_bridge.codec.redaction import KeyRedactor, redact_keys
 from otel_bridge.codec.superjson import from_dbosify, from_superjson, is_superjson
-from otel_bridge.models import StoredValue
+from otel_bridge.model.values import StoredValue
 
 __all__ = [
     "PREVIEW",

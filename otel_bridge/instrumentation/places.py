@@ -16,7 +16,8 @@ from otel_bridge.instrumentation.current import Placement
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.underway import exported_or_underway
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 from otel_bridge.spans import Relatives, SpanSettings, Traces, present_generation
 
 _MAX_ANCESTORS = 100

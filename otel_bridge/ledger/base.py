@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 
 COPIED = -1
 """Generation of a step that a fork copied from its original."""

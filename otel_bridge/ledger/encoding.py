@@ -17,7 +17,9 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from otel_bridge.ledger.base import Executor, InFlightStep, PastLife
-from otel_bridge.models import Run, Step, StoredValue, Waiting
+from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 
 MAX_IN_FLIGHT = 500
 """Steps in flight that one executor's row tells; ``in_flight_total`` has the true number."""

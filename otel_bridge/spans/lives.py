@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from otel_bridge.ledger.base import COPIED, ExportedRun
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 
 DEAD_GRACE_MS = 5_000
 """How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from otel_bridge.ledger.base import ExportedRun, PastLife
-from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 from otel_bridge.spans.lives import compare, is_over
 from otel_bridge.spans.model import SpanSettings
 from otel_bridge.spans.plan import Plan, decode_span_error, plan_run

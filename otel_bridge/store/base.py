@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from otel_bridge.models import (
-    Facet,
-    PayloadName,
-    PublishedEvent,
-    QueueInfo,
-    Run,
-    RunPage,
-    RunQuery,
-    ScheduleInfo,
-    Step,
-    StepKey,
-    StoredValue,
-    StoreInfo,
-    UnreadMessage,
-)
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
+from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
 
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
 

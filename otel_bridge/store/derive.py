@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX, Run, RunStatus, Waiting, WaitingOn
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.runs import Run, Waiting, WaitingOn
+from otel_bridge.model.status import RunStatus
 from otel_bridge.store.schema import RUN_COLUMNS
 
 ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from otel_bridge.models import RUN_STATUSES, Facet, RunQuery, RunStatus
+from otel_bridge.model.runs import Facet, RunQuery
+from otel_bridge.model.status import RUN_STATUSES, RunStatus
 from otel_bridge.store import listing
 from otel_bridge.store.derive import ACTIVE, FAILED, STATUS_OF
 from otel_bridge.store.listing import CREATED, RUN_ID, Request

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from otel_bridge.models import Step, StepStatus, StoredValue
+from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.model.values import StoredValue
 from otel_bridge.store.derive import (
     GET_RESULT,
     SET_EVENT,

@@ -11,7 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from otel_bridge.models import UNDO_PREFIX, Run, RunPage, RunQuery
+from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.runs import Run, RunPage, RunQuery
 from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.query import (
     ENGINE_STATUSES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_bridge.models import StoredValue, UnreadMessage
+from otel_bridge.model.values import StoredValue, UnreadMessage
 from otel_bridge.store.reader import Reader
 
 NULL_TOPIC = "__null__topic__"

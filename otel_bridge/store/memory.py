@@ -15,7 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from otel_bridge.errors import StoreUnavailableError
-from otel_bridge.models import UNDO_PREFIX, WAIT_EVENT_KEY, PayloadName, QueueInfo, Run, ScheduleInfo, Step, StoreInfo
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
+from otel_bridge.model.names import UNDO_PREFIX, WAIT_EVENT_KEY
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import PayloadName
 from otel_bridge.store.derive import GET_RESULT, SET_EVENT, SLEEP
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.reader import Row

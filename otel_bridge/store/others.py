@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from otel_bridge.models import QueueInfo, Run, ScheduleInfo
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.model.runs import Run
 from otel_bridge.store.query import status_term
 from otel_bridge.store.reader import Reader, derive_runs
 

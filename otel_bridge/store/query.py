@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from otel_bridge.errors import InvalidCursorError
-from otel_bridge.models import AttributeFilter, RunQuery, RunStatus
+from otel_bridge.model.runs import AttributeFilter, RunQuery
+from otel_bridge.model.status import RunStatus
 from otel_bridge.store.schema import Schema
 
 Dialect = Literal["sqlite", "postgres"]

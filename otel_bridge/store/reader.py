@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from otel_bridge.models import WAIT_EVENT_KEY, Run, Waiting
+from otel_bridge.model.names import WAIT_EVENT_KEY
+from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.store import derive
 from otel_bridge.store.derive import SLEEP, TAIL_ROWS, Child, TailRow, Wait
 from otel_bridge.store.query import Dialect, in_list

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from otel_bridge.models import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 
 KNOWN_SCHEMA_VERSION = 125
 """The newest version of the engine's schema that was tested."""

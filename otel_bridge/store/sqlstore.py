@@ -12,21 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
-from otel_bridge.models import (
-    Facet,
-    PayloadName,
-    PublishedEvent,
-    QueueInfo,
-    Run,
-    RunPage,
-    RunQuery,
-    ScheduleInfo,
-    Step,
-    StepKey,
-    StoredValue,
-    StoreInfo,
-    UnreadMessage,
-)
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
+from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
 from otel_bridge.store import facets, listing, mailbox, others, steps, tailing
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
 from otel_bridge.store.query import Dialect

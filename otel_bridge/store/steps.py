@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from otel_bridge.models import PayloadName, PublishedEvent, Step, StepKey, StoredValue
+from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 from otel_bridge.store.derive import ACTIVE, SLEEP
 from otel_bridge.store.fold import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
 from otel_bridge.store.query import in_list

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from otel_bridge.models import Run
+from otel_bridge.model.runs import Run
 from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.listing import FEW, ORDERED_STATUSES
 from otel_bridge.store.query import Where, status_term

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.actions import bulk
 from dashboard.errors import NotFound
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from tests.actions.world import World, until
 
 

@@ -14,7 +14,7 @@ from dashboard.actions.recovery import RecoveryPolicy
 from dashboard.actions.undo import compensations_of
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.errors import Refused
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from tests.actions.world import World, until
 
 pytestmark = pytest.mark.postgres

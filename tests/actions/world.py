@@ -16,7 +16,7 @@ from dashboard.actions import Actions, ActionSettings
 from dashboard.workflow.names import wait_topic
 from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
-from otel_bridge.models import Run
+from otel_bridge.model.runs import Run
 from otel_bridge.store import open_store
 
 T = TypeVar("T")

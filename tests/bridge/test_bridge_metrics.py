@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel_bridge import OTelBridge, ids
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.metrics import meter_provider_from_env
-from otel_bridge.models import QueueInfo
+from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 
 from .otlp_samples import ListTransport

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from otel_bridge.ledger.base import COPIED, ExportedRun, PastLife
-from otel_bridge.models import Run, Step, StoredValue
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import SpanSettings, owed_life, plan_past, plan_run, present_generation
 from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step

@@ -10,7 +10,8 @@ import pytest
 
 from otel_bridge import ids
 from otel_bridge.ledger.base import COPIED, ExportedRun
-from otel_bridge.models import Run, Step
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, plan_deleted, plan_run
 from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step

@@ -6,7 +6,7 @@ import base64
 import pickle
 from typing import Any
 
-from otel_bridge.models import StoredValue
+from otel_bridge.model.values import StoredValue
 
 
 def pickled(value: Any, *, protocol: int = pickle.DEFAULT_PROTOCOL) -> StoredValue:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_bridge.codec import PREVIEW, WHOLE, Decoded, decode, decode_error, decode_input
-from otel_bridge.models import StoredValue
+from otel_bridge.model.values import StoredValue
 
 from .helpers import cut, from_bytes, pickled, stored
 

@@ -10,7 +10,7 @@ from dashboard.errors import BadRequest
 from dashboard.filters import RunsQuery, attribute_filter, matches
 from dashboard.routing import parse_query
 from dashboard.schemas import iso, parse_time
-from otel_bridge.models import Run
+from otel_bridge.model.runs import Run
 
 QUERIES = [
     {},

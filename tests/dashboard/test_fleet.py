@@ -13,7 +13,8 @@ from dashboard.listing import facets_of
 from dashboard.settings import Services, Settings
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
-from otel_bridge.models import RunQuery, ScheduleInfo
+from otel_bridge.model.fleet import ScheduleInfo
+from otel_bridge.model.runs import RunQuery
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.dashboard.conftest import mounted
 

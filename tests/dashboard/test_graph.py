@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dashboard.graph import MAX_LANES, STACK_FROM, build_graph, parallel_groups, segments
 from dashboard.schemas import Graph, GraphNode
-from otel_bridge.models import Run, Step, Waiting
+from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.steps import Step
 
 RUN = Run(id="r", workflow="ship", status="completed", created_at_ms=0, updated_at_ms=0)
 

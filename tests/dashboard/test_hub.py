@@ -15,8 +15,9 @@ from dashboard.live import LiveHub
 from dashboard.settings import Services, Settings
 from dashboard.workflow.names import PLAN_STEP
 from otel_bridge.codec import redact_keys
-from otel_bridge.events import LifecycleEvent
-from otel_bridge.models import RunQuery, StoredValue
+from otel_bridge.model.events import LifecycleEvent
+from otel_bridge.model.runs import RunQuery
+from otel_bridge.model.values import StoredValue
 from otel_bridge.presence import presence
 from otel_bridge.tail import RunChange
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step

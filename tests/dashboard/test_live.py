@@ -16,7 +16,7 @@ from flask import Flask
 from simple_websocket import Client, ConnectionClosed
 
 from dashboard.live import SLOW_REASON, STOPPED_REASON, LiveHub
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from tests.dashboard.conftest import Worker, eventually, mounted, served
 
 pytestmark = pytest.mark.timeout(90)

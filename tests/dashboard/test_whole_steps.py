@@ -7,7 +7,7 @@ import json
 from flask import Flask
 
 from dashboard import create_blueprint
-from otel_bridge.models import RunPage
+from otel_bridge.model.runs import RunPage
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 
 START = 1_700_000_000_000

@@ -12,7 +12,8 @@ import pytest
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import Ledger
 from otel_bridge.ledger.base import COPIED, AuditEntry, Cursor, Executor, ExportedRun, InFlightStep, Lease, PastLife
-from otel_bridge.models import StoredValue, Waiting
+from otel_bridge.model.runs import Waiting
+from otel_bridge.model.values import StoredValue
 from otel_bridge.testing import make_run, make_step
 
 LONG_S = 30.0

@@ -20,7 +20,7 @@ from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import postgres
 from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun
 from otel_bridge.ledger.postgres import PostgresLedger
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from otel_bridge.store.postgres import PostgresStateStore
 
 pytestmark = pytest.mark.postgres

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from otel_bridge.errors import InvalidCursorError
-from otel_bridge.models import RUN_STATUSES, AttributeFilter, Run, RunQuery, RunStatus, Step
+from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
+from otel_bridge.model.status import RUN_STATUSES, RunStatus
+from otel_bridge.model.steps import Step
 from otel_bridge.store.schema import KNOWN_SCHEMA_VERSION
 from otel_bridge.store.sqlstore import SqlStateStore
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_bridge.models import Step, Waiting
+from otel_bridge.model.runs import Waiting
+from otel_bridge.model.steps import Step
 from otel_bridge.store.derive import Child, TailRow, Wait, attributes_of, parse_wait, waiting_of, wake_ms
 from otel_bridge.store.fold import RunEnd, StepRow, fold_steps
 

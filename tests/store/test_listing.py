@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from otel_bridge.models import AttributeFilter, Run, RunQuery, RunStatus
+from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
+from otel_bridge.model.status import RunStatus
 from otel_bridge.store import facets, listing
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 

@@ -17,7 +17,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.models import AttributeFilter, RunQuery
+from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.store import listing, open_store, postgres
 from otel_bridge.store.postgres import PostgresStateStore
 from tests.store.conftest import SCHEMA

@@ -17,7 +17,7 @@ import pytest
 from sqlite_utils import Database
 
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import facets, listing, open_store, sqlite
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sqlite import SqliteStateStore

@@ -11,7 +11,9 @@ import pytest
 
 import otel_bridge.testing
 from otel_bridge.errors import StoreUnavailableError
-from otel_bridge.models import QueueInfo, Run, ScheduleInfo, Step, Waiting
+from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.steps import Step
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run, make_step
 
 

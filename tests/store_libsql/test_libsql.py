@@ -21,7 +21,7 @@ from sqlite_utils import Database
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.ledger import MemoryLedger, SqliteLedger, open_ledger
-from otel_bridge.models import RunQuery
+from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import StateStore, open_store
 from otel_bridge.store.sqlite import SqliteStateStore
 from tests.conftest import make_wal

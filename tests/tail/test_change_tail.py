@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_bridge.ledger.base import Executor, InFlightStep
-from otel_bridge.models import Waiting
+from otel_bridge.model.runs import Waiting
 from otel_bridge.tail import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 

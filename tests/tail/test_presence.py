@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_bridge.ledger.base import Executor, InFlightStep
-from otel_bridge.models import Run, Waiting
+from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
 from otel_bridge.testing import make_run, make_step
 

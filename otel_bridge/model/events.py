@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from otel_bridge.models import StepKind
+from otel_bridge.model.steps import StepKind
 
 EventType = Literal[
     "run.pending",

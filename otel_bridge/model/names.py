@@ -1,0 +1,15 @@
+"""Names that this product gives its own runs, steps and events. Pure data."""
+
+from __future__ import annotations
+
+UNDO_PREFIX = "undo:"
+"""Run id of the undo of a run: ``undo:<run_id>``."""
+DEAD_LETTER_PREFIX = "dlq:"
+"""Run id of the dead-letter handler of a run: ``dlq:<run_id>``."""
+BULK_PREFIX = "bulk:"
+"""Run id of a bulk action: ``bulk:<random>``."""
+UNDO_WORKFLOW = "durable.undo"
+PLAN_STEP, STUCK_STEP, COMPENSATE_PREFIX = "durable.plan", "durable.stuck", "compensate:"
+"""Steps of an undo: its plan, a compensation of one entry, and what is said when some are stuck."""
+WAIT_EVENT_KEY = "durable.wait"
+"""Event that ``dashboard.workflow`` publishes in the step before a wait: ``{"on", "name", "until"?}``."""

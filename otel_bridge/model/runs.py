@@ -1,0 +1,139 @@
+"""Runs, and queries over them. Pure data; times are Unix milliseconds in fields that end in ``_ms``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
+
+WaitingOn = Literal["signal", "webhook", "update", "breakpoint", "child", "sleep", "queue", "delay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a run waits for. ``name`` is the topic, label, child or queue where that is known."""
+
+    on: WaitingOn
+    name: str | None
+    since_ms: int
+    until_ms: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One workflow execution. Payloads are not part of it: see ``StateStore.get_payload``.
+
+    ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
+    ``queue`` is likewise the queue it was last put on; the ledger remembers the first.
+    """
+
+    id: str
+    workflow: str
+    status: RunStatus
+    created_at_ms: int
+    updated_at_ms: int
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    workflow_version: str | None = None
+    class_name: str | None = None
+    config_name: str | None = None
+    queue: str | None = None
+    queue_partition: str | None = None
+    executor: str | None = None
+    recovery_attempts: int = 0
+    namespace: str | None = None
+    parent_id: str | None = None
+    forked_from: str | None = None
+    schedule: str | None = None
+    serialization: str | None = None
+    deduplication_id: str | None = None
+    priority: int = 0
+    wake_at_ms: int | None = None
+    deadline_at_ms: int | None = None
+    authenticated_user: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    waiting: Waiting | None = None
+    undo_id: str | None = None
+    dead_letter_id: str | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the run has ended and only an action could make it move again.
+
+        A run whose undo is at work (``cancelling``) has itself ended too.
+        """
+        return self.status in TERMINAL_STATUSES or self.status == "cancelling"
+
+    @property
+    def dead_run_id(self) -> str | None:
+        """The dead run that this run handles, if it is a dead-letter handler."""
+        return self.id[len(DEAD_LETTER_PREFIX) :] if self.id.startswith(DEAD_LETTER_PREFIX) else None
+
+    @property
+    def undoes_id(self) -> str | None:
+        """The run that this run undoes, if it is an undo."""
+        return self.id[len(UNDO_PREFIX) :] if self.id.startswith(UNDO_PREFIX) else None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeFilter:
+    """``key op value`` over a run's attributes; ``op`` is one of eq ne gt gte lt lte."""
+
+    key: str
+    op: Literal["eq", "ne", "gt", "gte", "lt", "lte"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Filter and page of a run listing. Unset fields do not filter.
+
+    Args:
+        text: prefix of the run id, or a part of the workflow's name.
+        cursor: opaque; from ``RunPage.next_cursor``.
+        offset: small offsets only (``<= 1000``), for clients that cannot follow cursors.
+    """
+
+    statuses: frozenset[RunStatus] = frozenset()
+    workflow: str | None = None
+    text: str | None = None
+    queue: str | None = None
+    executor: str | None = None
+    version: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: tuple[AttributeFilter, ...] = ()
+    since_ms: int | None = None
+    until_ms: int | None = None
+    parent_id: str | None = None
+    namespace: str | None = None
+    min_duration_ms: int | None = None
+    limit: int = 50
+    cursor: str | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page of runs, newest first.
+
+    ``next_cursor`` is None on the last page. A page may hold fewer runs than asked and still have a next one:
+    a filter that matches rarely is scanned within a time budget, and ``scanned_to_ms`` says how far back it got.
+    """
+
+    runs: list[Run]
+    next_cursor: str | None
+    scanned_to_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """How many runs have this status (and workflow). ``exact`` is False when counting stopped at its budget."""
+
+    status: RunStatus
+    count: int
+    workflow: str | None = None
+    exact: bool = True
