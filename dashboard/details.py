@@ -20,7 +20,7 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName, StoredValue
-from otel_bridge.presence import overlay_run, overlay_steps
+from otel_bridge.runs.presence import overlay_run, overlay_steps
 from otel_bridge.store.base import StateStore
 
 CHILDREN_SHOWN = 2_000

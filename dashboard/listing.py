@@ -8,7 +8,7 @@ from dataclasses import replace
 from dashboard.settings import Services
 from otel_bridge.model.runs import Facet, RunPage, RunQuery
 from otel_bridge.model.status import RunStatus
-from otel_bridge.presence import overlay_run
+from otel_bridge.runs.presence import overlay_run
 
 BLOCKED_COUNTED = 500
 MAY_BE_BLOCKED: frozenset[RunStatus] = frozenset({"pending", "running"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.links import trace_template
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Executor, Ledger
-from otel_bridge.presence import Presence, presence
+from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Cursor, Ledger
-from otel_bridge.lifecycle import message_of, run_events, step_events
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepKey, StepStatus
 from otel_bridge.openruns import OpenRuns
-from otel_bridge.presence import Presence, may_be_blocked_from_ms, overlay_run, overlay_steps, presence
+from otel_bridge.runs.lifecycle import message_of, run_events, step_events
+from otel_bridge.runs.presence import Presence, may_be_blocked_from_ms, overlay_run, overlay_steps, presence
 from otel_bridge.store.base import StateStore
 
 PAGE_ROWS = 5_000

@@ -21,7 +21,7 @@ from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
 from otel_bridge.model.runs import Run
-from otel_bridge.presence import Presence, presence
+from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dashboard.actions.desk import INTERNAL_QUEUE, Desk
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.model.runs import Run
-from otel_bridge.presence import Presence
+from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
 

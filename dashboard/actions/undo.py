@@ -12,9 +12,9 @@ from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
-from otel_bridge.presence import Presence
+from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.undo import plan_entries, turns
 from otel_bridge.store.base import StateStore
-from otel_bridge.undo import plan_entries, turns
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.model.names import UNDO_PREFIX
-from otel_bridge.presence import presence
+from otel_bridge.runs.presence import presence
 
 DEFAULT_GRACE_S = 5.0
 _POLL_S = 0.1

@@ -19,9 +19,9 @@ from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.otlp import Delivery
+from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_past, plan_run
 from otel_bridge.store.base import StateStore
-from otel_bridge.undo import with_compensated
 
 _logger = logging.getLogger("otel_bridge")
 

@@ -12,7 +12,7 @@ from otel_bridge import openruns
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.ledger.base import Cursor, Executor, InFlightStep
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.presence import BLOCKED_AFTER_MS
+from otel_bridge.runs.presence import BLOCKED_AFTER_MS
 from otel_bridge.tail import ChangeTail, StoreScanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 

@@ -6,7 +6,7 @@ import pytest
 
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
+from otel_bridge.runs.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
 from otel_bridge.testing import make_run, make_step
 
 NOW = 1_700_000_000_000
