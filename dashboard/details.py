@@ -13,7 +13,6 @@ from dashboard.links import trace_link
 from dashboard.schemas import Lineage, RunDetail, RunRow, RunView, StepView
 from dashboard.settings import Services
 from dashboard.views import run_fields, run_row, step_view
-from otel_bridge import ids
 from otel_bridge.codec import PREVIEW, WHOLE
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
@@ -21,6 +20,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName, StoredValue
 from otel_bridge.runs.presence import overlay_run, overlay_steps
+from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
 CHILDREN_SHOWN = 2_000

@@ -28,11 +28,11 @@ from dashboard.schemas_fleet import (
     WorkerInstance,
 )
 from dashboard.settings import Services
-from otel_bridge import ids
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
 from otel_bridge.model.runs import RunQuery
+from otel_bridge.spans import ids
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 TOPOLOGY_RUNS = 500

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.schemas import ErrorView, EventView, FacetView, RunRow, StepView, WaitingView, iso
-from otel_bridge import ids
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Facet, Run, Waiting
 from otel_bridge.model.steps import Step
+from otel_bridge.spans import ids
 
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 

@@ -152,7 +152,7 @@ def describe(span: Any) -> str:
 
 def print_traces(collector: FakeCollector, run_ids: list[str]) -> None:
     """Print the traces of these runs."""
-    from otel_bridge import ids
+    from otel_bridge.spans import ids
 
     for run_id in run_ids:
         trace_id = ids.trace_id(run_id)

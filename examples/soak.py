@@ -155,7 +155,7 @@ class Retrier:
         self.untraced = 0
 
     def retry(self) -> None:
-        from otel_bridge import ids
+        from otel_bridge.spans import ids
 
         for run_id in self._database.failed():
             traced = (ids.trace_id(run_id), ids.root_span_id(run_id)) in self._collector.seen  # type: ignore[attr-defined]
@@ -181,7 +181,7 @@ class Retrier:
 
 def expected(url: str, failed_seq: dict[str, int]) -> dict[SpanKey, str]:
     """Return the spans that there must be, out of the engine's own rows, and what they are."""
-    from otel_bridge import ids
+    from otel_bridge.spans import ids
     from otel_bridge.store import open_store
 
     store = open_store(url)

@@ -293,7 +293,7 @@ def _restart(server: Any) -> None:
 
 def expected_spans(store: Any, run_ids: list[str]) -> set[tuple[bytes, bytes]]:
     """Return (trace id, span id) of what the store's rows must have become: roots and recorded steps."""
-    from otel_bridge import ids
+    from otel_bridge.spans import ids
 
     expected = set()
     for start in range(0, len(run_ids), 500):

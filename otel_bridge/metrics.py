@@ -15,12 +15,11 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
-from otel_bridge import semconv
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
-from otel_bridge.spans import Plan, SpanData
+from otel_bridge.spans import Plan, SpanData, semconv
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider

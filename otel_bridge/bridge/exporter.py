@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
-from otel_bridge import ids
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.metrics import BridgeMetrics
@@ -20,7 +19,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.otlp import Delivery
 from otel_bridge.runs.undo import with_compensated
-from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, plan_deleted, plan_past, plan_run
+from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
 from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")

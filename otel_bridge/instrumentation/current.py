@@ -17,7 +17,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from otel_bridge import ids
+from otel_bridge.spans import ids
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _STATELESS = TraceState()

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_bridge import ids
 from otel_bridge.instrumentation.current import Placement
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.underway import exported_or_underway
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.spans import Relatives, SpanSettings, Traces, present_generation
+from otel_bridge.spans import Relatives, SpanSettings, Traces, ids, present_generation
 
 _MAX_ANCESTORS = 100
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
-from otel_bridge import semconv
+from otel_bridge.spans import semconv
 from otel_bridge.spans.model import AttributeValue, SpanData
 
 DEFAULT_SERVICE_NAME = "dbos"

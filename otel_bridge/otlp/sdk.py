@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otel_bridge import semconv
 from otel_bridge.errors import RetryableDeliveryError
 from otel_bridge.otlp.encode import ResourceSettings
 from otel_bridge.otlp.transport import Accepted
+from otel_bridge.spans import semconv
 from otel_bridge.spans.model import SpanData
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from otel_bridge import ids, semconv
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
+from otel_bridge.spans import ids, semconv
 from otel_bridge.spans.lives import INTERNAL_QUEUE_PREFIX, DueStep, Life, ended_at_ms
 from otel_bridge.spans.model import (
     NS_PER_MS,

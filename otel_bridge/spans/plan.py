@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from otel_bridge import semconv
 from otel_bridge.errors import OpenRunError, OpenStepError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
+from otel_bridge.spans import semconv
 from otel_bridge.spans.build import RunSpans, lost_life
 from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from otel_bridge import ids
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
+from otel_bridge.spans import ids
 from otel_bridge.spans.model import SpanError, SpanSettings
 
 OTEL_CARRIER_ATTRIBUTE = "dbos.otelContext"

@@ -18,7 +18,8 @@ import pytest
 from fake_collector import FakeCollector, attributes, tree
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from otel_bridge import OTelBridge, ids
+from otel_bridge import OTelBridge
+from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 
 APP = Path(__file__).with_name("crash_app.py")

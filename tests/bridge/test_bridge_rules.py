@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_bridge
-from otel_bridge import OTelBridge, ids, tail
+from otel_bridge import OTelBridge, tail
 from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper, exporter
 from otel_bridge.errors import (
     ConfigurationError,
@@ -28,7 +28,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.spans import SpanData
+from otel_bridge.spans import SpanData, ids
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 
 from .otlp_samples import ListTransport

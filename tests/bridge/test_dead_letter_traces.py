@@ -11,7 +11,8 @@ from dbos import run_dbos_database_migrations
 from fake_collector import FakeCollector, attributes
 
 from dashboard.caretaker import Caretaker, CaretakerSettings
-from otel_bridge import OTelBridge, ids
+from otel_bridge import OTelBridge
+from otel_bridge.spans import ids
 from tests.actions.world import World, until
 
 RUN, HANDLER = "d1", "dlq:d1"

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_bridge import ids
 from otel_bridge.errors import OpenRunError, OpenStepError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.values import StoredValue
-from otel_bridge.spans import Relatives, SpanData, SpanError, SpanSettings, plan_run, root_span, step_span
+from otel_bridge.spans import Relatives, SpanData, SpanError, SpanSettings, ids, plan_run, root_span, step_span
 from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from otel_bridge import ids
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, plan_deleted, plan_run
+from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
 from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step
 

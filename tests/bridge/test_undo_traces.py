@@ -10,9 +10,10 @@ from dbos import run_dbos_database_migrations
 from fake_collector import FakeCollector, attributes
 
 from dashboard.workflow import names
-from otel_bridge import OTelBridge, ids
+from otel_bridge import OTelBridge
 from otel_bridge.runs import undo
 from otel_bridge.runs.undo import pair, with_compensated
+from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 from otel_bridge.testing import MemoryStateStore, make_step
 from tests.actions.world import World

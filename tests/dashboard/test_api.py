@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from otel_bridge import ids
 from otel_bridge.codec import redact_keys
+from otel_bridge.spans import ids
 from tests.dashboard.conftest import mounted
 
 Get = Callable[..., Any]

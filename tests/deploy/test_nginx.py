@@ -18,7 +18,7 @@ import pytest
 from dbos import DBOSClient
 from simple_websocket import Client
 
-from otel_bridge import ids
+from otel_bridge.spans import ids
 from tests.conftest import make_wal
 from tests.dashboard.conftest import Worker
 from tests.dashboard.test_live import is_type, receive, with_close

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Tracer
 
-from otel_bridge import ids
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.ledger import MemoryLedger
+from otel_bridge.spans import ids
 
 
 def eventually(condition: Callable[[], Any], *, within_s: float = 10.0, what: str = "the condition") -> Any:

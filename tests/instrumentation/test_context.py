@@ -13,11 +13,11 @@ from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from otel_bridge import ids
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.instrumentation.session import _MAX_STRAYS, Session
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.ledger import MemoryLedger
+from otel_bridge.spans import ids
 
 from .conftest import Tracing, in_body, in_step
 

@@ -12,7 +12,6 @@ import pytest
 from dbos import DBOS, SetWorkflowID
 from opentelemetry.trace import get_current_span
 
-from otel_bridge import ids
 from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.instrumentation.current import LiveRun, Placement
@@ -20,7 +19,7 @@ from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.lookup import PATIENCE_S, PAUSE_S, PlacementLookup
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import ExportedRun, Lease
-from otel_bridge.spans import present_generation
+from otel_bridge.spans import ids, present_generation
 
 from .conftest import Tracing, eventually, in_body, in_step
 

@@ -8,9 +8,8 @@ import pytest
 from dbos import DBOS, PropagateOtelContext, SetWorkflowID
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from otel_bridge import ids
 from otel_bridge.instrumentation import DBOSInstrumentor
-from otel_bridge.spans import Relatives, SpanSettings, Traces
+from otel_bridge.spans import Relatives, SpanSettings, Traces, ids
 from otel_bridge.store import open_store
 
 from .conftest import Tracing, in_step

@@ -18,9 +18,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from dashboard.actions import Actions
-from otel_bridge import DBOSInstrumentor, OTelBridge, ids
+from otel_bridge import DBOSInstrumentor, OTelBridge
 from otel_bridge.instrumentation import lookup
 from otel_bridge.ledger import open_ledger
+from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 

@@ -21,7 +21,8 @@ from flask.testing import FlaskClient
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dashboard import create_blueprint
-from otel_bridge import OTelBridge, ids
+from otel_bridge import OTelBridge
+from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 from otel_bridge.tail import ChangeTail
 

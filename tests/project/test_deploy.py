@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dashboard import prometheus
-from otel_bridge import semconv
+from otel_bridge.spans import semconv
 from tests.programs import ROOT
 
 EXAMPLES = ROOT / "examples"
