@@ -27,7 +27,7 @@ from dashboard.views import event_view, run_row, step_view
 from otel_bridge.errors import BridgeError
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.tail import ChangeTail, RunChange
+from otel_bridge.tail.changes import ChangeTail, RunChange
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from otel_bridge.otlp import Transport
 from otel_bridge.spans import SpanData, SpanKind
 from otel_bridge.spans.model import NS_PER_MS
 from otel_bridge.store.base import StateStore
-from otel_bridge.tail import StoreScanner
+from otel_bridge.tail.scanner import StoreScanner
 
 LATE_MS = 30_000
 

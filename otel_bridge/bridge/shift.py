@@ -20,7 +20,7 @@ from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore
-from otel_bridge.tail import StoreScanner
+from otel_bridge.tail.scanner import StoreScanner
 
 _logger = logging.getLogger("otel_bridge")
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_bridge
-from otel_bridge import OTelBridge, tail
+from otel_bridge import OTelBridge
 from otel_bridge.bridge import LEASE_NAME, STATS_KEY, LeaseKeeper, exporter
 from otel_bridge.errors import (
     ConfigurationError,
@@ -29,6 +29,7 @@ from otel_bridge.errors import (
     StoreUnavailableError,
 )
 from otel_bridge.spans import SpanData, ids
+from otel_bridge.tail import scanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 
 from .otlp_samples import ListTransport
@@ -559,8 +560,8 @@ def test_old_runs_that_a_scan_will_see_again_are_not_forgotten(
     store: MemoryStateStore, transport: ListTransport, bridges: Bridges, clock: FakeClock, monkeypatch: Any
 ):
     """Else each would be sent twice: within a long backlog, and after a restart on a store where little happens."""
-    monkeypatch.setattr(tail, "PAGE_ROWS", 2)
-    monkeypatch.setattr(tail, "SCAN_ROWS", 4)
+    monkeypatch.setattr(scanner, "PAGE_ROWS", 2)
+    monkeypatch.setattr(scanner, "SCAN_ROWS", 4)
     for number in range(5):
         put_ended(store, f"run-{number}")
         clock.advance(s=1)

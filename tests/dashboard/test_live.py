@@ -331,7 +331,7 @@ def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, w
 def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_url: str, worker: Worker) -> None:
     """The stream stays open, says what is wrong, and goes on when the store is back."""
     from otel_bridge.errors import StoreUnavailableError
-    from otel_bridge.tail import ChangeTail
+    from otel_bridge.tail.changes import ChangeTail
 
     broken = threading.Event()
 

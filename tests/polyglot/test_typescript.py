@@ -24,7 +24,7 @@ from dashboard import create_blueprint
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store
-from otel_bridge.tail import ChangeTail
+from otel_bridge.tail.changes import ChangeTail
 
 HERE = Path(__file__).parent
 pytestmark = [

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.runs import Waiting
-from otel_bridge.tail import ChangeTail
+from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 
 START = 1_700_000_000_000

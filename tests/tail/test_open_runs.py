@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from otel_bridge import openruns
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.ledger.base import Cursor, Executor, InFlightStep
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.runs.presence import BLOCKED_AFTER_MS
-from otel_bridge.tail import ChangeTail, StoreScanner
+from otel_bridge.tail import open_runs
+from otel_bridge.tail.changes import ChangeTail
+from otel_bridge.tail.scanner import StoreScanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 
 START = 1_700_000_000_000
@@ -93,13 +94,13 @@ def test_a_wait_that_times_out_a_little_after_what_was_announced_is_told():
 
 def test_a_run_that_never_leaves_its_overdue_wait_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch):
     """After some tries it is left to the rare look at everything."""
-    monkeypatch.setattr(openruns, "EVERYTHING_EVERY_S", 1e9)
+    monkeypatch.setattr(open_runs, "EVERYTHING_EVERY_S", 1e9)
     scene = Scene()
     scene.scanner._open.note(asleep("gone", START + 100))  # type: ignore[union-attr]
     reads = counted(scene.store)
-    for _ in range(openruns.OVERDUE_TRIES + 5):
+    for _ in range(open_runs.OVERDUE_TRIES + 5):
         scene.later(1.5)
-    assert len(reads) == openruns.OVERDUE_TRIES + 1
+    assert len(reads) == open_runs.OVERDUE_TRIES + 1
 
 
 def test_everything_is_looked_at_now_and_then():
@@ -108,7 +109,7 @@ def test_everything_is_looked_at_now_and_then():
     scene.store._version -= 1
     scene.store.rows("DELETE FROM operation_outputs")
     assert scene.later(1.0) == {}
-    assert scene.later(openruns.EVERYTHING_EVERY_S) == {"a": "running"}
+    assert scene.later(open_runs.EVERYTHING_EVERY_S) == {"a": "running"}
 
 
 # -- by the run's row ------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""From the store to changed runs (``scanner``) and lifecycle events (``changes``)."""

@@ -1,0 +1,142 @@
+"""Changed runs as lifecycle events, for live views. Reads the store and the ledger.
+
+``ChangeTail`` compares what the scanner finds with what it saw before and says what happened, in memory. The bridge
+compares with its ledger instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import Cursor, Ledger
+from otel_bridge.model.events import LifecycleEvent
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.runs.lifecycle import message_of, run_events, step_events
+from otel_bridge.runs.presence import Presence, may_be_blocked_from_ms, overlay_run, overlay_steps, presence
+from otel_bridge.store.base import StateStore
+from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """A run that changed, as it is now, with its steps and what happened to it since the last poll."""
+
+    run: Run
+    steps: list[Step]
+    events: list[LifecycleEvent]
+
+
+@dataclass(slots=True)
+class _Known:
+    """A run as it was last told (``run``), and as the store had it (``stored``)."""
+
+    run: Run
+    stored: Run
+    steps: dict[int, StepStatus]
+
+
+class ChangeTail:
+    """Lifecycle events for live views: everything from ``since_ms`` on, once each, in order.
+
+    Args:
+        ledger: where executors report presence; None or an unavailable one means none do.
+        since_ms: where to begin, by the store's clock; default now.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        *,
+        ledger: Ledger | None = None,
+        since_ms: int | None = None,
+        presence_every_s: float = 1.0,
+        open_every_s: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._ledger, self._monotonic = store, ledger, monotonic
+        self._since_ms = store.now_ms() if since_ms is None else since_ms
+        self._cursor = Cursor(steps_ms=self._since_ms, runs_ms=self._since_ms)
+        self._open_every_s = open_every_s
+        self._scanner = self._new_scanner()
+        self._presence_every_s = presence_every_s
+        self._next_presence_at = monotonic()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._open: set[str] = set()
+        self.presence: Presence = presence((), self._since_ms)
+        self._told: Presence = self.presence
+
+    def _new_scanner(self) -> StoreScanner:
+        return StoreScanner(self._store, open_every_s=self._open_every_s, monotonic=self._monotonic)
+
+    def poll(self, *, watch: Collection[str] = ()) -> list[RunChange]:
+        """Return what changed since the last poll, oldest event first within a run.
+
+        Raises:
+            StoreUnavailableError: the store cannot be read now; poll again later, nothing is lost.
+        """
+        self._refresh_presence()
+        try:
+            scan = self._scanner.scan(self._cursor, watch=watch)
+            runs = {**self._store.get_runs(list(self._moved_by_presence(scan.runs))), **scan.runs}
+            steps = self._store.get_steps_of(list(runs), errors=True) if runs else {}
+            compared = [self._compare(run, steps.get(run.id, [])) for run in runs.values()]
+        except BaseException:
+            self._scanner = self._new_scanner()  # what the old one has seen was never told
+            raise
+        for _, known in compared:
+            self._remember(known)
+        self._cursor, self._told = scan.cursor, self.presence
+        return [change for change, _ in compared if change is not None]
+
+    def _refresh_presence(self) -> None:
+        if self._ledger is None or self._monotonic() < self._next_presence_at:
+            return
+        self._next_presence_at = self._monotonic() + self._presence_every_s
+        try:
+            self.presence = presence(self._ledger.executors(), self._ledger.now_ms())
+        except LedgerError:
+            self.presence = presence((), self._since_ms)
+
+    def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:
+        """Return other runs that look different because executors do: a step began, nobody is there any more."""
+        before, now = self._told, self.presence
+        if now is before:
+            return set()
+        ids = {*before.executing_run_ids(), *now.executing_run_ids()}
+        found = {run_id for run_id in ids if before.executing(run_id) != now.executing(run_id)}
+        others = before.staff != now.staff
+        for run_id in self._open:
+            known = self._known[run_id]
+            due = others or before.now_ms < may_be_blocked_from_ms(known.stored) <= now.now_ms
+            if due and overlay_run(known.stored, now).status != known.run.status:
+                found.add(run_id)
+        return found.difference(scanned)
+
+    def _compare(self, stored: Run, steps: list[Step]) -> tuple[RunChange | None, _Known]:
+        run = overlay_run(stored, self.presence)
+        steps = overlay_steps(run, steps, self.presence)
+        before = self._known.get(run.id)
+        events = [
+            *run_events(run, before.run if before else None, self._since_ms, ending=False),
+            *step_events(run, steps, before.steps if before else None, self._since_ms),
+            *run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
+        ]
+        known = _Known(run, stored, {step.seq: step.status for step in steps})
+        same = not events and before is not None and before.run == run and before.steps == known.steps
+        return None if same else RunChange(run, steps, events), known
+
+    def _remember(self, known: _Known) -> None:
+        run_id = known.run.id
+        self._known[run_id] = known
+        self._known.move_to_end(run_id)
+        (self._open.discard if known.stored.is_terminal else self._open.add)(run_id)
+        while len(self._known) > REMEMBERED_RUNS:
+            self._open.discard(self._known.popitem(last=False)[0])
+
+    def _run_error(self, run: Run) -> str | None:
+        return message_of(self._store.get_payload(run.id, "error"))
