@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, Waiting, WaitingOn
 from otel_bridge.model.status import RunStatus
-from otel_bridge.store.schema import RUN_COLUMNS
+from otel_bridge.store.sql.schema import RUN_COLUMNS
 
 ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
 FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")

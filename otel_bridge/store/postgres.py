@@ -24,9 +24,9 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.store.reader import Row
-from otel_bridge.store.schema import Schema
-from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
+from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
+from otel_bridge.store.sql.schema import Schema
+from otel_bridge.store.sql.session import Row
 
 STATEMENT_TIMEOUT_MS = 5000
 CONNECT_TIMEOUT_S = 3

@@ -22,9 +22,9 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3 as their_sqlite3  # type: ignore[attr-defined]  # pysqlite3, where installed
 
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
-from otel_bridge.store.reader import Row
-from otel_bridge.store.schema import Schema
-from otel_bridge.store.sqlstore import SqlStateStore, StaleSchemaError
+from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
+from otel_bridge.store.sql.schema import Schema
+from otel_bridge.store.sql.session import Row
 
 BUSY_TIMEOUT_S = 5.0
 IDLE_CONNECTIONS = 4

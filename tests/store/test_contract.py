@@ -11,8 +11,8 @@ from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step
-from otel_bridge.store.schema import KNOWN_SCHEMA_VERSION
-from otel_bridge.store.sqlstore import SqlStateStore
+from otel_bridge.store.adapter import SqlStateStore
+from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
 
 EVERYTHING = RunQuery(limit=500)
 WAITING_RUNS: dict[str, tuple[str, str | None]] = {

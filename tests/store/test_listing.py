@@ -11,7 +11,7 @@ import pytest
 
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import RunStatus
-from otel_bridge.store import facets, listing
+from otel_bridge.store.sql import counts, runs
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 
 STATUSES: list[RunStatus] = [
@@ -57,13 +57,13 @@ def store() -> Iterator[MemoryStateStore]:
 @pytest.fixture(params=["with time", "without time"])
 def pressed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Small chunks always; with no time, every one is the last of its page."""
-    monkeypatch.setattr(listing, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(listing, "LAST_CHUNK", 40)
-    monkeypatch.setattr(facets, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(listing, "FEW", 15)
+    monkeypatch.setattr(runs, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(runs, "LAST_CHUNK", 40)
+    monkeypatch.setattr(counts, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(runs, "FEW", 15)
     if request.param == "without time":
-        monkeypatch.setattr(listing, "BUDGET_S", -1.0)
-        monkeypatch.setattr(listing, "BUDGET_WHEN_FOUND_S", -1.0)
+        monkeypatch.setattr(runs, "BUDGET_S", -1.0)
+        monkeypatch.setattr(runs, "BUDGET_WHEN_FOUND_S", -1.0)
         return True
     return False
 
@@ -144,8 +144,8 @@ def test_whatever_is_asked_facets_count_the_matches(
     store: MemoryStateStore, pressed: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exact where they say so; never more than there are."""
-    monkeypatch.setattr(facets, "BUDGET_S", -1.0 if pressed else 10.0)
-    monkeypatch.setattr(facets, "SUSPENDED_BUDGET_S", 10.0)
+    monkeypatch.setattr(counts, "BUDGET_S", -1.0 if pressed else 10.0)
+    monkeypatch.setattr(counts, "SUSPENDED_BUDGET_S", 10.0)
     query = replace(random_query(random.Random(seed)), statuses=frozenset())
     expected = Counter((run.status, run.workflow) for run in everything(store) if matches(run, query))
     found = store.facets(query, by_workflow=True)
@@ -157,8 +157,8 @@ def test_whatever_is_asked_facets_count_the_matches(
 
 def test_a_rare_filter_says_how_far_it_looked(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty page with a next one: the client goes on, and can tell its user how far back it is."""
-    monkeypatch.setattr(listing, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(listing, "BUDGET_S", -1.0)
+    monkeypatch.setattr(runs, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(runs, "BUDGET_S", -1.0)
     page = store.list_runs(RunQuery(workflow="none"))
     assert page.runs == []
     assert page.next_cursor is not None
@@ -172,8 +172,8 @@ def test_very_many_executing_runs_are_told_apart_by_the_newest(
     store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When time is up the newest stand for the rest, and both counts say that they are not exact."""
-    monkeypatch.setattr(facets, "DERIVED_AT_ONCE", 30)
-    monkeypatch.setattr(facets, "SUSPENDED_BUDGET_S", -1.0)
+    monkeypatch.setattr(counts, "DERIVED_AT_ONCE", 30)
+    monkeypatch.setattr(counts, "SUSPENDED_BUDGET_S", -1.0)
     found = {facet.status: facet for facet in store.facets(RunQuery())}
     executing = Counter(run.status for run in everything(store))
     assert found["running"].count + found["suspended"].count == executing["running"] + executing["suspended"]
@@ -186,8 +186,8 @@ def test_when_time_is_short_every_status_gets_its_part_of_it(
     store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest chunk of each is counted whatever happens; what was not counted to its end says so, even of none."""
-    monkeypatch.setattr(facets, "FIRST_CHUNK", 5)
-    monkeypatch.setattr(facets, "BUDGET_S", -1.0)
+    monkeypatch.setattr(counts, "FIRST_CHUNK", 5)
+    monkeypatch.setattr(counts, "BUDGET_S", -1.0)
     found = {facet.status: facet for facet in store.facets(RunQuery(executor="e1"))}
     expected = Counter(run.status for run in everything(store) if run.executor == "e1")
     for status in ("failed", "cancelled", "dead", "completed"):
@@ -198,11 +198,11 @@ def test_when_time_is_short_every_status_gets_its_part_of_it(
 
 def test_dear_facets_are_kept_for_a_while(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """What took long is not counted again at once; what was cheap always is."""
-    monkeypatch.setattr(facets, "CHEAP_S", -1.0)
-    monkeypatch.setattr(facets, "KEEP_FACTOR", 10**9)
-    counter, counted = facets.FacetCounter(), []
-    count = facets.FacetCounter._count
-    monkeypatch.setattr(facets.FacetCounter, "_count", lambda *a: counted.append(1) or count(*a))
+    monkeypatch.setattr(counts, "CHEAP_S", -1.0)
+    monkeypatch.setattr(counts, "KEEP_FACTOR", 10**9)
+    counter, counted = counts.FacetCounter(), []
+    count = counts.FacetCounter._count
+    monkeypatch.setattr(counts.FacetCounter, "_count", lambda *a: counted.append(1) or count(*a))
     first = counter.facets(store, RunQuery(), by_workflow=False)
     assert counter.facets(store, RunQuery(limit=3, statuses=frozenset({"failed"})), by_workflow=False) == first
     assert len(counted) == 1

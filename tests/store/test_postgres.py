@@ -18,8 +18,9 @@ from otel_bridge.errors import (
     StoreUnavailableError,
 )
 from otel_bridge.model.runs import AttributeFilter, RunQuery
-from otel_bridge.store import listing, open_store, postgres
+from otel_bridge.store import open_store, postgres
 from otel_bridge.store.postgres import PostgresStateStore
+from otel_bridge.store.sql import runs
 from tests.store.conftest import SCHEMA
 
 pytestmark = pytest.mark.postgres
@@ -238,8 +239,8 @@ def test_a_rare_attribute_is_found_by_its_index_when_time_is_short(
     store: PostgresStateStore, query: RunQuery, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One page holds what a walk through all runs would not have reached within its budget."""
-    monkeypatch.setattr(listing, "FIRST_CHUNK", 1)
-    monkeypatch.setattr(listing, "BUDGET_S", -1.0)
+    monkeypatch.setattr(runs, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(runs, "BUDGET_S", -1.0)
     page = store.list_runs(query)
     assert {run.id for run in page.runs} == expected
     assert page.next_cursor is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otel_bridge.ledger.base import Cursor
-from otel_bridge.tail import scanner
+from otel_bridge.tail import scanner as scanning
 from otel_bridge.tail.scanner import StoreScanner
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run, make_step
 
@@ -55,8 +55,8 @@ def test_a_step_stamped_before_the_cursor_but_committed_after_is_found():
 
 def test_more_steps_than_a_page_holds_are_all_found_even_with_one_stamp(monkeypatch):
     """SQLite stamps whole seconds: many rows may share a stamp, and a page must not stop among them."""
-    monkeypatch.setattr(scanner, "PAGE_ROWS", 4)
-    monkeypatch.setattr(scanner, "SCAN_ROWS", 6)
+    monkeypatch.setattr(scanning, "PAGE_ROWS", 4)
+    monkeypatch.setattr(scanning, "SCAN_ROWS", 6)
     store, _ = new_store()
     for number in range(30):
         store.put_run(make_run(f"r{number}", created_at_ms=START - 60_000))

@@ -5,17 +5,14 @@ Statements are written with ``?`` for parameters; the Postgres adapter turns it 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.model.status import RunStatus
-from otel_bridge.store.schema import Schema
+from otel_bridge.store.sql.schema import Schema
 
 Dialect = Literal["sqlite", "postgres"]
 
@@ -50,38 +47,6 @@ _FAILED_TERM = "w.status = '{}' AND w.status IN ('ERROR', 'CANCELLED', 'MAX_RECO
 def status_term(status: str) -> str:
     """Return the condition for one engine status, in the form that lets its partial index be used."""
     return PARTIAL_INDEX_TERM.get(status) or _FAILED_TERM.format(status)
-
-
-class Key(NamedTuple):
-    """A place in the newest-first order: right behind the run with this creation time and id."""
-
-    created_ms: int
-    run_id: str
-    skip_ids: bool = False
-    """True when runs found by id prefix were all listed already, whatever their age."""
-
-
-def encode_cursor(key: Key) -> str:
-    """Return an opaque cursor for the page that follows ``key``."""
-    text = json.dumps([key.created_ms, key.run_id, int(key.skip_ids)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> Key:
-    """Return the place a cursor stands for.
-
-    Raises:
-        InvalidCursorError: it is not one of ours.
-    """
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        created, run_id, skip = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, TypeError, binascii.Error, UnicodeError, RecursionError) as error:
-        raise InvalidCursorError(cursor) from error
-    plain = isinstance(created, int) and not isinstance(created, bool) and isinstance(run_id, str) and skip in (0, 1)
-    if not plain or not -(2**62) < created < 2**62 or "\x00" in run_id:
-        raise InvalidCursorError(cursor)
-    return Key(created, run_id, bool(skip))
 
 
 @dataclass

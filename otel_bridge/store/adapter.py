@@ -16,11 +16,11 @@ from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
-from otel_bridge.store import facets, listing, mailbox, others, steps, tailing
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.query import Dialect
-from otel_bridge.store.reader import Row, derive_runs, run_rows_by_id
-from otel_bridge.store.schema import KNOWN_SCHEMA_VERSION, Schema
+from otel_bridge.store.sql import changes, counts, mailbox, queues, related, runs, steps
+from otel_bridge.store.sql.conditions import Dialect
+from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Schema
+from otel_bridge.store.sql.session import Row, derive_runs, run_rows_by_id
 
 SETTLED_PROBE_S = 300.0
 UNSETTLED_PROBE_S = 5.0
@@ -62,7 +62,7 @@ class SqlStateStore(abc.ABC):
         self._schema: Schema | None = None
         self._probed_at = 0.0
         self._probe_again_at = 0.0
-        self._facets = facets.FacetCounter()
+        self._facets = counts.FacetCounter()
 
     # -- what an adapter brings -----------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class SqlStateStore(abc.ABC):
     @looks_again
     def list_runs(self, query: RunQuery) -> RunPage:
         """See ``StateStore.list_runs``."""
-        return listing.list_runs(self, query)
+        return runs.list_runs(self, query)
 
     @looks_again
     def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
@@ -132,12 +132,12 @@ class SqlStateStore(abc.ABC):
     @looks_again
     def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         """See ``StateStore.children``."""
-        return others.related(self, "parent_workflow_id", run_id, limit=limit)
+        return related.related(self, "parent_workflow_id", run_id, limit=limit)
 
     @looks_again
     def forks(self, run_id: str) -> list[Run]:
         """See ``StateStore.forks``."""
-        return others.related(self, "forked_from", run_id, limit=1000)
+        return related.related(self, "forked_from", run_id, limit=1000)
 
     @looks_again
     def get_payload(
@@ -188,12 +188,12 @@ class SqlStateStore(abc.ABC):
 
     def queues(self) -> list[QueueInfo]:
         """See ``StateStore.queues``."""
-        return others.queues(self)
+        return queues.queues(self)
 
     @looks_again
     def schedules(self) -> list[ScheduleInfo]:
         """See ``StateStore.schedules``."""
-        return others.schedules(self)
+        return queues.schedules(self)
 
     # -- the tail -----------------------------------------------------------------------------------------------------
 
@@ -209,21 +209,21 @@ class SqlStateStore(abc.ABC):
     @looks_again
     def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
         """See ``StateStore.runs_changed_since``."""
-        return tailing.runs_changed_since(self, since_ms, limit=limit)
+        return changes.runs_changed_since(self, since_ms, limit=limit)
 
     @looks_again
     def open_marks(self, *, limit: int) -> dict[str, object]:
         """See ``StateStore.open_marks``."""
-        return tailing.open_marks(self, limit=limit)
+        return changes.open_marks(self, limit=limit)
 
     @looks_again
     def open_runs(self, *, limit: int) -> list[Run]:
         """See ``StateStore.open_runs``."""
-        return tailing.open_runs(self, limit=limit)
+        return changes.open_runs(self, limit=limit)
 
     def iter_runs(self, *, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Run]:
         """See ``StateStore.iter_runs``."""
-        return tailing.iter_runs(self, since_ms=since_ms, until_ms=until_ms)
+        return changes.iter_runs(self, since_ms=since_ms, until_ms=until_ms)
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otel_bridge.model.values import StoredValue, UnreadMessage
-from otel_bridge.store.reader import Reader
+from otel_bridge.store.sql.session import Reader
 
 NULL_TOPIC = "__null__topic__"
 

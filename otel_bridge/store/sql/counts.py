@@ -15,11 +15,12 @@ from typing import Any
 
 from otel_bridge.model.runs import Facet, RunQuery
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
-from otel_bridge.store import listing
 from otel_bridge.store.derive import ACTIVE, FAILED, STATUS_OF
-from otel_bridge.store.listing import CREATED, RUN_ID, Request
-from otel_bridge.store.query import Key, Where, in_list, like_pattern, prefix_range, row_filter, status_term
-from otel_bridge.store.reader import Reader, derive_runs, run_rows_by_id
+from otel_bridge.store.sql import runs
+from otel_bridge.store.sql.conditions import Where, in_list, like_pattern, prefix_range, row_filter, status_term
+from otel_bridge.store.sql.cursor import Key
+from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request
+from otel_bridge.store.sql.session import Reader, derive_runs, run_rows_by_id
 
 BUDGET_S = 0.014
 CHUNK_BUDGET_S = 0.004
@@ -160,12 +161,12 @@ def _by_size(request: Request, statuses: Sequence[str]) -> tuple[list[str], list
     """Return the statuses that few runs have, whatever else is asked of them, and those that many have."""
     table = request.reader.schema().table("workflow_status")
     sizes = ", ".join(
-        f"(SELECT count(*) FROM (SELECT 1 FROM {table} w WHERE {status_term(status)} LIMIT {listing.FEW + 1}) AS m)"
+        f"(SELECT count(*) FROM (SELECT 1 FROM {table} w WHERE {status_term(status)} LIMIT {runs.FEW + 1}) AS m)"
         for status in statuses
     )
     (row,) = request.reader.rows(f"SELECT {sizes}")
     sized = list(zip(statuses, row, strict=True))
-    return [s for s, size in sized if 0 < size <= listing.FEW], [s for s, size in sized if size > listing.FEW]
+    return [s for s, size in sized if 0 < size <= runs.FEW], [s for s, size in sized if size > runs.FEW]
 
 
 @dataclass
@@ -191,9 +192,9 @@ class _Walker:
     def step(self, tally: Tally) -> None:
         """Count one chunk."""
         began, reader = time.monotonic(), self.request.reader
-        ordered = self.status in listing.ORDERED_STATUSES
+        ordered = self.status in runs.ORDERED_STATUSES
         term = status_term(self.status) if ordered else f"w.status = '{self.status}'"
-        edge = listing.chunk_edge(self.request, self.key, self.size, Where([term]) if ordered else Where())
+        edge = runs.chunk_edge(self.request, self.key, self.size, Where([term]) if ordered else Where())
         where = self.request.keyset(self.key, edge=edge).add(term)
         group = " GROUP BY w.name" if self.by_workflow else ""
         sql = f"SELECT {_name(self.by_workflow)}, count(*) FROM {reader.schema().table('workflow_status')} w"
@@ -203,7 +204,7 @@ class _Walker:
         self.ended = edge is None
         self.key = Key((edge or 0) + 1, "")
         self.s_per_run = took_s / self.size
-        self.size = listing.next_size(self.size, took_s, CHUNK_BUDGET_S)
+        self.size = runs.next_size(self.size, took_s, CHUNK_BUDGET_S)
 
 
 def _walk(request: Request, tally: Tally, statuses: Sequence[str], by_workflow: bool) -> None:
@@ -223,8 +224,8 @@ def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) 
     """Count the few runs whose id begins with the text, and leave the search by name to the rest of the counting."""
     term, params = prefix_range(text, request.reader.dialect)
     table = request.reader.schema().table("workflow_status")
-    ids = request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {term} LIMIT ?", [*params, listing.FEW + 1])
-    if len(ids) > listing.FEW:
+    ids = request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {term} LIMIT ?", [*params, runs.FEW + 1])
+    if len(ids) > runs.FEW:
         request.where.add(f"({term} OR {NAMED})", *params, like_pattern(text))
         return
     if ids:
@@ -263,7 +264,7 @@ def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
 
 def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
     """Count runs whose undo is at work as that, not as what they were."""
-    targets = listing.undo_targets(request.reader)
+    targets = runs.undo_targets(request.reader)
     if not targets:
         return
     rows = run_rows_by_id(request.reader, targets)

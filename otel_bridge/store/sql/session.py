@@ -9,8 +9,8 @@ from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.store import derive
 from otel_bridge.store.derive import SLEEP, TAIL_ROWS, Child, TailRow, Wait
-from otel_bridge.store.query import Dialect, in_list
-from otel_bridge.store.schema import Schema
+from otel_bridge.store.sql.conditions import Dialect, in_list
+from otel_bridge.store.sql.schema import Schema
 
 Row = tuple[Any, ...]
 T = TypeVar("T")

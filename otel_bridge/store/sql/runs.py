@@ -14,20 +14,18 @@ from dataclasses import dataclass, field
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunPage, RunQuery
 from otel_bridge.store.derive import ACTIVE
-from otel_bridge.store.query import (
+from otel_bridge.store.sql.conditions import (
     ENGINE_STATUSES,
-    Key,
     Where,
     attributes_term,
-    decode_cursor,
-    encode_cursor,
     in_list,
     like_pattern,
     prefix_range,
     row_filter,
     status_term,
 )
-from otel_bridge.store.reader import Reader, Row, derive_runs
+from otel_bridge.store.sql.cursor import Key, decode_cursor, encode_cursor
+from otel_bridge.store.sql.session import Reader, Row, derive_runs
 
 BUDGET_S = 0.05
 BUDGET_WHEN_FOUND_S = 0.015

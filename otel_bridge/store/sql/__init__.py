@@ -1,0 +1,1 @@
+"""Every statement over the engine's tables, for SQLite and Postgres alike."""
