@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.steps import Step
-from otel_bridge.store.derive import Child, TailRow, Wait, attributes_of, parse_wait, waiting_of, wake_ms
-from otel_bridge.store.fold import RunEnd, StepRow, fold_steps
+from otel_bridge.store.rows import attributes_of
+from otel_bridge.store.steps import RunEnd, StepRow, fold_steps
+from otel_bridge.store.waiting import Child, TailRow, Wait, parse_wait, waiting_of, wake_ms
 
 NOW = 1_700_000_000_000
 RUNNING = RunEnd(None)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_bridge.model.runs import Run
-from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.sql.conditions import Where, status_term
 from otel_bridge.store.sql.runs import FEW, ORDERED_STATUSES
 from otel_bridge.store.sql.session import Reader, Row, derive_runs
+from otel_bridge.store.waiting import ACTIVE
 
 PAGE = 500
 STATUS, CREATED, STARTED, COMPLETED = 1, 3, 5, 6

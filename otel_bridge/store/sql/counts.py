@@ -15,12 +15,12 @@ from typing import Any
 
 from otel_bridge.model.runs import Facet, RunQuery
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
-from otel_bridge.store.derive import ACTIVE, FAILED, STATUS_OF
 from otel_bridge.store.sql import runs
 from otel_bridge.store.sql.conditions import Where, in_list, like_pattern, prefix_range, row_filter, status_term
 from otel_bridge.store.sql.cursor import Key
 from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request
 from otel_bridge.store.sql.session import Reader, derive_runs, run_rows_by_id
+from otel_bridge.store.waiting import ACTIVE, FAILED, STATUS_OF
 
 BUDGET_S = 0.014
 CHUNK_BUDGET_S = 0.004

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunPage, RunQuery
-from otel_bridge.store.derive import ACTIVE
 from otel_bridge.store.sql.conditions import (
     ENGINE_STATUSES,
     Where,
@@ -26,6 +25,7 @@ from otel_bridge.store.sql.conditions import (
 )
 from otel_bridge.store.sql.cursor import Key, decode_cursor, encode_cursor
 from otel_bridge.store.sql.session import Reader, Row, derive_runs
+from otel_bridge.store.waiting import ACTIVE
 
 BUDGET_S = 0.05
 BUDGET_WHEN_FOUND_S = 0.015

@@ -7,10 +7,20 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.store import derive
-from otel_bridge.store.derive import SLEEP, TAIL_ROWS, Child, TailRow, Wait
+from otel_bridge.store.rows import run_from_row, settle
 from otel_bridge.store.sql.conditions import Dialect, in_list
 from otel_bridge.store.sql.schema import Schema
+from otel_bridge.store.waiting import (
+    SET_EVENT,
+    SLEEP,
+    TAIL_ROWS,
+    Child,
+    TailRow,
+    Wait,
+    parse_wait,
+    waiting_of,
+    waits_for_child,
+)
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -51,24 +61,24 @@ def run_rows_by_id(reader: Reader, run_ids: Iterable[str]) -> list[Row]:
 
 def derive_runs(reader: Reader, rows: Sequence[Row]) -> list[Run]:
     """Return the runs of these rows, in their order, with what they wait for looked up in few reads."""
-    runs = [derive.run_from_row(row) for row in rows]
+    runs = [run_from_row(row) for row in rows]
     if not runs:
         return runs
     executing = [run.id for run in runs if run.status == "running"]
     waiting = _waiting(reader, executing) if executing else {}
-    return [derive.settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
+    return [settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
 
 
 def _waiting(reader: Reader, run_ids: Sequence[str]) -> dict[str, Waiting]:
     """Return what these executing runs are parked on; one that works is absent."""
     tails = tail_rows(reader, run_ids)
-    announcing = [run_id for run_id, tail in tails.items() if any(row.name == derive.SET_EVENT for row in tail)]
+    announcing = [run_id for run_id, tail in tails.items() if any(row.name == SET_EVENT for row in tail)]
     waits = waits_of(reader, announcing)
-    parents = [run_id for run_id, tail in tails.items() if derive.waits_for_child(tail)]
+    parents = [run_id for run_id, tail in tails.items() if waits_for_child(tail)]
     active = _active_children(reader, parents)
     now_ms, found = reader.now_ms(), {}
     for run_id, tail in tails.items():
-        waiting = derive.waiting_of(tail, waits.get(run_id, {}), active.get(run_id, ()), now_ms)
+        waiting = waiting_of(tail, waits.get(run_id, {}), active.get(run_id, ()), now_ms)
         if waiting is not None:
             found[run_id] = waiting
     return found
@@ -112,7 +122,7 @@ def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait
             f"WHERE {among} AND h.key = ?"
         )
         for run_id, seq, value in reader.rows(sql, [*params, WAIT_EVENT_KEY]):
-            wait = derive.parse_wait(value)
+            wait = parse_wait(value)
             if wait is not None:
                 found.setdefault(run_id, {})[seq] = wait
     return found

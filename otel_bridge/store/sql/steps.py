@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
-from otel_bridge.store.derive import ACTIVE, SLEEP
-from otel_bridge.store.fold import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.session import Reader, Row, children_by_id, chunks, waits_of
+from otel_bridge.store.steps import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
+from otel_bridge.store.waiting import ACTIVE, SLEEP
 
 OWN_EVENTS_PREFIX = "durable."
 _ENDED = RunEnd(0)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
-from otel_bridge.store.derive import (
+from otel_bridge.store.waiting import (
     GET_RESULT,
     SET_EVENT,
     SIGNALS,
