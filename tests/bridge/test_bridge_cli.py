@@ -22,8 +22,8 @@ from otel_bridge.bridge.backfill import BACKFILL_LEASE, backfill
 from otel_bridge.ledger import open_ledger
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
-from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
+from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
 from .otlp_samples import ListTransport
 

@@ -11,8 +11,8 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import SpanSettings, owed_life, plan_past, plan_run, present_generation
-from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step
+from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
 SETTINGS = SpanSettings()
 LATER = T + 10**9

@@ -13,8 +13,8 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import Relatives, SpanData, SpanError, SpanSettings, ids, plan_run, root_span, step_span
-from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step
+from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
 CALLER = {"dbos.otelContext": {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}}
 

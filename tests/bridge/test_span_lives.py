@@ -12,8 +12,8 @@ from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
-from otel_bridge.testing import DEFAULT_TIME_MS as T
 from otel_bridge.testing import make_run, make_step
+from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
 LATER = T + 3_600_000
 SETTINGS = SpanSettings(dashboard_url="https://ops.example.com/durable")

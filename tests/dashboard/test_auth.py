@@ -15,7 +15,7 @@ from dashboard.routing import RequestContext, RouteTable
 from dashboard.schemas import Body
 from dashboard.settings import Services, Settings
 from otel_bridge.ledger import MemoryLedger
-from otel_bridge.store.memory import MemoryStateStore
+from otel_bridge.testing import MemoryStateStore
 from tests.dashboard.conftest import mounted
 
 PAGE, RUNS = "/durable/", "/durable/api/runs"

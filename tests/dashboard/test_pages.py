@@ -13,7 +13,7 @@ from flask import Flask
 
 from dashboard import create_blueprint
 from dashboard.assets import Assets
-from otel_bridge.store.memory import MemoryStateStore
+from otel_bridge.testing import MemoryStateStore
 from tests.dashboard.conftest import mounted
 
 INDEX = """<!doctype html><html><head><meta charset="utf-8" /><!-- durable:head --><base href="/dev/">

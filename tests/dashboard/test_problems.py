@@ -18,7 +18,7 @@ from dashboard.routing import RequestContext, RouteTable
 from dashboard.settings import Services, Settings
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import MemoryLedger
-from otel_bridge.store.memory import MemoryStateStore
+from otel_bridge.testing import MemoryStateStore
 from tests.dashboard.conftest import mounted
 
 PROBLEM = "application/problem+json"

@@ -1,41 +1,13 @@
-"""For tests of code that reads state stores: builders, a clock that stands still, stores and ledgers in memory.
-
->>> clock = FakeClock(1_000)
->>> store = MemoryStateStore(clock=clock)
->>> store.put_run(make_run(status="completed", created_at_ms=1_000))
->>> store.get_run("run-1").status
-'completed'
-"""
+"""Builders: a run, a step, with what follows from the given fields filled in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from otel_bridge.ledger.memory import MemoryLedger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import Step, StepKind, StepStatus
-from otel_bridge.store.memory import MemoryStateStore
-
-__all__ = ["FakeClock", "MemoryLedger", "MemoryStateStore", "make_run", "make_step"]
-
-DEFAULT_TIME_MS = 1_700_000_000_000
-
-
-class FakeClock:
-    """A clock that moves when told. Call it to read it, in Unix milliseconds."""
-
-    def __init__(self, now_ms: int = DEFAULT_TIME_MS) -> None:
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        """Return the time."""
-        return self.now_ms
-
-    def advance(self, *, ms: int = 0, s: float = 0) -> int:
-        """Move on; return the new time."""
-        self.now_ms += ms + round(s * 1000)
-        return self.now_ms
+from otel_bridge.testing.clock import DEFAULT_TIME_MS
 
 
 def make_run(

@@ -21,10 +21,10 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName
 from otel_bridge.store.adapter import SqlStateStore
-from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
 from otel_bridge.store.waiting import GET_RESULT, SET_EVENT, SLEEP
+from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
 ENGINE_STATUS = {
     "running": "PENDING",
