@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from dashboard.client import DurableClient  # noqa: E402
-from dashboard.schemas import RunDetail  # noqa: E402
+from dashboard.wire.runs import RunDetail  # noqa: E402
 from tests.programs import eventually, running_shop  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -9,13 +9,14 @@ from flask import Response, redirect
 
 from dashboard import details, fleet, payloads
 from dashboard.errors import BadRequest, Forbidden, NotFound
-from dashboard.filters import FacetsQuery, RunsQuery
 from dashboard.graph import build_graph
 from dashboard.listing import facets_of, page_of
 from dashboard.prometheus import CONTENT_TYPE, metrics_text
 from dashboard.routing import Reply, RequestContext, RouteTable
-from dashboard.schemas import FacetView, Graph, Json, Query, RunDetail, RunRow, StepView, iso
-from dashboard.schemas_fleet import (
+from dashboard.wire.base import Json, Query, iso
+from dashboard.wire.convert import facet_view, run_row
+from dashboard.wire.filters import FacetsQuery, RunsQuery
+from dashboard.wire.fleet import (
     ConfigView,
     ExecutorView,
     HealthView,
@@ -24,7 +25,8 @@ from dashboard.schemas_fleet import (
     Topology,
     WorkerGroup,
 )
-from dashboard.views import facet_view, run_row
+from dashboard.wire.graph import Graph
+from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
 from otel_bridge.codec import WHOLE
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.values import PayloadName

@@ -11,11 +11,9 @@ from dashboard.actions import Actions, Outcome, bulk
 from dashboard.actions.undo import PreviewedUndo, compensations_of, plan_view, read_plan
 from dashboard.details import get_run
 from dashboard.errors import BadRequest, NotFound, TooLarge, Unprocessable
-from dashboard.filters import RunFilter
 from dashboard.payloads import show, show_error
 from dashboard.routing import Reply, RequestContext, RouteTable
-from dashboard.schemas import Body, RunRow, iso
-from dashboard.schemas_actions import (
+from dashboard.wire.actions import (
     ActionAnswer,
     AuditQuery,
     AuditView,
@@ -36,7 +34,10 @@ from dashboard.schemas_actions import (
     UpdateRejected,
     WebhookAnswer,
 )
-from dashboard.views import run_row
+from dashboard.wire.base import Body, iso
+from dashboard.wire.convert import run_row
+from dashboard.wire.filters import RunFilter
+from dashboard.wire.runs import RunRow
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 

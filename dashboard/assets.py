@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flask import Request, Response
 
-from dashboard.schemas_fleet import ConfigView
+from dashboard.wire.fleet import ConfigView
 
 STATIC_DIR = Path(__file__).parent / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"

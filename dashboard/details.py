@@ -10,9 +10,9 @@ from dashboard.actions.undo import compensation_pairs, read_plan
 from dashboard.errors import NotFound
 from dashboard.graph import parallel_groups
 from dashboard.links import trace_link
-from dashboard.schemas import Lineage, RunDetail, RunRow, RunView, StepView
 from dashboard.settings import Services
-from dashboard.views import run_fields, run_row, step_view
+from dashboard.wire.convert import run_fields, run_row, step_view
+from dashboard.wire.runs import Lineage, RunDetail, RunRow, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun

@@ -14,8 +14,9 @@ from croniter import croniter
 
 from dashboard.auth import Actor
 from dashboard.errors import BadRequest, NotFound
-from dashboard.schemas import iso
-from dashboard.schemas_fleet import (
+from dashboard.settings import Services
+from dashboard.wire.base import iso
+from dashboard.wire.fleet import (
     ConfigView,
     ExecutorView,
     HealthView,
@@ -27,7 +28,6 @@ from dashboard.schemas_fleet import (
     WorkerGroup,
     WorkerInstance,
 )
-from dashboard.settings import Services
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo

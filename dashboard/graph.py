@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
-from dashboard.schemas import Graph, GraphEdge, GraphNode, iso
-from dashboard.views import step_duration_ms, step_queue_ms
+from dashboard.wire.base import iso
+from dashboard.wire.convert import step_duration_ms, step_queue_ms
+from dashboard.wire.graph import Graph, GraphEdge, GraphNode
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepKind
 

@@ -18,12 +18,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from dashboard.details import undo_of
-from dashboard.filters import matches
 from dashboard.payloads import show_message
-from dashboard.routing import to_json
-from dashboard.schemas import Changed, Heartbeat, RunRow, StepView, Wire
 from dashboard.settings import Services
-from dashboard.views import event_view, run_row, step_view
+from dashboard.wire.base import Wire
+from dashboard.wire.convert import event_view, run_row, step_view
+from dashboard.wire.filters import matches
+from dashboard.wire.json import to_json
+from dashboard.wire.runs import RunRow, StepView
+from dashboard.wire.stream import Changed, Heartbeat
 from otel_bridge.errors import BridgeError
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run, RunQuery

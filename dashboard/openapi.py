@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from dashboard.routing import JSON_TYPE, PROBLEM_TYPE, Route
-from dashboard.schemas import NoQuery, ProblemDocument
+from dashboard.wire.base import NoQuery, ProblemDocument
 
 REF = "#/components/schemas/{model}"
 _VARIABLE = re.compile(r"<(?:(?P<converter>[a-z]+)(?:\((?P<args>[^)]*)\))?:)?(?P<name>\w+)>")

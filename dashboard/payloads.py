@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dashboard.schemas import ErrorView, Truncated
 from dashboard.settings import Redact
+from dashboard.wire.runs import ErrorView, Truncated
 from otel_bridge.codec import PREVIEW, Limits, decode, decode_error, decode_input
 from otel_bridge.model.values import StoredValue
 

@@ -19,7 +19,6 @@ It returns a wire model, a list of them, plain JSON, a ``Reply`` (status, header
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,20 +27,19 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from dashboard.auth import PUBLIC_ACTOR, Actor, RequiredRole, authenticate, require_role, require_same_origin
 from dashboard.errors import BadRequest, Problem, TooLarge
-from dashboard.schemas import NoQuery
 from dashboard.settings import Services, Settings
+from dashboard.wire.base import NoQuery
+from dashboard.wire.json import to_json
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.store.base import StateStore
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-log = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
@@ -266,46 +264,6 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
 
 
 # -- answering --------------------------------------------------------------------------------------------------
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(by_alias=True, exclude_none=True)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _fast(value: BaseModel) -> str:
-    """Return a model as JSON text, NaN as null. Raises ``PydanticSerializationError`` for lone surrogates."""
-    return value.model_dump_json(by_alias=True, exclude_none=True)
-
-
-def to_json(value: Any) -> str:
-    """Return wire models, lists of them, or plain JSON as JSON text. Lone surrogates are escaped, NaN is null."""
-    try:
-        if isinstance(value, BaseModel):
-            return _fast(value)
-        if isinstance(value, list) and value and all(isinstance(item, BaseModel) for item in value):
-            return f"[{','.join(map(_fast, value))}]"
-    except PydanticSerializationError:
-        log.debug("A payload is no UTF-8; it is escaped the slow way.")
-    if isinstance(value, BaseModel):
-        value = _plain(value)
-    try:
-        return json.dumps(value, default=_plain, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        return json.dumps(_without_nan(value), default=_plain, separators=(",", ":"))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value == value and value not in (float("inf"), float("-inf")) else None
-    if isinstance(value, BaseModel):
-        return _without_nan(_plain(value))
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return value
 
 
 def problem_response(problem: Problem) -> Response:

@@ -17,12 +17,14 @@ from wsproto.events import TextMessage
 
 from dashboard import details
 from dashboard.errors import BadRequest, NotAcceptable, Problem
-from dashboard.filters import ListStreamQuery, RunStreamQuery
 from dashboard.listing import page_of
 from dashboard.live import LiveHub, Subscription
-from dashboard.routing import RequestContext, RouteTable, to_json
-from dashboard.schemas import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot, Wire
-from dashboard.views import run_row
+from dashboard.routing import RequestContext, RouteTable
+from dashboard.wire.base import Wire
+from dashboard.wire.convert import run_row
+from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
+from dashboard.wire.json import to_json
+from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
 from otel_bridge.errors import BridgeError
 
 routes = RouteTable()

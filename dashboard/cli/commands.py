@@ -29,8 +29,9 @@ from dashboard.client import (
     UnavailableError,
 )
 from dashboard.client.sse import ends_run
-from dashboard.schemas import EventView, RunRow, RunSnapshot
-from dashboard.schemas_actions import ActionAnswer
+from dashboard.wire.actions import ActionAnswer
+from dashboard.wire.runs import RunRow
+from dashboard.wire.stream import EventView, RunSnapshot
 from otel_bridge.model.status import RUN_STATUSES
 
 OK, NOT_COMPLETED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = 0, 1, 2, 3, 4, 5

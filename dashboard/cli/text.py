@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from dashboard.schemas import Changed, EventView, Heartbeat, ListSnapshot, RunDetail, RunRow, RunSnapshot, StepView
-from dashboard.schemas_actions import UndoView
+from dashboard.wire.actions import UndoView
+from dashboard.wire.runs import RunDetail, RunRow, StepView
+from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
 
 COLOURS = {
     "pending": 90,

@@ -15,8 +15,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from dashboard.schemas import FacetView, Graph, Json, RunDetail, RunRow, StepView
-from dashboard.schemas_actions import (
+from dashboard.wire.actions import (
     ActionAnswer,
     AuditView,
     BulkAnswer,
@@ -28,7 +27,8 @@ from dashboard.schemas_actions import (
     UpdateAnswer,
     WebhookAnswer,
 )
-from dashboard.schemas_fleet import (
+from dashboard.wire.base import Json
+from dashboard.wire.fleet import (
     ConfigView,
     ExecutorView,
     HealthView,
@@ -37,6 +37,8 @@ from dashboard.schemas_fleet import (
     Topology,
     WorkerGroup,
 )
+from dashboard.wire.graph import Graph
+from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
 from otel_bridge.model.status import RunStatus
 from otel_bridge.model.values import PayloadName
 

@@ -9,7 +9,7 @@ from httpx_sse import ServerSentEvent
 from pydantic import TypeAdapter
 
 from dashboard.client.errors import ProtocolError
-from dashboard.schemas import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
+from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
 
 T = TypeVar("T")
 

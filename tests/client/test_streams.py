@@ -11,7 +11,7 @@ from httpx_sse import ServerSentEvent
 
 from dashboard.client import ConnectionFailedError, DurableClient, NotFoundError, ProtocolError, UnavailableError
 from dashboard.client.sse import Follower
-from dashboard.schemas import EventView, RunSnapshot
+from dashboard.wire.stream import EventView, RunSnapshot
 from tests.client.orders import place_order
 from tests.programs import eventually
 

@@ -12,8 +12,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dashboard.auth import Actor, is_loopback_address, is_loopback_host
 from dashboard.blueprint import DashboardBlueprint
 from dashboard.routing import RequestContext, RouteTable
-from dashboard.schemas import Body
 from dashboard.settings import Services, Settings
+from dashboard.wire.base import Body
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore
 from tests.dashboard.conftest import mounted

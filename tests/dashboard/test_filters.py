@@ -7,9 +7,9 @@ from flask import Flask
 from werkzeug.datastructures import MultiDict
 
 from dashboard.errors import BadRequest
-from dashboard.filters import RunsQuery, attribute_filter, matches
 from dashboard.routing import parse_query
-from dashboard.schemas import iso, parse_time
+from dashboard.wire.base import iso, parse_time
+from dashboard.wire.filters import RunsQuery, attribute_filter, matches
 from otel_bridge.model.runs import Run
 
 QUERIES = [

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.graph import MAX_LANES, STACK_FROM, build_graph, parallel_groups, segments
-from dashboard.schemas import Graph, GraphNode
+from dashboard.wire.graph import Graph, GraphNode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
 

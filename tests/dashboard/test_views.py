@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.views import step_generation
+from dashboard.wire.convert import step_generation
 from otel_bridge.ledger.base import COPIED, ExportedRun
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboard.schemas import ErrorView, EventView, FacetView, RunRow, StepView, WaitingView, iso
+from dashboard.wire.base import iso
+from dashboard.wire.runs import ErrorView, FacetView, RunRow, StepView, WaitingView
+from dashboard.wire.stream import EventView
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Facet, Run, Waiting

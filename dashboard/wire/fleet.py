@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dashboard.schemas import Json, Timestamp, Wire
+from dashboard.wire.base import Json, Timestamp, Wire
 
 
 class WorkerInstance(Wire):

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from dashboard.schemas import Body, Json, Query, RunRow, Timestamp, Wire
+from dashboard.wire.base import Body, Json, Query, Timestamp, Wire
+from dashboard.wire.runs import RunRow
 
 
 class ActionAnswer(RunRow):

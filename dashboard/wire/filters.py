@@ -7,8 +7,8 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from dashboard.schemas import Query, parse_time
-from dashboard.views import lasted_ms, tags_of
+from dashboard.wire.base import Query, parse_time
+from dashboard.wire.convert import lasted_ms, tags_of
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import RunStatus
 

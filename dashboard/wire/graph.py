@@ -1,0 +1,61 @@
+"""A run as nodes and edges. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dashboard.wire.base import Timestamp, Wire
+from otel_bridge.model.runs import WaitingOn
+from otel_bridge.model.steps import StepKind
+
+
+class GraphNode(Wire):
+    """A box of the graph, placed by the server (pixels from the top left corner; time grows with ``x``).
+
+    ``join`` is a dot where branches meet. A ``group`` stands for the ``count`` like steps ``seqs``; expanded
+    (``?expand=<id>``) it is a frame, and its steps are nodes in it that have its id as ``groupId``.
+    """
+
+    id: str
+    type: Literal["start", "end", "step", "group", "join"]
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    seq: int | None = None
+    kind: StepKind | None = None
+    status: str
+    worker_group: str | None = None
+    child_run_id: str | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    started_at: Timestamp | None = None
+    wake_at: Timestamp | None = None
+    waits_on: WaitingOn | None = None
+    housekeeping: bool = False
+    compensates: int | None = None
+    parallel_group: int | None = None
+    count: int | None = None
+    by_status: dict[str, int] | None = None
+    seqs: list[int] | None = None
+    expanded: bool | None = None
+    group_id: str | None = None
+
+
+class GraphEdge(Wire):
+    """An arrow: ``source`` happened before ``target``."""
+
+    id: str
+    source: str
+    target: str
+    kind: Literal["next", "fan-out", "fan-in", "undo"] = "next"
+
+
+class Graph(Wire):
+    """A run as nodes and edges, laid out left to right; ``width`` and ``height`` bound it."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    width: float
+    height: float

@@ -1,0 +1,154 @@
+"""Runs and steps on the wire. Wire models are the one source of shapes, validation and OpenAPI. Pure.
+
+JSON is camelCase, times are ISO 8601 UTC with milliseconds, durations end in ``Ms``. A field that is None is
+left out of the answer; inside payloads (``Json``) nulls are kept. See ``dashboard.views`` for who fills them.
+"""
+
+from __future__ import annotations
+
+from dashboard.wire.base import Json, Timestamp, Wire
+from otel_bridge.model.runs import WaitingOn
+from otel_bridge.model.status import RunStatus
+from otel_bridge.model.steps import StepKind, StepStatus
+
+# -- parts ----------------------------------------------------------------------------------------------------
+
+
+class WaitingView(Wire):
+    """What a suspended or pending run waits for."""
+
+    on: WaitingOn
+    name: str | None = None
+    since: Timestamp
+    until: Timestamp | None = None
+    seq: int | None = None
+
+
+class ErrorView(Wire):
+    """An error as people read it."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    stack: str | None = None
+
+
+class Truncated(Wire):
+    """Some payloads were cut. ``bytes`` is the whole size of the largest; ``fields`` names the cut ones."""
+
+    bytes: int
+    fields: list[str]
+
+
+# -- runs -----------------------------------------------------------------------------------------------------
+
+
+class RunRow(Wire):
+    """One run, as listed."""
+
+    id: str
+    workflow: str
+    workflow_version: str | None = None
+    status: RunStatus
+    waiting: WaitingView | None = None
+    wake_at: Timestamp | None = None
+    queue: str | None = None
+    executor: str | None = None
+    recovery_attempts: int
+    tags: list[str]
+    search_attributes: dict[str, Json]
+    namespace: str | None = None
+    parent_id: str | None = None
+    forked_from: str | None = None
+    schedule: str | None = None
+    dead_letter_id: str | None = None
+    dead_run_id: str | None = None
+    undo_id: str | None = None
+    undoes_id: str | None = None
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    updated_at: Timestamp
+    finished_at: Timestamp | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    trace_id: str
+
+
+class RunView(RunRow):
+    """A run with its payloads, which may be cut (``truncated``)."""
+
+    input: Json = None
+    output: Json = None
+    error: ErrorView | None = None
+    truncated: Truncated | None = None
+    trace_url: str | None = None
+    payload_formats: dict[str, str] | None = None
+    payload_problems: dict[str, str] | None = None
+
+
+class StepView(Wire):
+    """A step of a timeline. A compensation has a negative ``seq`` (-1 is undone first) and ``compensates``."""
+
+    run_id: str
+    seq: int
+    name: str
+    kind: StepKind
+    status: StepStatus
+    step_id: str
+    worker_group: str | None = None
+    executor: str | None = None
+    attempts: int
+    enqueued_at: Timestamp | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    child_run_id: str | None = None
+    parallel_group: int | None = None
+    housekeeping: bool
+    wake_at: Timestamp | None = None
+    waits_on: WaitingOn | None = None
+    compensates: int | None = None
+    input: Json = None
+    output: Json = None
+    error: ErrorView | None = None
+    truncated: Truncated | None = None
+    payload_formats: dict[str, str] | None = None
+    payload_problems: dict[str, str] | None = None
+    span_id: str
+
+
+class Lineage(Wire):
+    """Where a run came from and what became of it."""
+
+    parent: RunRow | None = None
+    forked_from: RunRow | None = None
+    forks: list[RunRow]
+    dead_run: RunRow | None = None
+    dead_letter: RunRow | None = None
+    undo: RunRow | None = None
+    undoes: RunRow | None = None
+
+
+class RunDetail(Wire):
+    """A run, its steps by ``seq`` (compensations last), the runs it started, and its relatives."""
+
+    run: RunView
+    timeline: list[StepView]
+    children: list[RunRow]
+    lineage: Lineage
+
+
+class FacetView(Wire):
+    """How many runs of the filter have this status (and workflow). ``exact`` is false when counting was cut short."""
+
+    status: RunStatus
+    workflow: str | None = None
+    count: int
+    exact: bool
+
+
+# -- graph ----------------------------------------------------------------------------------------------------
+
+
+# -- the live tail ----------------------------------------------------------------------------------------------
