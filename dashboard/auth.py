@@ -9,30 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.wrappers import Response
 
+from dashboard.actor import Actor, RequiredRole, Role
 from dashboard.errors import Forbidden, Unauthorized
-
-Role = Literal["viewer", "operator"]
-RequiredRole = Literal["viewer", "operator", "public"]
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks, for the audit log, and what they may."""
-
-    name: str
-    role: Role
-
-    def may(self, required: RequiredRole) -> bool:
-        """True when this actor's role covers ``required``."""
-        return required != "operator" or self.role == "operator"
-
 
 AuthHook = Callable[[Request], Actor | Role | str | Response | None]
 
@@ -126,7 +109,7 @@ def authenticate(request: Request, hook: AuthHook | None) -> Actor:
         raise LoginAnswer(found)
     if found == "viewer" or found == "operator":
         return Actor(found, found)  # type: ignore[arg-type]
-    raise TypeError(f"auth returned {found!r}. Return a dashboard.auth.Actor, 'viewer', 'operator' or None.")
+    raise TypeError(f"auth returned {found!r}. Return a dashboard.actor.Actor, 'viewer', 'operator' or None.")
 
 
 def require_role(actor: Actor, required: RequiredRole) -> None:

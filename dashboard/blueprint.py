@@ -23,10 +23,11 @@ from dashboard.actions import Actions, ActionSettings
 from dashboard.assets import Assets
 from dashboard.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
 from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.config import Redact, Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from dashboard.live import LiveHub
+from dashboard.read.services import Services
 from dashboard.routing import Route, admit, answer, call, invoke, problem_response
-from dashboard.settings import Redact, Services, Settings
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -73,7 +74,7 @@ def create_blueprint(
         store: ``sqlite:///`` or ``postgresql://`` URL, a path, a ``sqlite_utils.Database`` or a ``StateStore``.
             It may not exist yet: the page says so until it does.
         client: a ``dbos.DBOSClient``, or a callable that returns one; default: one made from the store's URL.
-        auth: callable(request) -> ``dashboard.auth.Actor``, ``"viewer"``, ``"operator"``, None for nobody, or a
+        auth: callable(request) -> ``dashboard.actor.Actor``, ``"viewer"``, ``"operator"``, None for nobody, or a
             Flask response for the page to send instead (a redirect to a login). Default: this machine only.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``

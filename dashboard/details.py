@@ -10,7 +10,7 @@ from dashboard.actions.undo import compensation_pairs, read_plan
 from dashboard.errors import NotFound
 from dashboard.graph import parallel_groups
 from dashboard.links import trace_link
-from dashboard.settings import Services
+from dashboard.read.services import Services
 from dashboard.wire.convert import run_fields, run_row, step_view
 from dashboard.wire.runs import Lineage, RunDetail, RunRow, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE

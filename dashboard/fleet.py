@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
-from dashboard.auth import Actor
+from dashboard.actor import Actor
 from dashboard.errors import BadRequest, NotFound
-from dashboard.settings import Services
+from dashboard.read.services import Services
 from dashboard.wire.base import iso
 from dashboard.wire.fleet import (
     ConfigView,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from dashboard.settings import Services
+from dashboard.read.services import Services
 from otel_bridge.model.runs import Facet, RunPage, RunQuery
 from otel_bridge.model.status import RunStatus
 from otel_bridge.runs.presence import overlay_run

@@ -19,7 +19,7 @@ from itertools import islice
 
 from dashboard.details import undo_of
 from dashboard.payloads import show_message
-from dashboard.settings import Services
+from dashboard.read.services import Services
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import event_view, run_row, step_view
 from dashboard.wire.filters import matches

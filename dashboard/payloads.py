@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dashboard.settings import Redact
+from dashboard.config import Redact
 from dashboard.wire.runs import ErrorView, Truncated
 from otel_bridge.codec import PREVIEW, Limits, decode, decode_error, decode_input
 from otel_bridge.model.values import StoredValue

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from dashboard.fleet import executor_status, worker_groups
 from dashboard.listing import facets_of
-from dashboard.settings import Services
+from dashboard.read.services import Services
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.model.status import RUN_STATUSES
 

@@ -30,9 +30,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from dashboard.auth import PUBLIC_ACTOR, Actor, RequiredRole, authenticate, require_role, require_same_origin
+from dashboard.actor import Actor, RequiredRole
+from dashboard.auth import PUBLIC_ACTOR, authenticate, require_role, require_same_origin
+from dashboard.config import Settings
 from dashboard.errors import BadRequest, Problem, TooLarge
-from dashboard.settings import Services, Settings
+from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
 from dashboard.wire.json import to_json
 from otel_bridge.ledger.base import Ledger

@@ -12,7 +12,7 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import create_blueprint
-from dashboard.auth import Actor
+from dashboard.actor import Actor
 
 OPERATORS = frozenset(os.environ.get("DURABLE_OPERATORS", "").split())
 

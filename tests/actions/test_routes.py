@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
-from dashboard.auth import Actor
+from dashboard.actor import Actor
 from tests.actions.world import World, until
 
 PROBLEM = "application/problem+json"

@@ -9,10 +9,12 @@ import pytest
 from flask import Flask, Request, redirect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard.auth import Actor, is_loopback_address, is_loopback_host
+from dashboard.actor import Actor
+from dashboard.auth import is_loopback_address, is_loopback_host
 from dashboard.blueprint import DashboardBlueprint
+from dashboard.config import Settings
+from dashboard.read.services import Services
 from dashboard.routing import RequestContext, RouteTable
-from dashboard.settings import Services, Settings
 from dashboard.wire.base import Body
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from dashboard.config import Settings
 from dashboard.fleet import next_time
 from dashboard.listing import facets_of
-from dashboard.settings import Services, Settings
+from dashboard.read.services import Services
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.fleet import ScheduleInfo
@@ -60,7 +61,7 @@ def ledger(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> MemoryLedger:
 @pytest.fixture
 def fleet_app(story_url: str, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The dashboard over the story and that ledger, presence never stale."""
-    monkeypatch.setattr("dashboard.settings.PRESENCE_FRESH_S", 0.0)
+    monkeypatch.setattr("dashboard.read.services.PRESENCE_FRESH_S", 0.0)
     with mounted(story_url, ledger=ledger) as app:
         yield app
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from dashboard.config import Settings
 from dashboard.live import LiveHub
-from dashboard.settings import Services, Settings
+from dashboard.read.services import Services
 from dashboard.workflow.names import PLAN_STEP
 from otel_bridge.codec import redact_keys
 from otel_bridge.model.events import LifecycleEvent

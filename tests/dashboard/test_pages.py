@@ -97,7 +97,7 @@ def test_the_page_is_locked_down(page_app: Flask) -> None:
 
 def test_what_the_page_is_told_cannot_break_out_of_its_script(story_url: str, bundle: Path) -> None:
     """Names come from settings and from auth; none is markup."""
-    from dashboard.auth import Actor
+    from dashboard.actor import Actor
 
     evil = "</script><script>alert(1)</script>&\"'"
     with mounted(story_url, auth=lambda request: Actor(evil, "viewer"), title=evil) as app:

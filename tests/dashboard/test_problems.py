@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
 from dashboard.blueprint import DashboardBlueprint
+from dashboard.config import Settings
 from dashboard.errors import Refused
+from dashboard.read.services import Services
 from dashboard.routing import RequestContext, RouteTable
-from dashboard.settings import Services, Settings
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboard.config import Settings
 from dashboard.links import trace_template
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Executor, Ledger
@@ -15,29 +15,7 @@ from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 if TYPE_CHECKING:
-    from dashboard.auth import AuthHook
-
-Redact = Callable[[Any], Any]
-"""``redact(value) -> value`` over every decoded payload before it is sent, such as ``codec.redact_keys([...])``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What ``create_blueprint`` was told. See its docstring."""
-
-    namespace: str = ""
-    name: str = "durable"
-    title: str = "Durable"
-    auth: AuthHook | None = None
-    trace_url: str | None = None
-    webhook_secret: str | None = None
-    redact: Redact | None = None
-    public_metrics: bool = False
-    public_health: bool = False
-    max_body_bytes: int = 4 * 1024 * 1024
-    payload_cap_bytes: int = 64 * 1024
-    heartbeat_s: float = 15.0
-    stream_queue: int = 1000
+    pass
 
 
 PRESENCE_FRESH_S = 1.0

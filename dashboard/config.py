@@ -1,0 +1,33 @@
+"""Settings of one blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dashboard.auth import AuthHook
+
+
+Redact = Callable[[Any], Any]
+"""``redact(value) -> value`` over every decoded payload before it is sent, such as ``codec.redact_keys([...])``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What ``create_blueprint`` was told. See its docstring."""
+
+    namespace: str = ""
+    name: str = "durable"
+    title: str = "Durable"
+    auth: AuthHook | None = None
+    trace_url: str | None = None
+    webhook_secret: str | None = None
+    redact: Redact | None = None
+    public_metrics: bool = False
+    public_health: bool = False
+    max_body_bytes: int = 4 * 1024 * 1024
+    payload_cap_bytes: int = 64 * 1024
+    heartbeat_s: float = 15.0
+    stream_queue: int = 1000

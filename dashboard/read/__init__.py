@@ -1,0 +1,1 @@
+"""What is shown: store, ledger and presence as wire models. No Flask."""
