@@ -10,9 +10,9 @@ from flask import Response, redirect
 from dashboard import details, fleet, payloads
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.graph import build_graph
+from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.listing import facets_of, page_of
 from dashboard.prometheus import CONTENT_TYPE, metrics_text
-from dashboard.routing import Reply, RequestContext, RouteTable
 from dashboard.wire.base import Json, Query, iso
 from dashboard.wire.convert import facet_view, run_row
 from dashboard.wire.filters import FacetsQuery, RunsQuery

@@ -18,16 +18,18 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard import api, api_actions, fleet, openapi, streams
+from dashboard import api, api_actions, fleet, streams
 from dashboard.actions import Actions, ActionSettings
-from dashboard.assets import Assets
-from dashboard.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Redact, Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
+from dashboard.http import openapi
+from dashboard.http.assets import Assets
+from dashboard.http.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
+from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
+from dashboard.http.routing import Route
 from dashboard.live import LiveHub
 from dashboard.read.services import Services
-from dashboard.routing import Route, admit, answer, call, invoke, problem_response
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dashboard.auth import AuthHook
+    from dashboard.http.auth import AuthHook
 
 
 Redact = Callable[[Any], Any]

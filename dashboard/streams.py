@@ -17,9 +17,9 @@ from wsproto.events import TextMessage
 
 from dashboard import details
 from dashboard.errors import BadRequest, NotAcceptable, Problem
+from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.listing import page_of
 from dashboard.live import LiveHub, Subscription
-from dashboard.routing import RequestContext, RouteTable
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import run_row
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dashboard import create_blueprint, openapi
+from dashboard import create_blueprint
+from dashboard.http import openapi
 
 TARGET = Path(__file__).with_name("openapi.json")
 

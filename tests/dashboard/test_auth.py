@@ -10,11 +10,11 @@ from flask import Flask, Request, redirect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard.actor import Actor
-from dashboard.auth import is_loopback_address, is_loopback_host
 from dashboard.blueprint import DashboardBlueprint
 from dashboard.config import Settings
+from dashboard.http.auth import is_loopback_address, is_loopback_host
+from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.read.services import Services
-from dashboard.routing import RequestContext, RouteTable
 from dashboard.wire.base import Body
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.datastructures import MultiDict
 
 from dashboard.errors import BadRequest
-from dashboard.routing import parse_query
+from dashboard.http.pipeline import parse_query
 from dashboard.wire.base import iso, parse_time
 from dashboard.wire.filters import RunsQuery, attribute_filter, matches
 from otel_bridge.model.runs import Run

@@ -10,7 +10,7 @@ from flask import Flask
 from pydantic import TypeAdapter
 
 from dashboard.blueprint import DashboardBlueprint
-from dashboard.openapi import path_of
+from dashboard.http.openapi import path_of
 
 METHODS = {"get", "post"}
 

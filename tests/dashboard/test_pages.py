@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from dashboard import create_blueprint
-from dashboard.assets import Assets
+from dashboard.http.assets import Assets
 from otel_bridge.testing import MemoryStateStore
 from tests.dashboard.conftest import mounted
 

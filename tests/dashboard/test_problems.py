@@ -15,8 +15,8 @@ from dashboard import create_blueprint
 from dashboard.blueprint import DashboardBlueprint
 from dashboard.config import Settings
 from dashboard.errors import Refused
+from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.read.services import Services
-from dashboard.routing import RequestContext, RouteTable
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore

@@ -1,29 +1,12 @@
-"""The declarative route table, and the one path every API request takes: auth, parsing, handler, answer, problem.
-
-A route is a plain function. Its keywords are what the route declares::
-
-    routes = RouteTable()
-
-    class RetryBody(Body):
-        queue: str | None = None
-
-    @routes.post("runs/<path:run_id>/retry", summary="Retry a run", body=RetryBody, answers={200: RunRow},
-                 problems=(404, 409))
-    def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> RunRow:
-        return ctx.actions.retry(run_id, actor=ctx.actor, queue=body.queue)
-
-It returns a wire model, a list of them, plain JSON, a ``Reply`` (status, headers) or a Flask response, and raises
-``dashboard.errors.Problem``. Everything else (auth, unknown parameters, same origin, problem+json) is done here.
-"""
+"""The one path that every API request takes: authentication, parsing, handler, answer or problem."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import lru_cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -31,156 +14,12 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from dashboard.actor import Actor, RequiredRole
-from dashboard.auth import PUBLIC_ACTOR, authenticate, require_role, require_same_origin
-from dashboard.config import Settings
 from dashboard.errors import BadRequest, Problem, TooLarge
+from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role, require_same_origin
+from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
 from dashboard.wire.json import to_json
-from otel_bridge.ledger.base import Ledger
-from otel_bridge.store.base import StateStore
-
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-
-JSON_TYPE = "application/json"
-PROBLEM_TYPE = "application/problem+json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestContext:
-    """What a handler gets besides its declared keywords.
-
-    Args:
-        actor: who asks; ``PUBLIC_ACTOR`` on public routes.
-        base: path of the mounted blueprint as the client sees it, no slash at the end (``/durable``).
-        origin: scheme and host as the client sees them (``https://ops.example.com``).
-        request: the Flask request, for what the declaration cannot say (raw body, headers).
-    """
-
-    services: Services
-    actor: Actor
-    base: str
-    origin: str
-    request: Request
-
-    @property
-    def store(self) -> StateStore:
-        """The state store. Raises ``StoreError`` when it cannot be opened now: routing answers 503."""
-        return self.services.store
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger. Raises ``LedgerError`` when it cannot be opened now: routing answers 503."""
-        return self.services.ledger
-
-    @property
-    def actions(self) -> Any:
-        """``dashboard.actions.Actions`` of this blueprint."""
-        return self.services.actions
-
-    @property
-    def settings(self) -> Settings:
-        """What ``create_blueprint`` was told."""
-        return self.services.settings
-
-    @property
-    def run_url_base(self) -> str:
-        """Absolute URL below which the page's run routes live."""
-        return f"{self.origin}{self.base}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with a status or headers of its own."""
-
-    body: Any
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One row of the table.
-
-    Args:
-        path: Flask rule below ``<base>/api``, no leading slash: ``runs/<path:run_id>/retry``.
-        role: who may: ``viewer``, ``operator``, or ``public`` (no auth and no same-origin check at all).
-        body: a pydantic type of the JSON body, or None. ``Any`` takes any JSON.
-        body_required: an absent body is refused; else it is read as ``{}`` (a model) or None.
-        query: the query string's model.
-        answers: status -> wire type (``None``: no JSON body).
-        problems: problem statuses of its own, besides those every route may answer.
-        media_type: of the success answer, when it is not JSON.
-        stream: True for the two stream routes (websocket and SSE).
-    """
-
-    method: str
-    path: str
-    handler: Callable[..., Any]
-    summary: str
-    role: RequiredRole
-    body: Any = None
-    has_body: bool = False
-    body_required: bool = False
-    query: type[BaseModel] = NoQuery
-    answers: Mapping[int, Any]
-    problems: tuple[int, ...] = ()
-    media_type: str = JSON_TYPE
-    stream: bool = False
-    tag: str = "runs"
-
-    @property
-    def name(self) -> str:
-        """Endpoint and operation id: the handler's name."""
-        return self.handler.__name__
-
-
-_MISSING: Any = object()
-
-
-class RouteTable:
-    """Routes in the order of their registration."""
-
-    def __init__(self) -> None:
-        self.routes: list[Route] = []
-
-    def get(
-        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
-    ) -> Callable[[Handler], Handler]:
-        """Register a GET route (role ``viewer`` unless said otherwise). Options: see ``Route``."""
-        return self._register("GET", path, summary, answers, {"role": "viewer", **options})
-
-    def post(
-        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
-    ) -> Callable[[Handler], Handler]:
-        """Register a POST route (role ``operator`` unless said otherwise). Options: see ``Route``."""
-        return self._register("POST", path, summary, answers, {"role": "operator", **options})
-
-    def _register(
-        self, method: str, path: str, summary: str, answers: Mapping[int, Any], options: dict[str, Any]
-    ) -> Callable[[Handler], Handler]:
-        body = options.pop("body", _MISSING)
-
-        def keep(handler: Handler) -> Handler:
-            self.routes.append(
-                Route(
-                    method=method,
-                    path=path.lstrip("/"),
-                    handler=handler,
-                    summary=summary,
-                    answers=answers,
-                    body=None if body is _MISSING else body,
-                    has_body=body is not _MISSING,
-                    **options,
-                )
-            )
-            return handler
-
-        return keep
-
-
-# -- parsing ----------------------------------------------------------------------------------------------------
 
 
 def _is_list(annotation: Any) -> bool:
@@ -263,9 +102,6 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
     except ValidationError as error:
         where, what = _first_error(error)
         raise BadRequest(f"Body, at {where or 'the top'}: {what}.") from error
-
-
-# -- answering --------------------------------------------------------------------------------------------------
 
 
 def problem_response(problem: Problem) -> Response:

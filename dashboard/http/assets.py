@@ -14,7 +14,7 @@ from flask import Request, Response
 
 from dashboard.wire.fleet import ConfigView
 
-STATIC_DIR = Path(__file__).parent / "static"
+STATIC_DIR = Path(__file__).parent.parent / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"
 COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg+xml")
 MISSING = (

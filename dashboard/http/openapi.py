@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from dashboard.routing import JSON_TYPE, PROBLEM_TYPE, Route
+from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Route
 from dashboard.wire.base import NoQuery, ProblemDocument
 
 REF = "#/components/schemas/{model}"
