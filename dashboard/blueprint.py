@@ -18,18 +18,19 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard import api, api_actions, fleet, streams
+from dashboard import api, api_actions, fleet
 from dashboard.actions import Actions, ActionSettings
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Redact, Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
-from dashboard.http import openapi
+from dashboard.http import openapi, transports
 from dashboard.http.assets import Assets
 from dashboard.http.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
 from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
 from dashboard.http.routing import Route
-from dashboard.live import LiveHub
+from dashboard.live.hub import LiveHub
 from dashboard.read.services import Services
+from dashboard.routes import streams
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -196,7 +197,7 @@ class DashboardBlueprint(Blueprint):
     def _respond(self, route: Route, values: dict[str, Any]) -> Response:
         if route.stream:
             context, stream = invoke(route, request, self.services, self.base, values)
-            return streams.as_sse(stream, context)
+            return transports.as_sse(stream, context)
         return call(route, request, self.services, self.base, values)
 
     def guarded(self, respond: Callable[[], Response]) -> Response:
@@ -310,7 +311,7 @@ class _Guarded:
                     return checked
                 # Compression would cost each viewer a window of its own, and the same work again and again.
                 request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-                streams.limit_sends(request.environ)
+                transports.limit_sends(request.environ)
                 return upgrade()
 
             blueprint.add_url_rule(rule, view_func=view, **options)
@@ -319,7 +320,7 @@ class _Guarded:
 
 
 def _talk(ws: Server) -> None:
-    streams.over_websocket(g.durable_stream, ws)
+    transports.over_websocket(g.durable_stream, ws)
 
 
 def _set_socket_options(state: BlueprintSetupState) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dashboard.config import Settings
-from dashboard.live import LiveHub
+from dashboard.live.hub import LiveHub
 from dashboard.read.services import Services
 from dashboard.workflow.names import PLAN_STEP
 from otel_bridge.codec import redact_keys

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from simple_websocket import Client, ConnectionClosed
 
-from dashboard.live import SLOW_REASON, STOPPED_REASON, LiveHub
+from dashboard.live.hub import SLOW_REASON, STOPPED_REASON, LiveHub
 from otel_bridge.model.runs import RunQuery
 from tests.dashboard.conftest import Worker, eventually, mounted, served
 

@@ -1,0 +1,1 @@
+"""The live tail: one hub per process, a stream per viewer."""

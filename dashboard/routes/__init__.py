@@ -1,0 +1,1 @@
+"""Where a route goes: one module for each resource."""

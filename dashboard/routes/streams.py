@@ -1,0 +1,81 @@
+"""The two stream routes, each as a websocket and as Server-Sent Events."""
+
+from __future__ import annotations
+
+from dashboard import details
+from dashboard.errors import BadRequest
+from dashboard.http.routing import RequestContext, RouteTable
+from dashboard.http.transports import EVENT_STREAM
+from dashboard.listing import page_of
+from dashboard.live.hub import Subscription
+from dashboard.live.stream import Stream
+from dashboard.wire.base import Wire
+from dashboard.wire.convert import run_row
+from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
+from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
+
+routes = RouteTable()
+
+
+def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
+    """Return where the viewer was: the query's word, else the header that EventSource sends on reconnect."""
+    header = ctx.request.headers.get("Last-Event-ID")
+    if given is not None or not header:
+        return given
+    if not (header.isascii() and header.isdigit() and len(header) <= 19):
+        raise BadRequest(f"Header Last-Event-ID must be a number, not {header[:40]!r}.")
+    return int(header)
+
+
+@routes.get(
+    "runs/<path:run_id>/stream",
+    summary="Follow one run",
+    query=RunStreamQuery,
+    answers={200: RunSnapshot | EventView | Changed | Heartbeat},
+    problems=(404, 406),
+    media_type=EVENT_STREAM,
+    stream=True,
+)
+def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> Stream:
+    """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
+    details.get_run(ctx.services, run_id)
+    last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
+
+    def snapshot(subscription: Subscription) -> Wire:
+        return RunSnapshot(id=subscription.last_id, detail=details.run_detail(ctx.services, run_id))
+
+    return Stream(
+        hub,
+        lambda: hub.subscribe(run_id=run_id, last_event_id=last_event_id),
+        snapshot,
+        ctx.settings.heartbeat_s,
+    )
+
+
+@routes.get(
+    "stream",
+    summary="Follow the run list",
+    query=ListStreamQuery,
+    answers={200: ListSnapshot | EventView | Changed | Heartbeat},
+    problems=(406,),
+    media_type=EVENT_STREAM,
+    stream=True,
+)
+def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
+    """Events of runs (not of their steps) that pass the filter; a run that leaves it is sent once more."""
+    ctx.store.change_token()
+    last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
+    wanted = query.to_query()
+
+    def snapshot(subscription: Subscription) -> Wire:
+        runs = [] if query.matches_nothing else page_of(ctx.services, query.to_query(limit=query.limit)).runs
+        subscription.note_listed(run.id for run in runs)
+        rows = [run_row(run, namespace=ctx.settings.namespace) for run in runs]
+        return ListSnapshot(id=subscription.last_id, runs=rows)
+
+    return Stream(
+        hub, lambda: hub.subscribe(query=wanted, last_event_id=last_event_id), snapshot, ctx.settings.heartbeat_s
+    )
+
+
+# -- transports -------------------------------------------------------------------------------------------------
