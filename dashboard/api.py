@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 from flask import Response, redirect
 
-from dashboard import details, fleet, payloads
 from dashboard.errors import BadRequest, Forbidden, NotFound
-from dashboard.graph import build_graph
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.listing import facets_of, page_of
-from dashboard.prometheus import CONTENT_TYPE, metrics_text
+from dashboard.read import fleet, payloads, run, service, topology, traces
+from dashboard.read.graph import build_graph
+from dashboard.read.listing import facets_of, page_of
+from dashboard.read.prometheus import CONTENT_TYPE, metrics_text
 from dashboard.wire.base import Json, Query, iso
 from dashboard.wire.convert import facet_view, run_row
 from dashboard.wire.filters import FacetsQuery, RunsQuery
@@ -89,13 +89,13 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
 @routes.get(RUN, summary="A run, its timeline, children and lineage", answers={200: RunDetail}, problems=(404,))
 def get_run(ctx: RequestContext, *, run_id: str) -> RunDetail:
     """Payloads are cut to a cap; the payload routes give them whole."""
-    return details.run_detail(ctx.services, run_id)
+    return run.run_detail(ctx.services, run_id)
 
 
 @routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))
 def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
     """Nodes and edges, placed left to right. ``expand=<group id>`` (or ``all``) unfolds stacked steps."""
-    loaded = details.load(ctx.services, run_id)
+    loaded = run.load(ctx.services, run_id)
     return build_graph(
         loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=frozenset(query.expand)
     )
@@ -110,7 +110,7 @@ def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
 )
 def get_step(ctx: RequestContext, *, query: StepQuery, run_id: str, seq: int) -> StepView:
     """A negative ``seq`` is a compensation. Large payloads are cut, unless ``full=true``."""
-    return details.step_detail(ctx.services, run_id, seq, full=query.full)
+    return run.step_detail(ctx.services, run_id, seq, full=query.full)
 
 
 @routes.get(
@@ -129,7 +129,7 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     value = ctx.store.get_payload(run_id, name, cap_bytes=None)
     redact = ctx.settings.redact
     if value is None:
-        details.get_run(ctx.services, run_id)
+        run.get_run(ctx.services, run_id)
         raise NotFound(f"Run {run_id[:200]!r} has no {name}.")
     if query.raw:
         if redact is not None:
@@ -152,7 +152,7 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
 @routes.get(f"{RUN}/events", summary="Values the run published", answers={200: list[PublishedView]}, problems=(404,))
 def list_events(ctx: RequestContext, *, run_id: str) -> list[PublishedView]:
     """By key."""
-    details.get_run(ctx.services, run_id)
+    run.get_run(ctx.services, run_id)
     found = ctx.store.published_events(run_id, cap_bytes=ctx.settings.payload_cap_bytes)
     redact = ctx.settings.redact
     return [
@@ -166,7 +166,7 @@ def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
     """The bare value; ``null`` for a key that was never published."""
     found = ctx.store.published_event(run_id, key, cap_bytes=None)
     if found is None:
-        details.get_run(ctx.services, run_id)
+        run.get_run(ctx.services, run_id)
         return Reply(None)
     return Reply(payloads.show(found.value, what="event", redact=ctx.settings.redact).value)
 
@@ -195,25 +195,25 @@ def list_schedules(ctx: RequestContext) -> list[ScheduleView]:
 @routes.get("topology", summary="Which workflows run where", answers={200: Topology}, tag="fleet")
 def get_topology(ctx: RequestContext) -> Topology:
     """Of recent runs."""
-    return fleet.topology(ctx.services)
+    return topology.topology(ctx.services)
 
 
 @routes.get("trace/<trace_id>", summary="The run of a trace", answers={302: None}, problems=(404,), tag="fleet")
 def run_of_trace(ctx: RequestContext, *, trace_id: str) -> Any:
     """Redirects to the run's page."""
-    return redirect(f"{ctx.base}/runs/{fleet.quoted(fleet.run_of_trace(ctx.services, trace_id))}", 302)
+    return redirect(f"{ctx.base}/runs/{fleet.quoted(traces.run_of_trace(ctx.services, trace_id))}", 302)
 
 
 @routes.get("config", summary="What the page needs to start", answers={200: ConfigView}, tag="service")
 def get_config(ctx: RequestContext) -> ConfigView:
     """Also in the page itself."""
-    return fleet.config(ctx.services, ctx.actor, ctx.base)
+    return service.config(ctx.services, ctx.actor, ctx.base)
 
 
 @routes.get("health", summary="Can the store be read?", answers={200: HealthView}, tag="service")
 def get_health(ctx: RequestContext) -> HealthView:
     """503 when the store cannot be read; 200 and ``degraded`` for what else is wrong."""
-    return fleet.health(ctx.services)
+    return service.health(ctx.services)
 
 
 @routes.get("metrics", summary="Prometheus metrics", answers={200: str}, media_type="text/plain", tag="service")

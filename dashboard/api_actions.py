@@ -8,11 +8,11 @@ from typing import Any, cast
 from pydantic import Field
 
 from dashboard.actions import Actions, Outcome, bulk
-from dashboard.actions.undo import PreviewedUndo, compensations_of, plan_view, read_plan
-from dashboard.details import get_run
 from dashboard.errors import BadRequest, NotFound, TooLarge, Unprocessable
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.payloads import show, show_error
+from dashboard.read.payloads import show, show_error
+from dashboard.read.run import get_run
+from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, read_plan
 from dashboard.wire.actions import (
     ActionAnswer,
     AuditQuery,

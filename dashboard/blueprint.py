@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard import api, api_actions, fleet
+from dashboard import api, api_actions
 from dashboard.actions import Actions, ActionSettings
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Redact, Settings
@@ -29,6 +29,7 @@ from dashboard.http.auth import AuthHook, LoginAnswer, authenticate, require_sam
 from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
 from dashboard.http.routing import Route
 from dashboard.live.hub import LiveHub
+from dashboard.read import service, traces
 from dashboard.read.services import Services
 from dashboard.routes import streams
 from otel_bridge.errors import BridgeError
@@ -233,7 +234,7 @@ class DashboardBlueprint(Blueprint):
         def respond() -> Response:
             admit(request, self.services, "viewer", writes=False)
             server = f"{self.base}/api"
-            return answer(openapi.document(self.routes, version=fleet.package_version(), server=server))
+            return answer(openapi.document(self.routes, version=service.package_version(), server=server))
 
         return self.guarded(respond)
 
@@ -258,12 +259,12 @@ class DashboardBlueprint(Blueprint):
             return found
         if rest.startswith("assets/"):
             raise NotFound(f"There is no file {rest[:200]!r}. Reload the page: it was built anew.")
-        return self.assets.index(fleet.config(self.services, actor, self.base))
+        return self.assets.index(service.config(self.services, actor, self.base))
 
     def _trace(self, trace_id: str) -> Answer:
         def respond() -> Response:
             authenticate(request, self.services.settings.auth)
-            run_id = fleet.run_of_trace(self.services, trace_id)
+            run_id = traces.run_of_trace(self.services, trace_id)
             return Response(status=302, headers={"Location": f"{self.base}/runs/{quote(run_id, safe='')}"})
 
         return self._for_people(respond)

@@ -8,9 +8,10 @@ from typing import Any
 
 from dbos import DBOSClient
 
-from dashboard.actions import bulk, cancel, messages, retry, starting, undo
+from dashboard.actions import bulk, cancel, messages, retry, starting
 from dashboard.actions.desk import Desk, Outcome, actor_name
 from dashboard.actions.engine_client import EngineClient
+from dashboard.read import undo
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.ledger.base import AuditEntry, Ledger

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from dashboard.details import undo_of
-from dashboard.payloads import show_message
+from dashboard.read.payloads import show_message
+from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import event_view, run_row, step_view

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dashboard.config import Settings
-from dashboard.links import trace_template
+from dashboard.read.links import trace_template
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Executor, Ledger
 from otel_bridge.runs.presence import Presence, presence

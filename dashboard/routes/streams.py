@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dashboard import details
 from dashboard.errors import BadRequest
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.http.transports import EVENT_STREAM
-from dashboard.listing import page_of
 from dashboard.live.hub import Subscription
 from dashboard.live.stream import Stream
+from dashboard.read import run
+from dashboard.read.listing import page_of
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import run_row
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
@@ -38,11 +38,11 @@ def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
 )
 def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> Stream:
     """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
-    details.get_run(ctx.services, run_id)
+    run.get_run(ctx.services, run_id)
     last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
 
     def snapshot(subscription: Subscription) -> Wire:
-        return RunSnapshot(id=subscription.last_id, detail=details.run_detail(ctx.services, run_id))
+        return RunSnapshot(id=subscription.last_id, detail=run.run_detail(ctx.services, run_id))
 
     return Stream(
         hub,

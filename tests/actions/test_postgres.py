@@ -11,9 +11,9 @@ import pytest
 from dbos import run_dbos_database_migrations
 
 from dashboard.actions.recovery import RecoveryPolicy
-from dashboard.actions.undo import compensations_of
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.errors import Refused
+from dashboard.read.undo import compensations_of
 from otel_bridge.model.runs import RunQuery
 from tests.actions.world import World, until
 

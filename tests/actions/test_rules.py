@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard.actions.engine_client import client_url
 from dashboard.actions.retry import rewind_point
-from dashboard.actions.undo import PlannedUndo, compensation_steps
+from dashboard.read.undo import PlannedUndo, compensation_steps
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 

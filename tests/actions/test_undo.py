@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.actions.undo import compensations_of
 from dashboard.errors import Refused
+from dashboard.read.undo import compensations_of
 from tests.actions.world import World, until
 
 

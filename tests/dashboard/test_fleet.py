@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from dashboard.config import Settings
-from dashboard.fleet import next_time
-from dashboard.listing import facets_of
+from dashboard.read.fleet import next_time
+from dashboard.read.listing import facets_of
 from dashboard.read.services import Services
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
@@ -113,7 +113,7 @@ def test_blocked_runs_beyond_those_looked_at_leave_no_count_exact(monkeypatch: p
         return {facet.status: (facet.count, facet.exact) for facet in found}
 
     assert counts() == {"failed": (1, True), "blocked": (4, True)}
-    monkeypatch.setattr("dashboard.listing.BLOCKED_COUNTED", 3)
+    monkeypatch.setattr("dashboard.read.listing.BLOCKED_COUNTED", 3)
     assert counts() == {"pending": (1, False), "failed": (1, True), "blocked": (3, False)}
 
 

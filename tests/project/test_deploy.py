@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboard import prometheus
+from dashboard.read import prometheus
 from otel_bridge.spans import semconv
 from tests.programs import ROOT
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard import payloads
-from dashboard.actions.undo import compensation_pairs, read_plan
 from dashboard.errors import NotFound
-from dashboard.graph import parallel_groups
-from dashboard.links import trace_link
+from dashboard.read import payloads
+from dashboard.read.graph import parallel_groups
+from dashboard.read.links import trace_link
 from dashboard.read.services import Services
+from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import run_fields, run_row, step_view
 from dashboard.wire.runs import Lineage, RunDetail, RunRow, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dashboard.fleet import executor_status, worker_groups
-from dashboard.listing import facets_of
+from dashboard.read.fleet import executor_status, worker_groups
+from dashboard.read.listing import facets_of
 from dashboard.read.services import Services
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.model.status import RUN_STATUSES

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
-from dashboard.actor import Actor
-from dashboard.errors import BadRequest, NotFound
 from dashboard.read.services import Services
 from dashboard.wire.base import iso
 from dashboard.wire.fleet import (
-    ConfigView,
     ExecutorView,
-    HealthView,
     InFlightView,
     ScheduleView,
-    Topology,
-    TopologyEdge,
-    TopologyNode,
     WorkerGroup,
     WorkerInstance,
 )
-from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
-from otel_bridge.model.runs import RunQuery
-from otel_bridge.spans import ids
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
-TOPOLOGY_RUNS = 500
 STEP_AS_WORKFLOW = "<temp>."
 """How DBOS registers a step that may be called outside of a workflow: nothing that an operator would start."""
-TRACE_SEARCH_PAGES = 8
 _ORDER = {"live": 0, "lost": 1, "stopped": 2}
-
-
-def package_version() -> str:
-    """Return this distribution's version."""
-    try:
-        return version("durable-dashboard")
-    except PackageNotFoundError:
-        return "0"
 
 
 def quoted(run_id: str) -> str:
@@ -162,110 +139,3 @@ def next_time(schedule: ScheduleInfo, now_ms: int) -> str | None:
     except (ValueError, ZoneInfoNotFoundError):
         return None
     return iso(int(following.timestamp() * 1000))
-
-
-def topology(services: Services) -> Topology:
-    """Return which workflows start which, through which queues, on which executors, among the newest runs."""
-    runs = services.store.list_runs(RunQuery(limit=TOPOLOGY_RUNS)).runs
-    workflow_of = {run.id: run.workflow for run in runs}
-    counts: dict[tuple[Literal["workflow", "queue", "executor"], str], Counter[str]] = {}
-    edges: Counter[tuple[str, str]] = Counter()
-    for run in runs:
-        counts.setdefault(("workflow", run.workflow), Counter())[run.status] += 1
-        through = f"workflow:{run.workflow}"
-        if run.queue is not None:
-            counts.setdefault(("queue", run.queue), Counter())[run.status] += 1
-            edges[through, f"queue:{run.queue}"] += 1
-            through = f"queue:{run.queue}"
-        if run.executor:
-            counts.setdefault(("executor", run.executor), Counter())[run.status] += 1
-            edges[through, f"executor:{run.executor}"] += 1
-        if run.parent_id in workflow_of:
-            edges[f"workflow:{workflow_of[run.parent_id]}", f"workflow:{run.workflow}"] += 1
-    return Topology(
-        nodes=[
-            TopologyNode(id=f"{kind}:{name}", type=kind, label=name, counts=dict(by_status))
-            for (kind, name), by_status in sorted(counts.items())
-        ],
-        edges=[TopologyEdge(source=a, target=b, count=count) for (a, b), count in sorted(edges.items())],
-        sampled_runs=len(runs),
-    )
-
-
-def run_of_trace(services: Services, trace_id: str) -> str:
-    """Return the run whose trace this is: as the ledger remembers, else by hashing the ids of recent runs.
-
-    Raises:
-        BadRequest: not a trace id.
-        NotFound: no such run among those remembered and the newest few thousand.
-    """
-    wanted = trace_id.lower()
-    if not re.fullmatch(r"[0-9a-f]{32}", wanted):
-        raise BadRequest(f"{trace_id[:80]!r} is not a trace id: 32 hexadecimal digits are.")
-    try:
-        remembered = services.ledger.run_of_trace(wanted)
-    except LedgerError:
-        remembered = None
-    if remembered is not None:
-        return remembered
-    namespace, cursor = services.settings.namespace, None
-    for _ in range(TRACE_SEARCH_PAGES):
-        page = services.store.list_runs(RunQuery(limit=500, cursor=cursor))
-        for run in page.runs:
-            if ids.trace_id(run.id, namespace=namespace).hex() == wanted:
-                return ids.traced_run_id(run.id)
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    raise NotFound(
-        f"No run of trace {wanted} is remembered, nor among the newest runs. "
-        "Does the bridge use the same namespace setting as this dashboard?"
-    )
-
-
-def config(services: Services, actor: Actor, base: str) -> ConfigView:
-    """Return what the page needs to start."""
-    settings = services.settings
-    capabilities = ["runs", "graph", "stream", "workers", "executors", "schedules", "topology"]
-    if services.acts:
-        capabilities += ["undo", "bulk", "audit"]
-        capabilities += ["actions"] if actor.role == "operator" else []
-    return ConfigView(
-        base=base,
-        api=f"{base}/api",
-        role=actor.role,
-        actor=actor.name,
-        trace_url=services.trace_template,
-        version=package_version(),
-        namespace=settings.namespace,
-        title=settings.title,
-        capabilities=capabilities,
-    )
-
-
-def health(services: Services) -> HealthView:
-    """Look at the store, the ledger and the workers.
-
-    Raises:
-        StoreError: the store cannot be read; routing answers 503.
-    """
-    info = services.store.check()
-    problems: list[str] = []
-    live = lost = None
-    try:
-        now_ms = services.ledger.now_ms()
-        statuses = Counter(executor_status(executor, now_ms) for executor in services.ledger.executors())
-        live, lost = statuses["live"], statuses["lost"]
-    except LedgerError as error:
-        problems.append(f"The ledger cannot be read, so presence, retry counts and the audit log are missing: {error}")
-    return HealthView(
-        status="degraded" if problems else "ok",
-        version=package_version(),
-        store=info.target,
-        schema_version=info.schema_version,
-        problems=problems,
-        warnings=list(info.warnings),
-        viewers=services.viewers(),
-        live_workers=live,
-        lost_workers=lost,
-    )

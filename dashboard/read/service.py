@@ -1,0 +1,71 @@
+"""The service itself: version, configuration of the page, health."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+
+from dashboard.actor import Actor
+from dashboard.read.fleet import executor_status
+from dashboard.read.services import Services
+from dashboard.wire.fleet import (
+    ConfigView,
+    HealthView,
+)
+from otel_bridge.errors import LedgerError
+
+
+def package_version() -> str:
+    """Return this distribution's version."""
+    try:
+        return version("durable-dashboard")
+    except PackageNotFoundError:
+        return "0"
+
+
+def config(services: Services, actor: Actor, base: str) -> ConfigView:
+    """Return what the page needs to start."""
+    settings = services.settings
+    capabilities = ["runs", "graph", "stream", "workers", "executors", "schedules", "topology"]
+    if services.acts:
+        capabilities += ["undo", "bulk", "audit"]
+        capabilities += ["actions"] if actor.role == "operator" else []
+    return ConfigView(
+        base=base,
+        api=f"{base}/api",
+        role=actor.role,
+        actor=actor.name,
+        trace_url=services.trace_template,
+        version=package_version(),
+        namespace=settings.namespace,
+        title=settings.title,
+        capabilities=capabilities,
+    )
+
+
+def health(services: Services) -> HealthView:
+    """Look at the store, the ledger and the workers.
+
+    Raises:
+        StoreError: the store cannot be read; routing answers 503.
+    """
+    info = services.store.check()
+    problems: list[str] = []
+    live = lost = None
+    try:
+        now_ms = services.ledger.now_ms()
+        statuses = Counter(executor_status(executor, now_ms) for executor in services.ledger.executors())
+        live, lost = statuses["live"], statuses["lost"]
+    except LedgerError as error:
+        problems.append(f"The ledger cannot be read, so presence, retry counts and the audit log are missing: {error}")
+    return HealthView(
+        status="degraded" if problems else "ok",
+        version=package_version(),
+        store=info.target,
+        schema_version=info.schema_version,
+        problems=problems,
+        warnings=list(info.warnings),
+        viewers=services.viewers(),
+        live_workers=live,
+        lost_workers=lost,
+    )

@@ -1,0 +1,44 @@
+"""From a trace id to its run."""
+
+from __future__ import annotations
+
+import re
+
+from dashboard.errors import BadRequest, NotFound
+from dashboard.read.services import Services
+from otel_bridge.errors import LedgerError
+from otel_bridge.model.runs import RunQuery
+from otel_bridge.spans import ids
+
+TRACE_SEARCH_PAGES = 8
+
+
+def run_of_trace(services: Services, trace_id: str) -> str:
+    """Return the run whose trace this is: as the ledger remembers, else by hashing the ids of recent runs.
+
+    Raises:
+        BadRequest: not a trace id.
+        NotFound: no such run among those remembered and the newest few thousand.
+    """
+    wanted = trace_id.lower()
+    if not re.fullmatch(r"[0-9a-f]{32}", wanted):
+        raise BadRequest(f"{trace_id[:80]!r} is not a trace id: 32 hexadecimal digits are.")
+    try:
+        remembered = services.ledger.run_of_trace(wanted)
+    except LedgerError:
+        remembered = None
+    if remembered is not None:
+        return remembered
+    namespace, cursor = services.settings.namespace, None
+    for _ in range(TRACE_SEARCH_PAGES):
+        page = services.store.list_runs(RunQuery(limit=500, cursor=cursor))
+        for run in page.runs:
+            if ids.trace_id(run.id, namespace=namespace).hex() == wanted:
+                return ids.traced_run_id(run.id)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    raise NotFound(
+        f"No run of trace {wanted} is remembered, nor among the newest runs. "
+        "Does the bridge use the same namespace setting as this dashboard?"
+    )
