@@ -18,7 +18,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard import api, api_actions
 from dashboard.actions import Actions, ActionSettings
 from dashboard.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Redact, Settings
@@ -31,7 +30,7 @@ from dashboard.http.routing import Route
 from dashboard.live.hub import LiveHub
 from dashboard.read import service, traces
 from dashboard.read.services import Services
-from dashboard.routes import streams
+from dashboard.routes import all_routes
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -135,8 +134,7 @@ def create_blueprint(
     keeper = None
     if actions is not False and caretaker is not False:
         keeper = Caretaker(lambda: services.actions.desk, None if caretaker is True else caretaker)
-    all_routes = [*api.routes.routes, *streams.routes.routes, *api_actions.routes.routes]
-    return DashboardBlueprint(services, routes=all_routes, caretaker=keeper)
+    return DashboardBlueprint(services, routes=all_routes(), caretaker=keeper)
 
 
 class DashboardBlueprint(Blueprint):

@@ -1,4 +1,4 @@
-"""Workers, executors, schedules, topology, traces, health and metrics: read from the store, ledger and presence."""
+"""Workers, executors and schedules: read from the store, ledger and presence."""
 
 from __future__ import annotations
 

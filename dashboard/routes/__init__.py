@@ -1,1 +1,12 @@
 """Where a route goes: one module for each resource."""
+
+from __future__ import annotations
+
+from dashboard.http.routing import Route
+from dashboard.routes import audit, bulk, fleet, run_actions, runs, schedules, service, streams, webhooks
+
+
+def all_routes() -> list[Route]:
+    """Return every route of the API."""
+    modules = (runs, fleet, service, streams, run_actions, webhooks, bulk, schedules, audit)
+    return [route for module in modules for route in module.routes.routes]

@@ -1,29 +1,22 @@
-"""The JSON routes that read: runs, their parts, the fleet. Actions are in ``api_actions``, streams in ``live``."""
+"""Runs and their parts: list, facets, detail, graph, steps, payloads, published values."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, redirect
+from flask import Response
 
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.read import fleet, payloads, run, service, topology, traces
+from dashboard.read import payloads, run
 from dashboard.read.graph import build_graph
 from dashboard.read.listing import facets_of, page_of
-from dashboard.read.prometheus import CONTENT_TYPE, metrics_text
 from dashboard.wire.base import Json, Query, iso
 from dashboard.wire.convert import facet_view, run_row
 from dashboard.wire.filters import FacetsQuery, RunsQuery
 from dashboard.wire.fleet import (
-    ConfigView,
-    ExecutorView,
-    HealthView,
     PublishedView,
-    ScheduleView,
-    Topology,
-    WorkerGroup,
 )
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
@@ -172,51 +165,3 @@ def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
 
 
 # -- the fleet ----------------------------------------------------------------------------------------------------
-
-
-@routes.get("workers", summary="Worker groups and their backlog", answers={200: list[WorkerGroup]}, tag="fleet")
-def list_workers(ctx: RequestContext) -> list[WorkerGroup]:
-    """One group per queue."""
-    return fleet.worker_groups(ctx.services)
-
-
-@routes.get("executors", summary="Worker processes", answers={200: list[ExecutorView]}, tag="fleet")
-def list_executors(ctx: RequestContext) -> list[ExecutorView]:
-    """Live ones first. Only processes that report presence are known."""
-    return fleet.executor_views(ctx.services)
-
-
-@routes.get("schedules", summary="Cron schedules", answers={200: list[ScheduleView]}, tag="fleet")
-def list_schedules(ctx: RequestContext) -> list[ScheduleView]:
-    """By name."""
-    return fleet.schedule_views(ctx.services)
-
-
-@routes.get("topology", summary="Which workflows run where", answers={200: Topology}, tag="fleet")
-def get_topology(ctx: RequestContext) -> Topology:
-    """Of recent runs."""
-    return topology.topology(ctx.services)
-
-
-@routes.get("trace/<trace_id>", summary="The run of a trace", answers={302: None}, problems=(404,), tag="fleet")
-def run_of_trace(ctx: RequestContext, *, trace_id: str) -> Any:
-    """Redirects to the run's page."""
-    return redirect(f"{ctx.base}/runs/{fleet.quoted(traces.run_of_trace(ctx.services, trace_id))}", 302)
-
-
-@routes.get("config", summary="What the page needs to start", answers={200: ConfigView}, tag="service")
-def get_config(ctx: RequestContext) -> ConfigView:
-    """Also in the page itself."""
-    return service.config(ctx.services, ctx.actor, ctx.base)
-
-
-@routes.get("health", summary="Can the store be read?", answers={200: HealthView}, tag="service")
-def get_health(ctx: RequestContext) -> HealthView:
-    """503 when the store cannot be read; 200 and ``degraded`` for what else is wrong."""
-    return service.health(ctx.services)
-
-
-@routes.get("metrics", summary="Prometheus metrics", answers={200: str}, media_type="text/plain", tag="service")
-def get_metrics(ctx: RequestContext) -> Response:
-    """Queue depth per live worker among them, to scale by."""
-    return Response(metrics_text(ctx.services), content_type=CONTENT_TYPE)

@@ -1,0 +1,45 @@
+"""What the routes that act share: their answers, and the key that makes a request safe to repeat."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from dashboard.actions import Actions, Outcome
+from dashboard.errors import BadRequest
+from dashboard.http.routing import Reply, RequestContext
+from dashboard.wire.actions import (
+    ActionAnswer,
+    NewRun,
+)
+from dashboard.wire.convert import run_row
+from dashboard.wire.runs import RunRow
+from otel_bridge.model.runs import Run
+
+RUN = "runs/<path:run_id>"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+MAX_KEY_CHARS = 200
+
+
+def actions_of(ctx: RequestContext) -> Actions:
+    return cast(Actions, ctx.actions)
+
+
+def row_of(ctx: RequestContext, run: Run) -> RunRow:
+    return run_row(run, namespace=ctx.settings.namespace)
+
+
+def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:
+    row = row_of(ctx, outcome.run)
+    return ActionAnswer(**row.model_dump(), run_id=outcome.run.id, notes=list(outcome.notes) or None)
+
+
+def started(ctx: RequestContext, outcome: Outcome) -> Reply:
+    answer = NewRun(run_id=outcome.run.id, run=row_of(ctx, outcome.run), notes=list(outcome.notes) or None)
+    return Reply(answer, status=201)
+
+
+def idempotency_key(ctx: RequestContext) -> str | None:
+    key = ctx.request.headers.get(IDEMPOTENCY_HEADER)
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
+        raise BadRequest(f"{IDEMPOTENCY_HEADER} has 1 to {MAX_KEY_CHARS} characters; this one has {len(key)}.")
+    return key

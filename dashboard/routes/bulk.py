@@ -1,0 +1,95 @@
+"""Bulk actions over a filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from dashboard.actions import bulk
+from dashboard.http.routing import Reply, RequestContext, RouteTable
+from dashboard.routes.answers import actions_of, row_of
+from dashboard.wire.actions import (
+    BulkAnswer,
+    BulkStatus,
+)
+from dashboard.wire.base import Body
+from dashboard.wire.filters import RunFilter
+
+routes = RouteTable()
+
+
+class BulkQuery(RunFilter):
+    """The filter of the run list, and how to act on it."""
+
+    dry_run: bool = Field(False, description="Only tell what would be touched.")
+    compensate: bool = Field(False, description="cancel: undo too.")
+    children: bool = Field(False, description="cancel: the runs that they started too.")
+    to_queue: str | None = Field(None, description="retry: move the runs to this queue.")
+
+
+class BulkBody(Body):
+    """What was previewed, so that nothing else is touched."""
+
+    bound_ms: int | None = Field(None, ge=0, le=2**53, description="``boundMs`` of the dry run.")
+    ids: list[str] | None = Field(None, max_length=bulk.RUNS_MAX)
+    bulk_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The same twice is one bulk.")
+
+
+@routes.post(
+    "bulk/<any(retry, cancel):action>",
+    summary="Retry or cancel every run of a filter",
+    query=BulkQuery,
+    body=BulkBody,
+    answers={200: BulkAnswer, 202: BulkAnswer},
+    problems=(404, 405, 409, 422),
+    tag="bulk",
+)
+def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action: bulk.BulkAction) -> Reply:
+    """``dryRun=true`` tells what would be touched; the real one takes its ``boundMs`` so that nothing newer is."""
+    actions = actions_of(ctx)
+    if query.matches_nothing:
+        return Reply(BulkAnswer(matched=0, applied=None if query.dry_run else 0))
+    wanted = query.to_query()
+    if query.dry_run:
+        seen = actions.bulk_preview(action, wanted, bound_ms=body.bound_ms)
+        return Reply(
+            BulkAnswer(
+                matched=len(seen.ids),
+                skipped=seen.skipped,
+                by_status=seen.by_status,
+                sample=[row_of(ctx, run) for run in seen.sample],
+                bound_ms=seen.bound_ms,
+            )
+        )
+    params: dict[str, Any] = {"queue": query.to_queue} if action == "retry" else {}
+    if action == "cancel":
+        params = {"compensate": query.compensate, "children": query.children}
+    done = actions.bulk_apply(
+        action,
+        wanted,
+        actor=ctx.actor,
+        params={key: value for key, value in params.items() if value},
+        bound_ms=body.bound_ms,
+        ids=body.ids,
+        bulk_id=body.bulk_id,
+    )
+    answer = BulkAnswer(
+        matched=done.matched,
+        applied=done.applied,
+        bulk_id=done.bulk_id,
+        results=done.results if not done.bulk_id else None,
+    )
+    return Reply(answer, status=202 if done.bulk_id else 200)
+
+
+@routes.get(
+    "bulk/<path:bulk_id>",
+    summary="A bulk action's progress and results",
+    answers={200: BulkStatus},
+    problems=(404,),
+    tag="bulk",
+)
+def bulk_status(ctx: RequestContext, *, bulk_id: str) -> BulkStatus:
+    """A result per run, as far as it got."""
+    return BulkStatus.model_validate(actions_of(ctx).bulk_status(bulk_id))

@@ -1,0 +1,194 @@
+"""What one can do to one run, and what an undo of it would do. The actions are in ``dashboard.actions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.errors import Unprocessable
+from dashboard.http.routing import Reply, RequestContext, RouteTable
+from dashboard.read.payloads import show, show_error
+from dashboard.read.run import get_run
+from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, read_plan
+from dashboard.routes.answers import RUN, acted, actions_of, idempotency_key, row_of, started
+from dashboard.wire.actions import (
+    ActionAnswer,
+    CancelQuery,
+    CompensationView,
+    ForkBody,
+    InputBody,
+    NewRun,
+    RedispatchAnswer,
+    RedispatchBody,
+    RetryBody,
+    StartBody,
+    UndoView,
+    UpdateAnswer,
+    UpdateRejected,
+)
+from otel_bridge.model.steps import Step
+
+routes = RouteTable()
+
+
+# -- one run -------------------------------------------------------------------------------------------------
+
+
+@routes.post(f"{RUN}/retry", summary="Retry a run", body=RetryBody, answers={200: ActionAnswer}, problems=(404, 409))
+def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> ActionAnswer:
+    """A failed run goes on from the step that failed, failed children first; a dead or cancelled one is resumed."""
+    return acted(ctx, actions_of(ctx).retry(run_id, actor=ctx.actor, queue=body.queue))
+
+
+@routes.post(
+    f"{RUN}/cancel", summary="Cancel a run", query=CancelQuery, answers={200: ActionAnswer}, problems=(404, 409)
+)
+def cancel(ctx: RequestContext, *, query: CancelQuery, run_id: str) -> ActionAnswer:
+    """A step in flight may still have its effect; its result is dropped."""
+    outcome = actions_of(ctx).cancel(run_id, actor=ctx.actor, compensate=query.compensate, children=query.children)
+    return acted(ctx, outcome)
+
+
+@routes.post(f"{RUN}/continue", summary="Release a breakpoint", answers={200: ActionAnswer}, problems=(404, 409))
+def continue_run(ctx: RequestContext, *, run_id: str) -> ActionAnswer:
+    """The run goes on."""
+    return acted(ctx, actions_of(ctx).continue_run(run_id, actor=ctx.actor))
+
+
+@routes.post(
+    f"{RUN}/redispatch",
+    summary="Put a run back on its queue that a lost executor held",
+    body=RedispatchBody,
+    answers={200: RedispatchAnswer},
+    problems=(404, 409),
+)
+def redispatch(ctx: RequestContext, *, body: RedispatchBody, run_id: str) -> RedispatchAnswer:
+    """Only the step that was in flight is executed again."""
+    outcome, done = actions_of(ctx).redispatch(run_id, actor=ctx.actor, forced=body.force)
+    return RedispatchAnswer(run_id=run_id, status=outcome.run.status, redispatched=done)
+
+
+@routes.post(
+    f"{RUN}/retry-with-input",
+    summary="Start a run anew with another input",
+    body=InputBody,
+    body_required=True,
+    answers={201: NewRun},
+    problems=(404, 409),
+)
+def retry_with_input(ctx: RequestContext, *, body: InputBody, run_id: str) -> Reply:
+    """A new run, linked to the one that it corrects by the attribute ``durable.retryOf``."""
+    return started(ctx, actions_of(ctx).retry_with_input(run_id, body.input, actor=ctx.actor))
+
+
+@routes.post(
+    f"{RUN}/fork",
+    summary="Fork a run from a step",
+    body=ForkBody,
+    body_required=True,
+    answers={201: NewRun},
+    problems=(404, 409),
+)
+def fork(ctx: RequestContext, *, body: ForkBody, run_id: str) -> Reply:
+    """A new run that shares the steps before ``fromSeq``."""
+    return started(ctx, actions_of(ctx).fork(run_id, body.from_seq, actor=ctx.actor))
+
+
+@routes.post(
+    f"{RUN}/signals/<path:topic>",
+    summary="Send a signal to a run",
+    body=Any,
+    body_required=True,
+    answers={200: ActionAnswer},
+    problems=(404, 409),
+)
+def send_signal(ctx: RequestContext, *, body: Any, run_id: str, topic: str) -> ActionAnswer:
+    """The body is the message. With an ``Idempotency-Key`` header a repeat is delivered once."""
+    return acted(ctx, actions_of(ctx).signal(run_id, topic, body, actor=ctx.actor, key=idempotency_key(ctx)))
+
+
+@routes.post(
+    f"{RUN}/updates/<path:name>",
+    summary="Send an update to a run that waits for it",
+    body=Any,
+    body_required=True,
+    answers={200: UpdateAnswer, 422: UpdateRejected},
+    problems=(404, 409),
+)
+def send_update(ctx: RequestContext, *, body: Any, run_id: str, name: str) -> Any:
+    """The body is the argument; validators run first. With an ``Idempotency-Key`` header a repeat is delivered once."""
+    try:
+        outcome = actions_of(ctx).update(run_id, name, body, actor=ctx.actor, key=idempotency_key(ctx))
+    except Unprocessable as rejected:
+        return Reply(UpdateRejected(reason=rejected.detail), status=422)
+    return UpdateAnswer(run=row_of(ctx, outcome.run))
+
+
+@routes.get(f"{RUN}/undo", summary="What an undo would do, does or did", answers={200: UndoView}, problems=(404,))
+def undo(ctx: RequestContext, *, run_id: str) -> UndoView:
+    """Compensations in order, with what each one receives."""
+    run = get_run(ctx.services, run_id)
+    undo_run = ctx.store.get_run(run.undo_id) if run.undo_id is not None else None
+    if undo_run is not None:
+        steps = ctx.store.get_steps(undo_run.id, errors=True)
+        plan = read_plan(ctx.store, undo_run.id, steps)
+        if plan is not None:
+            return UndoView(
+                run_id=run.id,
+                undo_id=undo_run.id,
+                status=undo_run.status,
+                possible=False,
+                compensations=[
+                    CompensationView(
+                        **plan_view(planned),
+                        status=step.status,
+                        attempts=step.attempts,
+                        error=_message(ctx, step),
+                    )
+                    for planned, step in zip(plan, compensations_of(ctx.store, undo_run.id, steps), strict=True)
+                ],
+            )
+    return UndoView(
+        run_id=run.id,
+        undo_id=undo_run.id if undo_run is not None else None,
+        status=undo_run.status if undo_run is not None else None,
+        possible=undo_run is None and run.status != "completed",
+        compensations=[_previewed(ctx, seen) for seen in actions_of(ctx).undo_preview(run.id)],
+    )
+
+
+def _message(ctx: RequestContext, step: Step) -> str | None:
+    if step.error is None:
+        return None
+    shown = show_error(step.error, redact=ctx.settings.redact, stack=False)
+    return shown.message
+
+
+def _previewed(ctx: RequestContext, seen: PreviewedUndo) -> CompensationView:
+    redact = ctx.settings.redact
+    given = show(seen.given, what="event", redact=redact).value if seen.given is not None else None
+    shown = {key: given.get(key) for key in ("args", "kwargs")} if isinstance(given, dict) else None
+    output = show(seen.output, what="step", redact=redact).value if seen.output is not None else None
+    return CompensationView(**plan_view(seen.planned), executing=seen.executing, input=shown, output=output)
+
+
+@routes.post("runs", summary="Start a run", body=StartBody, body_required=True, answers={201: NewRun}, problems=(409,))
+def start_run(ctx: RequestContext, *, body: StartBody) -> Reply:
+    """A worker that has the workflow runs it."""
+    outcome = actions_of(ctx).start(
+        body.workflow,
+        actor=ctx.actor,
+        input_=body.input,
+        run_id=body.run_id,
+        queue=body.queue,
+        attributes=body.attributes,
+    )
+    return started(ctx, outcome)
+
+
+# -- webhooks ------------------------------------------------------------------------------------------------
+
+
+# -- many runs -----------------------------------------------------------------------------------------------
+
+
+# -- schedules, audit ----------------------------------------------------------------------------------------

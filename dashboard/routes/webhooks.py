@@ -1,0 +1,49 @@
+"""Where third parties call back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dashboard.errors import BadRequest, TooLarge
+from dashboard.http.routing import Reply, RequestContext, RouteTable
+from dashboard.routes.answers import actions_of
+from dashboard.wire.actions import (
+    WebhookAnswer,
+)
+
+routes = RouteTable()
+
+
+@routes.post(
+    "webhooks/<token>",
+    summary="Deliver a callback to the run that waits for it",
+    role="public",
+    answers={202: WebhookAnswer},
+    problems=(404, 409, 413),
+    tag="webhooks",
+)
+def deliver_webhook(ctx: RequestContext, *, token: str) -> Reply:
+    """Any content type: JSON and forms arrive as objects, text as a string. Only the signed token says who may."""
+    actions = actions_of(ctx)
+    limit = actions.desk.max_webhook_bytes
+    if (ctx.request.content_length or 0) > limit:
+        raise TooLarge(f"A webhook takes at most {limit} bytes.")
+    ctx.request.max_content_length = limit
+    raw = ctx.request.get_data(cache=True)
+    actions.deliver_webhook(token, _callback_body(ctx, raw), size_bytes=len(raw), request=ctx.request)
+    return Reply(WebhookAnswer(), status=202)
+
+
+def _callback_body(ctx: RequestContext, raw: bytes) -> Any:
+    kind = ctx.request.mimetype
+    if kind == "application/x-www-form-urlencoded":
+        fields = ctx.request.form.to_dict(flat=False)
+        return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
+    text = raw.decode("utf-8", "replace")
+    if kind == "application/json" or kind.endswith("+json") or not kind:
+        try:
+            return json.loads(text) if text else None
+        except (ValueError, RecursionError) as error:
+            raise BadRequest("The body is not JSON.") from error
+    return text
