@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.actions import deadletters, recovery, retention
+from dashboard.actions.context import OUR_QUEUES, Desk
 from dashboard.actions.deadletters import Handlers
-from dashboard.actions.desk import OUR_QUEUES, Desk
 from dashboard.actions.recovery import RecoveryPolicy
 from dashboard.actions.retention import RetentionPolicy
 from dashboard.errors import Problem

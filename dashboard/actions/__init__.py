@@ -6,7 +6,7 @@ it, may be repeated, and is written to the audit log. Loads no web framework.
 
 from __future__ import annotations
 
-from dashboard.actions.desk import Outcome
+from dashboard.actions.context import Outcome
 from dashboard.actions.service import Actions, ActionSettings
 
 __all__ = ["ActionSettings", "Actions", "Outcome"]

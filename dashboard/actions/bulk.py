@@ -18,7 +18,7 @@ from dbos import EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions import cancel as cancelling
 from dashboard.actions import retry as retrying
-from dashboard.actions.desk import Desk
+from dashboard.actions.context import Desk
 from dashboard.actions.engine_client import EngineClient
 from dashboard.errors import NotFound, Problem, Unprocessable
 from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE

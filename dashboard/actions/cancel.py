@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
-from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.context import Desk, Outcome
 from dashboard.actions.messages import wake
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE

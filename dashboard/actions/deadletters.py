@@ -8,7 +8,7 @@ from typing import Any
 
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 
-from dashboard.actions.desk import Desk
+from dashboard.actions.context import Desk
 from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE, dead_letter_workflow
 from otel_bridge.codec import WHOLE, decode_error, decode_input
 from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX

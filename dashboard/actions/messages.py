@@ -15,7 +15,7 @@ from typing import Any
 
 from dbos import WorkflowSerializationFormat
 
-from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.context import Desk, Outcome
 from dashboard.actions.inert import InertSerializer
 from dashboard.errors import BadRequest, NotFound, Problem, Refused, TooLarge, Unprocessable
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic

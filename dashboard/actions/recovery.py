@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from dashboard.actions import retry
-from dashboard.actions.desk import INTERNAL_QUEUE, Desk
+from dashboard.actions.context import INTERNAL_QUEUE, Desk
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.model.runs import Run

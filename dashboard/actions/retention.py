@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dashboard.actions.desk import Desk
+from dashboard.actions.context import Desk
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dbos import DBOSClient
 from dbos import error as dbos_error
 
-from dashboard.actions.desk import Desk, Outcome
+from dashboard.actions.context import Desk, Outcome
 from dashboard.actions.messages import keep_mail
 from dashboard.errors import Refused
 from otel_bridge.codec import decode_error

@@ -9,7 +9,7 @@ from typing import Any
 from dbos import DBOSClient
 
 from dashboard.actions import bulk, cancel, messages, retry, starting
-from dashboard.actions.desk import Desk, Outcome, actor_name
+from dashboard.actions.context import Desk, Outcome, actor_name
 from dashboard.actions.engine_client import EngineClient
 from dashboard.read import undo
 from dashboard.workflow.validators import ValidatorRegistry

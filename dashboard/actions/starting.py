@@ -8,7 +8,7 @@ from typing import Any
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 from dbos import error as dbos_error
 
-from dashboard.actions.desk import Desk, Outcome, format_for
+from dashboard.actions.context import Desk, Outcome, format_for
 from dashboard.actions.inert import ForeignObjectError
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
