@@ -16,10 +16,10 @@ sys.path.insert(0, str(ROOT))
 MODULES = ("dashboard", "dashboard.workflow", "dashboard.client", "otel_bridge")
 SETTINGS = (
     ("dashboard.actions.service", "ActionSettings"),
-    ("dashboard.caretaker", "CaretakerSettings"),
-    ("dashboard.actions.recovery", "RecoveryPolicy"),
-    ("dashboard.actions.retention", "RetentionPolicy"),
-    ("dashboard.auth", "Actor"),
+    ("dashboard.caretaker.caretaker", "CaretakerSettings"),
+    ("dashboard.caretaker.recovery", "RecoveryPolicy"),
+    ("dashboard.caretaker.retention", "RetentionPolicy"),
+    ("dashboard.actor", "Actor"),
     ("otel_bridge.instrumentation.settings", "InstrumentorSettings"),
 )
 WITH_DOCS = ("create_blueprint", "OTelBridge", "DBOSInstrumentor")
@@ -137,7 +137,7 @@ def routes() -> list[str]:
 
 def attributes() -> list[str]:
     """The table of names of the bridge, by the headings of its source."""
-    source = (ROOT / "otel_bridge" / "semconv.py").read_text()
+    source = (ROOT / "otel_bridge" / "spans" / "semconv.py").read_text()
     lines = []
     for line in source.splitlines():
         if heading := re.match(r"# -- (.+?) -+$", line):

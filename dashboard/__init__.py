@@ -1,21 +1,41 @@
 """Control plane for durable workflows on DBOS, as a Flask blueprint.
 
-``create_blueprint`` is loaded on first use: a worker that imports ``dashboard.workflow`` loads no Flask.
+Every name is loaded on first use: a worker that imports ``dashboard.workflow`` loads no Flask.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dashboard.actions import ActionSettings as ActionSettings
+    from dashboard.actor import Actor as Actor
     from dashboard.blueprint import create_blueprint as create_blueprint
+    from dashboard.caretaker.caretaker import CaretakerSettings as CaretakerSettings
+    from dashboard.caretaker.recovery import RecoveryPolicy as RecoveryPolicy
+    from dashboard.caretaker.retention import RetentionPolicy as RetentionPolicy
 
-__all__ = ["create_blueprint"]
+_HOMES = {
+    "ActionSettings": "dashboard.actions",
+    "Actor": "dashboard.actor",
+    "CaretakerSettings": "dashboard.caretaker.caretaker",
+    "RecoveryPolicy": "dashboard.caretaker.recovery",
+    "RetentionPolicy": "dashboard.caretaker.retention",
+    "create_blueprint": "dashboard.blueprint",
+}
+
+__all__ = [
+    "ActionSettings",
+    "Actor",
+    "CaretakerSettings",
+    "RecoveryPolicy",
+    "RetentionPolicy",
+    "create_blueprint",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "create_blueprint":
-        from dashboard.blueprint import create_blueprint
-
-        return create_blueprint
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

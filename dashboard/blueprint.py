@@ -19,7 +19,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
 from dashboard.actions import Actions, ActionSettings
-from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Redact, Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from dashboard.http import openapi, transports

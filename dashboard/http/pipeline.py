@@ -133,7 +133,7 @@ def admit(request: Request, services: Services, role: RequiredRole, *, writes: b
     """Check who asks and from where.
 
     Raises:
-        Unauthorized, Forbidden: see ``dashboard.auth``.
+        Unauthorized, Forbidden: see ``dashboard.http.auth``.
     """
     if role == "public":
         return PUBLIC_ACTOR

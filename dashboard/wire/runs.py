@@ -1,7 +1,7 @@
 """Runs and steps on the wire. Wire models are the one source of shapes, validation and OpenAPI. Pure.
 
 JSON is camelCase, times are ISO 8601 UTC with milliseconds, durations end in ``Ms``. A field that is None is
-left out of the answer; inside payloads (``Json``) nulls are kept. See ``dashboard.views`` for who fills them.
+left out of the answer; inside payloads (``Json``) nulls are kept. See ``wire.convert`` for what fills them.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from dashboard.actions import retention
-from dashboard.actions.recovery import RecoveryPolicy
-from dashboard.actions.retention import RetentionPolicy
-from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker import retention
+from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker.recovery import RecoveryPolicy
+from dashboard.caretaker.retention import RetentionPolicy
 from dashboard.errors import Refused
 from otel_bridge.ledger.base import Cursor, ExportedRun
 from tests.actions.world import World, until
@@ -158,7 +158,7 @@ def test_a_run_swallowed_by_a_worker_that_lacks_its_workflow_is_put_back(
     new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Detected by presence: held by a live executor that does not know the workflow and executes nothing of it."""
-    monkeypatch.setattr("dashboard.actions.recovery.SWALLOWED_AFTER_MS", 0)
+    monkeypatch.setattr("dashboard.caretaker.recovery.SWALLOWED_AFTER_MS", 0)
     world = new_world()
     world.worker("--bare", "--present", "--executor", "one", "--version", "v1")
     world.start("steps", "a", run_id="sw", queue="durable.fast")
@@ -192,7 +192,7 @@ def test_a_run_that_nobody_polls_for_moves_to_the_engines_own_queue(
     new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker with ``listen_queues`` never sees our fast queue, but every worker polls the engine's own."""
-    monkeypatch.setattr("dashboard.actions.recovery.UNPOLLED_AFTER_MS", -2000)
+    monkeypatch.setattr("dashboard.caretaker.recovery.UNPOLLED_AFTER_MS", -2000)
     world = new_world()
     world.start("plain", run_id="unpolled")
     keeper = caretaker(world)

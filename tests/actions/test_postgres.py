@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from dbos import run_dbos_database_migrations
 
-from dashboard.actions.recovery import RecoveryPolicy
-from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.errors import Refused
 from dashboard.read.undo import compensations_of
 from otel_bridge.model.runs import RunQuery

@@ -10,7 +10,7 @@ import pytest
 from dbos import run_dbos_database_migrations
 from fake_collector import FakeCollector, attributes
 
-from dashboard.caretaker import Caretaker, CaretakerSettings
+from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from tests.actions.world import World, until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -43,3 +44,12 @@ def test_modules_are_short() -> None:
         if "node_modules" not in path.parts and (count := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_the_files_that_contributing_names_exist() -> None:
+    """The table "I want to" leads somewhere, and covers at least twenty wishes."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## I want to")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    paths = [path for row in rows for path in re.findall(r"`([^`]+)`", row)]
+    assert len(rows) >= 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []

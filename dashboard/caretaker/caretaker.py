@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.actions import deadletters, recovery, retention
 from dashboard.actions.context import OUR_QUEUES, Desk
-from dashboard.actions.deadletters import Handlers
-from dashboard.actions.recovery import RecoveryPolicy
-from dashboard.actions.retention import RetentionPolicy
+from dashboard.caretaker import deadletters, recovery, retention
+from dashboard.caretaker.deadletters import Handlers
+from dashboard.caretaker.recovery import RecoveryPolicy
+from dashboard.caretaker.retention import RetentionPolicy
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError

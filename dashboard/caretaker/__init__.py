@@ -1,0 +1,1 @@
+"""What nobody clicks: dead letters, recovery of lost executors' runs, retention."""
