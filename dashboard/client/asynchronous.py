@@ -28,8 +28,7 @@ from dashboard.client.base import (
 from dashboard.client.calls import Call, Params, RunFilter, RunListPage
 from dashboard.client.errors import ConnectionFailedError, ProtocolError, api_error
 from dashboard.client.sse import Follower, ListMessage, RunMessage, StreamMessage, ends_run
-from dashboard.schemas import FacetView, Graph, Json, RunDetail, RunRow, StepView
-from dashboard.schemas_actions import (
+from dashboard.wire.actions import (
     ActionAnswer,
     AuditView,
     BulkAnswer,
@@ -41,7 +40,8 @@ from dashboard.schemas_actions import (
     UpdateAnswer,
     WebhookAnswer,
 )
-from dashboard.schemas_fleet import (
+from dashboard.wire.base import Json
+from dashboard.wire.fleet import (
     ConfigView,
     ExecutorView,
     HealthView,
@@ -50,7 +50,9 @@ from dashboard.schemas_fleet import (
     Topology,
     WorkerGroup,
 )
-from otel_bridge.models import PayloadName
+from dashboard.wire.graph import Graph
+from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
+from otel_bridge.model.values import PayloadName
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
+from dashboard.read.segments import begin_ms, end_ms, segments
 from dashboard.wire.base import iso
 from dashboard.wire.convert import step_duration_ms, step_queue_ms
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
@@ -43,46 +44,13 @@ class _Lane:
     """The step of the same segment after which the lane forked off; None: it begins with the segment."""
 
 
-def _begin(step: Step) -> float:
-    for moment in (step.enqueued_at_ms, step.started_at_ms, step.finished_at_ms):
-        if moment is not None:
-            return moment
-    return math.inf
-
-
-def _end(step: Step) -> float:
-    return math.inf if step.finished_at_ms is None else max(step.finished_at_ms, _begin(step))
-
-
-def segments(steps: Sequence[Step]) -> list[list[Step]]:
-    """Cut steps into segments, in time: within one, intervals overlap (maybe through others); between, never."""
-    found: list[list[Step]] = []
-    reach = -math.inf
-    for step in sorted(steps, key=lambda step: (_begin(step), step.seq)):
-        if found and _begin(step) < reach:
-            found[-1].append(step)
-        else:
-            found.append([step])
-        reach = max(reach, _end(step))
-    return found
-
-
-def parallel_groups(steps: Sequence[Step]) -> dict[int, int]:
-    """Return ``seq`` -> number of its parallel group, for steps that ran beside others. The first group is 1."""
-    groups: dict[int, int] = {}
-    parallel = [segment for segment in segments(steps) if len(segment) > 1]
-    for number, segment in enumerate(parallel, start=1):
-        groups.update((step.seq, number) for step in segment)
-    return groups
-
-
 def _lanes(segment: Sequence[Step]) -> list[_Lane]:
     """Put a segment's steps into as few lanes as overlap allows; a step continues the lane that ended last."""
     lanes: list[_Lane] = []
     free: list[tuple[float, int]] = []
     ended: list[tuple[float, int, Step]] = []
     for step in segment:
-        begin = _begin(step)
+        begin = begin_ms(step)
         at = bisect_right(free, (begin, len(lanes)))
         if at:
             number = free.pop(at - 1)[1]
@@ -91,8 +59,8 @@ def _lanes(segment: Sequence[Step]) -> list[_Lane]:
             lanes.append(_Lane(source=ended[before - 1][2] if before else None))
             number = len(lanes) - 1
         lanes[number].steps.append(step)
-        insort(free, (_end(step), number))
-        insort(ended, (_end(step), step.seq, step), key=lambda entry: entry[:2])
+        insort(free, (end_ms(step), number))
+        insort(ended, (end_ms(step), step.seq, step), key=lambda entry: entry[:2])
     return lanes
 
 
@@ -285,11 +253,11 @@ class _Builder:
 def _depths(segment: Sequence[Step]) -> dict[int, int]:
     """Return each step's column within its segment: one more than the deepest step that ended before it began."""
     depths: dict[int, int] = {}
-    by_end = sorted(segment, key=_end)
+    by_end = sorted(segment, key=end_ms)
     done, deepest = 0, -1
     for step in segment:
-        begin = _begin(step)
-        while done < len(by_end) and _end(by_end[done]) <= begin and by_end[done].seq in depths:
+        begin = begin_ms(step)
+        while done < len(by_end) and end_ms(by_end[done]) <= begin and by_end[done].seq in depths:
             deepest = max(deepest, depths[by_end[done].seq])
             done += 1
         depths[step.seq] = deepest + 1
@@ -366,7 +334,7 @@ def _next_node(run: Run, steps: Sequence[Step]) -> Step | None:
     if waiting is not None:
         kind = {"sleep": "sleep", "child": "remote"}.get(waiting.on, "signal")  # type: ignore[assignment]
     doing = "interrupted" if run.status == "blocked" else "now running"
-    since = waiting.since_ms if waiting else max((int(_end(step)) for step in steps), default=run.updated_at_ms)
+    since = waiting.since_ms if waiting else max((int(end_ms(step)) for step in steps), default=run.updated_at_ms)
     return Step(
         run_id=run.id,
         seq=max((step.seq for step in steps), default=0) + 1,

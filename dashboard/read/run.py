@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from dashboard.errors import NotFound
 from dashboard.read import payloads
-from dashboard.read.graph import parallel_groups
 from dashboard.read.links import trace_link
+from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import run_fields, run_row, step_view

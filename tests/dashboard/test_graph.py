@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.read.graph import MAX_LANES, STACK_FROM, build_graph, parallel_groups, segments
+from dashboard.read.graph import MAX_LANES, STACK_FROM, build_graph
+from dashboard.read.segments import parallel_groups, segments
 from dashboard.wire.graph import Graph, GraphNode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
