@@ -60,6 +60,7 @@ def main() -> int:
             ["npm", "run", "--silent", "lint"],
             ["npm", "run", "--silent", "test"],
             ["npm", "run", "--silent", "build"],
+            ["npm", "run", "--silent", "size"],
         ):
             if (code := subprocess.run(command, cwd=copy).returncode) != 0:
                 print(f"frontend: {' '.join(command)} failed with exit code {code}.")

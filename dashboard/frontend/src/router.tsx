@@ -14,7 +14,9 @@ let cached: Location = { path: "", search: "" };
 
 function readLocation(): Location {
   const { pathname, search } = window.location;
-  const path = pathname.startsWith(config.base) ? pathname.slice(config.base.length) || "/" : "/";
+  const below = pathname.startsWith(config.base) ? pathname.slice(config.base.length) : "/";
+  // "/workers/" is the page "/workers". A run's id may end in a slash of its own, but then it is escaped.
+  const path = below.replace(/\/+$/, "") || "/";
   if (path !== cached.path || search !== cached.search) cached = { path, search };
   return cached;
 }
@@ -36,11 +38,32 @@ export function href(to: string): string {
   return `${config.base}${to}`;
 }
 
+/** What a history entry remembers: the address from which a link of this page led here. */
+interface Entry {
+  from?: string;
+}
+
+function entry(): Entry {
+  return (window.history.state ?? {}) as Entry;
+}
+
 export function navigate(to: string, { replace = false }: { replace?: boolean } = {}): void {
   const url = href(to);
-  if (replace) window.history.replaceState(null, "", url);
-  else window.history.pushState(null, "", url);
+  const { path, search } = readLocation();
+  if (isList(`${path}${search}`)) lastList = `${path}${search}`;
+  if (replace) window.history.replaceState(entry(), "", url);
+  else window.history.pushState({ from: `${path}${search}` } satisfies Entry, "", url);
   window.dispatchEvent(new Event(CHANGED));
+}
+
+const isList = (address: string): boolean => address === "/" || address.startsWith("/?");
+let lastList = "/";
+
+/** Go back to the list that the reader came from, with its filter; to the whole list when there was none. */
+export function leaveToList(): void {
+  const { from } = entry();
+  if (from !== undefined && isList(from)) window.history.back();
+  else navigate(lastList);
 }
 
 export function runPath(id: string, params?: Record<string, string>): string {

@@ -85,17 +85,34 @@ export const undoQuery = (id: string) =>
     staleTime: 0,
   });
 
-const AUDIT_PAGE = 100;
+export const AUDIT_PAGE = 100;
+const AUDIT_EVERY_MS = 5000;
+
+function fetchAudit(runId: string | null, before: number | null, signal: AbortSignal): Promise<AuditEntry[]> {
+  const params = new URLSearchParams({ limit: String(AUDIT_PAGE) });
+  if (runId !== null) params.set("run", runId);
+  if (before !== null) params.set("before", String(before));
+  return getJson<AuditEntry[]>("audit", params, signal);
+}
+
+/** The newest entries alone: what is looked at again and again. */
+export const auditHeadQuery = (runId: string | null) =>
+  queryOptions({
+    queryKey: ["audit", runId, "head"],
+    queryFn: ({ signal }) => fetchAudit(runId, null, signal),
+    staleTime: AUDIT_EVERY_MS,
+    refetchInterval: AUDIT_EVERY_MS,
+  });
 
 export const auditQuery = (runId: string | null) =>
   infiniteQueryOptions({
-    queryKey: ["audit", runId],
-    queryFn: ({ pageParam, signal }) => {
-      const params = new URLSearchParams({ limit: String(AUDIT_PAGE) });
-      if (runId !== null) params.set("run", runId);
-      if (pageParam !== null) params.set("before", String(pageParam));
-      return getJson<AuditEntry[]>("audit", params, signal);
+    queryKey: ["audit", runId, "pages"],
+    queryFn: async ({ pageParam, signal, client }) => {
+      const page = await fetchAudit(runId, pageParam, signal);
+      if (pageParam === null) client.setQueryData(auditHeadQuery(runId).queryKey, page);
+      return page;
     },
+    staleTime: Number.POSITIVE_INFINITY,
     initialPageParam: null as number | null,
     getNextPageParam: (page: AuditEntry[]) => (page.length < AUDIT_PAGE ? null : (page.at(-1)?.id ?? null)),
   });

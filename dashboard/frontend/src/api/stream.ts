@@ -22,6 +22,18 @@ const POLL_MS = 3000;
 /** A server that says nothing for this long is gone, whatever TCP believes. Heartbeats come every 15 s. */
 const SILENCE_MS = 45_000;
 const MAX_BACKOFF_MS = 15_000;
+/** The websocket close code with which the server drops a viewer. */
+const TRY_AGAIN_LATER = 1013;
+
+/** The reason in an SSE message "dropped". */
+function reasonIn(text: unknown): string {
+  try {
+    const body = JSON.parse(String(text)) as unknown;
+    return typeof body === "object" && body !== null && "reason" in body && typeof body.reason === "string" ? body.reason : "";
+  } catch {
+    return "";
+  }
+}
 
 /** Open a stream; call the result to close it. */
 export function openStream<S extends { type: "snapshot"; id: number }>(
@@ -71,6 +83,7 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
     }
     heard();
     failures = 0;
+    handlers.onProblem(null);
     if (typeof message.id === "number") lastId = message.id;
     if (message.type === "heartbeat") handlers.onProblem(("problem" in message ? message.problem : undefined) ?? null);
     else handlers.onMessage(message);
@@ -84,6 +97,13 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
     else handlers.onState("connecting");
     const wait = Math.min(MAX_BACKOFF_MS, 400 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
     timer = window.setTimeout(failures > 2 && !socketWorked ? connectSse : connectSocket, wait);
+  }
+
+  /** The server let go of this viewer and said why: it wants a fresh snapshot, not what followed. */
+  function dropped(reason: string): void {
+    lastId = null;
+    handlers.onProblem(reason || null);
+    retry();
   }
 
   function connectSocket(): void {
@@ -104,7 +124,10 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
       handlers.onState("live");
     };
     socket.onmessage = (event: MessageEvent<unknown>) => receive(event.data);
-    socket.onclose = retry;
+    socket.onclose = (event: CloseEvent) => {
+      if (event.code === TRY_AGAIN_LATER) dropped(event.reason);
+      else retry();
+    };
   }
 
   function connectSse(): void {
@@ -117,6 +140,7 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
     source.addEventListener("snapshot", listener);
     source.addEventListener("heartbeat", listener);
     source.addEventListener("changed", listener);
+    source.addEventListener("dropped", (event: MessageEvent<unknown>) => dropped(reasonIn(event.data)));
     source.onerror = poll;
   }
 

@@ -10,7 +10,7 @@ export interface RunPage {
   short: boolean;
 }
 
-function newer(a: RunRow, b: RunRow): boolean {
+function newer(a: RunRow, b: Pick<RunRow, "createdAt" | "id">): boolean {
   return a.createdAt > b.createdAt || (a.createdAt === b.createdAt && a.id > b.id);
 }
 
@@ -75,9 +75,10 @@ export function applyEvent(row: RunRow, event: LifecycleEvent | Changed): RunRow
 }
 
 /** New rows above what the reader looks at: how many, so that the list does not jump under the pointer. */
-export function countAbove(rows: RunRow[], topId: string | null): number {
-  if (topId === null) return 0;
-  const index = rows.findIndex((row) => row.id === topId);
+export function countAbove(rows: RunRow[], top: Pick<RunRow, "createdAt" | "id"> | null): number {
+  if (top === null) return 0;
+  // By its place in time, not by its presence: the row at the top may leave the filter meanwhile.
+  const index = rows.findIndex((row) => !newer(row, top));
   return index < 0 ? 0 : index;
 }
 

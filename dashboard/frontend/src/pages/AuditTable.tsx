@@ -1,19 +1,18 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { auditQuery } from "../api/queries";
 import type { AuditEntry } from "../api/wire";
 import { shortId } from "../lib/status";
 import { Link, runPath } from "../router";
 import { Ago } from "../ui/Ago";
 import { Button, Empty, Failure, Skeleton } from "../ui/basics";
+import { useAuditLog } from "./useAuditLog";
 
 const GOOD = new Set(["ok", "done", "accepted", "applied", "success"]);
 
 /** The log of one run, or of all. */
 export function AuditLog({ runId, empty }: { runId: string | null; empty: string }) {
-  const query = useInfiniteQuery({ ...auditQuery(runId), refetchInterval: 5000 });
+  const query = useAuditLog(runId);
   if (query.isPending) return <Skeleton rows={6} />;
   if (query.isError && !query.data) return <Failure what="The audit log" error={query.error} onRetry={() => void query.refetch()} />;
-  const entries = query.data?.pages.flat() ?? [];
+  const entries = query.entries;
   if (entries.length === 0) return <Empty title={runId === null ? "Nobody has acted yet" : "Nobody has acted on this run"} icon="check">{empty}</Empty>;
   return (
     <>

@@ -61,11 +61,10 @@ function ScheduleDialog({ schedule, verb, onClose }: { schedule: Schedule; verb:
     onSuccess: () => {
       say(verb === "trigger" ? "Started." : verb === "pause" ? "Paused." : "Resumed.");
       void client.invalidateQueries({ queryKey: ["schedules"] });
-      onClose();
     },
   });
   return (
-    <Dialog title={`${TITLE[verb]}: ${schedule.name}?`} confirm={TITLE[verb]} onClose={onClose} onConfirm={() => act.mutate()} busy={act.isPending} refusal={act.isError ? errorText(act.error) : null}>
+    <Dialog title={`${TITLE[verb]}: ${schedule.name}?`} confirm={TITLE[verb]} onClose={onClose} onConfirm={() => act.mutate(undefined, { onSuccess: onClose })} busy={act.isPending} refusal={act.isError ? errorText(act.error) : null}>
       <p>
         {verb === "trigger" ? <>Starts one run of <strong>{schedule.workflow}</strong> now, besides its schedule.</>
           : verb === "pause" ? "No further run starts until somebody resumes it. Runs under way go on."

@@ -22,11 +22,14 @@ interface Props {
   onClose: () => void;
 }
 
-/** Do it, tell it, and read the run again. A refusal stays in the dialog, in the server's words. */
+/**
+ * Do it, report it, and read the run again. A refusal stays in the dialog, in the server's words.
+ * Closing and opening belong to the dialog that asked: an answer that comes after it was dismissed touches nothing else.
+ */
 function useAct<V, A>(detail: RunDetail, work: (value: V) => Promise<A>, done: string | ((answer: A) => string), onClose: () => void, after?: (answer: A) => void) {
   const client = useQueryClient();
   const say = useToast();
-  return useMutation({
+  const act = useMutation({
     mutationFn: work,
     onSuccess: (answer) => {
       const notes = notesOf(answer);
@@ -35,10 +38,10 @@ function useAct<V, A>(detail: RunDetail, work: (value: V) => Promise<A>, done: s
       void client.invalidateQueries({ queryKey: ["run", detail.run.id] });
       void client.invalidateQueries({ queryKey: ["runs"] });
       void client.invalidateQueries({ queryKey: ["audit"] });
-      onClose();
-      after?.(answer);
     },
   });
+  const mutate = (value: V): void => act.mutate(value, { onSuccess: (answer) => { onClose(); after?.(answer); } });
+  return { ...act, mutate };
 }
 
 /** What the server found worth knowing, besides that it was done. */

@@ -4,7 +4,6 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { graphQuery } from "../api/queries";
 import type { Graph, GraphNode } from "../api/wire";
-import { useTheme } from "../shell/theme";
 import { Button, Empty, Failure, Skeleton } from "../ui/basics";
 import { type FlowNode, nodeTypes } from "./nodes";
 import "../styles/graph.css";
@@ -78,7 +77,6 @@ export function RunGraph(props: Props) {
 function Canvas({ runId, active, stranded, selected, onSelect, compact = false }: Props) {
   const [expand, setExpand] = useState<readonly string[]>([]);
   const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
-  const { dark } = useTheme();
   const flow = useReactFlow();
   const graph = query.data;
 
@@ -179,7 +177,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
           if (node.type === "group") toggle(node.id);
           else if (node.seq !== undefined) onSelect(node.seq);
         }}
-        colorMode={dark ? "dark" : "light"} minZoom={MIN_ZOOM} maxZoom={2} onlyRenderVisibleElements nodesDraggable={false} nodesConnectable={false}
+        minZoom={MIN_ZOOM} maxZoom={2} onlyRenderVisibleElements nodesDraggable={false} nodesConnectable={false}
         edgesFocusable={false} elevateNodesOnSelect={false} deleteKeyCode={null} selectionKeyCode={null} multiSelectionKeyCode={null} panOnScroll zoomOnDoubleClick={false}
         proOptions={{ hideAttribution: true }} onInit={look} disableKeyboardA11y
       >

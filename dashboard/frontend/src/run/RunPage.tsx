@@ -4,7 +4,7 @@ import type { RunDetail, Step } from "../api/wire";
 import { config } from "../config";
 import { allowedActions, shortId, STATUS_LABEL } from "../lib/status";
 import { orderSteps } from "../lib/timeline";
-import { Link, navigate, setParams, useLocation } from "../router";
+import { leaveToList, Link, setParams, useLocation } from "../router";
 import { useKeys } from "../shell/keys";
 import { Empty, Failure, Skeleton, Tabs } from "../ui/basics";
 import { NARROW, useMedia } from "../ui/media";
@@ -76,8 +76,12 @@ function Loaded({ detail }: { detail: RunDetail }) {
     j: () => move(1),
     k: () => move(-1),
     ...Object.fromEntries(VIEWS.map((name, index) => [String(index + 1), () => show(name)])),
-    r: () => { if (allowed.retry && !viewer) setAsk({ kind: "retry" }); },
-    Escape: () => { if (seq !== null) select(null); else navigate("/"); },
+    r: () => {
+      if (!allowed.retry || viewer) return false;
+      setAsk({ kind: "retry" });
+      return true;
+    },
+    Escape: () => { if (seq !== null) select(null); else leaveToList(); },
   });
 
   const step: Step | undefined = seq === null ? undefined : timeline.find((entry) => entry.seq === seq);

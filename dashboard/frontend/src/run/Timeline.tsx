@@ -125,7 +125,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             <StatusIcon status={run.status} size={14} />
             <span className="tl-label" title={run.workflow}>{run.workflow}</span>
           </div>
-          <div className="tl-plot tl-axis" ref={plot} onPointerDown={beginDrag} onPointerMove={(event) => { if (drag) setDrag({ ...drag, to: timeAt(event.clientX) }); }} onPointerUp={endDrag} title="Drag to zoom in">
+          <div className="tl-plot tl-axis" ref={plot} onPointerDown={beginDrag} onPointerMove={(event) => { if (drag) setDrag({ ...drag, to: timeAt(event.clientX) }); }} onPointerUp={endDrag} onPointerCancel={() => setDrag(null)} title="Drag to zoom in">
             {ticks.map((tick) => {
               const at = place(tick + whole.from, tick + whole.from, shown);
               return at ? <span key={tick} className="tl-tick" style={{ left: `${at.left}%` }} data-edge={at.left > 94 || undefined}>{formatOffset(tick)}</span> : null;

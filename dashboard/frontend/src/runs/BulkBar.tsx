@@ -40,18 +40,23 @@ function countOf(facets: Facet[] | undefined, filter: RunFilter, statuses: Reado
   return sum;
 }
 
+/** What was asked, about which runs: fixed at the press, whatever the rows and the filter become meanwhile. */
+type Question =
+  | { action: BulkAction; scope: "selected"; rows: RunRow[]; skipped: number }
+  | { action: BulkAction; scope: "filter"; filter: RunFilter };
+
 /** Acts on the runs that are ticked, or on every run of the filter after a look at what that means. */
 export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
-  const [ask, setAsk] = useState<{ action: BulkAction; scope: "selected" | "filter" } | null>(null);
+  const [ask, setAsk] = useState<Question | null>(null);
   const viewer = config.role === "viewer";
   const total = countOf(facets, filter, null);
   const retriable = countOf(facets, filter, RETRIED);
   const cancellable = countOf(facets, filter, CANCELLED);
-  if (selected.size === 0 && (isEmptyFilter(filter) || retriable + cancellable === 0)) return null;
+  const shown = selected.size > 0 || (!isEmptyFilter(filter) && retriable + cancellable > 0);
   const chosen = rows.filter((row) => selected.has(row.id));
   return (
     <>
-      <div className="bulkbar" role="toolbar" aria-label="Actions on many runs">
+      {shown ? <div className="bulkbar" role="toolbar" aria-label="Actions on many runs">
         {selected.size > 0 ? (
           <>
             <strong>{selected.size} selected</strong>
@@ -61,7 +66,7 @@ export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
                 <Button
                   key={action} icon={action === "retry" ? "retry" : "stop"} disabled={viewer || count === 0}
                   title={viewer ? VIEWER : count === 0 ? `None of them can be ${action === "retry" ? "retried" : "cancelled"}` : undefined}
-                  onClick={() => setAsk({ action, scope: "selected" })}
+                  onClick={() => setAsk({ action, scope: "selected", rows: chosen.filter((row) => fits(action, row)), skipped: chosen.length - count })}
                 >
                   {`${VERB[action]} ${count}`}
                 </Button>
@@ -72,15 +77,15 @@ export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
         ) : (
           <>
             <span className="muted">{`${formatCount(total)} ${total === 1 ? "run" : "runs"}`}<span className="wide-only"> in this filter</span></span>
-            {retriable > 0 ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter" })}>Retry all…</Button> : null}
-            {cancellable > 0 ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter" })}>Cancel all…</Button> : null}
+            {retriable > 0 ? <Button tone="quiet" icon="retry" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "retry", scope: "filter", filter })}>Retry all…</Button> : null}
+            {cancellable > 0 ? <Button tone="quiet" icon="stop" disabled={viewer} title={viewer ? VIEWER : undefined} onClick={() => setAsk({ action: "cancel", scope: "filter", filter })}>Cancel all…</Button> : null}
           </>
         )}
-      </div>
+      </div> : null}
       {ask?.scope === "selected" ? (
-        <SelectedDialog action={ask.action} rows={chosen.filter((row) => fits(ask.action, row))} skipped={chosen.filter((row) => !fits(ask.action, row)).length} onClose={() => setAsk(null)} onDone={() => { setAsk(null); onClear(); }} />
+        <SelectedDialog action={ask.action} rows={ask.rows} skipped={ask.skipped} onClose={() => setAsk(null)} onDone={() => { setAsk(null); onClear(); }} />
       ) : null}
-      {ask?.scope === "filter" ? <FilterDialog action={ask.action} filter={filter} onClose={() => setAsk(null)} /> : null}
+      {ask?.scope === "filter" ? <FilterDialog action={ask.action} filter={ask.filter} onClose={() => setAsk(null)} /> : null}
     </>
   );
 }
@@ -110,16 +115,15 @@ function SelectedDialog({ action, rows, skipped, onClose, onDone }: { action: Bu
     },
     onSuccess: (result) => {
       void client.invalidateQueries({ queryKey: ["runs"] });
-      if (result.refused.length > 0) return;
-      say(`${action === "retry" ? "Retrying" : "Cancelled"} ${result.done} ${result.done === 1 ? "run" : "runs"}.`);
-      onDone();
+      if (result.refused.length === 0) say(`${action === "retry" ? "Retrying" : "Cancelled"} ${result.done} ${result.done === 1 ? "run" : "runs"}.`);
     },
   });
+  const begin = (): void => act.mutate(undefined, { onSuccess: (result) => { if (result.refused.length === 0) onDone(); } });
   const finished = act.isSuccess;
   return (
     <Dialog
       title={`${VERB[action]} ${rows.length} ${rows.length === 1 ? "run" : "runs"}?`} confirm={finished ? "Close" : VERB[action]} danger={action === "cancel" && !finished}
-      busy={act.isPending} onClose={onClose} onConfirm={finished ? onDone : () => act.mutate()}
+      busy={act.isPending} onClose={onClose} onConfirm={finished ? onDone : begin}
     >
       <p>
         {action === "retry" ? "Each goes on from the step that failed, under its own id. Steps that completed do not run again."

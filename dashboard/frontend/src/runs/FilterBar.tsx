@@ -83,10 +83,11 @@ export const FilterBar = forwardRef<HTMLInputElement, Props>(function FilterBar(
   const [asked, setAsked] = useState(filter.q);
   if (asked !== filter.q) {
     setAsked(filter.q);
-    setText(filter.q);
+    // What is being typed stays as typed: the space before the next word too.
+    if (text.trim() !== filter.q) setText(filter.q);
   }
   useEffect(() => {
-    if (text === filter.q) return;
+    if (text.trim() === filter.q) return;
     const timer = window.setTimeout(() => onChange({ ...filter, q: text.trim() }), SEARCH_DELAY_MS);
     return () => window.clearTimeout(timer);
   }, [text, filter, onChange]);

@@ -45,7 +45,15 @@ export function RunListPage() {
   const [cursor, setCursor] = useState<string | null>(null);
   const [starting, setStarting] = useState(false);
   const viewer = config.role === "viewer";
-  const [anchor, setAnchor] = useState<string | null>(null);
+  const [anchor, setAnchor] = useState<RunRow | null>(null);
+  // Ticks, the cursor and the place in the list belong to the filter they were made under.
+  const [shownFilter, setShownFilter] = useState(filter);
+  if (shownFilter !== filter) {
+    setShownFilter(filter);
+    setSelected(new Set());
+    setCursor(null);
+    setAnchor(null);
+  }
 
   const above = countAbove(runs.rows, anchor);
   const rows = above > 0 ? runs.rows.slice(above) : runs.rows;
@@ -71,19 +79,35 @@ export function RunListPage() {
   const onScroll = (): void => {
     const top = scroller.current?.scrollTop ?? 0;
     if (top < 8) setAnchor(null);
-    else if (anchor === null) setAnchor(runs.rows[0]?.id ?? null);
+    else if (anchor === null) setAnchor(runs.rows[0] ?? null);
   };
   const showNew = (): void => {
     setAnchor(null);
     scroller.current?.scrollTo({ top: 0 });
   };
 
-  const step = (by: number): void => {
-    if (rows.length === 0) return;
+  const toFocus = useRef<string | null>(null);
+  const step = (by: number): boolean => {
+    if (rows.length === 0) return false;
     const at = rows.findIndex((row) => row.id === cursor);
     const index = Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by));
-    setCursor(rows[index]?.id ?? null);
+    toFocus.current = rows[index]?.id ?? null;
+    setCursor(toFocus.current);
     virtual.scrollToIndex(index);
+    return true;
+  };
+  // The cursor is the focus: Enter, a screen reader and the browser's own outline follow it. A row far away is drawn first.
+  useEffect(() => {
+    const id = toFocus.current;
+    const link = id === null ? null : scroller.current?.querySelector<HTMLElement>(`[data-run="${CSS.escape(id)}"] [data-row-link]`);
+    if (!link) return;
+    toFocus.current = null;
+    link.focus({ preventScroll: true });
+  });
+  const open = (): boolean => {
+    if (cursor === null) return false;
+    navigate(runPath(cursor));
+    return true;
   };
   const toggle = useCallback((id: string) => {
     setSelected((old) => {
@@ -98,10 +122,19 @@ export function RunListPage() {
     k: () => step(-1),
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
-    Enter: () => { if (cursor) navigate(runPath(cursor)); },
-    o: () => { if (cursor) navigate(runPath(cursor)); },
-    x: () => { if (cursor) toggle(cursor); },
-    Escape: () => { if (selected.size) setSelected(new Set()); else setCursor(null); },
+    Enter: open,
+    o: open,
+    x: () => {
+      if (cursor === null) return false;
+      toggle(cursor);
+      return true;
+    },
+    Escape: () => {
+      if (selected.size > 0) setSelected(new Set());
+      else if (cursor !== null) setCursor(null);
+      else return false;
+      return true;
+    },
   });
 
   return (

@@ -37,7 +37,7 @@ export const RunRowView = memo(function RunRowView({ row, index, top, height, sc
         <span className="status-text">{STATUS_LABEL[row.status]}</span>
       </span>
       <span role="gridcell" className="cell-workflow">
-        <Link to={runPath(row.id)} className="run-link">{row.workflow}</Link>
+        <Link to={runPath(row.id)} className="run-link" data-row-link>{row.workflow}</Link>
         <span className="run-id" title={row.id}>{shortId(row.id)}</span>
       </span>
       <span role="gridcell" className="cell-note"><Note row={row} /></span>

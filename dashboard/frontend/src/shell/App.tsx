@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { executorsQuery, healthQuery } from "../api/queries";
 import type { LiveState } from "../api/stream";
 import { config } from "../config";
 import { Link, navigate, useLocation } from "../router";
 import { RunListPage } from "../runs/RunListPage";
-import { Empty, Failure, IconButton, Notice, Skeleton } from "../ui/basics";
+import { Empty, IconButton, Notice, Skeleton } from "../ui/basics";
 import { Mark } from "../ui/icons";
+import { Boundary } from "./Boundary";
 import { Help } from "./Help";
 import { useKeys } from "./keys";
 import { useLive, useStreamProblem } from "./live";
@@ -64,9 +65,10 @@ function HealthBanner() {
   }
   if (problem) return <Notice tone="bad" title="Nothing new can be known">{problem}</Notice>;
   if (!data || (data.status === "ok" && !data.lostWorkers)) return null;
+  const problems = Array.isArray(data.problems) ? data.problems : [];
   return (
     <>
-      {data.problems.length > 0 ? <Notice tone="bad" title="Degraded">{data.problems.join(" ")}</Notice> : null}
+      {data.status !== "ok" ? <Notice tone="bad" title="Degraded">{problems.join(" ") || "The server does not say why. Its log has the details."}</Notice> : null}
       {data.lostWorkers ? <LostWorkers /> : null}
     </>
   );
@@ -91,40 +93,25 @@ function LostWorkers() {
   );
 }
 
-interface BoundaryState {
-  error: Error | null;
-}
-
-/** A part that breaks says so instead of taking the page down. */
-class Boundary extends Component<{ children: ReactNode; at: string }, BoundaryState> {
-  override state: BoundaryState = { error: null };
-
-  static getDerivedStateFromError(error: Error): BoundaryState {
-    return { error };
-  }
-
-  override componentDidUpdate(previous: { at: string }): void {
-    if (previous.at !== this.props.at && this.state.error) this.setState({ error: null });
-  }
-
-  override render(): ReactNode {
-    if (this.state.error) return <Failure what="This view" error={this.state.error} onRetry={() => window.location.reload()} />;
-    return this.props.children;
+/** A part of the address as text; null when its escapes are none ("%" alone). */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
   }
 }
 
 function Route({ path }: { path: string }) {
   const run = /^\/runs\/(.+)$/.exec(path);
-  if (run?.[1]) {
-    const id = decodeURIComponent(run[1]);
-    return <RunPage key={id} id={id} />;
-  }
-  if (path === "/" || path === "/runs" || path === "/runs/") return <RunListPage />;
+  const id = run?.[1] ? decoded(run[1]) : null;
+  if (id !== null) return <RunPage key={id} id={id} />;
+  if (path === "/" || path === "/runs") return <RunListPage />;
   if (path === "/workers") return <WorkersPage />;
   if (path === "/schedules") return <SchedulesPage />;
   if (path === "/topology") return <TopologyPage />;
   if (path === "/audit") return <AuditPage />;
-  return <Empty title="There is no such page" icon="help" whole><Link to="/">All runs</Link></Empty>;
+  return <Empty title="Page not found" icon="help" whole><Link to="/">All runs</Link></Empty>;
 }
 
 export function App() {
@@ -165,8 +152,8 @@ export function App() {
         </div>
       </header>
       <main id="main" className="main" tabIndex={-1}>
-        <HealthBanner />
-        <Boundary at={path}>
+        <Boundary what="The state of the service" quiet><HealthBanner /></Boundary>
+        <Boundary what="This view" at={path}>
           <Suspense fallback={<div className="page"><Skeleton rows={8} /></div>}>
             <Route path={path} />
           </Suspense>

@@ -1,5 +1,5 @@
-/** Light, dark, or as the system says. Remembered in this browser only. */
-import { useCallback, useEffect, useState } from "react";
+/** Light, dark, or as the system says. Remembered in this browser only; the colours themselves follow by ``light-dark()``. */
+import { useCallback, useState } from "react";
 
 export type Theme = "auto" | "light" | "dark";
 const KEY = "durable.theme";
@@ -18,19 +18,8 @@ export function applyTheme(theme: Theme = stored()): void {
   else document.documentElement.dataset.theme = theme;
 }
 
-function systemIsDark(): boolean {
-  return window.matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
-export function useTheme(): { theme: Theme; dark: boolean; next: () => void } {
+export function useTheme(): { theme: Theme; next: () => void } {
   const [theme, setTheme] = useState<Theme>(stored);
-  const [system, setSystem] = useState(systemIsDark);
-  useEffect(() => {
-    const query = window.matchMedia("(prefers-color-scheme: dark)");
-    const listen = (): void => setSystem(query.matches);
-    query.addEventListener("change", listen);
-    return () => query.removeEventListener("change", listen);
-  }, []);
   const next = useCallback(() => {
     const order: Theme[] = ["auto", "light", "dark"];
     const chosen = order[(order.indexOf(theme) + 1) % order.length] ?? "auto";
@@ -42,5 +31,5 @@ export function useTheme(): { theme: Theme; dark: boolean; next: () => void } {
     applyTheme(chosen);
     setTheme(chosen);
   }, [theme]);
-  return { theme, dark: theme === "auto" ? system : theme === "dark", next };
+  return { theme, next };
 }

@@ -24,7 +24,11 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
   const headingId = useId();
   useEffect(() => {
     const dialog = ref.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (dialog && !dialog.open) {
+      dialog.showModal();
+      // The browser would choose the first button, which is the one that closes.
+      dialog.querySelector<HTMLElement>("[data-autofocus]")?.focus();
+    }
     return () => dialog?.close();
   }, []);
   const submit = (event: FormEvent): void => {
@@ -49,7 +53,7 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
         {onConfirm ? (
           <footer className="dialog-foot">
             {only ? null : <Button onClick={onClose}>{dismiss}</Button>}
-            <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} autoFocus>{confirm}</Button>
+            <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} data-autofocus>{confirm}</Button>
           </footer>
         ) : null}
       </form>

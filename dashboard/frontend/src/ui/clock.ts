@@ -6,7 +6,7 @@ interface Ticker {
   read: () => number;
 }
 
-function makeTicker(everyMs: number): Ticker {
+export function makeTicker(everyMs: number): Ticker {
   let now = Date.now();
   let timer: number | undefined;
   const listeners = new Set<() => void>();
@@ -27,7 +27,11 @@ function makeTicker(everyMs: number): Ticker {
         if (listeners.size === 0) window.clearInterval(timer);
       };
     },
-    read: () => now,
+    read: () => {
+      // Resting, it does not tick: whoever looks first sees the time of now, not that of the last visit.
+      if (listeners.size === 0 && Date.now() - now >= everyMs) now = Date.now();
+      return now;
+    },
   };
 }
 

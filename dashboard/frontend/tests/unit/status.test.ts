@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { RunRow } from "../src/api/wire";
-import { measure } from "../src/lib/measure";
-import { allowedActions, isHeld, stepLabel, waitingLabel } from "../src/lib/status";
+import type { RunRow } from "../../src/api/wire";
+import { measure } from "../../src/lib/measure";
+import { allowedActions, isHeld, stepLabel, waitingLabel } from "../../src/lib/status";
 
 const at = (ms: number): string => new Date(ms).toISOString();
 const blocked: RunRow = {

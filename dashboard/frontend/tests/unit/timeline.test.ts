@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { RunRow, Step } from "../src/api/wire";
-import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../src/lib/timeline";
-import { nextCursor } from "../src/api/link";
-import { traceLink } from "../src/lib/trace";
+import type { RunRow, Step } from "../../src/api/wire";
+import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/lib/timeline";
+import { nextCursor } from "../../src/api/link";
+import { traceLink } from "../../src/lib/trace";
 
 const at = (ms: number): string => new Date(ms).toISOString();
 

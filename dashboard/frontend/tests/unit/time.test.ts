@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { axisTicks, formatAgo, formatDuration, formatOffset, formatRunDuration, resolveSince } from "../src/lib/time";
+import { axisTicks, formatAgo, formatDuration, formatOffset, formatRunDuration, resolveSince } from "../../src/lib/time";
 
 test("a duration has at most three digits that matter", () => {
   expect([0, 0.4, 12, 999, 1240, 12_400, 59_949, 59_960, 192_000, 7_500_000, 273_600_000].map(formatDuration)).toEqual([

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeAttr, filterFromParams, filterToParams, filterToQuery, parseAttr } from "../src/lib/filter";
+import { describeAttr, filterFromParams, filterToParams, filterToQuery, parseAttr } from "../../src/lib/filter";
 
 test("a filter survives the address bar", () => {
   const address = "status=failed&status=dead&workflow=order&since=24h&tag=vip&tag=eu&attr=amount%3Agte%3A100";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { LifecycleEvent, RunRow, RunStatus } from "../src/api/wire";
-import { mergeEvents, mergeHead, type RunPage } from "../src/lib/merge";
+import type { LifecycleEvent, RunRow, RunStatus } from "../../src/api/wire";
+import { mergeEvents, mergeHead, type RunPage } from "../../src/lib/merge";
 
 function row(n: number, status: RunStatus = "running"): RunRow {
   const at = new Date(n * 1000).toISOString();

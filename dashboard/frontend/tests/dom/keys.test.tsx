@@ -1,0 +1,50 @@
+import { fireEvent, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, expect, test } from "vitest";
+import { showApp } from "../support/app";
+import { row } from "../support/rows";
+import { FakeServer } from "../support/server";
+
+let server: FakeServer;
+beforeEach(() => {
+  server = new FakeServer().on("GET runs", [row(3), row(2), row(1)]);
+});
+
+/** True when the browser itself was left to act on the key. */
+const leaves = (element: Element, key: string): boolean => fireEvent.keyDown(element, { key });
+
+test("Enter and Space belong to the link or button that has the focus", async () => {
+  showApp();
+  const link = (await screen.findAllByRole("link", { name: "order" }))[0] as HTMLElement;
+  for (const control of [link, screen.getByRole("link", { name: "Workers" }), screen.getByRole("button", { name: "Start a run" })]) {
+    control.focus();
+    expect(leaves(control, "Enter")).toBe(true);
+    expect(leaves(control, " ")).toBe(true);
+    expect(window.location.pathname).toBe("/");
+  }
+});
+
+test("a person who tabs to a button presses it with Enter", async () => {
+  showApp();
+  const start = await screen.findByRole("button", { name: "Start a run" });
+  start.focus();
+  await userEvent.keyboard("{Enter}");
+  expect(await screen.findByRole("dialog", { name: "Start a run" })).toBeTruthy();
+});
+
+test("the row cursor is the focus, so that Enter opens it", async () => {
+  showApp();
+  await screen.findAllByRole("link", { name: "order" });
+  fireEvent.keyDown(document.body, { key: "j" });
+  fireEvent.keyDown(document.body, { key: "j" });
+  await waitFor(() => expect(document.activeElement?.closest("[data-run]")?.getAttribute("data-run")).toBe("r2"));
+  fireEvent.keyDown(document.activeElement ?? document.body, { key: "ArrowDown" });
+  await waitFor(() => expect(document.activeElement?.closest("[data-run]")?.getAttribute("data-run")).toBe("r1"));
+});
+
+test("a key that finds nothing to do keeps its own meaning", async () => {
+  server.on("GET runs", []);
+  showApp();
+  await screen.findByText("No runs yet");
+  for (const key of ["ArrowDown", "Enter", "x", "Escape"]) expect(leaves(document.body, key)).toBe(true);
+});
