@@ -28,7 +28,7 @@ from dashboard.client import (
     ServerError,
     UnavailableError,
 )
-from dashboard.client.sse import ends_run
+from dashboard.client.stream import ends_run
 from dashboard.wire.actions import ActionAnswer
 from dashboard.wire.runs import RunRow
 from dashboard.wire.stream import EventView, RunSnapshot

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from dashboard.client.times import ago, duration, run_duration
 from dashboard.wire.actions import UndoView
 from dashboard.wire.runs import RunDetail, RunRow, StepView
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
@@ -29,26 +30,20 @@ def coloured(status: str, *, colour: bool) -> str:
     return f"\x1b[{COLOURS.get(status, 0)}m{status}\x1b[0m" if colour else status
 
 
-def duration(ms: int | None) -> str:
-    """Return a duration as people say it: ``350 ms``, ``4.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    if ms is None:
-        return ""
-    if ms < 1000:
-        return f"{ms} ms"
-    seconds = ms / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-def ago(time: str, now: datetime) -> str:
+def since(time: str, now: datetime) -> str:
     """Return how long ago an ISO 8601 time was."""
     then = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    return f"{duration(max(0, int((now - then).total_seconds())) * 1000).replace('.0 s', ' s')} ago"
+    return ago((now - then).total_seconds() * 1000)
+
+
+def took(ms: int | None) -> str:
+    """Return how long a run took; nothing when nobody knows."""
+    return "" if ms is None else run_duration(ms)
+
+
+def lasted(ms: int | None) -> str:
+    """Return a duration; nothing when nobody knows."""
+    return "" if ms is None else duration(ms)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, colour: bool = False) -> str:
@@ -74,7 +69,7 @@ def runs_table(runs: Sequence[RunRow], now: datetime, *, colour: bool) -> str:
     if not runs:
         return "No runs match."
     rows = [
-        [run.id, run.workflow, run.status, ago(run.created_at, now), duration(run.duration_ms), waits_for(run)]
+        [run.id, run.workflow, run.status, since(run.created_at, now), took(run.duration_ms), waits_for(run)]
         for run in runs
     ]
     return table(["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "WAITS FOR"], rows, colour=colour)
@@ -102,8 +97,8 @@ def detail_text(detail: RunDetail, *, url: str, now: datetime, colour: bool) -> 
         ("Run", run.id),
         ("Workflow", run.workflow + (f" (version {run.workflow_version})" if run.workflow_version else "")),
         ("Status", coloured(run.status, colour=colour) + (f", waits for {waits_for(run)}" if run.waiting else "")),
-        ("Created", f"{run.created_at} ({ago(run.created_at, now)})"),
-        ("Took", duration(run.duration_ms)),
+        ("Created", f"{run.created_at} ({since(run.created_at, now)})"),
+        ("Took", took(run.duration_ms)),
         ("Queue", run.queue or ""),
         ("Executor", run.executor or ""),
         ("Tags", ", ".join(run.tags)),
@@ -119,7 +114,7 @@ def detail_text(detail: RunDetail, *, url: str, now: datetime, colour: bool) -> 
     ]
     head = "\n".join(f"{name + ':':<13}{value}" for name, value in facts if value)
     steps = [
-        [str(s.seq), s.name, s.kind, s.status, duration(s.queue_ms), duration(s.duration_ms), _result(s)]
+        [str(s.seq), s.name, s.kind, s.status, lasted(s.queue_ms), lasted(s.duration_ms), _result(s)]
         for s in detail.timeline
         if not s.housekeeping
     ]
@@ -153,6 +148,6 @@ def message_text(message: RunSnapshot | ListSnapshot | EventView | Changed | Hea
     if not isinstance(message, EventView):
         return None
     what = message.type if message.name is None else f"{message.type}  {message.name}"
-    took = duration(message.duration_ms)
+    length = lasted(message.duration_ms)
     error = brief(message.error.message, 100) if message.error else ""
-    return "  ".join(filter(None, (message.at, message.run_id, what, took, error)))
+    return "  ".join(filter(None, (message.at, message.run_id, what, length, error)))

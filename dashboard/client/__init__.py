@@ -13,8 +13,16 @@ Install it with ``pip install durable-dashboard[client]``.
 
 from __future__ import annotations
 
+try:
+    import httpx as _httpx  # noqa: F401 - every module below needs both
+    import httpx_sse as _httpx_sse  # noqa: F401
+except ImportError as _error:
+    from otel_bridge.extras import missing_extra
+
+    raise missing_extra(_error) or _error from _error
+
 from dashboard.client.asynchronous import AsyncDurableClient
-from dashboard.client.calls import RunFilter, RunListPage
+from dashboard.client.call import RunFilter
 from dashboard.client.errors import (
     ApiError,
     BadRequestError,
@@ -29,7 +37,8 @@ from dashboard.client.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from dashboard.client.sse import ListMessage, RunMessage
+from dashboard.client.results import Rows, RunListPage, RunReport
+from dashboard.client.stream import ListMessage, RunMessage
 from dashboard.client.sync import DurableClient
 
 __all__ = [
@@ -45,9 +54,11 @@ __all__ = [
     "ProtocolError",
     "RefusedError",
     "RejectedError",
+    "Rows",
     "RunFilter",
     "RunListPage",
     "RunMessage",
+    "RunReport",
     "ServerError",
     "UnauthorizedError",
     "UnavailableError",

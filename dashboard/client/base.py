@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx
 
-from dashboard.client.calls import Answer, Call
+from dashboard.client.call import NO_BODY, Answer, Call, path_of
 from dashboard.client.errors import ConnectionFailedError, ProtocolError, api_error
 
 T = TypeVar("T")
+
+Auth = tuple[str, str] | httpx.Auth | Callable[[httpx.Request], httpx.Request] | None
+"""How to authenticate, as httpx takes it."""
 
 DEFAULT_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 60.0
@@ -31,17 +34,16 @@ class ClientBase:
 
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page, for people."""
-        from dashboard.client.calls import run_path
-
-        return f"{self.base_url}/{run_path(run_id)}"
+        return f"{self.base_url}/{path_of('runs', run_id)}"
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/api/{path}"
 
     def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        content = json.dumps(call.body).encode() if call.has_body else None
         headers = {"Accept": "application/json, */*;q=0.1", **call.headers}
-        if call.has_body:
+        content = None
+        if call.body is not NO_BODY:
+            content = json.dumps(call.body).encode()
             headers["Content-Type"] = "application/json"
         return client.build_request(
             call.method, self._url(call.path), params=call.query, content=content, headers=headers

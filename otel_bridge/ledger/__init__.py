@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from otel_bridge.errors import ConfigurationError
+from otel_bridge.extras import missing_extra
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.ledger.memory import MemoryLedger
 from otel_bridge.ledger.sqlite import SqliteLedger
@@ -78,7 +79,5 @@ def _open_postgres(url: str, schema: str, max_connections: int) -> Ledger:
     try:
         from otel_bridge.ledger.postgres import PostgresLedger
     except ImportError as error:
-        raise ConfigurationError(
-            "A Postgres store needs psycopg: pip install 'durable-dashboard[postgres]'."
-        ) from error
+        raise missing_extra(error, package="psycopg") or error from error
     return PostgresLedger(url, schema=schema, max_connections=max_connections)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_bridge.errors import ConfigurationError
+from otel_bridge.extras import missing_extra
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES, StateStore
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def open_store(source: str | Path | Database | StateStore, *, schema: str = "dbo
         try:
             from otel_bridge.store.postgres import PostgresStateStore
         except ImportError as error:
-            raise ConfigurationError(
-                "Reading a Postgres database needs psycopg. Install it: pip install 'durable-dashboard[postgres]'."
-            ) from error
+            raise missing_extra(error, package="psycopg") or error from error
         return PostgresStateStore(source, schema=schema)
     if isinstance(source, str) and "://" in source and not source.startswith("sqlite"):
         kind = source.split("://")[0]

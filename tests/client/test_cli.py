@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 import pytest
 
 from dashboard.cli import commands as cli
-from dashboard.cli.text import ago, brief, duration, table
+from dashboard.cli.text import brief, since, table
 from dashboard.client import DurableClient
 from tests.client.orders import place_order
 from tests.client.test_acting import wait_for
@@ -118,10 +118,7 @@ def test_the_command_works_as_a_program(base_url: str) -> None:
 
 
 def test_times_and_payloads_are_written_for_people() -> None:
-    """Durations have one or two units, times are relative, payloads one line."""
-    assert [duration(ms) for ms in (None, 5, 4200, 185_000, 7_800_000, 200_000_000)] == [
-        "", "5 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "2 d 7 h",
-    ]  # fmt: skip
-    assert ago("2026-01-01T00:00:00.000Z", datetime(2026, 1, 1, 0, 0, 5, tzinfo=timezone.utc)) == "5 s ago"
+    """Times are relative, payloads one line."""
+    assert since("2026-01-01T00:00:00.000Z", datetime(2026, 1, 1, 0, 0, 5, tzinfo=timezone.utc)) == "5s ago"
     assert brief({"a": "x\n" * 100}).endswith("…")
     assert "\x1b[31mfailed\x1b[0m" in table(["STATUS"], [["failed"]], colour=True)

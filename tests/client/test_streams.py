@@ -10,7 +10,7 @@ import pytest
 from httpx_sse import ServerSentEvent
 
 from dashboard.client import ConnectionFailedError, DurableClient, NotFoundError, ProtocolError, UnavailableError
-from dashboard.client.sse import Follower
+from dashboard.client.stream import Follower
 from dashboard.wire.stream import EventView, RunSnapshot
 from tests.client.orders import place_order
 from tests.programs import eventually

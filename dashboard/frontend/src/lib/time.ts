@@ -8,20 +8,20 @@ export function parseTime(iso: string | null | undefined): number | null {
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** 840 ms, 1.24 s, 12.4 s, 3m 12s, 2h 05m, 3d 4h */
+/** 840 ms, 1.24 s, 12.4 s, 3m 05s, 1 h 57 m, 3 d 4 h. The command line says the same: dashboard/client/times.py. */
 export function formatDuration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
   const value = Math.max(0, ms);
-  if (value < 1) return "0 ms";
   if (value < 999.5) return `${Math.round(value)} ms`;
-  if (value < 9_995) return `${(value / 1000).toFixed(2)} s`;
-  if (value < 59_950) return `${(value / 1000).toFixed(1)} s`;
+  // Rounded as whole numbers: a float's half is now above, now below it, and toFixed shows which.
+  if (value < 9_995) return `${(Math.round(value / 10) / 100).toFixed(2)} s`;
+  if (value < 59_950) return `${(Math.round(value / 100) / 10).toFixed(1)} s`;
   const seconds = Math.round(value / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 1440) return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
   const hours = Math.floor(minutes / 60);
-  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** How long a run took. Some stores keep runs in whole seconds: no decimals that nobody measured. */
@@ -36,13 +36,14 @@ export function formatGrowing(ms: number): string {
   return formatDuration(ms);
 }
 
-/** "now", "12s ago", "4m ago", "3h ago", "5d ago"; "in 4m" for times ahead. */
+/** "now", "12s ago", "4m ago", "3h ago", "5d ago"; for times ahead "in 4m", and two units from an hour on. */
 export function formatAgo(at: number, now: number): string {
   const delta = now - at;
   const size = Math.abs(delta);
   if (size < 1500) return "now";
+  if (delta < 0 && size >= 3_600_000) return `in ${formatDuration(size)}`;
   const text =
-    size < 60_000 ? `${Math.round(size / 1000)}s`
+    size < 60_000 ? `${Math.floor(size / 1000)}s`
     : size < 3_600_000 ? `${Math.floor(size / 60_000)}m`
     : size < 86_400_000 ? `${Math.floor(size / 3_600_000)}h`
     : `${Math.floor(size / 86_400_000)}d`;

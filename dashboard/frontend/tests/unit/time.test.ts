@@ -1,24 +1,16 @@
 import { expect, test } from "vitest";
 import { axisTicks, formatAgo, formatDuration, formatOffset, formatRunDuration, resolveSince } from "../../src/lib/time";
+import cases from "./durations.json";
 
-test("a duration has at most three digits that matter", () => {
-  expect([0, 0.4, 12, 999, 1240, 12_400, 59_949, 59_960, 192_000, 7_500_000, 273_600_000].map(formatDuration)).toEqual([
-    "0 ms", "0 ms", "12 ms", "999 ms", "1.24 s", "12.4 s", "59.9 s", "1m 00s", "3m 12s", "2h 05m", "3d 4h",
-  ]);
+test("durations and ages read as the table says, which the command line's test reads too", () => {
+  for (const [ms, text] of cases.duration as [number, string][]) expect(formatDuration(ms), `${ms}`).toBe(text);
+  for (const [ms, text] of cases.runDuration as [number, string][]) expect(formatRunDuration(ms), `${ms}`).toBe(text);
+  for (const [ms, text] of cases.ago as [number, string][]) expect(formatAgo(0, ms), `${ms}`).toBe(text);
 });
 
-test("a run's duration claims no digits that its store does not keep", () => {
-  expect([0, 1000, 42_000, 1240, 60_000].map(formatRunDuration)).toEqual(["< 1 s", "1 s", "42 s", "1.24 s", "1m 00s"]);
-});
-
-test("a duration nobody knows is a dash, and none is negative", () => {
+test("a duration nobody knows is a dash, and a part of a millisecond is none", () => {
   expect(formatDuration(undefined)).toBe("–");
-  expect(formatDuration(-5)).toBe("0 ms");
-});
-
-test("times ahead say so", () => {
-  expect(formatAgo(10_000, 250_000)).toBe("4m ago");
-  expect(formatAgo(250_000, 10_000)).toBe("in 4m");
+  expect(formatDuration(0.4)).toBe("0 ms");
 });
 
 test("an axis has round ticks inside its range and no more than asked", () => {

@@ -1,0 +1,139 @@
+"""The routes that act. One method per route, named like its operation in OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from typing_extensions import Unpack
+
+from dashboard.client.call import Call, RunFilter, members, once, path_of, query_of
+from dashboard.client.sync.connection import Connection
+from dashboard.wire.actions import (
+    ActionAnswer,
+    BulkAnswer,
+    BulkStatus,
+    NewRun,
+    RedispatchAnswer,
+    ScheduleAnswer,
+    UpdateAnswer,
+    WebhookAnswer,
+)
+from dashboard.wire.base import Json
+
+
+class ActionRoutes(Connection):
+    """Actions on one run, on many, and on schedules."""
+
+    def retry(self, run_id: str, *, queue: str | None = None) -> ActionAnswer:
+        """Retry a run from the step that failed, under the same id; ``queue`` moves it.
+
+        Raises:
+            RefusedError: it completed, was undone, or no live worker can run it.
+        """
+        return self._send(Call("POST", path_of("runs", run_id, "retry"), ActionAnswer, body=members(queue=queue)))
+
+    def cancel(self, run_id: str, *, compensate: bool = False, children: bool = False) -> ActionAnswer:
+        """Cancel a run; ``compensate`` undoes what it did, ``children`` cancels the runs it started."""
+        query = query_of(compensate=compensate or None, children=children or None)
+        return self._send(Call("POST", path_of("runs", run_id, "cancel"), ActionAnswer, query))
+
+    def continue_run(self, run_id: str) -> ActionAnswer:
+        """Release a run from its breakpoint."""
+        return self._send(Call("POST", path_of("runs", run_id, "continue"), ActionAnswer))
+
+    def redispatch(self, run_id: str, *, force: bool = False) -> RedispatchAnswer:
+        """Put a run back on its queue that a lost executor held; ``force`` where presence does not say so."""
+        return self._send(
+            Call("POST", path_of("runs", run_id, "redispatch"), RedispatchAnswer, body=members(force=force))
+        )
+
+    def fork(self, run_id: str, from_seq: int) -> NewRun:
+        """Start a run that shares the steps before ``from_seq``."""
+        return self._send(Call("POST", path_of("runs", run_id, "fork"), NewRun, body=members(from_seq=from_seq)))
+
+    def retry_with_input(self, run_id: str, input_: Json) -> NewRun:
+        """Start a new run of the same workflow with another input, linked to this one."""
+        return self._send(Call("POST", path_of("runs", run_id, "retry-with-input"), NewRun, body={"input": input_}))
+
+    def send_signal(
+        self, run_id: str, topic: str, message: Json, *, idempotency_key: str | None = None
+    ) -> ActionAnswer:
+        """Send a message to a run. The same ``idempotency_key`` twice delivers once."""
+        path = path_of("runs", run_id, "signals", topic)
+        return self._send(Call("POST", path, ActionAnswer, body=message, headers=once(idempotency_key)))
+
+    def send_update(
+        self, run_id: str, name: str, argument: Json = None, *, idempotency_key: str | None = None
+    ) -> UpdateAnswer:
+        """Send an update to a run that waits for it.
+
+        Raises:
+            RejectedError: a validator said no; the run is untouched.
+            RefusedError: the run does not wait for it.
+        """
+        path = path_of("runs", run_id, "updates", name)
+        return self._send(Call("POST", path, UpdateAnswer, body=argument, headers=once(idempotency_key)))
+
+    def deliver_webhook(self, token: str, body: Json = None) -> WebhookAnswer:
+        """Call a webhook of a run, as a third party would."""
+        return self._send(Call("POST", path_of("webhooks", token), WebhookAnswer, body=body))
+
+    # -- new runs, many runs, schedules ---------------------------------------------------------------------------
+
+    def start_run(
+        self,
+        workflow: str,
+        input_: Json = None,
+        *,
+        run_id: str | None = None,
+        queue: str | None = None,
+        attributes: Mapping[str, Json] | None = None,
+    ) -> NewRun:
+        """Start a run of a workflow; the same ``run_id`` twice starts one."""
+        body = members(workflow=workflow, input=input_, run_id=run_id, queue=queue, attributes=attributes)
+        return self._send(Call("POST", "runs", NewRun, body=body))
+
+    def preview_bulk(
+        self, action: Literal["retry", "cancel"], *, bound_ms: int | None = None, **filters: Unpack[RunFilter]
+    ) -> BulkAnswer:
+        """Return what a bulk action over the filter would touch; hand its ``bound_ms`` to ``bulk_action``."""
+        query = query_of(**filters, dry_run=True)
+        return self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, members(bound_ms=bound_ms)))
+
+    def bulk_action(
+        self,
+        action: Literal["retry", "cancel"],
+        *,
+        bound_ms: int | None = None,
+        ids: Iterable[str] | None = None,
+        bulk_id: str | None = None,
+        to_queue: str | None = None,
+        compensate: bool = False,
+        children: bool = False,
+        **filters: Unpack[RunFilter],
+    ) -> BulkAnswer:
+        """Retry or cancel every run of the filter, as previewed; a large one continues as the run ``bulk_id``.
+
+        Args:
+            bound_ms: from ``preview_bulk``: nothing newer is touched.
+            ids: touch these of the filter only.
+            bulk_id: the same twice is one action.
+            to_queue: retry: move the runs to this queue.
+            compensate, children: cancel: see ``cancel``.
+        """
+        query = query_of(**filters, to_queue=to_queue, compensate=compensate or None, children=children or None)
+        body = members(bound_ms=bound_ms, ids=None if ids is None else list(ids), bulk_id=bulk_id)
+        return self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, body))
+
+    def bulk_status(self, bulk_id: str) -> BulkStatus:
+        """Return how far a bulk action is, with a result per run."""
+        return self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus))
+
+    def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
+        """Pause or resume a schedule."""
+        return self._send(Call("POST", path_of("schedules", name, action), ScheduleAnswer))
+
+    def trigger_schedule(self, name: str) -> NewRun:
+        """Start a schedule's run now."""
+        return self._send(Call("POST", path_of("schedules", name, "trigger"), NewRun))

@@ -1,0 +1,126 @@
+"""The routes that read runs, and their streams. One method per route, named like its operation in OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, cast
+
+from typing_extensions import Unpack
+
+from dashboard.client.call import Call, RunFilter, as_json, as_page, as_run_id, as_text, path_of, query_of, rows_of
+from dashboard.client.results import Rows, RunListPage, RunReport
+from dashboard.client.stream import Follower, ListMessage, RunMessage, ends_run
+from dashboard.client.sync.connection import Connection
+from dashboard.wire.actions import UndoView
+from dashboard.wire.base import Json
+from dashboard.wire.fleet import PublishedView
+from dashboard.wire.graph import Graph
+from dashboard.wire.runs import FacetView, RunRow, StepView
+from otel_bridge.model.values import PayloadName
+
+
+class RunRoutes(Connection):
+    """Runs: listed, counted, opened and followed."""
+
+    def list_runs(self, *, limit: int = 50, cursor: str | None = None, **filters: Unpack[RunFilter]) -> RunListPage:
+        """Return one page of runs, newest first."""
+        return self._send(Call("GET", "runs", as_page, query_of(**filters, limit=limit, cursor=cursor)))
+
+    def iter_runs(self, *, page_size: int = 100, **filters: Unpack[RunFilter]) -> Iterator[RunRow]:
+        """Yield every run of the filter, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.list_runs(limit=page_size, cursor=cursor, **filters)
+            for run in page.runs:  # noqa: UP028 - an asynchronous generator has no `yield from`
+                yield run
+            if (cursor := page.next_cursor) is None:
+                return
+
+    def run_facets(
+        self, *, by: Literal["status", "workflow"] = "status", **filters: Unpack[RunFilter]
+    ) -> Rows[FacetView]:
+        """Count runs by status, or by status and workflow."""
+        return self._send(Call("GET", "runs/facets", rows_of(FacetView), query_of(**filters, by=by)))
+
+    def get_run(self, run_id: str) -> RunReport:
+        """Return a run, its timeline, children and lineage."""
+        return self._send(Call("GET", path_of("runs", run_id), RunReport))
+
+    def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
+        """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""
+        return self._send(Call("GET", path_of("runs", run_id, "graph"), Graph, query_of(expand=list(expand))))
+
+    def get_step(self, run_id: str, seq: int, *, full: bool = False) -> StepView:
+        """Return a step with its payloads; ``full`` does not cut large ones."""
+        return self._send(Call("GET", path_of("runs", run_id, "steps", seq), StepView, query_of(full=full or None)))
+
+    def get_payload(self, run_id: str, name: PayloadName) -> Json:
+        """Return a run's whole input, output or error, decoded."""
+        return self._send(Call("GET", path_of("runs", run_id, "payload", name), as_json))
+
+    def get_payload_text(self, run_id: str, name: PayloadName) -> str:
+        """Return a run's whole input, output or error, as the engine stored it."""
+        return self._send(Call("GET", path_of("runs", run_id, "payload", name), as_text, query_of(raw=True)))
+
+    def list_events(self, run_id: str) -> Rows[PublishedView]:
+        """Return the values that a run published."""
+        return self._send(Call("GET", path_of("runs", run_id, "events"), rows_of(PublishedView)))
+
+    def get_event(self, run_id: str, key: str) -> Json:
+        """Return one value that a run published; None when it published none under this key."""
+        return self._send(Call("GET", path_of("runs", run_id, "events", key), as_json))
+
+    def undo(self, run_id: str) -> UndoView:
+        """Return what an undo of the run would do, does or did, in order. Undoes nothing: see ``cancel``."""
+        return self._send(Call("GET", path_of("runs", run_id, "undo"), UndoView))
+
+    def run_of_trace(self, trace_id: str) -> str:
+        """Return the id of the run whose trace this is."""
+        return self._send(Call("GET", path_of("trace", trace_id), as_run_id, redirects=True))
+
+    # -- streams --------------------------------------------------------------------------------------------------
+
+    def stream_run(
+        self,
+        run_id: str,
+        *,
+        last_event_id: int | None = None,
+        until_end: bool = True,
+        heartbeats: bool = False,
+        give_up_after_s: float | None = None,
+    ) -> Iterator[RunMessage]:
+        """Yield a snapshot of the run, then what happens to it.
+
+        A connection that breaks is made again from the last message, so that nothing is missed.
+
+        Args:
+            last_event_id: continue after this message, without a snapshot where the server still remembers it.
+            until_end: end when the run has ended; otherwise continue, because somebody may retry it.
+            heartbeats: yield them too.
+            give_up_after_s: raise when no connection could be made for so long; None tries for ever.
+
+        Raises:
+            NotFoundError: there is no such run.
+            ConnectionFailedError: see ``give_up_after_s``; and when the very first connection fails.
+        """
+        path = path_of("runs", run_id, "stream")
+        for message in self._follow(path, [], Follower(last_event_id), give_up_after_s):
+            if heartbeats or message.type != "heartbeat":
+                yield cast("RunMessage", message)
+            if until_end and ends_run(message):
+                return
+
+    def stream_runs(
+        self,
+        *,
+        last_event_id: int | None = None,
+        limit: int = 50,
+        heartbeats: bool = False,
+        give_up_after_s: float | None = None,
+        **filters: Unpack[RunFilter],
+    ) -> Iterator[ListMessage]:
+        """Yield the newest runs of the filter, then every change among them. Reconnects like ``stream_run``."""
+        query = query_of(**filters, limit=limit)
+        for message in self._follow("stream", query, Follower(last_event_id), give_up_after_s):
+            if heartbeats or message.type != "heartbeat":
+                yield cast("ListMessage", message)

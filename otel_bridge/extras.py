@@ -1,0 +1,49 @@
+"""What the extras of this distribution bring, and the error for one that is not installed. Pure.
+
+``pyproject.toml`` declares the same extras; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from otel_bridge.errors import ConfigurationError
+
+DISTRIBUTION = "durable-dashboard"
+EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "client": ("The durable command and DurableClient", ("httpx", "httpx_sse")),
+    "postgres": ("A Postgres database", ("psycopg", "psycopg_pool")),
+}
+"""Extra -> what needs it, and the modules that it brings."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """A package that an extra brings is not installed.
+
+    Args:
+        what: what needs it, as the subject of a sentence.
+        package: the module that could not be imported.
+        install: the command that mends it.
+    """
+
+    def __init__(self, what: str, package: str, install: str) -> None:
+        self.package, self.install = package, install
+        super().__init__(f"{what} needs {package}, which is not installed. Install it: {install}")
+
+
+def missing_extra(error: ImportError, *, package: str | None = None) -> MissingExtraError | None:
+    """Return the error to raise instead of an ``ImportError``; None when no extra of ours brings the module.
+
+    Args:
+        package: the module that was wanted, where the error does not name it (psycopg without its C library does not).
+
+    Example::
+
+        try:
+            import httpx
+        except ImportError as error:
+            raise missing_extra(error) or error from error
+    """
+    module = (error.name or package or "").partition(".")[0]
+    for extra, (what, modules) in EXTRAS.items():
+        if module in modules:
+            return MissingExtraError(what, module, f"pip install '{DISTRIBUTION}[{extra}]'")
+    return None
