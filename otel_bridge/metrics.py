@@ -17,7 +17,7 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
-from otel_bridge.model.status import TERMINAL_STATUSES
+from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
 from otel_bridge.spans import Plan, SpanData, semconv
 
@@ -111,7 +111,7 @@ class BridgeMetrics:
     def observe_store(self, facets: Sequence[Facet], queues: Sequence[QueueInfo], now_ms: int) -> None:
         """Keep what the gauges report until the next look."""
         with self._lock:
-            self._active = [facet for facet in facets if facet.status not in TERMINAL_STATUSES]
+            self._active = [facet for facet in facets if facet.status in OPEN_STATUSES]
             self._queues, self._now_ms = list(queues), now_ms
 
     def observe_lag(self, lag_s: float) -> None:

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 
@@ -27,19 +27,16 @@ from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
 from otel_bridge.model.names import BULK_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.runs.allowed import allowed_actions
+from otel_bridge.runs.presence import Presence
 from otel_bridge.store import open_store
 
 BulkAction = Literal["retry", "cancel"]
-BULK_ACTIONS: tuple[BulkAction, ...] = get_args(BulkAction)
 INLINE_MAX = 25
 """So many are done in the request itself."""
 RUNS_MAX = 50_000
 SAMPLE = 10
 _PAGE = 500
-_ALLOWED: Mapping[BulkAction, frozenset[str]] = {
-    "retry": frozenset({"failed", "dead", "cancelled"}),
-    "cancel": frozenset({"pending", "running", "suspended", "blocked"}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +83,13 @@ def preview(desk: Desk, action: BulkAction, query: RunQuery, *, bound_ms: int | 
 def _matching(desk: Desk, action: BulkAction, query: RunQuery, bound_ms: int) -> tuple[list[Run], int]:
     until = bound_ms if query.until_ms is None else min(bound_ms, query.until_ms)
     page_query = replace(query, until_ms=until, limit=_PAGE, cursor=None, offset=0)
+    seen = desk.presence()
     runs: list[Run] = []
     skipped = 0
     while True:
         page = desk.store.list_runs(page_query)
         for run in page.runs:
-            if _touchable(action, run, bound_ms):
+            if _touchable(action, run, seen, bound_ms):
                 runs.append(run)
             else:
                 skipped += 1
@@ -102,10 +100,8 @@ def _matching(desk: Desk, action: BulkAction, query: RunQuery, bound_ms: int) ->
         page_query = replace(page_query, cursor=page.next_cursor)
 
 
-def _touchable(action: BulkAction, run: Run, bound_ms: int) -> bool:
-    if run.id.startswith(BULK_PREFIX) or run.status not in _ALLOWED[action]:
-        return False
-    if action == "retry" and run.undo_id is not None:
+def _touchable(action: BulkAction, run: Run, seen: Presence, bound_ms: int) -> bool:
+    if run.id.startswith(BULK_PREFIX) or action not in allowed_actions(run, seen):
         return False
     return run.finished_at_ms is None or run.finished_at_ms <= bound_ms
 
@@ -228,18 +224,24 @@ def apply_ids(
 ) -> list[dict[str, Any]]:
     """Apply the request's action to each of ``ids`` that still stands as it was previewed."""
     action: BulkAction = request["action"]
-    runs = desk.store.get_runs(ids)
-    return [_apply_one(desk, action, request, run_id, runs.get(run_id), bulk_id) for run_id in ids]
+    runs, seen = desk.store.get_runs(ids), desk.presence()
+    return [_apply_one(desk, action, request, run_id, runs.get(run_id), seen, bulk_id) for run_id in ids]
 
 
 def _apply_one(
-    desk: Desk, action: BulkAction, request: Mapping[str, Any], run_id: str, run: Run | None, bulk_id: str | None
+    desk: Desk,
+    action: BulkAction,
+    request: Mapping[str, Any],
+    run_id: str,
+    run: Run | None,
+    seen: Presence,
+    bulk_id: str | None,
 ) -> dict[str, Any]:
     if run is None:
         return {"runId": run_id, "outcome": "gone", "detail": "The run was deleted meanwhile."}
     marker = f"bulk.{bulk_id}"
     tried_before = bulk_id is not None and desk.ledger.count(run_id, marker) > 0
-    if not _touchable(action, run, int(request["boundMs"])):
+    if not _touchable(action, run, seen, int(request["boundMs"])):
         if tried_before:  # a crash came between the action and its record: it was this bulk that moved the run
             return {"runId": run_id, "outcome": "applied"}
         return {"runId": run_id, "outcome": "changed", "detail": f"The run is {run.status} now; it was left alone."}

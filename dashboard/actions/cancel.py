@@ -10,8 +10,7 @@ from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
-
-_OPEN = frozenset({"pending", "running", "suspended", "blocked"})
+from otel_bridge.model.status import CANCELLABLE_STATUSES
 
 
 def cancel(desk: Desk, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
@@ -35,7 +34,7 @@ def _cancel(desk: Desk, run: Run, children: bool) -> Outcome:
         if children:
             _cancel_now(desk, run, children=True)
         return Outcome(run)
-    if run.status not in _OPEN:
+    if run.status not in CANCELLABLE_STATUSES:
         raise Refused(f"The run is {run.status} already: there is nothing to cancel.")
     _cancel_now(desk, run, children=children)
     after = desk.run(run.id)
@@ -65,7 +64,7 @@ def _undo(desk: Desk, run: Run) -> Outcome:
     with desk.engine.use() as client:
         # First, so that a crash of this process in between loses nothing: the undo cancels the run by itself.
         enqueue_undo(desk, client, run, version)
-        if run.status in _OPEN:
+        if run.status in CANCELLABLE_STATUSES:
             desk.remember_queue(run)
             client.cancel_workflow(run.id, cancel_children=True)
             wake(desk, run)
@@ -90,5 +89,5 @@ def enqueue_undo(desk: Desk, client: DBOSClient, run: Run, version: str | None) 
     client.enqueue(
         options,
         run.id,
-        {"graceS": desk.grace_s, "cancel": run.status in _OPEN, "unlessCompleted": True},
+        {"graceS": desk.grace_s, "cancel": run.status in CANCELLABLE_STATUSES, "unlessCompleted": True},
     )

@@ -13,12 +13,12 @@ from dashboard.errors import Refused
 from otel_bridge.codec import decode_error
 from otel_bridge.errors import LedgerError
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25
-_OPEN = frozenset({"pending", "running", "suspended", "blocked"})
 
 
 def retry(desk: Desk, run_id: str, *, actor: str, queue: str | None = None) -> Outcome:
@@ -46,7 +46,7 @@ def _retry(desk: Desk, run_id: str, queue: str | None, *, depth: int) -> Outcome
             return Outcome(run)
         if run.status == "completed":
             raise Refused("The run completed. Fork it, or start it again with an input of your own.")
-        if run.status in _OPEN:
+        if run.status in CANCELLABLE_STATUSES:
             return _redispatch(desk, run, queue)
         steps = desk.store.get_steps(run_id, errors=True) if run.status == "failed" else []
     if run.status == "failed":
@@ -102,7 +102,7 @@ def _rewind(desk: Desk, run: Run, steps: Sequence[Step], queue: str | None, dept
                 )
             except dbos_error.DBOSException as problem:
                 after = desk.run(run.id)
-                if after.status in ("pending", "running", "suspended"):
+                if after.status in CANCELLABLE_STATUSES:
                     return Outcome(after)
                 raise Refused(f"The engine did not rewind the run: {problem}") from problem
         notes += keep_mail(desk, run.id, unread)
@@ -114,7 +114,7 @@ def _retry_children(desk: Desk, steps: Sequence[Step], start: int, depth: int) -
     wanted = [step.child_run_id for step in steps if step.child_run_id and max((step.seq, *step.folded)) >= start]
     notes: list[str] = []
     for child in desk.store.get_runs(list(dict.fromkeys(wanted))).values():
-        if child.status in ("failed", "dead", "cancelled"):
+        if child.status in RETRIABLE_STATUSES:
             notes += _retry(desk, child.id, None, depth=depth + 1).notes
     return notes
 
@@ -241,7 +241,7 @@ def redispatch(desk: Desk, run_id: str, *, actor: str, forced: bool = False) -> 
             refuse_undone(desk, run, "re-dispatched")
             if run.status == "pending":
                 return Outcome(run), False
-            if run.status not in _OPEN:
+            if run.status not in CANCELLABLE_STATUSES:
                 raise Refused(f"The run is {run.status}: no executor holds it. Retry it instead.")
             return _redispatch(desk, run, None, forced=forced), True
 

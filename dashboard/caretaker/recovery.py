@@ -10,6 +10,7 @@ from dashboard.actions.context import INTERNAL_QUEUE, Desk
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import HELD_STATUSES
 from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class RecoveryPolicy:
 
 def redispatch_lost(desk: Desk, run: Run, seen: Presence, policy: RecoveryPolicy) -> bool:
     """Re-dispatch a run whose executor has been lost for long enough; return whether that was done."""
-    if run.status not in ("running", "suspended", "blocked") or not seen.is_lost(run):
+    if run.status not in HELD_STATUSES or not seen.is_lost(run):
         return False
     last_beat_ms = max(e.beat_at_ms for e in seen.lost if e.executor_id == run.executor)
     if seen.now_ms - last_beat_ms < policy.grace_s * 1000 or not seen.live:

@@ -133,7 +133,7 @@ def _cutoff_ms(desk: Desk, policy: RetentionPolicy, keep: int) -> int | None:
 
 def deletable(desk: Desk, runs: Sequence[Run]) -> list[Run]:
     """Return the runs that nobody needs: ended, exported where a bridge exports, and no relative is open."""
-    ended = [run for run in runs if run.is_terminal and run.status != "cancelling"]
+    ended = [run for run in runs if run.status in TERMINAL_STATUSES]
     return [run for run in _exported(desk, ended) if not _needed(desk, run)]
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from dashboard.client.errors import ProtocolError
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
+from otel_bridge.model.status import TERMINAL_STATUSES
 
 T = TypeVar("T")
 
@@ -21,7 +22,6 @@ StreamMessage = RunSnapshot | ListSnapshot | EventView | Changed | Heartbeat
 
 ENDS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.dead"})
 """Events after which a run sends no more, unless somebody acts on it."""
-ENDED = frozenset({"completed", "failed", "cancelled", "dead"})
 
 _MODELS: dict[str, TypeAdapter[StreamMessage]] = {
     "heartbeat": TypeAdapter(Heartbeat),
@@ -79,7 +79,7 @@ def _parsed(model: TypeAdapter[T], sent: ServerSentEvent) -> T:
 def ends_run(message: StreamMessage) -> bool:
     """Return whether the run has ended with this message."""
     if isinstance(message, RunSnapshot):
-        return message.detail.run.status in ENDED
+        return message.detail.run.status in TERMINAL_STATUSES
     if isinstance(message, Changed):
-        return message.run.status in ENDED
+        return message.run.status in TERMINAL_STATUSES
     return isinstance(message, EventView) and message.type in ENDS

@@ -318,7 +318,7 @@ class LiveHub:
 
     def _messages(self, change: RunChange) -> Iterable[Message]:
         namespace = self._services.settings.namespace
-        row = run_row(change.run, namespace=namespace)
+        row = run_row(change.run, seen=self._services.presence(), namespace=namespace)
         if not change.events:
             yield self._issue("changed", change.run, change.run.id, lambda id_: Changed(id=id_, run_id=row.id, run=row))
             return

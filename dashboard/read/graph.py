@@ -20,6 +20,7 @@ from dashboard.wire.base import iso
 from dashboard.wire.convert import step_duration_ms, step_queue_ms
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import HELD_STATUSES
 from otel_bridge.model.steps import Step, StepKind
 
 NODE_WIDTH, NODE_HEIGHT = 220.0, 68.0
@@ -328,7 +329,7 @@ def _next_node(run: Run, steps: Sequence[Step]) -> Step | None:
     """Return what an open run does now, where no step says so; of a lost worker's run, what it was doing."""
     kind: StepKind = "local"
     waiting = run.waiting
-    idle = run.status not in ("running", "suspended", "blocked") or (waiting is not None and waiting.on == "queue")
+    idle = run.status not in HELD_STATUSES or (waiting is not None and waiting.on == "queue")
     if idle or any(step.is_open for step in steps):
         return None
     if waiting is not None:

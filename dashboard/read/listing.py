@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import replace
 
 from dashboard.read.services import Services
-from otel_bridge.model.runs import Facet, RunPage, RunQuery
-from otel_bridge.model.status import RunStatus
+from dashboard.wire.convert import run_row
+from dashboard.wire.runs import RunRow
+from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.status import BLOCKABLE_STATUSES, RunStatus
 from otel_bridge.runs.presence import overlay_run
 
 BLOCKED_COUNTED = 500
-MAY_BE_BLOCKED: frozenset[RunStatus] = frozenset({"pending", "running"})
 
 
 def page_of(services: Services, query: RunQuery) -> RunPage:
@@ -24,7 +25,7 @@ def page_of(services: Services, query: RunQuery) -> RunPage:
     wanted = query.statuses
     asked = wanted
     if "blocked" in wanted:
-        asked = (wanted - {"blocked"}) | (MAY_BE_BLOCKED if seen.known else frozenset())
+        asked = (wanted - {"blocked"}) | (BLOCKABLE_STATUSES if seen.known else frozenset())
         if not asked:
             return RunPage([], None)
     page = services.store.list_runs(replace(query, statuses=asked))
@@ -36,13 +37,19 @@ def page_of(services: Services, query: RunQuery) -> RunPage:
     return RunPage(runs, page.next_cursor, page.scanned_to_ms)
 
 
+def row_of(services: Services, run: Run) -> RunRow:
+    """Return a run as listed, as presence shows it."""
+    seen = services.presence()
+    return run_row(overlay_run(run, seen), seen=seen, namespace=services.settings.namespace)
+
+
 def facets_of(services: Services, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
     """Return counts by status (and workflow); blocked ones are counted among the newest pending and running."""
     found = services.store.facets(query, by_workflow=by_workflow)
     seen = services.presence()
-    if not seen.known or not any(facet.status in MAY_BE_BLOCKED for facet in found):
+    if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
         return found
-    page = services.store.list_runs(replace(query, statuses=MAY_BE_BLOCKED, limit=BLOCKED_COUNTED, cursor=None))
+    page = services.store.list_runs(replace(query, statuses=BLOCKABLE_STATUSES, limit=BLOCKED_COUNTED, cursor=None))
     moved: Counter[tuple[RunStatus, str | None]] = Counter()
     blocked: Counter[str | None] = Counter()
     for run in page.runs:
@@ -55,7 +62,7 @@ def facets_of(services: Services, query: RunQuery, *, by_workflow: bool) -> list
         replace(
             facet,
             count=facet.count - moved[facet.status, facet.workflow],
-            exact=facet.exact and (exact or facet.status not in MAY_BE_BLOCKED),
+            exact=facet.exact and (exact or facet.status not in BLOCKABLE_STATUSES),
         )
         for facet in found
     ]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from dashboard.errors import NotFound
 from dashboard.read import payloads
 from dashboard.read.links import trace_link
+from dashboard.read.listing import row_of
 from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
-from dashboard.wire.convert import run_fields, run_row, step_view
-from dashboard.wire.runs import Lineage, RunDetail, RunRow, RunView, StepView
+from dashboard.wire.convert import run_fields, step_view
+from dashboard.wire.runs import Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
@@ -122,7 +123,7 @@ def run_view(services: Services, run: Run) -> RunView:
         return None if value is None else payloads.show(value, what=name, redact=settings.redact)
 
     error = stored("error")
-    fields = run_fields(run, settings.namespace)
+    fields = run_fields(run, seen=services.presence(), namespace=settings.namespace)
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
     return RunView(
@@ -145,14 +146,9 @@ def lineage(services: Services, run: Run) -> Lineage:
     }
     wanted = sorted({run_id for run_id in related.values() if run_id is not None})
     found = services.store.get_runs(wanted) if wanted else {}
-    rows = {name: row(services, found[run_id]) for name, run_id in related.items() if run_id in found}
-    forks = [row(services, fork) for fork in services.store.forks(run.id)]
+    rows = {name: row_of(services, found[run_id]) for name, run_id in related.items() if run_id in found}
+    forks = [row_of(services, fork) for fork in services.store.forks(run.id)]
     return Lineage(forks=forks, **rows)
-
-
-def row(services: Services, run: Run) -> RunRow:
-    """Return a run's row, as presence shows it."""
-    return run_row(overlay_run(run, services.presence()), namespace=services.settings.namespace)
 
 
 def run_detail(services: Services, run_id: str) -> RunDetail:
@@ -166,7 +162,7 @@ def run_detail(services: Services, run_id: str) -> RunDetail:
     return RunDetail(
         run=run_view(services, loaded.run),
         timeline=timeline(services, loaded),
-        children=[row(services, child) for child in children],
+        children=[row_of(services, child) for child in children],
         lineage=lineage(services, loaded.run),
     )
 

@@ -7,13 +7,11 @@ from typing import cast
 from dashboard.actions import Actions, Outcome
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
+from dashboard.read.listing import row_of
 from dashboard.wire.actions import (
     ActionAnswer,
     NewRun,
 )
-from dashboard.wire.convert import run_row
-from dashboard.wire.runs import RunRow
-from otel_bridge.model.runs import Run
 
 RUN = "runs/<path:run_id>"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -24,17 +22,13 @@ def actions_of(ctx: RequestContext) -> Actions:
     return cast(Actions, ctx.actions)
 
 
-def row_of(ctx: RequestContext, run: Run) -> RunRow:
-    return run_row(run, namespace=ctx.settings.namespace)
-
-
 def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:
-    row = row_of(ctx, outcome.run)
+    row = row_of(ctx.services, outcome.run)
     return ActionAnswer(**row.model_dump(), run_id=outcome.run.id, notes=list(outcome.notes) or None)
 
 
 def started(ctx: RequestContext, outcome: Outcome) -> Reply:
-    answer = NewRun(run_id=outcome.run.id, run=row_of(ctx, outcome.run), notes=list(outcome.notes) or None)
+    answer = NewRun(run_id=outcome.run.id, run=row_of(ctx.services, outcome.run), notes=list(outcome.notes) or None)
     return Reply(answer, status=201)
 
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from dashboard.actions import bulk
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.routes.answers import actions_of, row_of
+from dashboard.read.listing import row_of
+from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
     BulkAnswer,
     BulkStatus,
@@ -58,7 +59,7 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
                 matched=len(seen.ids),
                 skipped=seen.skipped,
                 by_status=seen.by_status,
-                sample=[row_of(ctx, run) for run in seen.sample],
+                sample=[row_of(ctx.services, run) for run in seen.sample],
                 bound_ms=seen.bound_ms,
             )
         )

@@ -11,9 +11,9 @@ from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
 from dashboard.read.graph import build_graph
-from dashboard.read.listing import facets_of, page_of
+from dashboard.read.listing import facets_of, page_of, row_of
 from dashboard.wire.base import Json, Query, iso
-from dashboard.wire.convert import facet_view, run_row
+from dashboard.wire.convert import facet_view
 from dashboard.wire.filters import FacetsQuery, RunsQuery
 from dashboard.wire.fleet import (
     PublishedView,
@@ -67,7 +67,7 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
     scanned_to = iso(page.scanned_to_ms)
     if scanned_to is not None:
         headers["X-Scanned-To"] = scanned_to
-    return Reply([run_row(run, namespace=ctx.settings.namespace) for run in page.runs], headers=headers)
+    return Reply([row_of(ctx.services, run) for run in page.runs], headers=headers)
 
 
 @routes.get("runs/facets", summary="Count runs by status", query=FacetsQuery, answers={200: list[FacetView]})

@@ -8,9 +8,8 @@ from dashboard.http.transports import EVENT_STREAM
 from dashboard.live.hub import Subscription
 from dashboard.live.stream import Stream
 from dashboard.read import run
-from dashboard.read.listing import page_of
+from dashboard.read.listing import page_of, row_of
 from dashboard.wire.base import Wire
-from dashboard.wire.convert import run_row
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
 
@@ -70,7 +69,7 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     def snapshot(subscription: Subscription) -> Wire:
         runs = [] if query.matches_nothing else page_of(ctx.services, query.to_query(limit=query.limit)).runs
         subscription.note_listed(run.id for run in runs)
-        rows = [run_row(run, namespace=ctx.settings.namespace) for run in runs]
+        rows = [row_of(ctx.services, run) for run in runs]
         return ListSnapshot(id=subscription.last_id, runs=rows)
 
     return Stream(

@@ -12,6 +12,8 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Facet, Run, Waiting
 from otel_bridge.model.steps import Step
+from otel_bridge.runs.allowed import allowed_actions
+from otel_bridge.runs.presence import Presence
 from otel_bridge.spans import ids
 
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
@@ -61,8 +63,8 @@ def run_duration_ms(run: Run) -> int | None:
     return max(0, run.finished_at_ms - (run.created_at_ms if run.started_at_ms is None else run.started_at_ms))
 
 
-def run_fields(run: Run, namespace: str) -> dict[str, Any]:
-    """Return the members that a run's row and a run's detail share."""
+def run_fields(run: Run, *, seen: Presence, namespace: str) -> dict[str, Any]:
+    """Return the members that a run's row and a run's detail share; see ``run_row``."""
     return {
         "id": run.id,
         "workflow": run.workflow,
@@ -90,12 +92,19 @@ def run_fields(run: Run, namespace: str) -> dict[str, Any]:
         "duration_ms": run_duration_ms(run),
         "queue_ms": run_queue_ms(run),
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
+        "allowed": allowed_actions(run, seen),
     }
 
 
-def run_row(run: Run, *, namespace: str = "") -> RunRow:
-    """Return a run as listed. ``namespace`` is the trace ids' setting, not the run's application."""
-    return RunRow(**run_fields(run, namespace))
+def run_row(run: Run, *, seen: Presence, namespace: str = "") -> RunRow:
+    """Return a run as listed.
+
+    Args:
+        run: as presence shows it.
+        seen: who is alive: decides what may be done to it.
+        namespace: the trace ids' setting, not the run's application.
+    """
+    return RunRow(**run_fields(run, seen=seen, namespace=namespace))
 
 
 def step_queue_ms(step: Step) -> int | None:

@@ -10,6 +10,7 @@ from dashboard.wire.base import Json, Timestamp, Wire
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import StepKind, StepStatus
+from otel_bridge.runs.allowed import Action
 
 # -- parts ----------------------------------------------------------------------------------------------------
 
@@ -44,7 +45,7 @@ class Truncated(Wire):
 
 
 class RunRow(Wire):
-    """One run, as listed."""
+    """One run, as listed. ``allowed`` names what may be done to it now, each as the caller's role permits."""
 
     id: str
     workflow: str
@@ -72,6 +73,7 @@ class RunRow(Wire):
     duration_ms: int | None = None
     queue_ms: int | None = None
     trace_id: str
+    allowed: list[Action]
 
 
 class RunView(RunRow):

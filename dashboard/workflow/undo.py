@@ -38,15 +38,11 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.runs.presence import presence
 
 DEFAULT_GRACE_S = 5.0
 _POLL_S = 0.1
-_OPEN = {
-    WorkflowStatusString.PENDING.value,
-    WorkflowStatusString.ENQUEUED.value,
-    WorkflowStatusString.DELAYED.value,
-}
 
 
 class UndoStuckError(RuntimeError):
@@ -287,7 +283,7 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
             status = DBOS.get_workflow_status(run_id)
             if status is None:
                 return {"gone": True}
-            if status.status in _OPEN:
+            if status.status in ENGINE_OPEN:
                 grace_ends = time.monotonic() + grace_s
             elif not _executing(run_id, ledger, grace_ends=grace_ends):
                 return {"quiet": True, "completed": status.status == WorkflowStatusString.SUCCESS.value}

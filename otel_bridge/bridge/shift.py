@@ -16,7 +16,7 @@ from otel_bridge.ledger.base import Cursor, Lease, Ledger
 from otel_bridge.ledger.underway import EXPORT_LEASE
 from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.model.runs import RunQuery
-from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
+from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore
@@ -35,8 +35,6 @@ REVIEW_EVERY_S = 30.0
 REVIEW_LIMIT = 200
 GAUGES_EVERY_S = 10.0
 REJECTIONS_KEPT = 20
-OPEN_STATUSES: frozenset[RunStatus] = frozenset({"pending", "running", "suspended", "cancelling", "blocked"})
-assert not OPEN_STATUSES & TERMINAL_STATUSES
 
 
 class Shift:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
-from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
+from otel_bridge.model.status import STATUSES, RunStatus
 
 WaitingOn = Literal["signal", "webhook", "update", "breakpoint", "child", "sleep", "queue", "delay"]
 
@@ -66,7 +66,7 @@ class Run:
 
         A run whose undo is at work (``cancelling``) has itself ended too.
         """
-        return self.status in TERMINAL_STATUSES or self.status == "cancelling"
+        return STATUSES[self.status].ended
 
     @property
     def dead_run_id(self) -> str | None:

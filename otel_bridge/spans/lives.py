@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import Step
 
 DEAD_GRACE_MS = 5_000
@@ -88,7 +89,7 @@ def is_final(run: Run, now_ms: int) -> bool:
 
     A run being undone ends with its undo. A dead run waits a little for its handler.
     """
-    if run.status not in ("completed", "failed", "cancelled", "dead"):
+    if run.status not in TERMINAL_STATUSES:
         return False
     if run.status == "dead" and run.dead_letter_id is None:
         return now_ms - (run.finished_at_ms or run.updated_at_ms) >= DEAD_GRACE_MS

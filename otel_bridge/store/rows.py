@@ -9,7 +9,8 @@ from typing import Any
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.store.waiting import ACTIVE, DEAD_LETTER_STATUS, STATUS_OF, UNDO_STATUS
+from otel_bridge.model.status import ENGINE_OPEN, STATUSES, status_of
+from otel_bridge.store.waiting import DEAD_LETTER_STATUS, UNDO_STATUS
 
 
 def attributes_of(value: Any) -> Mapping[str, Any]:
@@ -26,7 +27,7 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
 
 def run_from_row(row: Sequence[Any]) -> Run:
     """Return the run of a row in the order of ``schema.RUN_COLUMNS``, waiting and undo not yet looked at."""
-    status = STATUS_OF.get(row[1] or "", "running")
+    status = status_of(row[1])
     created, updated = row[3], row[4]
     waiting = None
     wake = None
@@ -35,7 +36,7 @@ def run_from_row(row: Sequence[Any]) -> Run:
     elif row[1] == "DELAYED":
         wake = row[21]
         waiting = Waiting("delay", row[10], created, wake)
-    ended = status in ("completed", "failed", "cancelled", "dead")
+    ended = STATUSES[status].ended
     return Run(
         id=row[0],
         workflow=row[2] or "",
@@ -78,7 +79,7 @@ def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
             wake = waiting.until_ms
     else:
         waiting = run.waiting
-    if undo in ACTIVE and status != "completed":
+    if undo in ENGINE_OPEN and status != "completed":
         status, waiting = "cancelling", None
     return replace(
         run,

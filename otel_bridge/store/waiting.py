@@ -15,23 +15,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from otel_bridge.model.runs import Waiting, WaitingOn
-from otel_bridge.model.status import RunStatus
+from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.store.sql.schema import RUN_COLUMNS
-
-ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
-FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-
-STATUS_OF: Mapping[str, RunStatus] = {
-    "ENQUEUED": "pending",
-    "DELAYED": "pending",
-    "PENDING": "running",
-    "SUCCESS": "completed",
-    "ERROR": "failed",
-    "CANCELLED": "cancelled",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "dead",
-    "RETRIES_EXCEEDED": "dead",
-}
-"""Status by the engine's own, before waiting and undo are looked at. An unknown one reads as ``running``."""
 
 TAIL_ROWS = 16
 """How many of a run's last step rows decide what it waits for; list and detail look at the same."""
@@ -110,7 +95,7 @@ class Child:
     @property
     def is_active(self) -> bool:
         """True until the child has ended."""
-        return self.status in ACTIVE
+        return self.status in ENGINE_OPEN
 
 
 def is_housekeeping(name: str) -> bool:

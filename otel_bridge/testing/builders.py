@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import RunStatus
+from otel_bridge.model.status import ENDED_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepKind, StepStatus
 from otel_bridge.testing.clock import DEFAULT_TIME_MS
 
@@ -22,7 +22,7 @@ def make_run(
     fields.setdefault("updated_at_ms", fields.get("finished_at_ms") or created_at_ms)
     if status not in ("pending", "blocked"):
         fields.setdefault("started_at_ms", created_at_ms)
-    if status in ("completed", "failed", "cancelled", "cancelling", "dead"):
+    if status in ENDED_STATUSES:
         fields.setdefault("finished_at_ms", fields["updated_at_ms"])
     return Run(id=run_id, workflow=workflow, status=status, created_at_ms=created_at_ms, **fields)
 

@@ -18,6 +18,7 @@ from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.names import UNDO_PREFIX, WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName
 from otel_bridge.store.adapter import SqlStateStore
@@ -26,17 +27,8 @@ from otel_bridge.store.sql.session import Row
 from otel_bridge.store.waiting import GET_RESULT, SET_EVENT, SLEEP
 from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
-ENGINE_STATUS = {
-    "running": "PENDING",
-    "suspended": "PENDING",
-    "blocked": "ENQUEUED",
-    "completed": "SUCCESS",
-    "failed": "ERROR",
-    "cancelled": "CANCELLED",
-    "cancelling": "CANCELLED",
-    "dead": "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
-}
-MESSAGE_WAITS = ("signal", "webhook", "update", "breakpoint")
+_DERIVED = {"cancelling": "CANCELLED", "blocked": "ENQUEUED"}
+"""What the engine's row says of a run whose status other rows, or executors, tell."""
 
 
 class MemoryStateStore(SqlStateStore):
@@ -111,7 +103,7 @@ class MemoryStateStore(SqlStateStore):
         Writes what makes its status true as well: the sleep or wait of a ``suspended`` run, the undo of a
         ``cancelling`` one. A run suspended on a child needs that child put first, and its step.
         """
-        status = ENGINE_STATUS.get(run.status, "ENQUEUED")
+        status = _DERIVED.get(run.status) or STATUSES[run.status].engine[0]
         waiting = run.waiting
         if run.status == "pending" and waiting is not None and waiting.on == "delay":
             status = "DELAYED"

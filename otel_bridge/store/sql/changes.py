@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.store.sql.conditions import Where, status_term
 from otel_bridge.store.sql.runs import FEW, ORDERED_STATUSES
 from otel_bridge.store.sql.session import Reader, Row, derive_runs
-from otel_bridge.store.waiting import ACTIVE
 
 PAGE = 500
 STATUS, CREATED, STARTED, COMPLETED = 1, 3, 5, 6
@@ -69,13 +69,13 @@ def _newest_open(reader: Reader, columns: str, limit: int) -> list[Row]:
     select = f"SELECT {columns} FROM {reader.schema().table('workflow_status')} w WHERE"
     newest = "ORDER BY w.created_at DESC LIMIT ?"
     parts, params = [], []
-    for status in ACTIVE:
+    for status in ENGINE_OPEN:
         ordered = status in ORDERED_STATUSES
         parts.append(f"SELECT * FROM ({select} {status_term(status)} {newest if ordered else 'LIMIT ?'}) AS m")
         params.append(limit if ordered else FEW + 1)
     rows = reader.rows(" UNION ALL ".join(parts), params)
     found = Counter(row[STATUS] for row in rows)
-    for status in ACTIVE:
+    for status in ENGINE_OPEN:
         if status not in ORDERED_STATUSES and found[status] > FEW:
             # few are sorted here; of very many the newest come soon when runs are walked by creation
             rows = [row for row in rows if row[STATUS] != status]

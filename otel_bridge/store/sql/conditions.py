@@ -11,29 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otel_bridge.model.runs import AttributeFilter, RunQuery
-from otel_bridge.model.status import RunStatus
 from otel_bridge.store.sql.schema import Schema
 
 Dialect = Literal["sqlite", "postgres"]
 
-ENGINE_STATUSES: dict[RunStatus, tuple[str, ...]] = {
-    "pending": ("ENQUEUED", "DELAYED"),
-    "running": ("PENDING",),
-    "suspended": ("PENDING",),
-    "completed": ("SUCCESS",),
-    "failed": ("ERROR",),
-    "cancelled": ("CANCELLED",),
-    "dead": ("MAX_RECOVERY_ATTEMPTS_EXCEEDED",),
-}
-ALL_ENGINE_STATUSES = (
-    "PENDING",
-    "ENQUEUED",
-    "DELAYED",
-    "SUCCESS",
-    "ERROR",
-    "CANCELLED",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
-)
 PARTIAL_INDEX_TERM = {
     "PENDING": "w.status = 'PENDING'",
     "ENQUEUED": "w.status = 'ENQUEUED' AND w.status IN ('ENQUEUED', 'PENDING')",

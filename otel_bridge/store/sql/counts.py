@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_bridge.model.runs import Facet, RunQuery
-from otel_bridge.model.status import RUN_STATUSES, RunStatus
+from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, RUN_STATUSES, RunStatus, status_of
 from otel_bridge.store.sql import runs
 from otel_bridge.store.sql.conditions import Where, in_list, like_pattern, prefix_range, row_filter, status_term
 from otel_bridge.store.sql.cursor import Key
 from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request
 from otel_bridge.store.sql.session import Reader, derive_runs, run_rows_by_id
-from otel_bridge.store.waiting import ACTIVE, FAILED, STATUS_OF
 
 BUDGET_S = 0.014
 CHUNK_BUDGET_S = 0.004
@@ -46,7 +45,7 @@ class Tally:
 
     def add(self, engine_status: str, workflow: str | None, count: int) -> None:
         """Count runs by the engine's status."""
-        self.counts[(STATUS_OF.get(engine_status, "running"), workflow)] += count
+        self.counts[(status_of(engine_status), workflow)] += count
 
     def move(self, from_: RunStatus, to: RunStatus, workflow: str | None, count: int = 1) -> None:
         """Count runs as something else, now that more is known of them."""
@@ -101,11 +100,13 @@ class FacetCounter:
                 _count_search(request, tally, query.text, by_workflow)
             ranged = query.since_ms is not None or query.until_ms is not None
             if request.where.terms or by_workflow or ranged:
-                few, many = _by_size(request, ACTIVE)
+                few, many = _by_size(request, ENGINE_OPEN)
                 _grouped(request, tally, [status_term(status) for status in few], by_workflow)
-                _walk(request, tally, [*many, *FAILED, "SUCCESS"], by_workflow)
+                _walk(request, tally, [*many, *ENGINE_FAILED, "SUCCESS"], by_workflow)
             else:
-                _grouped(request, tally, [status_term(status) for status in (*ACTIVE, *FAILED)], by_workflow)
+                _grouped(
+                    request, tally, [status_term(status) for status in (*ENGINE_OPEN, *ENGINE_FAILED)], by_workflow
+                )
                 known = sum(tally.counts.values())
                 tally.add("SUCCESS", None, max(self._table_size(reader) - known, 0))
         everything.deadline = max(deadline, time.monotonic()) + SUSPENDED_BUDGET_S
@@ -213,7 +214,7 @@ def _walk(request: Request, tally: Tally, statuses: Sequence[str], by_workflow: 
     while walkers:
         walker = walkers.popleft()
         if not walker.fits():
-            tally.bounded.add(STATUS_OF[walker.status])
+            tally.bounded.add(status_of(walker.status))
             continue
         walker.step(tally)
         if not walker.ended:
@@ -272,7 +273,7 @@ def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
     for row, run in zip(rows, derive_runs(request.reader, rows), strict=True):
         if run.status != "cancelling" or (matching is not None and run.id not in matching):
             continue
-        tally.move(STATUS_OF.get(row[1], "running"), "cancelling", run.workflow if by_workflow else None)
+        tally.move(status_of(row[1]), "cancelling", run.workflow if by_workflow else None)
 
 
 def _matching(request: Request, run_ids: list[str]) -> list[tuple[object, ...]]:

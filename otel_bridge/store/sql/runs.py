@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunPage, RunQuery
+from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, STATUSES
 from otel_bridge.store.sql.conditions import (
-    ENGINE_STATUSES,
     Where,
     attributes_term,
     in_list,
@@ -25,7 +25,6 @@ from otel_bridge.store.sql.conditions import (
 )
 from otel_bridge.store.sql.cursor import Key, decode_cursor, encode_cursor
 from otel_bridge.store.sql.session import Reader, Row, derive_runs
-from otel_bridge.store.waiting import ACTIVE
 
 BUDGET_S = 0.05
 BUDGET_WHEN_FOUND_S = 0.015
@@ -35,7 +34,7 @@ MOST_UNDOS = 2000
 FIRST_CHUNK, LAST_CHUNK = 1000, 64_000
 CHUNK_BUDGET_S = 0.012
 CREATED, RUN_ID = 3, 0
-ORDERED_STATUSES = ("PENDING", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+ORDERED_STATUSES = ("PENDING", *ENGINE_FAILED)
 """Statuses whose partial index is ordered by creation time."""
 
 
@@ -189,7 +188,7 @@ def engine_statuses(query: RunQuery) -> list[str] | None:
     """Return the engine's statuses that the query's stand for, or None for all of them."""
     if not query.statuses:
         return None
-    found = {engine for status in query.statuses for engine in ENGINE_STATUSES.get(status, ())}
+    found = {engine for status in query.statuses for engine in STATUSES[status].engine}
     return sorted(found)
 
 
@@ -245,8 +244,8 @@ def undo_targets(reader: Reader) -> list[str]:
     table = reader.schema().table("workflow_status")
     part = f"SELECT * FROM (SELECT w.workflow_uuid FROM {table} w WHERE {{}} AND {{}} LIMIT {MOST_UNDOS}) AS m"
     named = "w.workflow_uuid >= ? AND w.workflow_uuid < ?"
-    sql = " UNION ALL ".join(part.format(status_term(status), named) for status in ACTIVE)
-    rows = reader.rows(sql, [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";"] * len(ACTIVE))
+    sql = " UNION ALL ".join(part.format(status_term(status), named) for status in ENGINE_OPEN)
+    rows = reader.rows(sql, [UNDO_PREFIX, UNDO_PREFIX[:-1] + ";"] * len(ENGINE_OPEN))
     return [row[0][len(UNDO_PREFIX) :] for row in rows]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.session import Reader, Row, children_by_id, chunks, waits_of
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
-from otel_bridge.store.waiting import ACTIVE, SLEEP
+from otel_bridge.store.waiting import SLEEP
 
 OWN_EVENTS_PREFIX = "durable."
 _ENDED = RunEnd(0)
@@ -102,7 +103,7 @@ def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
         f"FROM {schema.table('workflow_status')} w WHERE {among}"
     )
     return {
-        row[0]: RunEnd(None if row[1] in ACTIVE else (row[2] if row[2] is not None else row[3]))
+        row[0]: RunEnd(None if row[1] in ENGINE_OPEN else (row[2] if row[2] is not None else row[3]))
         for row in reader.rows(sql, params)
     }
 

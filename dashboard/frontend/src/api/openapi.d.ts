@@ -12,6 +12,8 @@ export interface components {
          * @description The run after the action, its id again, and what is worth knowing (``notes``).
          */
         ActionAnswer: {
+            /** Allowed */
+            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             /**
              * Createdat
              * Format: date-time
@@ -885,9 +887,11 @@ export interface components {
         };
         /**
          * RunRow
-         * @description One run, as listed.
+         * @description One run, as listed. ``allowed`` names what may be done to it now, each as the caller's role permits.
          */
         RunRow: {
+            /** Allowed */
+            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             /**
              * Createdat
              * Format: date-time
@@ -1020,6 +1024,8 @@ export interface components {
          * @description A run with its payloads, which may be cut (``truncated``).
          */
         RunView: {
+            /** Allowed */
+            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             /**
              * Createdat
              * Format: date-time

@@ -1,0 +1,78 @@
+"""The table of statuses, and that it is the only one."""
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from dbos import WorkflowStatusString
+
+from otel_bridge.model import status
+from otel_bridge.model.status import RUN_STATUSES, STATUSES, status_of
+from otel_bridge.model.steps import StepStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+YES, NO = True, False
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "is_open", "retriable", "cancellable", "held", "may_be_blocked"),
+    [
+        ("pending", NO, YES, NO, YES, NO, YES),
+        ("running", NO, YES, NO, YES, YES, YES),
+        ("suspended", NO, YES, NO, YES, YES, YES),
+        ("cancelling", YES, YES, NO, NO, NO, NO),
+        ("completed", YES, NO, NO, NO, NO, NO),
+        ("failed", YES, NO, YES, NO, NO, NO),
+        ("cancelled", YES, NO, YES, NO, NO, NO),
+        ("dead", YES, NO, YES, NO, NO, NO),
+        ("blocked", NO, YES, NO, YES, YES, NO),
+    ],
+)
+def test_what_each_status_means(name, ended, is_open, retriable, cancellable, held, may_be_blocked):
+    facts = STATUSES[name]
+    assert (facts.ended, facts.open, facts.retriable) == (ended, is_open, retriable)
+    assert (facts.cancellable, facts.held, facts.may_be_blocked) == (cancellable, held, may_be_blocked)
+    assert (name in status.ENDED_STATUSES, name in status.OPEN_STATUSES) == (ended, is_open)
+    assert (name in status.TERMINAL_STATUSES) == (not is_open)
+    assert (name in status.RETRIABLE_STATUSES, name in status.CANCELLABLE_STATUSES) == (retriable, cancellable)
+    assert (name in status.HELD_STATUSES, name in status.BLOCKABLE_STATUSES) == (held, may_be_blocked)
+
+
+def test_the_table_has_every_status_in_the_order_of_the_vocabulary():
+    assert tuple(STATUSES) == RUN_STATUSES
+
+
+def test_every_word_of_the_engine_is_a_status_and_leads_back_to_itself():
+    """The installed engine's words, so that a new one is noticed."""
+    for word in (member.value for member in WorkflowStatusString):
+        assert word in STATUSES[status_of(word)].engine
+    assert status_of("PENDING") == "running"  # what a run waits for is looked at later
+    assert {*status.ENGINE_OPEN, *status.ENGINE_FAILED, "SUCCESS"} == {w.value for w in WorkflowStatusString}
+
+
+@pytest.mark.parametrize(("word", "expected"), [("RETRIES_EXCEEDED", "dead"), ("NEW", "running"), (None, "running")])
+def test_words_that_the_installed_engine_does_not_write(word, expected):
+    assert status_of(word) == expected
+
+
+def test_no_other_module_lists_statuses():
+    """A set, tuple or list of three statuses or more is a copy of a column of the table."""
+    copies = []
+    for package in ("otel_bridge", "dashboard"):
+        for path in (ROOT / package).rglob("*.py"):
+            if path != ROOT / "otel_bridge/model/status.py" and "node_modules" not in path.parts:
+                copies += [f"{path.relative_to(ROOT)}:{line}" for line in _listed(ast.parse(path.read_text()))]
+    assert copies == []
+
+
+def _listed(tree: ast.AST) -> list[int]:
+    types = {id(node.slice) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+    words, step_words = set(RUN_STATUSES), set(get_args(StepStatus))
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and id(node) not in types and len(node.elts) >= 3
+        if all(isinstance(item, ast.Constant) for item in node.elts)
+        if words >= (listed := {item.value for item in node.elts}) and not step_words >= listed
+    ]
