@@ -17,13 +17,17 @@ function firstPaint() {
 }
 
 const first = firstPaint();
-const later = readdirSync(`${STATIC}assets`).map((name) => `assets/${name}`).filter((name) => !first.includes(name));
+const later = readdirSync(`${STATIC}assets`)
+  .map((name) => `assets/${name}`)
+  .filter((name) => !first.includes(name));
 for (const name of [...first, ...later].sort((a, b) => weight(b) - weight(a))) {
   console.log(`${String(weight(name)).padStart(8)}  ${first.includes(name) ? "first" : "     "}  ${name}`);
 }
 const total = first.reduce((sum, name) => sum + weight(name), 0);
 console.log(`First paint: ${total} of ${BUDGET_BYTES} bytes, compressed.`);
 if (total > BUDGET_BYTES) {
-  console.error(`The first paint is ${total - BUDGET_BYTES} bytes over its budget. Load what it does not need later (lazy()), or leave it out.`);
+  console.error(
+    `The first paint is ${total - BUDGET_BYTES} bytes over its budget. Load what it does not need later (lazy()), or leave it out.`,
+  );
   process.exit(1);
 }

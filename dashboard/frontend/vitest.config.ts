@@ -10,7 +10,12 @@ export default defineConfig({
       { extends: true, test: { name: "unit", environment: "node", include: ["tests/unit/**/*.test.ts"] } },
       {
         extends: true,
-        test: { name: "dom", environment: "jsdom", include: ["tests/dom/**/*.test.{ts,tsx}"], setupFiles: ["tests/support/setup.ts"] },
+        test: {
+          name: "dom",
+          environment: "jsdom",
+          include: ["tests/dom/**/*.test.{ts,tsx}"],
+          setupFiles: ["tests/support/setup.ts"],
+        },
       },
     ],
   },

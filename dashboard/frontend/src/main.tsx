@@ -1,3 +1,5 @@
+import "./styles/base.css"; // first: it names the order of the layers
+import "./ui/kit.css";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -6,10 +8,6 @@ import { App } from "./shell/App";
 import { Boundary } from "./shell/Boundary";
 import { applyTheme } from "./shell/theme";
 import { ToastProvider } from "./ui/toast";
-import "./styles/base.css";
-import "./styles/ui.css";
-import "./styles/shell.css";
-import "./styles/runs.css";
 
 applyTheme();
 

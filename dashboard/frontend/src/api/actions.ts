@@ -65,7 +65,12 @@ export function previewBulk(action: BulkAction, filter: RunFilter): Promise<Bulk
 }
 
 /** ``boundMs`` is the preview's: nothing newer than what was shown is touched. */
-export function applyBulk(action: BulkAction, filter: RunFilter, options: BulkOptions, boundMs: number | undefined): Promise<BulkAnswer> {
+export function applyBulk(
+  action: BulkAction,
+  filter: RunFilter,
+  options: BulkOptions,
+  boundMs: number | undefined,
+): Promise<BulkAnswer> {
   return postJson(`bulk/${action}`, boundMs === undefined ? {} : { boundMs }, bulkParams(filter, options));
 }
 

@@ -1,6 +1,6 @@
 /** The cache of answers, and what holds for every request through it. */
 import { QueryClient } from "@tanstack/react-query";
-import { ApiError } from "./http";
+import { ApiError } from "../lib/errors";
 
 /** A refusal stays a refusal; only silence and overload are worth asking again. */
 function isWorthAnotherTry(count: number, error: Error): boolean {

@@ -1,19 +1,8 @@
 /** One door to the API. Every refusal becomes an ApiError with the problem's own sentence. */
 import { config } from "../config";
+import { ApiError } from "../lib/errors";
 import { nextCursor } from "./link";
 import type { Problem } from "./wire";
-
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly title: string,
-    readonly detail: string,
-    readonly body: unknown = null,
-  ) {
-    super(detail);
-    this.name = "ApiError";
-  }
-}
 
 function isProblem(value: unknown): value is Problem {
   return typeof value === "object" && value !== null && ("detail" in value || "title" in value);
@@ -29,8 +18,7 @@ async function toError(response: Response): Promise<ApiError> {
   if (isProblem(body)) {
     return new ApiError(response.status, body.title ?? response.statusText, body.detail ?? body.title ?? "", body);
   }
-  const reason =
-    typeof body === "object" && body !== null && "reason" in body ? String(body.reason) : null;
+  const reason = typeof body === "object" && body !== null && "reason" in body ? String(body.reason) : null;
   return new ApiError(
     response.status,
     response.statusText || `HTTP ${response.status}`,
@@ -57,7 +45,10 @@ async function send(url: string, init: RequestInit): Promise<Response> {
 }
 
 export async function getJson<T>(path: string, params?: URLSearchParams, signal?: AbortSignal): Promise<T> {
-  const response = await send(apiUrl(path, params), { headers: { Accept: "application/json" }, signal: signal ?? null });
+  const response = await send(apiUrl(path, params), {
+    headers: { Accept: "application/json" },
+    signal: signal ?? null,
+  });
   return (await response.json()) as T;
 }
 
@@ -66,7 +57,10 @@ export async function getPage<T>(
   params: URLSearchParams,
   signal?: AbortSignal,
 ): Promise<{ rows: T[]; next: string | null; scannedTo: string | null }> {
-  const response = await send(apiUrl(path, params), { headers: { Accept: "application/json" }, signal: signal ?? null });
+  const response = await send(apiUrl(path, params), {
+    headers: { Accept: "application/json" },
+    signal: signal ?? null,
+  });
   return {
     rows: (await response.json()) as T[],
     next: nextCursor(response.headers.get("Link")),
@@ -74,7 +68,12 @@ export async function getPage<T>(
   };
 }
 
-export async function postJson<T>(path: string, body: unknown = {}, params?: URLSearchParams, headers: Record<string, string> = {}): Promise<T> {
+export async function postJson<T>(
+  path: string,
+  body: unknown = {},
+  params?: URLSearchParams,
+  headers: Record<string, string> = {},
+): Promise<T> {
   const response = await send(apiUrl(path, params), {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json", ...headers },

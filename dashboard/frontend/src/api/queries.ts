@@ -1,11 +1,24 @@
 /** Every read of the page: the query's key and its fetcher, defined together. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { filterToParams, filterToQuery, type RunFilter } from "../lib/filter";
-import type { RunPage } from "../lib/merge";
+import type { RunPage } from "../live/merge";
 import { getJson, getPage } from "./http";
 import type {
-  AuditEntry, BulkStatus, Executor, Facet, Graph, Health, Json, PublishedView, RunDetail, RunRow, Schedule, Step,
-  Topology, UndoView, WorkerGroup,
+  AuditEntry,
+  BulkStatus,
+  Executor,
+  Facet,
+  Graph,
+  Health,
+  Json,
+  PublishedView,
+  RunDetail,
+  RunRow,
+  Schedule,
+  Step,
+  Topology,
+  UndoView,
+  WorkerGroup,
 } from "./wire";
 
 export const PAGE_SIZE = 100;
@@ -125,7 +138,9 @@ export const bulkQuery = (bulkId: string) =>
   });
 
 function isDone(state: BulkStatus): boolean {
-  return state.status === "completed" || state.status === "failed" || state.status === "cancelled" || state.status === "dead";
+  return (
+    state.status === "completed" || state.status === "failed" || state.status === "cancelled" || state.status === "dead"
+  );
 }
 
 export const workersQuery = queryOptions({

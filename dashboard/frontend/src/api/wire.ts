@@ -21,7 +21,10 @@ export type RunStatus = RunRow["status"];
 export type Waiting = Schema<"WaitingView">;
 export type WaitingOn = Waiting["on"];
 export type ErrorInfo = Schema<"ErrorView">;
-export type Run = With<Schema<"RunView">, { input?: Json; output?: Json; searchAttributes: Record<string, Json>; payloadFormats?: Record<string, string> }>;
+export type Run = With<
+  Schema<"RunView">,
+  { input?: Json; output?: Json; searchAttributes: Record<string, Json>; payloadFormats?: Record<string, string> }
+>;
 export type Step = With<Schema<"StepView">, { input?: Json; output?: Json; payloadFormats?: Record<string, string> }>;
 export type StepKind = Step["kind"];
 export type StepStatus = Step["status"];
@@ -66,5 +69,13 @@ export type AuditEntry = With<Schema<"AuditView">, { params: Record<string, Json
 
 /** In the order that the eye should meet them. */
 export const RUN_STATUSES: readonly RunStatus[] = [
-  "running", "suspended", "pending", "blocked", "cancelling", "failed", "dead", "completed", "cancelled",
+  "running",
+  "suspended",
+  "pending",
+  "blocked",
+  "cancelling",
+  "failed",
+  "dead",
+  "completed",
+  "cancelled",
 ];

@@ -19,12 +19,32 @@ export interface RunFilter {
 }
 
 export const EMPTY_FILTER: RunFilter = {
-  status: [], workflow: "", q: "", queue: "", executor: "", version: "", namespace: "", parent: "",
-  tag: [], attr: [], since: "", until: "", minDurationMs: "",
+  status: [],
+  workflow: "",
+  q: "",
+  queue: "",
+  executor: "",
+  version: "",
+  namespace: "",
+  parent: "",
+  tag: [],
+  attr: [],
+  since: "",
+  until: "",
+  minDurationMs: "",
 };
 
 export const TEXT_KEYS = [
-  "workflow", "q", "queue", "executor", "version", "namespace", "parent", "since", "until", "minDurationMs",
+  "workflow",
+  "q",
+  "queue",
+  "executor",
+  "version",
+  "namespace",
+  "parent",
+  "since",
+  "until",
+  "minDurationMs",
 ] as const;
 export type TextKey = (typeof TEXT_KEYS)[number];
 

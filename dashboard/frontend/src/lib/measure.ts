@@ -7,9 +7,15 @@ import { parseTime } from "./time";
 export function measure(row: RunRow, now: number): { queueMs: number; workMs: number } {
   const created = parseTime(row.createdAt) ?? now;
   const started = parseTime(row.startedAt);
-  if (row.status === "pending" || (row.status === "blocked" && !isHeld(row))) return { queueMs: Math.max(0, now - created), workMs: 0 };
+  if (row.status === "pending" || (row.status === "blocked" && !isHeld(row)))
+    return { queueMs: Math.max(0, now - created), workMs: 0 };
   // Recovery overwrites the start: an open run has been at work since it first left its queue.
-  const begin = isOpen(row) && (row.recoveryAttempts > 1 || row.queueMs !== undefined) ? created + (row.queueMs ?? 0) : (started ?? created);
-  const workMs = row.durationMs ?? (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
+  const begin =
+    isOpen(row) && (row.recoveryAttempts > 1 || row.queueMs !== undefined)
+      ? created + (row.queueMs ?? 0)
+      : (started ?? created);
+  const workMs =
+    row.durationMs ??
+    (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
   return { queueMs: row.queueMs ?? 0, workMs };
 }

@@ -4,8 +4,15 @@ import type { RunRow, RunStatus, Step, StepKind, Waiting, WaitingOn } from "../a
 export type AnyStatus = RunStatus | Step["status"];
 
 export const STATUS_LABEL: Record<RunStatus, string> = {
-  pending: "Pending", running: "Running", suspended: "Suspended", cancelling: "Cancelling", completed: "Completed",
-  failed: "Failed", cancelled: "Cancelled", dead: "Dead", blocked: "Blocked",
+  pending: "Pending",
+  running: "Running",
+  suspended: "Suspended",
+  cancelling: "Cancelling",
+  completed: "Completed",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  dead: "Dead",
+  blocked: "Blocked",
 };
 
 export const STATUS_HINT: Record<RunStatus, string> = {
@@ -21,12 +28,21 @@ export const STATUS_HINT: Record<RunStatus, string> = {
 };
 
 export const KIND_LABEL: Record<StepKind, string> = {
-  local: "Local step", remote: "Child run", sleep: "Sleep", signal: "Wait",
+  local: "Local step",
+  remote: "Child run",
+  sleep: "Sleep",
+  signal: "Wait",
 };
 
 const ON_LABEL: Record<WaitingOn, string> = {
-  signal: "signal", webhook: "webhook", update: "update", breakpoint: "breakpoint", child: "child run",
-  sleep: "sleep", queue: "queue", delay: "delay",
+  signal: "signal",
+  webhook: "webhook",
+  update: "update",
+  breakpoint: "breakpoint",
+  child: "child run",
+  sleep: "sleep",
+  queue: "queue",
+  delay: "delay",
 };
 
 export function waitingLabel(waiting: Waiting): string {
@@ -40,8 +56,13 @@ export function waitingLabel(waiting: Waiting): string {
 }
 
 export function isOpen(run: Pick<RunRow, "status">): boolean {
-  return run.status === "pending" || run.status === "running" || run.status === "suspended"
-    || run.status === "cancelling" || run.status === "blocked";
+  return (
+    run.status === "pending" ||
+    run.status === "running" ||
+    run.status === "suspended" ||
+    run.status === "cancelling" ||
+    run.status === "blocked"
+  );
 }
 
 /** Blocked in the hands of a worker that is gone, not in a queue to which nobody listens. */

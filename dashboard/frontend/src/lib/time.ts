@@ -43,16 +43,29 @@ export function formatAgo(at: number, now: number): string {
   if (size < 1500) return "now";
   if (delta < 0 && size >= 3_600_000) return `in ${formatDuration(size)}`;
   const text =
-    size < 60_000 ? `${Math.floor(size / 1000)}s`
-    : size < 3_600_000 ? `${Math.floor(size / 60_000)}m`
-    : size < 86_400_000 ? `${Math.floor(size / 3_600_000)}h`
-    : `${Math.floor(size / 86_400_000)}d`;
+    size < 60_000
+      ? `${Math.floor(size / 1000)}s`
+      : size < 3_600_000
+        ? `${Math.floor(size / 60_000)}m`
+        : size < 86_400_000
+          ? `${Math.floor(size / 3_600_000)}h`
+          : `${Math.floor(size / 86_400_000)}d`;
   return delta >= 0 ? `${text} ago` : `in ${text}`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const dayClock = new Intl.DateTimeFormat(undefined, {
-  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
 });
 
 /** 14:02:09 today, "Mar 4, 14:02:09" on another day. Local time. */

@@ -1,5 +1,5 @@
 import { Component, type ErrorInfo, type ReactNode } from "react";
-import { Failure } from "../ui/basics";
+import { Failure } from "../ui/Notice";
 
 interface Props {
   children: ReactNode;

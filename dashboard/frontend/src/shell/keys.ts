@@ -5,13 +5,25 @@ import { useEffect, useEffectEvent } from "react";
 export type KeyMap = Record<string, (event: KeyboardEvent) => boolean | void>;
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement
-    && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName))
+  );
 }
 
 /** Keys that press, open or move within the control that has the focus. */
-const OF_CONTROLS: ReadonlySet<string> = new Set(["Enter", " ", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End"]);
-const CONTROL = "a[href], button, summary, [role=button], [role=link], [role=menuitem], [role=tab], [role=option], [role=combobox], [contenteditable]";
+const OF_CONTROLS: ReadonlySet<string> = new Set([
+  "Enter",
+  " ",
+  "ArrowDown",
+  "ArrowUp",
+  "ArrowLeft",
+  "ArrowRight",
+  "Home",
+  "End",
+]);
+const CONTROL =
+  "a[href], button, summary, [role=button], [role=link], [role=menuitem], [role=tab], [role=option], [role=combobox], [contenteditable]";
 
 /** A shortcut never takes a key from the control that has the focus; rows of a list give up the arrows. */
 function belongsToControl(event: KeyboardEvent): boolean {
@@ -36,7 +48,10 @@ export function useKeys(map: KeyMap): void {
         return;
       }
       prefix = prefix === "" && event.key === "g" ? "g" : "";
-      if (prefix) timer = window.setTimeout(() => { prefix = ""; }, 1200);
+      if (prefix)
+        timer = window.setTimeout(() => {
+          prefix = "";
+        }, 1200);
     };
     window.addEventListener("keydown", listen);
     return () => {

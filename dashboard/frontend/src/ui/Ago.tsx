@@ -1,18 +1,26 @@
 import { formatAgo, formatClock, formatExact, formatGrowing, parseTime } from "../lib/time";
-import { useNow } from "./clock";
+import { useNow } from "../lib/clock";
 
 /** "4m ago", exact on hover. */
 export function Ago({ at }: { at: string | undefined | null }) {
   const now = useNow();
   const ms = parseTime(at);
   if (ms === null) return <span className="muted">–</span>;
-  return <time dateTime={at ?? ""} title={formatExact(at)}>{formatAgo(ms, now)}</time>;
+  return (
+    <time dateTime={at ?? ""} title={formatExact(at)}>
+      {formatAgo(ms, now)}
+    </time>
+  );
 }
 
 /** "14:02:09", with the day when it is another; exact on hover. */
 export function Clock({ at }: { at: string }) {
   const now = useNow();
-  return <time dateTime={at} title={formatExact(at)}>{formatClock(parseTime(at) ?? now, now)}</time>;
+  return (
+    <time dateTime={at} title={formatExact(at)}>
+      {formatClock(parseTime(at) ?? now, now)}
+    </time>
+  );
 }
 
 /** A duration that grows while something is under way. */

@@ -1,5 +1,7 @@
 import { type FormEvent, type ReactNode, useEffect, useId, useRef } from "react";
-import { Button, IconButton, Notice } from "./basics";
+import { Button, IconButton } from "./Button";
+import { Notice } from "./Notice";
+import "./Dialog.css";
 
 interface DialogProps {
   title: string;
@@ -19,7 +21,20 @@ interface DialogProps {
 }
 
 /** Asks before something happens. The browser's own modal: focus stays inside, Escape leaves. */
-export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm", danger = false, busy = false, disabled = false, refusal, wide = false, only = false, dismiss = "Keep as is" }: DialogProps) {
+export function Dialog({
+  title,
+  children,
+  onClose,
+  onConfirm,
+  confirm = "Confirm",
+  danger = false,
+  busy = false,
+  disabled = false,
+  refusal,
+  wide = false,
+  only = false,
+  dismiss = "Keep as is",
+}: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const headingId = useId();
   useEffect(() => {
@@ -37,9 +52,17 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
   };
   return (
     <dialog
-      ref={ref} className="dialog" data-wide={wide || undefined} aria-labelledby={headingId}
-      onCancel={(event) => { event.preventDefault(); onClose(); }}
-      onMouseDown={(event) => { if (event.target === ref.current) onClose(); }}
+      ref={ref}
+      className="dialog"
+      data-wide={wide || undefined}
+      aria-labelledby={headingId}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onMouseDown={(event) => {
+        if (event.target === ref.current) onClose();
+      }}
     >
       <form className="dialog-body" onSubmit={submit}>
         <header className="dialog-head">
@@ -48,12 +71,18 @@ export function Dialog({ title, children, onClose, onConfirm, confirm = "Confirm
         </header>
         <div className="dialog-content">
           {children}
-          {refusal ? <Notice tone="bad" title="Refused">{refusal}</Notice> : null}
+          {refusal ? (
+            <Notice tone="bad" title="Refused">
+              {refusal}
+            </Notice>
+          ) : null}
         </div>
         {onConfirm ? (
           <footer className="dialog-foot">
             {only ? null : <Button onClick={onClose}>{dismiss}</Button>}
-            <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} data-autofocus>{confirm}</Button>
+            <Button type="submit" tone={danger ? "danger" : "primary"} busy={busy} disabled={disabled} data-autofocus>
+              {confirm}
+            </Button>
           </footer>
         ) : null}
       </form>

@@ -1,5 +1,6 @@
 import type { Json } from "../api/wire";
-import { errorText } from "./basics";
+import { errorText } from "../lib/errors";
+import "./form.css";
 
 /** JSON as typed; nothing typed is null. */
 export function parseJson(text: string): { value: Json; error: null } | { value: null; error: string } {
@@ -11,11 +12,30 @@ export function parseJson(text: string): { value: Json; error: null } | { value:
   }
 }
 
-export function JsonField({ text, onText, error, label, hint }: { text: string; onText: (text: string) => void; error: string | null; label: string; hint?: string }) {
+export function JsonField({
+  text,
+  onText,
+  error,
+  label,
+  hint,
+}: {
+  text: string;
+  onText: (text: string) => void;
+  error: string | null;
+  label: string;
+  hint?: string;
+}) {
   return (
     <label className="field">
       <span>{label}</span>
-      <textarea className="input mono" rows={8} value={text} spellCheck={false} aria-invalid={error !== null} onChange={(event) => onText(event.target.value)} />
+      <textarea
+        className="input mono"
+        rows={8}
+        value={text}
+        spellCheck={false}
+        aria-invalid={error !== null}
+        onChange={(event) => onText(event.target.value)}
+      />
       {error === null && hint ? <small className="muted">{hint}</small> : null}
       {error ? <small className="field-error">{error}</small> : null}
     </label>

@@ -2,6 +2,7 @@
 import { memo, useState } from "react";
 import type { Json } from "../api/wire";
 import { Glyph } from "./icons";
+import "./JsonView.css";
 
 const FIRST_ITEMS = 100;
 const LONG_TEXT = 600;
@@ -35,7 +36,11 @@ function Text({ value }: { value: string }) {
   return (
     <span className="j-string">
       {JSON.stringify(cut ? value.slice(0, LONG_TEXT) : value)}
-      {cut ? <button type="button" className="j-more" onClick={() => setWhole(true)}>{value.length - LONG_TEXT} more characters</button> : null}
+      {cut ? (
+        <button type="button" className="j-more" onClick={() => setWhole(true)}>
+          {value.length - LONG_TEXT} more characters
+        </button>
+      ) : null}
     </span>
   );
 }
@@ -60,16 +65,28 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
   const branch = typeof body === "object" && body !== null;
   const entries: [string, Json][] = Array.isArray(body)
     ? body.map((item, index) => [String(index), item])
-    : isObject(body) ? Object.entries(body) : [];
+    : isObject(body)
+      ? Object.entries(body)
+      : [];
   const [expanded, setExpanded] = useState(depth < open);
   const [shown, setShown] = useState(FIRST_ITEMS);
   const label = name === null ? null : <span className="j-key">{name}</span>;
-  const tag = typed ? <span className="j-class" title={typed.name}>{typed.name.split(".").at(-1)}</span> : null;
+  const tag = typed ? (
+    <span className="j-class" title={typed.name}>
+      {typed.name.split(".").at(-1)}
+    </span>
+  ) : null;
   if (name === null && branch && entries.length > 0 && !typed) {
     return (
       <div className="j-root">
-        {entries.slice(0, shown).map(([key, item]) => <JsonNode key={key} name={key} value={item} depth={depth + 1} open={open} />)}
-        {entries.length > shown ? <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>{entries.length - shown} more</button> : null}
+        {entries.slice(0, shown).map(([key, item]) => (
+          <JsonNode key={key} name={key} value={item} depth={depth + 1} open={open} />
+        ))}
+        {entries.length > shown ? (
+          <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
+            {entries.length - shown} more
+          </button>
+        ) : null}
       </div>
     );
   }
@@ -88,7 +105,9 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
         <Glyph name="chevron" size={12} />
         {label}
         {tag}
-        <span className="j-summary">{Array.isArray(body) ? `[${summary(body)}]` : expanded ? "" : `{ ${summary(body)} }`}</span>
+        <span className="j-summary">
+          {Array.isArray(body) ? `[${summary(body)}]` : expanded ? "" : `{ ${summary(body)} }`}
+        </span>
       </button>
       {expanded ? (
         <div className="j-children">
@@ -108,10 +127,19 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
 
 /** {"args": [..], "kwargs": {..}}, as inputs are stored, reads better as what was passed. */
 export function asCall(value: Json): Json {
-  if (!isObject(value) || !Array.isArray(value.args) || !isObject(value.kwargs ?? null) || Object.keys(value).some((key) => key !== "args" && key !== "kwargs")) return value;
+  if (
+    !isObject(value) ||
+    !Array.isArray(value.args) ||
+    !isObject(value.kwargs ?? null) ||
+    Object.keys(value).some((key) => key !== "args" && key !== "kwargs")
+  )
+    return value;
   const named = Object.entries(value.kwargs as { [key: string]: Json });
   if (named.length === 0) return value.args;
-  return { ...Object.fromEntries(value.args.map((item, index) => [String(index), item])), ...Object.fromEntries(named) };
+  return {
+    ...Object.fromEntries(value.args.map((item, index) => [String(index), item])),
+    ...Object.fromEntries(named),
+  };
 }
 
 export function JsonView({ value, open = 2, label }: { value: Json; open?: number; label: string }) {

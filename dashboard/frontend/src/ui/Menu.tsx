@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Glyph, type IconName } from "./icons";
+import "./Menu.css";
 
 export interface MenuItem {
   id: string;
@@ -32,25 +33,42 @@ export function Menu({ label, items, children }: { label: string; items: MenuIte
   };
   return (
     <div
-      className="menu" ref={root}
+      className="menu"
+      ref={root}
       onKeyDown={(event) => {
         if (!open) return;
         if (event.key === "ArrowDown") move(1);
         else if (event.key === "ArrowUp") move(-1);
-        else if (event.key === "Escape") { setOpen(false); button.current?.focus(); event.stopPropagation(); }
-        else return;
+        else if (event.key === "Escape") {
+          setOpen(false);
+          button.current?.focus();
+          event.stopPropagation();
+        } else return;
         event.preventDefault();
       }}
     >
-      <button ref={button} type="button" className="btn" aria-haspopup="menu" aria-expanded={open} aria-label={label} onClick={() => setOpen(!open)}>
+      <button
+        ref={button}
+        type="button"
+        className="btn"
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-label={label}
+        onClick={() => setOpen(!open)}
+      >
         {children}
       </button>
       {open ? (
         <div className="menu-list" role="menu" aria-label={label}>
           {items.map((item) => (
             <button
-              key={item.id} type="button" role="menuitem" className="menu-item" data-danger={item.danger || undefined}
-              aria-disabled={item.disabled ? true : undefined} title={item.disabled ?? undefined}
+              key={item.id}
+              type="button"
+              role="menuitem"
+              className="menu-item"
+              data-danger={item.danger || undefined}
+              aria-disabled={item.disabled ? true : undefined}
+              title={item.disabled ?? undefined}
               onClick={() => {
                 if (item.disabled) return;
                 setOpen(false);

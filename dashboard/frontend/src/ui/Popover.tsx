@@ -1,7 +1,16 @@
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import "./Menu.css";
 
 /** A button with a small panel below it. Escape and a click outside close it. */
-export function Popover({ label, button, children }: { label: string; button: ReactNode; children: (close: () => void) => ReactNode }) {
+export function Popover({
+  label,
+  button,
+  children,
+}: {
+  label: string;
+  button: ReactNode;
+  children: (close: () => void) => ReactNode;
+}) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const triggerId = useId();
@@ -19,13 +28,31 @@ export function Popover({ label, button, children }: { label: string; button: Re
   };
   return (
     <div
-      className="menu" ref={root}
+      className="menu"
+      ref={root}
       onKeyDown={(event) => {
-        if (open && event.key === "Escape") { event.preventDefault(); event.stopPropagation(); close(); }
+        if (open && event.key === "Escape") {
+          event.preventDefault();
+          event.stopPropagation();
+          close();
+        }
       }}
     >
-      <button id={triggerId} type="button" className="btn" aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>{button}</button>
-      {open ? <div className="popover" role="dialog" aria-label={label}>{children(close)}</div> : null}
+      <button
+        id={triggerId}
+        type="button"
+        className="btn"
+        aria-expanded={open}
+        aria-haspopup="dialog"
+        onClick={() => setOpen(!open)}
+      >
+        {button}
+      </button>
+      {open ? (
+        <div className="popover" role="dialog" aria-label={label}>
+          {children(close)}
+        </div>
+      ) : null}
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import { memo } from "react";
 import type { AnyStatus } from "../lib/status";
+import "./Strip.css";
 
 interface StripProps {
   queueMs: number;
@@ -24,7 +25,13 @@ export const Strip = memo(function Strip({ queueMs, workMs, scaleMs, status, wai
   return (
     <span className="strip" data-status={status} aria-hidden="true">
       {queueMs > 0 ? <span className="strip-queue" style={{ width: `${queue}%` }} /> : null}
-      {workMs > 0 || status !== "pending" ? <span className="strip-work" data-waiting={waiting || undefined} style={{ width: `${Math.max(total - queue, 0.8)}%` }} /> : null}
+      {workMs > 0 || status !== "pending" ? (
+        <span
+          className="strip-work"
+          data-waiting={waiting || undefined}
+          style={{ width: `${Math.max(total - queue, 0.8)}%` }}
+        />
+      ) : null}
     </span>
   );
 });

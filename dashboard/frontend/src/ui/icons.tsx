@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import type { StepKind } from "../api/wire";
 import type { AnyStatus } from "../lib/status";
+import "./icons.css";
 
 interface IconProps {
   children: ReactNode;
@@ -12,8 +13,17 @@ interface IconProps {
 function Icon({ children, className, size = 16 }: IconProps) {
   return (
     <svg
-      className={className ? `icon ${className}` : "icon"} width={size} height={size} viewBox="0 0 16 16" fill="none"
-      stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true" focusable="false"
+      className={className ? `icon ${className}` : "icon"}
+      width={size}
+      height={size}
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.5"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      aria-hidden="true"
+      focusable="false"
     >
       {children}
     </svg>

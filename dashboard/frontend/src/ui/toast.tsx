@@ -1,6 +1,7 @@
 /** Short outcomes, announced politely. */
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
-import { IconButton } from "./basics";
+import { IconButton } from "./Button";
+import "./toast.css";
 
 interface Toast {
   id: number;
@@ -20,11 +21,14 @@ export function useToast(): Say {
 export function ToastProvider({ children }: { children: ReactNode }) {
   const [toasts, setToasts] = useState<Toast[]>([]);
   const drop = useCallback((id: number) => setToasts((all) => all.filter((toast) => toast.id !== id)), []);
-  const say = useCallback<Say>((text, tone = "good") => {
-    const id = Date.now() + Math.random();
-    setToasts((all) => [...all.slice(-3), { id, tone, text }]);
-    window.setTimeout(() => drop(id), SHOWN_MS);
-  }, [drop]);
+  const say = useCallback<Say>(
+    (text, tone = "good") => {
+      const id = Date.now() + Math.random();
+      setToasts((all) => [...all.slice(-3), { id, tone, text }]);
+      window.setTimeout(() => drop(id), SHOWN_MS);
+    },
+    [drop],
+  );
   const list = useMemo(() => toasts, [toasts]);
   return (
     <ToastContext.Provider value={say}>

@@ -1,13 +1,21 @@
 import { fireEvent, screen } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
-import { mergeEntries } from "../../src/pages/useAuditLog";
+import { mergeEntries } from "../../src/features/audit/useAuditLog";
 import { pass, showApp, stopClock } from "../support/app";
 import { FakeServer, json } from "../support/server";
 // Lazy pages are loaded before the clock stops.
-import "../../src/pages/AuditPage";
-import "../../src/pages/WorkersPage";
+import "../../src/pages/audit/AuditPage";
+import "../../src/pages/workers/WorkersPage";
 
-const entry = (id: number) => ({ id, at: new Date(id).toISOString(), actor: "ada", action: `act ${id}`, outcome: "ok", detail: "", params: {} });
+const entry = (id: number) => ({
+  id,
+  at: new Date(id).toISOString(),
+  actor: "ada",
+  action: `act ${id}`,
+  outcome: "ok",
+  detail: "",
+  params: {},
+});
 
 let server: FakeServer;
 let newest: number;
@@ -38,7 +46,12 @@ test("looking at the log again costs one request, however much of it is loaded",
 
 test("newer entries go on top, and a gap is noticed", () => {
   expect(mergeEntries([entry(5), entry(4)], [entry(4), entry(3)])?.map((e) => e.id)).toEqual([5, 4, 3]);
-  expect(mergeEntries(Array.from({ length: 100 }, (_, i) => entry(200 - i)), [entry(3)])).toBeNull();
+  expect(
+    mergeEntries(
+      Array.from({ length: 100 }, (_, i) => entry(200 - i)),
+      [entry(3)],
+    ),
+  ).toBeNull();
 });
 
 test("two parts that show the same workers ask for them once", async () => {

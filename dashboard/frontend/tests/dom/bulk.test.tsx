@@ -13,12 +13,18 @@ beforeEach(() => {
     .on("GET runs", () => json([3, 2, 1].slice(0, left).map((n) => row(n, { status: "failed" }))))
     .on("GET runs/facets", () => json(left > 0 ? [facet("failed", left)] : []))
     .on("POST bulk/retry", (asked) => {
-      if (asked.query.get("dryRun") === "true") return json({ matched: 3, byStatus: { failed: 3 }, sample: [], boundMs: 9 });
+      if (asked.query.get("dryRun") === "true")
+        return json({ matched: 3, byStatus: { failed: 3 }, sample: [], boundMs: 9 });
       left = 0;
-      return json({ matched: 3, applied: 2, results: [
-        { runId: "r1", outcome: "applied", detail: "" }, { runId: "r2", outcome: "applied", detail: "" },
-        { runId: "r3", outcome: "refused", detail: "It is already running." },
-      ] });
+      return json({
+        matched: 3,
+        applied: 2,
+        results: [
+          { runId: "r1", outcome: "applied", detail: "" },
+          { runId: "r2", outcome: "applied", detail: "" },
+          { runId: "r3", outcome: "refused", detail: "It is already running." },
+        ],
+      });
     });
 });
 
@@ -45,7 +51,10 @@ test("a preview stays under the pointer when the last run of the filter ends mea
 });
 
 test("runs that were ticked are those that are acted on, whatever they become meanwhile", async () => {
-  server.on("POST runs/r3/retry", problem(409, "Refused on purpose.")).on("POST runs/r2/retry", {}).on("POST runs/r1/retry", {});
+  server
+    .on("POST runs/r3/retry", problem(409, "Refused on purpose."))
+    .on("POST runs/r2/retry", {})
+    .on("POST runs/r1/retry", {});
   server.on("POST runs/r3/retry", () => problem(409, "Refused on purpose."));
   showApp("/?status=failed");
   for (const box of await screen.findAllByRole("checkbox")) fireEvent.click(box);

@@ -16,7 +16,11 @@ const leaves = (element: Element, key: string): boolean => fireEvent.keyDown(ele
 test("Enter and Space belong to the link or button that has the focus", async () => {
   showApp();
   const link = (await screen.findAllByRole("link", { name: "order" }))[0] as HTMLElement;
-  for (const control of [link, screen.getByRole("link", { name: "Workers" }), screen.getByRole("button", { name: "Start a run" })]) {
+  for (const control of [
+    link,
+    screen.getByRole("link", { name: "Workers" }),
+    screen.getByRole("button", { name: "Start a run" }),
+  ]) {
     control.focus();
     expect(leaves(control, "Enter")).toBe(true);
     expect(leaves(control, " ")).toBe(true);

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { openStream, type StreamHandlers } from "../../src/api/stream";
+import { openStream, type StreamHandlers } from "../../src/live/stream";
 import type { ListSnapshot } from "../../src/api/wire";
 import { FakeSocket } from "../support/sockets";
 
@@ -8,7 +8,12 @@ let handlers: StreamHandlers<ListSnapshot>;
 beforeEach(() => {
   vi.useFakeTimers();
   said = [];
-  handlers = { onMessage: () => undefined, onState: () => undefined, onProblem: (problem) => said.push(problem), onPoll: () => undefined };
+  handlers = {
+    onMessage: () => undefined,
+    onState: () => undefined,
+    onProblem: (problem) => said.push(problem),
+    onPoll: () => undefined,
+  };
 });
 
 test("the server's last word is said, and a fresh snapshot is asked for", async () => {

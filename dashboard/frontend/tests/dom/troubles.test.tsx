@@ -25,7 +25,12 @@ test("an action is sent at once or fails at once, whatever the browser thinks of
 test.each([{ status: "degraded" }, { status: "degraded", problems: "many" }, {}, [], "ok", null])(
   "whatever the health route answers (%j), the page stays",
   async (answer) => {
-    new FakeServer().on("GET runs", [row(1)]).on("GET health", () => new Response(JSON.stringify(answer), { headers: { "Content-Type": "application/json" } }));
+    new FakeServer()
+      .on("GET runs", [row(1)])
+      .on(
+        "GET health",
+        () => new Response(JSON.stringify(answer), { headers: { "Content-Type": "application/json" } }),
+      );
     showApp("/");
     expect(await screen.findByRole("link", { name: "order" })).toBeTruthy();
     expect(screen.getByRole("navigation", { name: "Pages" })).toBeTruthy();
@@ -39,7 +44,11 @@ test("a part that breaks says so and can be tried again", async () => {
     if (broken) throw new Error("It cannot be drawn.");
     return "drawn";
   };
-  show(<Boundary what="The part"><Part /></Boundary>);
+  show(
+    <Boundary what="The part">
+      <Part />
+    </Boundary>,
+  );
   expect(screen.getByRole("alert").textContent).toContain("It cannot be drawn.");
   broken = false;
   fireEvent.click(screen.getByRole("button", { name: "Try again" }));

@@ -16,7 +16,10 @@ export interface Shown {
 /** Draw something with everything that pages stand on. Answers are asked for once: a test says what a retry is. */
 export function show(children: ReactNode): Shown {
   const client = makeQueryClient();
-  client.setDefaultOptions({ ...client.getDefaultOptions(), queries: { ...client.getDefaultOptions().queries, retry: false } });
+  client.setDefaultOptions({
+    ...client.getDefaultOptions(),
+    queries: { ...client.getDefaultOptions().queries, retry: false },
+  });
   const { unmount } = render(
     <QueryClientProvider client={client}>
       <ToastProvider>{children}</ToastProvider>
@@ -33,7 +36,10 @@ export function showApp(address = "/"): Shown {
 
 /** Stop the clock; ``pass`` moves it. What comes from outside, such as the body of an answer, still takes its own turn. */
 export function stopClock(now = 1_000_000): void {
-  vi.useFakeTimers({ now, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"] });
+  vi.useFakeTimers({
+    now,
+    toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
+  });
 }
 
 const TURNS = 4;

@@ -7,8 +7,17 @@ export const at = (ms: number): string => new Date(ms).toISOString();
 export function row(n: number, fields: Partial<RunRow> = {}): RunRow {
   const when = at(n * 1000);
   return {
-    id: `r${n}`, workflow: "order", status: "running", recoveryAttempts: 1, tags: [], searchAttributes: {}, createdAt: when,
-    startedAt: when, updatedAt: when, traceId: "t", ...fields,
+    id: `r${n}`,
+    workflow: "order",
+    status: "running",
+    recoveryAttempts: 1,
+    tags: [],
+    searchAttributes: {},
+    createdAt: when,
+    startedAt: when,
+    updatedAt: when,
+    traceId: "t",
+    ...fields,
   };
 }
 
@@ -18,18 +27,41 @@ export function facet(status: RunStatus, count: number, fields: Partial<Facet> =
 
 export function step(seq: number, fields: Partial<Step> = {}): Step {
   return {
-    runId: "r1", seq, name: `step_${seq}`, kind: "local", status: "completed", stepId: `r1:${seq}`, attempts: 1, housekeeping: false,
-    spanId: "s", startedAt: at(1000 * seq), finishedAt: at(1000 * seq + 500), durationMs: 500, ...fields,
+    runId: "r1",
+    seq,
+    name: `step_${seq}`,
+    kind: "local",
+    status: "completed",
+    stepId: `r1:${seq}`,
+    attempts: 1,
+    housekeeping: false,
+    spanId: "s",
+    startedAt: at(1000 * seq),
+    finishedAt: at(1000 * seq + 500),
+    durationMs: 500,
+    ...fields,
   };
 }
 
-export function detail(run: Partial<Run> & { id: string }, timeline: Step[] = [], fields: Partial<RunDetail> = {}): RunDetail {
+export function detail(
+  run: Partial<Run> & { id: string },
+  timeline: Step[] = [],
+  fields: Partial<RunDetail> = {},
+): RunDetail {
   return { run: { ...row(1), ...run }, timeline, children: [], lineage: { forks: [] }, ...fields };
 }
 
 export function executor(id: string, fields: Partial<Executor> = {}): Executor {
   return {
-    executorId: id, instanceId: `${id}-1`, status: "live", startedAt: at(0), lastBeatAt: at(1000), queues: [], workflows: ["order"],
-    inFlight: [], inFlightTotal: 0, ...fields,
+    executorId: id,
+    instanceId: `${id}-1`,
+    status: "live",
+    startedAt: at(0),
+    lastBeatAt: at(1000),
+    queues: [],
+    workflows: ["order"],
+    inFlight: [],
+    inFlightTotal: 0,
+    ...fields,
   } as unknown as Executor;
 }

@@ -15,7 +15,10 @@ type Handler = (asked: Asked) => Answer;
 
 /** A JSON answer. */
 export function json(body: unknown, init: ResponseInit = {}): Response {
-  return new Response(JSON.stringify(body), { ...init, headers: { "Content-Type": "application/json", ...init.headers } });
+  return new Response(JSON.stringify(body), {
+    ...init,
+    headers: { "Content-Type": "application/json", ...init.headers },
+  });
 }
 
 /** A refusal in the words of RFC 9457. */
@@ -77,7 +80,11 @@ export class FakeServer {
     const path = url.pathname.replace(/^.*?\/api\//, "");
     const text = request.method === "POST" ? await request.clone().text() : "";
     const asked: Asked = {
-      method: request.method, path, query: url.searchParams, body: text ? JSON.parse(text) : null, headers: request.headers,
+      method: request.method,
+      path,
+      query: url.searchParams,
+      body: text ? JSON.parse(text) : null,
+      headers: request.headers,
     };
     this.asked.push(asked);
     const handler = this.handlers.get(`${request.method} ${path}`);
@@ -89,7 +96,8 @@ export class FakeServer {
 
 function abortable(answer: Promise<Response>, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason instanceof Error ? signal.reason : new DOMException("Aborted", "AbortError"));
+    const abort = (): void =>
+      reject(signal.reason instanceof Error ? signal.reason : new DOMException("Aborted", "AbortError"));
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
     answer.then(resolve, reject);

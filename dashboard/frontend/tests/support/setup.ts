@@ -34,7 +34,12 @@ HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement): voi
 globalThis.CSS = { escape: (text: string) => text.replace(/["\\]/g, "\\$&") } as unknown as typeof CSS;
 configure({ getElementError: (message) => new Error(message ?? "Not found."), asyncUtilTimeout: 5000 });
 window.matchMedia = (query: string) =>
-  ({ matches: false, media: query, addEventListener: () => undefined, removeEventListener: () => undefined }) as unknown as MediaQueryList;
+  ({
+    matches: false,
+    media: query,
+    addEventListener: () => undefined,
+    removeEventListener: () => undefined,
+  }) as unknown as MediaQueryList;
 
 beforeEach(() => {
   vi.stubGlobal("ResizeObserver", StillObserver);

@@ -4,7 +4,7 @@ test("a clock that rested shows the time of now to whoever looks first", async (
   vi.stubGlobal("window", globalThis);
   vi.stubGlobal("document", { visibilityState: "visible" });
   vi.useFakeTimers({ now: 0 });
-  const { makeTicker } = await import("../../src/ui/clock");
+  const { makeTicker } = await import("../../src/lib/clock");
   const ticker = makeTicker(1000);
   const stop = ticker.subscribe(() => undefined);
   stop();

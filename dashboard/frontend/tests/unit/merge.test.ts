@@ -1,10 +1,20 @@
 import { expect, test } from "vitest";
 import type { LifecycleEvent, RunRow, RunStatus } from "../../src/api/wire";
-import { mergeEvents, mergeHead, type RunPage } from "../../src/lib/merge";
+import { mergeEvents, mergeHead, type RunPage } from "../../src/live/merge";
 
 function row(n: number, status: RunStatus = "running"): RunRow {
   const at = new Date(n * 1000).toISOString();
-  return { id: `r${n}`, workflow: "w", status, recoveryAttempts: 1, tags: [], searchAttributes: {}, createdAt: at, updatedAt: at, traceId: "t" };
+  return {
+    id: `r${n}`,
+    workflow: "w",
+    status,
+    recoveryAttempts: 1,
+    tags: [],
+    searchAttributes: {},
+    createdAt: at,
+    updatedAt: at,
+    traceId: "t",
+  };
 }
 
 function page(numbers: number[], next: string | null): RunPage {
@@ -14,7 +24,14 @@ function page(numbers: number[], next: string | null): RunPage {
 const ids = (pages: RunPage[]): string[] => pages.flatMap((p) => p.rows.map((r) => r.id));
 
 function event(run: RunRow): LifecycleEvent {
-  return { id: 1, type: `run.${run.status === "running" ? "started" : run.status}` as LifecycleEvent["type"], runId: run.id, workflow: "w", at: run.updatedAt, run };
+  return {
+    id: 1,
+    type: `run.${run.status === "running" ? "started" : run.status}` as LifecycleEvent["type"],
+    runId: run.id,
+    workflow: "w",
+    at: run.updatedAt,
+    run,
+  };
 }
 
 test("new runs come on top and older pages stay", () => {

@@ -5,8 +5,16 @@ import { allowedActions, isHeld, stepLabel, waitingLabel } from "../../src/lib/s
 
 const at = (ms: number): string => new Date(ms).toISOString();
 const blocked: RunRow = {
-  id: "r", workflow: "w", status: "blocked", executor: "e", recoveryAttempts: 1, tags: [], searchAttributes: {}, traceId: "t",
-  createdAt: at(1000), updatedAt: at(1000),
+  id: "r",
+  workflow: "w",
+  status: "blocked",
+  executor: "e",
+  recoveryAttempts: 1,
+  tags: [],
+  searchAttributes: {},
+  traceId: "t",
+  createdAt: at(1000),
+  updatedAt: at(1000),
 };
 
 test("a run whose worker is lost has been at work and can be re-dispatched", () => {

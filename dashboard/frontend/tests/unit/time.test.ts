@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { axisTicks, formatAgo, formatDuration, formatOffset, formatRunDuration, resolveSince } from "../../src/lib/time";
+import {
+  axisTicks,
+  formatAgo,
+  formatDuration,
+  formatOffset,
+  formatRunDuration,
+  resolveSince,
+} from "../../src/lib/time";
 import cases from "./durations.json";
 
 test("durations and ages read as the table says, which the command line's test reads too", () => {

@@ -1,16 +1,37 @@
 import { expect, test } from "vitest";
 import type { RunRow, Step } from "../../src/api/wire";
-import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/lib/timeline";
+import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
 import { traceLink } from "../../src/lib/trace";
 
 const at = (ms: number): string => new Date(ms).toISOString();
 
 function step(fields: Partial<Step>): Step {
-  return { runId: "r", seq: 1, name: "s", kind: "local", status: "completed", stepId: "r:1", attempts: 1, housekeeping: false, spanId: "x", ...fields };
+  return {
+    runId: "r",
+    seq: 1,
+    name: "s",
+    kind: "local",
+    status: "completed",
+    stepId: "r:1",
+    attempts: 1,
+    housekeeping: false,
+    spanId: "x",
+    ...fields,
+  };
 }
 
-const run: RunRow = { id: "r", workflow: "w", status: "running", recoveryAttempts: 1, tags: [], searchAttributes: {}, createdAt: at(1000), updatedAt: at(1000), traceId: "t" };
+const run: RunRow = {
+  id: "r",
+  workflow: "w",
+  status: "running",
+  recoveryAttempts: 1,
+  tags: [],
+  searchAttributes: {},
+  createdAt: at(1000),
+  updatedAt: at(1000),
+  traceId: "t",
+};
 
 test("a bar begins in the queue and ends at the step's end", () => {
   const bar = barOf(step({ enqueuedAt: at(1000), startedAt: at(1500), finishedAt: at(2000) }), 9000, null);
@@ -30,9 +51,13 @@ test("a queued step is all queue", () => {
 
 test("a child that ended long before its result was fetched is not drawn as work until then", () => {
   const child = { ...run, finishedAt: at(3001) };
-  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, child).doneAt).toBe(3001);
+  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, child).doneAt).toBe(
+    3001,
+  );
   const rounded = { ...run, finishedAt: at(8000) };
-  expect(barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, rounded).doneAt).toBeNull();
+  expect(
+    barOf(step({ kind: "remote", startedAt: at(1000), finishedAt: at(9000) }), 9000, null, rounded).doneAt,
+  ).toBeNull();
 });
 
 test("the axis covers steps that end after the run says it did", () => {
@@ -53,7 +78,13 @@ test("zoom keeps the point under the pointer and stays inside the run", () => {
 });
 
 test("steps go by number, the undo last with its first compensation first", () => {
-  const steps = [step({ seq: -2, compensates: 1 }), step({ seq: 2 }), step({ seq: -1, compensates: 2 }), step({ seq: 1 }), step({ seq: 3, housekeeping: true })];
+  const steps = [
+    step({ seq: -2, compensates: 1 }),
+    step({ seq: 2 }),
+    step({ seq: -1, compensates: 2 }),
+    step({ seq: 1 }),
+    step({ seq: 3, housekeeping: true }),
+  ];
   expect(orderSteps(steps, false).map((s) => s.seq)).toEqual([1, 2, -1, -2]);
 });
 
@@ -64,6 +95,8 @@ test("the next page's cursor is read from the Link header", () => {
 });
 
 test("a trace link is filled in, and is never a script", () => {
-  expect(traceLink("https://j/trace/{trace_id}?s={span_id}&r={run_id}", "t", "s", "a/b")).toBe("https://j/trace/t?s=s&r=a%2Fb");
+  expect(traceLink("https://j/trace/{trace_id}?s={span_id}&r={run_id}", "t", "s", "a/b")).toBe(
+    "https://j/trace/t?s=s&r=a%2Fb",
+  );
   expect(traceLink("javascript:alert(1)", "t", "s", "r")).toBeNull();
 });

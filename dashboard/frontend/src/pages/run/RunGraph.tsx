@@ -1,0 +1,296 @@
+import {
+  Background,
+  BackgroundVariant,
+  Controls,
+  type Edge,
+  MiniMap,
+  type Node,
+  type NodeMouseHandler,
+  Panel,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+} from "@xyflow/react";
+import { useQuery } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { graphQuery } from "../../api/queries";
+import type { Graph, GraphNode } from "../../api/wire";
+import { Button } from "../../ui/Button";
+import { Empty, Failure, Skeleton } from "../../ui/Notice";
+import { type FlowNode, nodeTypes } from "./GraphNodes";
+import "./graph.css";
+import "./graph.css";
+
+interface Props {
+  /** In few pixels, beside the timeline. */
+  compact?: boolean;
+  runId: string;
+  active: boolean;
+  stranded: boolean;
+  selected: number | null;
+  onSelect: (seq: number | null) => void;
+}
+
+const MIN_ZOOM = 0.05;
+const READABLE_ZOOM = 0.68;
+const MINIMAP_FROM = 10;
+const FRAME_ZOOM = 0.7;
+const EDGE_PX = 32;
+
+function toNode(node: GraphNode, selected: number | null): FlowNode {
+  const middle = node.height / 2;
+  return {
+    id: node.id,
+    type: node.type === "group" ? "stack" : node.type,
+    position: { x: node.x, y: node.y },
+    data: { node },
+    width: node.width,
+    height: node.height,
+    measured: { width: node.width, height: node.height },
+    handles: [
+      { type: "target", position: "left" as Node["targetPosition"] & string, x: 0, y: middle, width: 1, height: 1 },
+      {
+        type: "source",
+        position: "right" as Node["sourcePosition"] & string,
+        x: node.width,
+        y: middle,
+        width: 1,
+        height: 1,
+      },
+    ] as FlowNode["handles"],
+    selected: node.seq !== undefined && node.seq === selected,
+    draggable: false,
+    connectable: false,
+    focusable: node.type === "step" || node.type === "group",
+    zIndex: node.groupId ? 2 : node.expanded ? 0 : 1,
+    ariaLabel: [node.label, node.status, node.count ? `${node.count} steps` : ""].filter(Boolean).join(", "),
+  };
+}
+
+function toEdges(graph: Graph): Edge[] {
+  const status = new Map(graph.nodes.map((node) => [node.id, node.status]));
+  return graph.edges.map((edge) => ({
+    id: edge.id,
+    source: edge.source,
+    target: edge.target,
+    className: `edge-${edge.kind}`,
+    focusable: false,
+    animated: false,
+    data: { live: status.get(edge.target) === "running" },
+  }));
+}
+
+const MINI_COLOR: Record<string, string> = {
+  failed: "var(--failed)",
+  dead: "var(--dead)",
+  running: "var(--running)",
+  completed: "var(--completed)",
+  pending: "var(--pending)",
+  suspended: "var(--suspended)",
+  cancelling: "var(--cancelling)",
+  cancelled: "var(--cancelled)",
+  blocked: "var(--blocked)",
+};
+
+/** The run from start to end. The server placed the nodes; this draws them. */
+export function RunGraph(props: Props) {
+  return (
+    <ReactFlowProvider>
+      <Canvas {...props} />
+    </ReactFlowProvider>
+  );
+}
+
+function Canvas({ runId, active, stranded, selected, onSelect, compact = false }: Props) {
+  const [expand, setExpand] = useState<readonly string[]>([]);
+  const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
+  const flow = useReactFlow();
+  const graph = query.data;
+
+  const unfolded = useRef<string | null>(null);
+  const toggle = useCallback((id: string) => {
+    setExpand((old) => {
+      if (old.includes(id)) return old.filter((entry) => entry !== id);
+      unfolded.current = id;
+      return [...old, id];
+    });
+  }, []);
+  const nodes = useMemo(() => {
+    const groups = new Map(graph?.nodes.filter((node) => node.type === "group").map((node) => [node.id, node.label]));
+    return (
+      graph?.nodes.map((node) => {
+        const drawn = toNode(node, selected);
+        if (node.type === "group") return { ...drawn, data: { node, onToggle: toggle } };
+        return {
+          ...drawn,
+          data: { node, stranded, alike: node.groupId !== undefined && groups.get(node.groupId) === node.label },
+        };
+      }) ?? []
+    );
+  }, [graph, selected, stranded, toggle]);
+  const edges = useMemo(() => (graph ? toEdges(graph) : []), [graph]);
+
+  // First look: the whole run where it stays readable, else what matters now.
+  const box = useRef<HTMLDivElement>(null);
+  const placed = useRef(false);
+  const look = useCallback(() => {
+    if (!graph || !box.current || placed.current) return;
+    placed.current = true;
+    const { clientWidth, clientHeight } = box.current;
+    const zoom = Math.min((clientWidth - 72) / graph.width, (clientHeight - 72) / graph.height, 1);
+    if (zoom >= READABLE_ZOOM) {
+      void flow.setViewport({
+        x: (clientWidth - graph.width * zoom) / 2,
+        y: (clientHeight - graph.height * zoom) / 2,
+        zoom,
+      });
+      return;
+    }
+    const focus =
+      graph.nodes.find((node) => node.seq !== undefined && node.seq === selected) ??
+      graph.nodes.find((node) => node.status === "failed" && node.type !== "end") ??
+      graph.nodes.find((node) => node.status === "running" && node.type !== "end");
+    const close = Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
+    const middle = (clientHeight - graph.height * close) / 2;
+    if (!focus) {
+      void flow.setViewport({ x: EDGE_PX, y: middle, zoom: close });
+      return;
+    }
+    // Around what matters, with no empty space beyond the run's ends.
+    const x = clientWidth / 2 - (focus.x + focus.width / 2) * close;
+    const leftmost = Math.min(EDGE_PX, clientWidth - EDGE_PX - graph.width * close);
+    const y = middle >= 0 ? middle : clientHeight / 2 - (focus.y + focus.height / 2) * close;
+    void flow.setViewport({ x: Math.min(EDGE_PX, Math.max(leftmost, x)), y, zoom: close });
+  }, [graph, flow, selected]);
+  useEffect(() => {
+    look();
+  }, [look]);
+
+  // A group that was just unfolded comes into view, its first steps legible.
+  useEffect(() => {
+    const frame = graph?.nodes.find((node) => node.id === unfolded.current && node.expanded);
+    if (!frame || !box.current) return;
+    unfolded.current = null;
+    const { clientWidth, clientHeight } = box.current;
+    const zoom = Math.min(
+      1,
+      Math.max(FRAME_ZOOM, Math.min((clientWidth - 48) / frame.width, (clientHeight - 48) / frame.height)),
+    );
+    const x = frame.width * zoom < clientWidth - 48 ? (clientWidth - frame.width * zoom) / 2 : 24;
+    const y = frame.height * zoom < clientHeight - 48 ? (clientHeight - frame.height * zoom) / 2 : 24;
+    void flow.setViewport({ x: x - frame.x * zoom, y: y - frame.y * zoom, zoom }, { duration: 200 });
+  }, [graph, flow]);
+
+  useEffect(() => {
+    if (selected === null || !placed.current) return;
+    const node = graph?.nodes.find((entry) => entry.seq === selected);
+    if (!node || !box.current) return;
+    const { x, y, zoom } = flow.getViewport();
+    const left = node.x * zoom + x;
+    const top = node.y * zoom + y;
+    const out =
+      left < 0 ||
+      top < 0 ||
+      left + node.width * zoom > box.current.clientWidth ||
+      top + node.height * zoom > box.current.clientHeight;
+    if (out) void flow.setCenter(node.x + node.width / 2, node.y + node.height / 2, { zoom, duration: 200 });
+    // Only a new selection moves the view, never a poll.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [selected, flow]);
+
+  const click: NodeMouseHandler<FlowNode> = useCallback(
+    (_, node) => {
+      const { node: data } = node.data;
+      if (data.type === "group") toggle(data.id);
+      else if (data.seq !== undefined) onSelect(data.seq === selected ? null : data.seq);
+    },
+    [onSelect, selected, toggle],
+  );
+
+  if (query.isPending)
+    return (
+      <div className="pad">
+        <Skeleton rows={4} kind="block" />
+      </div>
+    );
+  if (query.isError && !graph)
+    return <Failure what="The graph" error={query.error} onRetry={() => void query.refetch()} />;
+  if (!graph || graph.nodes.length === 0)
+    return (
+      <Empty title="Nothing to draw yet" icon="play">
+        Steps appear here as the workflow reaches them.
+      </Empty>
+    );
+  return (
+    <div className="graph" ref={box} data-testid="graph" data-compact={compact || undefined}>
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        onNodeClick={click}
+        onPaneClick={() => onSelect(null)}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" && event.key !== " ") return;
+          const id =
+            event.target instanceof HTMLElement
+              ? event.target.closest<HTMLElement>(".react-flow__node")?.dataset.id
+              : undefined;
+          const node = graph.nodes.find((entry) => entry.id === id);
+          if (!node) return;
+          event.preventDefault();
+          if (node.type === "group") toggle(node.id);
+          else if (node.seq !== undefined) onSelect(node.seq);
+        }}
+        minZoom={MIN_ZOOM}
+        maxZoom={2}
+        onlyRenderVisibleElements
+        nodesDraggable={false}
+        nodesConnectable={false}
+        edgesFocusable={false}
+        elevateNodesOnSelect={false}
+        deleteKeyCode={null}
+        selectionKeyCode={null}
+        multiSelectionKeyCode={null}
+        panOnScroll
+        zoomOnDoubleClick={false}
+        proOptions={{ hideAttribution: true }}
+        onInit={look}
+        disableKeyboardA11y
+      >
+        <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} />
+        <Controls
+          showInteractive={false}
+          position={compact ? "bottom-right" : "bottom-left"}
+          orientation="horizontal"
+        />
+        {expand.length > 0 ? (
+          <Panel position="top-right">
+            <Button
+              onClick={() => {
+                placed.current = false;
+                setExpand([]);
+              }}
+            >
+              Fold groups
+            </Button>
+          </Panel>
+        ) : null}
+        {graph.nodes.length >= MINIMAP_FROM && !compact ? (
+          <MiniMap
+            pannable
+            zoomable
+            position="bottom-right"
+            ariaLabel="Map of the graph"
+            nodeBorderRadius={4}
+            nodeStrokeWidth={0}
+            nodeColor={(node) =>
+              (node as FlowNode).data.node.expanded
+                ? "transparent"
+                : (MINI_COLOR[(node as FlowNode).data.node.status] ?? "var(--pending)")
+            }
+          />
+        ) : null}
+      </ReactFlow>
+    </div>
+  );
+}

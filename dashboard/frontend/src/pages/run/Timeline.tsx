@@ -1,0 +1,327 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
+import type { RunDetail, Step } from "../../api/wire";
+import { isHeld, isOpen, KIND_LABEL, stepLabel } from "../../lib/status";
+import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../../lib/time";
+import { type Bar, barOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
+import { IconButton } from "../../ui/Button";
+import { Empty } from "../../ui/Notice";
+import { useQuickNow } from "../../lib/clock";
+import { KindIcon, StatusIcon } from "../../ui/icons";
+import { NARROW, useMedia } from "../../ui/media";
+
+const ROW_PX = 30;
+
+interface Props {
+  detail: RunDetail;
+  selected: number | null;
+  onSelect: (seq: number | null) => void;
+}
+
+/** Every step on one time axis: hatched in the queue, solid at work, dotted while parked. */
+export function Timeline({ detail, selected, onSelect }: Props) {
+  const { run, timeline } = detail;
+  const [housekeeping, setHousekeeping] = useState(false);
+  const [view, setView] = useState<Range | null>(null);
+  const narrow = useMedia(NARROW);
+  const active = isOpen(run) || timeline.some((step) => step.finishedAt === undefined && step.status !== "failed");
+  const quick = useQuickNow(active && isOpen(run));
+  const now = quick || Date.now();
+  const scroller = useRef<HTMLDivElement>(null);
+  const plot = useRef<HTMLDivElement>(null);
+
+  const steps = useMemo(() => orderSteps(timeline, housekeeping), [timeline, housekeeping]);
+  const hidden = useMemo(() => timeline.filter((step) => step.housekeeping).length, [timeline]);
+  const runEnd = parseTime(run.finishedAt);
+  const children = useMemo(() => new Map(detail.children.map((child) => [child.id, child])), [detail.children]);
+  const bars = useMemo(
+    () =>
+      steps.map((step) =>
+        barOf(
+          step,
+          now,
+          run.status === "cancelling" ? null : runEnd,
+          step.childRunId ? children.get(step.childRunId) : undefined,
+        ),
+      ),
+    [steps, now, runEnd, run.status, children],
+  );
+  const whole = rangeOf(run, bars, now);
+  const shown = view ?? whole;
+  const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
+
+  const virtual = useVirtualizer({
+    count: bars.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: 10,
+  });
+  const index = selected === null ? -1 : steps.findIndex((step) => step.seq === selected);
+  useEffect(() => {
+    if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
+  }, [index, virtual]);
+
+  const zoomBy = (factor: number, at?: number): void => {
+    const next = zoom(shown, whole, factor, at ?? (shown.from + shown.to) / 2);
+    setView(next.to - next.from >= whole.to - whole.from ? null : next);
+  };
+  const timeAt = (clientX: number): number => {
+    const box = plot.current?.getBoundingClientRect();
+    if (!box || box.width === 0) return shown.from;
+    return shown.from + ((clientX - box.left) / box.width) * (shown.to - shown.from);
+  };
+  const wheel = useRef<(event: WheelEvent) => void>(() => undefined);
+  wheel.current = (event) => {
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      zoomBy(Math.exp(event.deltaY / 240), timeAt(event.clientX));
+    } else if (view && Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+      event.preventDefault();
+      setView(pan(view, whole, (event.deltaX / 800) * (view.to - view.from)));
+    }
+  };
+  useEffect(() => {
+    const element = scroller.current;
+    const listen = (event: WheelEvent): void => wheel.current(event);
+    element?.addEventListener("wheel", listen, { passive: false });
+    return () => element?.removeEventListener("wheel", listen);
+  }, []);
+
+  // A drag across the axis zooms into what it covers.
+  const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
+  const beginDrag = (event: PointerEvent): void => {
+    if (event.button !== 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    const at = timeAt(event.clientX);
+    setDrag({ from: at, to: at });
+  };
+  const endDrag = (): void => {
+    if (drag) {
+      const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
+      if (to - from > (shown.to - shown.from) / 100) setView({ from, to: Math.max(to, from + 2) });
+    }
+    setDrag(null);
+  };
+
+  // Run times can be whole seconds: the root covers its steps, as its span does.
+  const created = parseTime(run.createdAt) ?? whole.from;
+  const waits = run.status === "pending" || (run.status === "blocked" && !isHeld(run));
+  const rootStart = waits ? whole.to : created + (run.queueMs ?? 0);
+  const rootPlace = waits ? null : place(rootStart, whole.to, shown);
+  const rootQueue = rootStart > created ? place(created, rootStart, shown) : null;
+  const nowPlace = isOpen(run) ? place(now, now, shown) : null;
+  const dragPlace = drag ? place(Math.min(drag.from, drag.to), Math.max(drag.from, drag.to), shown) : null;
+
+  return (
+    <div className="timeline">
+      <div className="tl-tools">
+        <span className="muted small">
+          {formatDuration(shown.to - shown.from)} shown{view ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
+        </span>
+        <span className="grow" />
+        {hidden > 0 ? (
+          <label className="check small">
+            <input type="checkbox" checked={housekeeping} onChange={(event) => setHousekeeping(event.target.checked)} />
+            <span>Bookkeeping ({hidden})</span>
+          </label>
+        ) : null}
+        <Legend />
+        <IconButton icon="minus" label="Zoom out" disabled={view === null} onClick={() => zoomBy(2)} />
+        <IconButton icon="plus" label="Zoom in" onClick={() => zoomBy(0.5)} />
+        <IconButton icon="fit" label="Whole run" disabled={view === null} onClick={() => setView(null)} />
+      </div>
+      <div className="tl-scroll" ref={scroller}>
+        <div className="tl-head">
+          <div className="tl-name tl-corner">
+            <StatusIcon status={run.status} size={14} />
+            <span className="tl-label" title={run.workflow}>
+              {run.workflow}
+            </span>
+          </div>
+          <div
+            className="tl-plot tl-axis"
+            ref={plot}
+            onPointerDown={beginDrag}
+            onPointerMove={(event) => {
+              if (drag) setDrag({ ...drag, to: timeAt(event.clientX) });
+            }}
+            onPointerUp={endDrag}
+            onPointerCancel={() => setDrag(null)}
+            title="Drag to zoom in"
+          >
+            {ticks.map((tick) => {
+              const at = place(tick + whole.from, tick + whole.from, shown);
+              return at ? (
+                <span
+                  key={tick}
+                  className="tl-tick"
+                  style={{ left: `${at.left}%` }}
+                  data-edge={at.left > 94 || undefined}
+                >
+                  {formatOffset(tick)}
+                </span>
+              ) : null;
+            })}
+            {rootQueue ? (
+              <span
+                className="bar-queue tl-root"
+                style={{ left: `${rootQueue.left}%`, width: `${rootQueue.width}%` }}
+              />
+            ) : null}
+            {rootPlace ? (
+              <span
+                className="bar-work tl-root"
+                data-status={run.status}
+                style={{ left: `${rootPlace.left}%`, width: `${rootPlace.width}%` }}
+              />
+            ) : null}
+            {dragPlace ? (
+              <span className="tl-drag" style={{ left: `${dragPlace.left}%`, width: `${dragPlace.width}%` }} />
+            ) : null}
+          </div>
+        </div>
+        {bars.length === 0 ? (
+          <Empty title={isOpen(run) ? "No steps yet" : "No steps"} icon="play">
+            {isOpen(run)
+              ? "They appear here as the workflow reaches them."
+              : "This run ended without recording a step."}
+          </Empty>
+        ) : null}
+        <div className="tl-canvas" role="group" aria-label="Steps" style={{ height: `${virtual.getTotalSize()}px` }}>
+          <div className="tl-grid" aria-hidden="true">
+            {ticks.map((tick) => {
+              const at = place(tick + whole.from, tick + whole.from, shown);
+              return at ? <span key={tick} className="tl-gridline" style={{ left: `${at.left}%` }} /> : null;
+            })}
+            {nowPlace ? <span className="tl-now" style={{ left: `${nowPlace.left}%` }} /> : null}
+          </div>
+          {virtual.getVirtualItems().map((item) => {
+            const bar = bars[item.index];
+            return bar ? (
+              <Row
+                key={bar.step.seq}
+                bar={bar}
+                top={item.start}
+                view={shown}
+                selected={bar.step.seq === selected}
+                onSelect={onSelect}
+              />
+            ) : null;
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Legend() {
+  return (
+    <span className="legend" aria-label="Legend">
+      <span>
+        <i className="swatch bar-queue" />
+        queue
+      </span>
+      <span>
+        <i className="swatch bar-work" data-status="completed" />
+        work
+      </span>
+      <span>
+        <i className="swatch bar-work" data-waiting data-status="suspended" />
+        waiting
+      </span>
+    </span>
+  );
+}
+
+interface RowProps {
+  bar: Bar;
+  top: number;
+  view: Range;
+  selected: boolean;
+  onSelect: (seq: number | null) => void;
+}
+
+/** What the eye takes from shape and colour. */
+function describe(step: Step, queueMs: number): string {
+  const queue = queueMs > 0 && step.status !== "pending" ? `, ${formatDuration(queueMs)} in queue` : "";
+  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}`;
+}
+
+function Row({ bar, top, view, selected, onSelect }: RowProps) {
+  const { step } = bar;
+  const parked = step.kind === "sleep" || step.kind === "signal";
+  const queueMs = bar.startAt - bar.queuedAt;
+  const workMs = bar.endAt - bar.startAt;
+  const queue = queueMs > 0 ? place(bar.queuedAt, bar.startAt, view) : null;
+  const workEnd = bar.doneAt ?? bar.endAt;
+  const work = step.status === "pending" ? null : place(bar.startAt, workEnd, view);
+  const uncollected = bar.doneAt !== null ? place(bar.doneAt, bar.endAt, view) : null;
+  const wake = bar.open ? parseTime(step.wakeAt) : null;
+  const ahead = wake !== null && wake > bar.endAt ? place(bar.endAt, wake, view) : null;
+  const tail = uncollected ?? work;
+  const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
+  const left = queue ? queue.left : work ? work.left : 0;
+  // Beside the bar where there is room: right of it, left of it, or in the margin that the plot keeps free.
+  const side = right <= 86 ? "right" : left > 14 ? "left" : "margin";
+  const text =
+    step.status === "pending"
+      ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}`
+      : bar.open
+        ? formatGrowing(workMs)
+        : formatDuration(step.durationMs ?? workMs);
+  return (
+    <button
+      type="button"
+      className="tl-row"
+      style={{ transform: `translateY(${top}px)` }}
+      aria-current={selected || undefined}
+      data-status={step.status}
+      data-housekeeping={step.housekeeping || undefined}
+      data-undo={step.compensates !== undefined || undefined}
+      data-step={step.seq}
+      onClick={() => onSelect(selected ? null : step.seq)}
+    >
+      <span className="tl-name">
+        <KindIcon kind={step.kind} size={14} />
+        <span className="tl-label" title={step.name}>
+          {stepLabel(step.name, step.compensates)}
+        </span>
+        {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
+        {step.attempts > 1 ? (
+          <span className="tag" data-tone="warn">
+            ×{step.attempts}
+          </span>
+        ) : null}
+      </span>
+      <span className="tl-plot">
+        {queue ? <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} /> : null}
+        {work ? (
+          <span
+            className="bar-work"
+            data-status={step.status}
+            data-waiting={parked || undefined}
+            data-undo={step.compensates !== undefined || undefined}
+            data-open={bar.open || undefined}
+            style={{ left: `${work.left}%`, width: `${work.width}%` }}
+          />
+        ) : null}
+        {uncollected ? (
+          <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} />
+        ) : null}
+        {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
+        {work || queue ? (
+          side === "left" ? (
+            <span className="tl-time" data-side="left" style={{ right: `${100 - left}%` }}>
+              {text}
+            </span>
+          ) : (
+            <span className="tl-time" style={{ left: `${right}%` }}>
+              {text}
+            </span>
+          )
+        ) : null}
+      </span>
+      <span className="sr-only">{describe(step, queueMs)}</span>
+    </button>
+  );
+}

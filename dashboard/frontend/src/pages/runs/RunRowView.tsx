@@ -1,0 +1,134 @@
+import { memo } from "react";
+import type { RunRow } from "../../api/wire";
+import { measure } from "../../lib/measure";
+import { isOpen, namedQueue, STATUS_LABEL, shortId, waitingLabel } from "../../lib/status";
+import { formatGrowing, formatRunDuration } from "../../lib/time";
+import { Link, runPath } from "../../shell/router";
+import { Ago } from "../../ui/Ago";
+import { useNow } from "../../lib/clock";
+import { StatusIcon } from "../../ui/icons";
+import { Strip } from "../../ui/Strip";
+
+interface Props {
+  row: RunRow;
+  index: number;
+  top: number;
+  height: number;
+  scaleMs: number;
+  selected: boolean;
+  current: boolean;
+  onToggle: (id: string) => void;
+}
+
+/** One run in the list. Draws its row; fetches nothing. */
+export const RunRowView = memo(function RunRowView({
+  row,
+  index,
+  top,
+  height,
+  scaleMs,
+  selected,
+  current,
+  onToggle,
+}: Props) {
+  const now = useNow(isOpen(row));
+  const { queueMs, workMs } = measure(row, now);
+  return (
+    <div
+      className="run-row"
+      role="row"
+      aria-rowindex={index + 1}
+      aria-selected={selected}
+      data-current={current || undefined}
+      data-run={row.id}
+      data-status={row.status}
+      style={{ transform: `translateY(${top}px)`, height: `${height}px` }}
+    >
+      <span role="gridcell" className="cell-check">
+        <input
+          type="checkbox"
+          checked={selected}
+          aria-label={`Select ${row.workflow} ${row.id}`}
+          onChange={() => onToggle(row.id)}
+        />
+      </span>
+      <span role="gridcell" className="cell-status">
+        <StatusIcon status={row.status} />
+        <span className="status-text">{STATUS_LABEL[row.status]}</span>
+      </span>
+      <span role="gridcell" className="cell-workflow">
+        <Link to={runPath(row.id)} className="run-link" data-row-link>
+          {row.workflow}
+        </Link>
+        <span className="run-id" title={row.id}>
+          {shortId(row.id)}
+        </span>
+      </span>
+      <span role="gridcell" className="cell-note">
+        <Note row={row} />
+      </span>
+      <span role="gridcell" className="cell-queue">
+        {namedQueue(row.queue) ?? ""}
+      </span>
+      <span role="gridcell" className="cell-strip">
+        <Strip
+          queueMs={queueMs}
+          workMs={workMs}
+          scaleMs={Math.max(scaleMs, queueMs + workMs)}
+          status={row.status}
+          waiting={row.status === "suspended"}
+        />
+      </span>
+      <span role="gridcell" className="cell-duration num">
+        {!isOpen(row) ? (
+          formatRunDuration(workMs)
+        ) : workMs === 0 && queueMs > 0 ? (
+          <span className="muted">{formatGrowing(queueMs)}</span>
+        ) : (
+          formatGrowing(workMs)
+        )}
+      </span>
+      <span role="gridcell" className="cell-created num">
+        <Ago at={row.createdAt} />
+      </span>
+    </div>
+  );
+});
+
+function Note({ row }: { row: RunRow }) {
+  return (
+    <>
+      {row.waiting ? (
+        <span className="note-wait">
+          {waitingLabel(row.waiting)}
+          {row.waiting.until ? (
+            <>
+              {" "}
+              · <Ago at={row.waiting.until} />
+            </>
+          ) : null}
+        </span>
+      ) : null}
+      {row.recoveryAttempts > 1 ? (
+        <span className="tag" data-tone="warn" title="Times the engine started it">
+          ×{row.recoveryAttempts}
+        </span>
+      ) : null}
+      {row.deadRunId ? <span className="tag">dead letter</span> : null}
+      {row.undoesId ? <span className="tag">undo</span> : null}
+      {row.undoId && row.status !== "cancelling" ? <span className="tag">undone</span> : null}
+      {row.forkedFrom ? <span className="tag">fork</span> : null}
+      {row.schedule ? <span className="tag">schedule</span> : null}
+      {row.parentId ? (
+        <span className="tag" title={row.parentId}>
+          child
+        </span>
+      ) : null}
+      {row.tags.map((tag) => (
+        <span key={tag} className="tag">
+          {tag}
+        </span>
+      ))}
+    </>
+  );
+}

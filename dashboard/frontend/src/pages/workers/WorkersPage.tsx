@@ -1,0 +1,246 @@
+import { useQuery } from "@tanstack/react-query";
+import { executorsQuery, workersQuery } from "../../api/queries";
+import type { Executor, WorkerGroup } from "../../api/wire";
+import { shortId } from "../../lib/status";
+import { formatCount, formatDuration, formatGrowing, parseTime } from "../../lib/time";
+import { Link, runPath } from "../../shell/router";
+import { Ago, Since } from "../../ui/Ago";
+import { Empty, Failure, Skeleton } from "../../ui/Notice";
+import "./workers.css";
+import "./workers.css";
+
+/** Queues and how full they are; workers and what they run now. */
+export function WorkersPage() {
+  const groups = useQuery(workersQuery);
+  const executors = useQuery(executorsQuery);
+  return (
+    <div className="page plain-page">
+      <header className="page-head">
+        <h1>Workers</h1>
+        <p className="muted">Queues with their backlog, and the processes that work on them.</p>
+      </header>
+      <section>
+        <h2 className="section-title">Queues</h2>
+        {groups.isPending ? <Skeleton rows={4} /> : null}
+        {groups.isError && !groups.data ? (
+          <Failure what="The queues" error={groups.error} onRetry={() => void groups.refetch()} />
+        ) : null}
+        {groups.data?.length === 0 ? (
+          <Empty title="No queues" icon="filter">
+            Register one with <code>DBOS.register_queue(name)</code> and enqueue to it.
+          </Empty>
+        ) : null}
+        {groups.data && groups.data.length > 0 ? <Queues groups={groups.data} /> : null}
+      </section>
+      <section>
+        <h2 className="section-title">Processes</h2>
+        {executors.isPending ? <Skeleton rows={4} /> : null}
+        {executors.isError && !executors.data ? (
+          <Failure what="The workers" error={executors.error} onRetry={() => void executors.refetch()} />
+        ) : null}
+        {executors.data?.length === 0 ? (
+          <Empty title="No worker reports presence" icon="help">
+            Runs work all the same. With <code>DBOSInstrumentor().instrument()</code> in your workers, each shows here
+            with its host, version, last beat and the steps in its hands.
+          </Empty>
+        ) : null}
+        {executors.data && executors.data.length > 0 ? (
+          <div className="worker-grid">
+            {executors.data.map((entry) => (
+              <Worker
+                key={entry.instanceId}
+                worker={entry}
+                replaced={
+                  entry.status === "lost" &&
+                  executors.data.some((other) => other.status === "live" && other.executorId === entry.executorId)
+                }
+              />
+            ))}
+          </div>
+        ) : null}
+      </section>
+    </div>
+  );
+}
+
+function limits(group: WorkerGroup): string {
+  const parts: string[] = [];
+  if (group.concurrency !== undefined) parts.push(`${group.concurrency} at once`);
+  if (group.workerConcurrency !== undefined) parts.push(`${group.workerConcurrency} per worker`);
+  if (group.rateLimitMax !== undefined) parts.push(`${group.rateLimitMax} per ${group.rateLimitPeriodS ?? 1} s`);
+  return parts.length > 0 ? parts.join(", ") : "none";
+}
+
+function Queues({ groups }: { groups: WorkerGroup[] }) {
+  const deepest = Math.max(1, ...groups.map((group) => group.depth));
+  return (
+    <table className="table">
+      <thead>
+        <tr>
+          <th>Queue</th>
+          <th>Waiting</th>
+          <th className="num">Running</th>
+          <th className="num">Oldest</th>
+          <th className="wide-only">Limits</th>
+          <th>Workers</th>
+        </tr>
+      </thead>
+      <tbody>
+        {groups.map((group) => {
+          const live = group.liveWorkers.filter((worker) => worker.status === "live").length;
+          return (
+            <tr key={group.group} data-alarm={group.noWorker || undefined}>
+              <td>
+                <Link to={`/?queue=${encodeURIComponent(group.group)}`}>
+                  <strong>{group.group}</strong>
+                </Link>{" "}
+                {group.group.startsWith("_dbos") ? (
+                  <span className="tag">engine's own</span>
+                ) : group.group.startsWith("durable.") ? (
+                  <span className="tag">dashboard's own</span>
+                ) : group.registered ? null : (
+                  <span className="tag" data-tone="warn">
+                    not registered
+                  </span>
+                )}
+              </td>
+              <td data-label="Waiting">
+                <span className="depth">
+                  {group.depth > 0 ? (
+                    <span className="depth-bar" style={{ width: `${(group.depth / deepest) * 100}%` }} />
+                  ) : null}
+                  <span>{formatCount(group.depth)}</span>
+                </span>
+              </td>
+              <td data-label="Running" className="num">
+                {formatCount(group.running)}
+              </td>
+              <td data-label="Oldest" className="num">
+                {group.oldestMs === undefined || group.depth === 0 ? (
+                  <span className="muted">–</span>
+                ) : (
+                  formatDuration(group.oldestMs)
+                )}
+              </td>
+              <td className="wide-only muted">{limits(group)}</td>
+              <td data-label="Workers">
+                {group.noWorker ? (
+                  <span className="outcome">no worker</span>
+                ) : group.presenceKnown ? (
+                  `${live} live`
+                ) : (
+                  <span className="muted" title="No worker of this queue reports presence">
+                    unknown
+                  </span>
+                )}
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+/** Steps at work before those that only wait. */
+function busyFirst(entries: Executor["inFlight"]): Executor["inFlight"] {
+  return [...entries].sort((a, b) => Number(a.name.startsWith("DBOS.")) - Number(b.name.startsWith("DBOS.")));
+}
+
+const WORKER_WORD: Record<Executor["status"], string> = { live: "Live", lost: "Lost", stopped: "Stopped" };
+
+function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
+  const alive = worker.status === "live";
+  const until = parseTime(worker.lastBeatAt) ?? 0;
+  return (
+    <article className="card worker" data-worker={replaced ? "replaced" : worker.status}>
+      <header className="card-head">
+        <span className="live-dot" aria-hidden="true" />
+        <h3 className="mono clip" title={worker.instanceId}>
+          {worker.executorId}
+        </h3>
+        <span className="grow" />
+        <span className="worker-state">{replaced ? "Replaced" : WORKER_WORD[worker.status]}</span>
+      </header>
+      <div className="card-body">
+        <dl className="timings">
+          <div>
+            <dt>Last beat</dt>
+            <dd>
+              <Ago at={worker.lastBeatAt} />
+            </dd>
+          </div>
+          <div>
+            <dt>{alive ? "Up" : "Was up"}</dt>
+            <dd>
+              {alive ? <Since at={worker.startedAt} /> : formatGrowing(until - (parseTime(worker.startedAt) ?? until))}
+            </dd>
+          </div>
+          {worker.host ? (
+            <div>
+              <dt>Host</dt>
+              <dd className="mono">
+                {worker.host}
+                {worker.pid ? ` · ${worker.pid}` : ""}
+              </dd>
+            </div>
+          ) : null}
+          {worker.appVersion ? (
+            <div>
+              <dt>Version</dt>
+              <dd className="mono clip" title={worker.appVersion}>
+                {worker.appVersion}
+              </dd>
+            </div>
+          ) : null}
+          {worker.queues.length > 0 ? (
+            <div>
+              <dt>Queues</dt>
+              <dd>{worker.queues.join(", ")}</dd>
+            </div>
+          ) : null}
+          <div>
+            <dt>Workflows</dt>
+            <dd title={worker.workflows.join(", ")}>{worker.workflows.length}</dd>
+          </div>
+        </dl>
+        <h4>
+          {worker.inFlightTotal === 0
+            ? alive
+              ? "Idle"
+              : "Held nothing"
+            : alive
+              ? `${worker.inFlightTotal} in hand`
+              : `${worker.inFlightTotal} in hand at its last beat`}
+        </h4>
+        <ul className="plain inflight">
+          {busyFirst(worker.inFlight)
+            .slice(0, 6)
+            .map((entry) => (
+              <li key={`${entry.runId}-${entry.seq ?? "run"}`}>
+                <Link to={runPath(entry.runId, entry.seq === undefined ? undefined : { step: String(entry.seq) })}>
+                  {entry.name}
+                </Link>
+                <span className="mono muted">{shortId(entry.runId)}</span>
+                <span className="grow" />
+                {alive ? (
+                  <Since at={entry.startedAt} />
+                ) : (
+                  <span className="muted">{formatGrowing(until - (parseTime(entry.startedAt) ?? until))}</span>
+                )}
+              </li>
+            ))}
+          {worker.inFlightTotal > 6 ? <li className="muted">and {worker.inFlightTotal - 6} more</li> : null}
+        </ul>
+        {worker.status === "lost" && !replaced ? (
+          <Link
+            to={`/?executor=${encodeURIComponent(worker.executorId)}&status=running&status=suspended&status=blocked`}
+            className="btn"
+          >
+            Runs it held
+          </Link>
+        ) : null}
+      </div>
+    </article>
+  );
+}
