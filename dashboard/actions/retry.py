@@ -144,7 +144,7 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
     The step whose error the run died of; of steps that failed side by side with it, the first. A run that failed in its
     own code, with no failed step to blame, is replayed to its end and goes on from there.
     """
-    failed = [step for step in steps if step.status == "failed"]
+    failed = [step for step in steps if step.went_wrong]
     last = max((number for step in steps for number in (step.seq, *step.folded)), default=0)
     guilty = _guilty(failed, steps, error)
     if guilty is None:
@@ -168,8 +168,8 @@ def _guilty(failed: Sequence[Step], steps: Sequence[Step], error: StoredValue | 
         same = [step for step in failed if step.error is not None and _same_error(step.error, error)]
         if same:
             return same[-1]
-    last = max((step for step in steps if step.status == "failed" or not step.housekeeping), key=recorded_at)
-    return last if last.status == "failed" else None
+    last = max((step for step in steps if step.went_wrong or not step.housekeeping), key=recorded_at)
+    return last if last.went_wrong else None
 
 
 def _same_error(one: StoredValue, other: StoredValue) -> bool:

@@ -21,7 +21,7 @@ from dashboard.wire.convert import step_duration_ms, step_queue_ms
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import HELD_STATUSES
-from otel_bridge.model.steps import Step, StepKind
+from otel_bridge.model.steps import Step, StepKind, StepStatus
 
 NODE_WIDTH, NODE_HEIGHT = 220.0, 68.0
 SMALL_WIDTH, SMALL_HEIGHT = 136.0, 32.0
@@ -34,6 +34,8 @@ STACK_FROM = 9
 MAX_LANES = 24
 """More lanes than this are stacked even when they are not alike."""
 MAX_EXPANDED = 5_000
+WORST_FIRST: tuple[StepStatus, ...] = ("failed", "dead", "interrupted", "running", "pending", "cancelled", "completed")
+"""Which status of its steps a group shows."""
 
 EdgeKind = Literal["next", "fan-out", "fan-in", "undo"]
 
@@ -272,7 +274,7 @@ def _nodes(box: _Box, x: float, y: float) -> list[GraphNode]:
     if box.type != "group":
         return [GraphNode(label=box.label, status=box.status, **place)]
     counts: Counter[str] = Counter(step.status for step in box.steps)
-    worst = next(status for status in ("failed", "running", "pending", "completed") if counts[status])
+    worst = next(status for status in WORST_FIRST if counts[status])
     first = box.steps[0]
     group = GraphNode(
         label=box.label,

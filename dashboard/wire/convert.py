@@ -121,6 +121,13 @@ def step_duration_ms(step: Step) -> int | None:
     return max(0, step.finished_at_ms - step.started_at_ms)
 
 
+def step_collect_ms(step: Step) -> int | None:
+    """Return how long after a remote step's end its run took the result; None until it did."""
+    if step.collected_at_ms is None or step.finished_at_ms is None:
+        return None
+    return max(0, step.collected_at_ms - step.finished_at_ms)
+
+
 def step_generation(seq: int, exported: ExportedRun | None) -> int:
     """Return the generation that a step ran in: what was exported tells, else it is the run's current one.
 
@@ -165,6 +172,7 @@ def step_view(
         finished_at=iso(step.finished_at_ms),
         duration_ms=step_duration_ms(step),
         queue_ms=step_queue_ms(step),
+        collect_ms=step_collect_ms(step),
         child_run_id=step.child_run_id,
         parallel_group=parallel_group,
         housekeeping=step.housekeeping,

@@ -6,6 +6,8 @@ left out of the answer; inside payloads (``Json``) nulls are kept. See ``wire.co
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from dashboard.wire.base import Json, Timestamp, Wire
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.status import RunStatus
@@ -105,6 +107,9 @@ class StepView(Wire):
     finished_at: Timestamp | None = None
     duration_ms: int | None = None
     queue_ms: int | None = None
+    collect_ms: int | None = Field(
+        None, description="How long after a remote step's end its run took the result; absent until it did."
+    )
     child_run_id: str | None = None
     parallel_group: int | None = None
     housekeeping: bool

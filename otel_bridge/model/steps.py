@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.values import StoredValue
 
 StepKind = Literal["local", "remote", "sleep", "signal"]
-StepStatus = Literal["pending", "running", "completed", "failed"]
+StepStatus = Literal["pending", "running", "completed", "failed", "cancelled", "dead", "interrupted"]
+"""``cancelled`` and ``dead`` are a child's. ``interrupted`` was in flight when its run was cancelled or its worker was
+lost: it may have had its effect."""
+STEP_STATUSES: tuple[StepStatus, ...] = get_args(StepStatus)
+WENT_WRONG: frozenset[StepStatus] = frozenset({"failed", "cancelled", "dead"})
 
 
 class Step(NamedTuple):
@@ -20,6 +24,8 @@ class Step(NamedTuple):
         waits_on: for kind ``signal``: what is awaited, where that is known.
         folded: numbers of the bookkeeping rows that this step absorbed.
         recorded_at_ms: when the engine wrote the row that ended the step (database clock).
+        finished_at_ms: when the step ended; of a remote one, when its child did, whenever the parent asked for it.
+        collected_at_ms: when the parent took the result of a remote step.
         attempts: executions, where known (presence tells; the engine does not store it).
     """
 
@@ -32,6 +38,7 @@ class Step(NamedTuple):
     finished_at_ms: int | None = None
     enqueued_at_ms: int | None = None
     recorded_at_ms: int | None = None
+    collected_at_ms: int | None = None
     child_run_id: str | None = None
     worker_group: str | None = None
     executor: str | None = None
@@ -50,6 +57,11 @@ class Step(NamedTuple):
     def is_open(self) -> bool:
         """True while the store holds no end for the step."""
         return self.finished_at_ms is None
+
+    @property
+    def went_wrong(self) -> bool:
+        """True when the step failed, or its child failed, was cancelled or was given up."""
+        return self.status in WENT_WRONG
 
 
 class StepKey(NamedTuple):

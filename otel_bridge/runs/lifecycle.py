@@ -82,11 +82,7 @@ def step_events(
         if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
             continue
         kind: EventType = (
-            "step.started"
-            if step.status == "running"
-            else "step.failed"
-            if step.status == "failed"
-            else "step.completed"
+            "step.started" if step.status == "running" else "step.failed" if step.went_wrong else "step.completed"
         )
         started_ms = step.started_at_ms
         ended_ms = step.finished_at_ms if kind != "step.started" else None

@@ -13,7 +13,7 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.spans import ids, semconv
-from otel_bridge.spans.lives import INTERNAL_QUEUE_PREFIX, DueStep, Life, ended_at_ms
+from otel_bridge.spans.lives import INTERNAL_QUEUE_PREFIX, DueStep, Life, ended_at_ms, shown_end_ms
 from otel_bridge.spans.model import (
     NS_PER_MS,
     AttributeValue,
@@ -55,8 +55,9 @@ class RunSpans:
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:
         """Return the span of one step."""
         step = due.step
-        start_ms = _step_start_ms(step, due.end_ms)
-        start_ns, end_ns = _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, due.end_ms)
+        ended_ms = shown_end_ms(due)
+        start_ms = _step_start_ms(step, ended_ms)
+        start_ns, end_ns = _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
         attributes: Attributes = {
             **self._common,
             semconv.STEP_SEQ: step.seq,
@@ -77,6 +78,8 @@ class RunSpans:
             _set(attributes, semconv.WAIT_ON, step.waits_on)
             _set(attributes, semconv.QUEUE_NAME, step.worker_group)
             _set(attributes, semconv.CHILD_RUN_ID, step.child_run_id)
+            if step.collected_at_ms is not None and step.collected_at_ms > ended_ms:
+                attributes[semconv.STEP_COLLECT_MS] = step.collected_at_ms - ended_ms
         if step.compensates is not None:
             attributes[semconv.STEP_COMPENSATES] = step.compensates
         return SpanData(

@@ -141,16 +141,27 @@ def copied_steps(run: Run, steps: Sequence[Step], original_steps: Sequence[Step]
 def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     """Return when a step ended for good, and whether that is only because its run did.
 
-    A remote step ends when its result was taken; one whose result nobody takes ends with the run.
+    A remote step ends for good when its result was taken, which the run's own row says; its child's row may still
+    change. One whose result nobody takes ends with the run. How long its span lasts: ``shown_end_ms``.
     """
     finished = step.finished_at_ms
-    if step.kind == "remote" and not step.folded and step.name != OTHER_RESULT:
-        finished = None
+    if step.kind == "remote" and step.name != OTHER_RESULT:
+        if not step.folded:
+            # a child that ended before its parent did had this end whenever one looks; one that went on is cut there
+            return run_end, run_end is not None and (finished is None or finished > run_end)
+        finished = step.collected_at_ms if step.collected_at_ms is not None else finished
     if step.kind == "sleep" and finished is not None and run_end is not None and finished > run_end + ROUNDING_MS:
         finished = None
     if finished is not None:
         return finished, False
     return run_end, run_end is not None
+
+
+def shown_end_ms(due: DueStep) -> int:
+    """Return where the step's span ends: a remote step's where its child did, not when the parent asked for it."""
+    step = due.step
+    is_over = step.kind == "remote" and not due.unfinished and step.finished_at_ms is not None
+    return step.finished_at_ms if is_over and step.finished_at_ms is not None else due.end_ms
 
 
 def _facts(

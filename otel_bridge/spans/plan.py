@@ -113,7 +113,9 @@ def root_span(run: Run, steps: Sequence[Step], *, settings: SpanSettings | None 
 
 
 def step_error(step: Step) -> SpanError | None:
-    """Return why a step failed; None when it did not."""
+    """Return why a step failed; None when it did not. A cancelled child is no error."""
+    if step.status == "dead":
+        return SpanError(semconv.DEAD_ERROR_TYPE, "The engine gave the child run up.")
     if step.status != "failed":
         return None
     return decode_span_error(step.error) or SpanError(semconv.UNKNOWN_ERROR_TYPE, "The step failed.")
@@ -148,7 +150,7 @@ def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:
     sent = {**facts.steps, **{due.step.seq: (due.end_ms, facts.generation) for due in life.due}}
     if not life.ends:
         return replace(facts, steps=sent)
-    failed = [step.seq for step in steps if step.status == "failed" and sent[step.seq][1] == facts.generation]
+    failed = [step.seq for step in steps if step.went_wrong and sent[step.seq][1] == facts.generation]
     return replace(
         facts,
         steps=sent,

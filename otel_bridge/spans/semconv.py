@@ -42,6 +42,7 @@ STEP_STATUS = "durable.step.status"
 STEP_UNFINISHED = "durable.step.unfinished"
 STEP_HOUSEKEEPING = "durable.step.housekeeping"
 STEP_COMPENSATES = "durable.step.compensates"
+STEP_COLLECT_MS = "durable.step.collect_ms"
 CHILD_RUN_ID = "durable.child.run.id"
 WAIT_ON = "durable.wait.on"
 

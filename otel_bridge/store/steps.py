@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
+from otel_bridge.store.remote import remote_step
 from otel_bridge.store.waiting import (
     GET_RESULT,
     SET_EVENT,
@@ -25,8 +26,6 @@ from otel_bridge.store.waiting import (
     is_timeout_of_open_wait,
     wake_ms,
 )
-
-INTERNAL_QUEUE = "_dbos_internal_queue"
 
 
 class StepRow(NamedTuple):
@@ -95,7 +94,7 @@ def fold_steps(
             if child_id is None:
                 steps.append(_local(row, name == "getStatus"))
             else:
-                steps.append(_remote(row, results.get(row[1]), children.get(child_id), end, now_ms))
+                steps.append(_remote(row, results.get(row[1]), children.get(child_id)))
         elif name == SLEEP:
             step = _sleep(row, names, waits, end, now_ms)
             if step is not None:
@@ -178,60 +177,9 @@ def _other_result(row: StepRow, pairs: Mapping[int, StepRow]) -> Step:
     )
 
 
-def _remote(row: StepRow, result: StepRow | None, child: Child | None, end: RunEnd, now_ms: int) -> Step:
-    asked_ms = row[3] if row[3] is not None else row[4]
-    queue = child.queue if child is not None and child.queue != INTERNAL_QUEUE else None
-    enqueued_ms = started_ms = asked_ms
-    if queue is None:
-        enqueued_ms = None
-    elif child is not None:
-        started_ms = _not_before(child.started_at_ms, asked_ms)
-    status: StepStatus = "completed"
-    finished_ms: int | None = row[4]
-    recorded_ms = row[5]
-    if result is not None:
-        status, recorded_ms = _outcome(result), result[5]
-        finished_ms = result[4] if result[4] is not None else recorded_ms
-        if finished_ms is None and child is not None:
-            finished_ms = child.completed_at_ms if child.completed_at_ms is not None else child.updated_at_ms
-        started_ms = asked_ms if started_ms is None else min(started_ms, finished_ms or started_ms)
-        if started_ms is None and child is not None:
-            started_ms = child.started_at_ms if child.started_at_ms is not None else child.created_at_ms
-    elif child is not None and child.is_active:
-        status = "running" if child.status == "PENDING" else "pending"
-        started_ms = started_ms if status == "running" else None
-        finished_ms = None
-    elif child is not None:
-        status = "completed" if child.status == "SUCCESS" else "failed"
-        ended_ms = child.completed_at_ms if child.completed_at_ms is not None else child.updated_at_ms
-        finished_ms = _not_before(ended_ms, row[4])
-        started_ms = asked_ms if started_ms is None else started_ms
-        finished_ms = _not_before(finished_ms, started_ms)
-    return Step(
-        run_id=row[0],
-        seq=row[1],
-        name=row[2],
-        kind="remote",
-        status=status,
-        started_at_ms=started_ms,
-        finished_at_ms=finished_ms,
-        enqueued_at_ms=enqueued_ms,
-        recorded_at_ms=recorded_ms,
-        child_run_id=row[6],
-        worker_group=queue,
-        executor=child.executor if child is not None else None,
-        folded=(result[1],) if result is not None else (),
-        has_output=bool(result[7]) if result is not None else False,
-        has_error=bool(result[8]) if result is not None else False,
-        error=_error(result) if result is not None else None,
-    )
-
-
-def _not_before(time_ms: int | None, floor_ms: int | None) -> int | None:
-    """Return ``time_ms``, lifted to ``floor_ms``: run rows on SQLite are cut to whole seconds."""
-    if time_ms is None or floor_ms is None:
-        return time_ms
-    return max(time_ms, floor_ms)
+def _remote(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
+    step = remote_step(row, result, child)
+    return step if result is None or result[10] is None else step._replace(error=_error(result))
 
 
 def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait]) -> Step:

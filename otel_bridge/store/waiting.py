@@ -91,11 +91,19 @@ class Child:
     completed_at_ms: int | None
     queue: str | None
     executor: str | None
+    first_step_ms: int | None = None
+    last_step_ms: int | None = None
+    """When its first step began and its last one ended, where its own stamps may be cut to whole seconds."""
 
     @property
     def is_active(self) -> bool:
         """True until the child has ended."""
         return self.status in ENGINE_OPEN
+
+    @property
+    def has_rounded_stamps(self) -> bool:
+        """True when its start or end is a whole second, as all are on SQLite with Python before 3.12."""
+        return any(stamp is not None and stamp % 1000 == 0 for stamp in (self.started_at_ms, self.completed_at_ms))
 
 
 def is_housekeeping(name: str) -> bool:

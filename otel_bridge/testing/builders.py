@@ -41,5 +41,7 @@ def make_step(
     if status in ("completed", "failed") and started_at_ms is not None:
         fields.setdefault("finished_at_ms", started_at_ms + 10)
         fields.setdefault("recorded_at_ms", fields["finished_at_ms"])
+    if kind == "remote" and fields.get("folded"):
+        fields.setdefault("collected_at_ms", fields.get("finished_at_ms"))
     fields.setdefault("has_error", status == "failed")
     return Step(run_id=run_id, seq=seq, name=name, kind=kind, status=status, started_at_ms=started_at_ms, **fields)

@@ -189,7 +189,7 @@ class MemoryStateStore(SqlStateStore):
         started, finished, output, error = step.started_at_ms, step.finished_at_ms, None, None
         if step.output is not None or step.has_output:
             output = step.output.text if step.output is not None else "1"
-        if step.error is not None or step.has_error or step.status == "failed":
+        if step.error is not None or step.has_error or step.went_wrong:
             error = step.error.text if step.error is not None else "error"
         value = step.output or step.error
         outcome: dict[str, Any] = {

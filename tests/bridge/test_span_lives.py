@@ -10,7 +10,7 @@ import pytest
 
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
-from otel_bridge.model.steps import Step
+from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
 from otel_bridge.testing import make_run, make_step
 from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
@@ -112,12 +112,47 @@ def test_a_child_that_nobody_waits_for_ends_its_step_with_the_parent():
     assert [span.end_ns // 10**6 - T for span in result.spans] == [500, 500]
 
 
-def test_a_child_that_nobody_waits_for_does_not_fail_its_step():
-    """Its own root says how it went; what the parent's step shows must not depend on when one looks."""
-    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", status="failed")
+def test_a_child_that_failed_later_than_its_parent_ended_does_not_fail_its_step():
+    """What the parent's step shows must not depend on when one looks: it was running when the parent ended."""
+    step = make_step(
+        seq=1, kind="remote", name="child", child_run_id="run-1-1", status="failed", finished_at_ms=T + 900
+    )
     result = plan(make_run(status="completed", finished_at_ms=T + 500), [step])
     assert [span.error for span in result.spans] == [None, None]
     assert result.spans[0].attributes["durable.step.status"] == "running"
+
+
+def test_a_child_that_ended_before_its_parent_did_ends_its_step_though_nobody_asked():
+    """The span says what the page says: how long the child ran and how it went."""
+    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", status="failed")
+    result = plan(make_run(status="completed", finished_at_ms=T + 500), [step])
+    assert [(span.end_ns // 10**6 - T, span.error) for span in result.spans] == [(10, "The step failed."), (500, None)]
+    assert result.spans[0].attributes["durable.step.status"] == "failed"
+
+
+def test_a_remote_step_lasts_as_long_as_its_child_and_says_when_its_result_was_taken():
+    """A parent that asks late neither lengthens the step nor hides that it asked late."""
+    step = make_step(
+        seq=1,
+        kind="remote",
+        name="child",
+        child_run_id="run-1-1",
+        worker_group="q",
+        finished_at_ms=T + 400,
+        folded=(2,),
+        collected_at_ms=T + 8_000,
+    )
+    span = only(plan(make_run(), [step]))
+    assert span.end_ns == (T + 400) * 10**6
+    assert span.attributes["durable.step.collect_ms"] == 7_600
+
+
+@pytest.mark.parametrize(("status", "error"), [("cancelled", None), ("dead", "The engine gave the child run up.")])
+def test_a_cancelled_child_is_no_error_and_a_dead_one_is(status: StepStatus, error: str | None):
+    """The step is what its child is, by name."""
+    step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", status=status)
+    span = plan(make_run(status="completed", finished_at_ms=T + 500), [step._replace(finished_at_ms=T + 10)]).spans[0]
+    assert (span.error, span.attributes["durable.step.status"]) == (error, status)
 
 
 def test_a_result_taken_from_a_run_started_elsewhere_is_a_step():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +65,13 @@ def test_a_running_child_has_started_and_not_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [("SUCCESS", "completed"), ("ERROR", "failed"), ("CANCELLED", "failed")]
+    ("status", "expected"),
+    [
+        ("SUCCESS", "completed"),
+        ("ERROR", "failed"),
+        ("CANCELLED", "cancelled"),
+        ("MAX_RECOVERY_ATTEMPTS_EXCEEDED", "dead"),
+    ],
 )
 def test_a_child_that_nobody_asked_for_its_result_ends_the_step_itself(status: str, expected: str) -> None:
     """Without a ``getResult`` the child's own end is the best that is known."""
@@ -83,11 +91,72 @@ def test_a_childs_start_is_never_before_it_was_enqueued() -> None:
     assert step.started_at_ms == step.enqueued_at_ms
 
 
-def test_a_recovered_child_does_not_start_after_its_result_was_read() -> None:
-    """Recovery overwrites the start; the step still has a length of its own."""
-    rows = (row(1, "work", child_id="c"), row(2, "DBOS.getResult", child_id="c"))
-    (step,) = fold(*rows, of=child("SUCCESS", started=NOW - 10))
-    assert step.started_at_ms == step.finished_at_ms == NOW - 9_790
+def collected(seq: int, at_ms: int, **fields: object) -> StepRow:
+    """Return the row in which the parent took the child's result."""
+    return row(
+        seq, "DBOS.getResult", child_id="c", started_ms=at_ms - 5, finished_ms=at_ms, recorded_ms=at_ms, **fields
+    )
+
+
+def test_a_remote_step_lasts_as_long_as_its_child_ran_whenever_its_parent_asked() -> None:
+    """The child ended at NOW - 1,000; the parent asked much later."""
+    (step,) = fold(row(1, "work", child_id="c"), collected(2, NOW + 7_000), of=child("SUCCESS"))
+    assert (step.started_at_ms, step.finished_at_ms, step.collected_at_ms) == (NOW - 5_000, NOW - 1_000, NOW + 7_000)
+    assert step.folded == (2,)
+
+
+def test_the_end_of_a_remote_step_stays_when_its_result_is_collected() -> None:
+    """The live event of its end and the run's page an hour later give one figure."""
+    (open_step,) = fold(row(1, "work", child_id="c"), of=child("SUCCESS"))
+    (later,) = fold(row(1, "work", child_id="c"), collected(2, NOW + 3_600_000), of=child("SUCCESS"))
+    assert (open_step.started_at_ms, open_step.finished_at_ms) == (later.started_at_ms, later.finished_at_ms)
+
+
+def test_a_child_that_was_retried_after_its_parent_had_the_result_tells_nothing_of_its_first_life() -> None:
+    """Its stamps are those of another life: all that is known is from when to when the parent looked."""
+    rows = (row(1, "work", child_id="c"), collected(2, NOW - 8_000, has_error=True))
+    for again in (
+        child("SUCCESS", started=NOW - 10),
+        child("PENDING", started=NOW - 10),
+        child("ENQUEUED", started=None),
+    ):
+        (step,) = fold(*rows, of=again)
+        assert (step.status, step.started_at_ms, step.finished_at_ms) == ("failed", NOW - 9_900, NOW - 8_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("ERROR", "failed"), ("CANCELLED", "cancelled"), ("MAX_RECOVERY_ATTEMPTS_EXCEEDED", "dead")],
+)
+def test_a_result_that_was_an_error_is_called_what_the_child_is(status: str, expected: str) -> None:
+    """A cancelled child is cancelled for its parent too, not failed."""
+    (step,) = fold(row(1, "work", child_id="c"), collected(2, NOW, has_error=True), of=child(status))
+    assert (step.status, step.has_error) == (expected, True)
+
+
+def test_a_child_stamped_in_whole_seconds_is_timed_by_its_first_and_last_step() -> None:
+    """SQLite under Python before 3.12 stamps runs to the second and steps to the millisecond."""
+    rounded = replace(
+        child("SUCCESS", started=NOW - 5_000),
+        first_step_ms=NOW - 4_700,
+        last_step_ms=NOW - 400,
+        completed_at_ms=NOW - 1_000,
+    )
+    (step,) = fold(row(1, "work", child_id="c"), collected(2, NOW + 9), of=rounded)
+    assert (step.started_at_ms, step.finished_at_ms) == (NOW - 4_700, NOW - 400)
+
+
+def test_steps_in_another_second_do_not_move_a_childs_stamps() -> None:
+    """Its body worked before the first step and after the last."""
+    rounded = replace(child("SUCCESS"), first_step_ms=NOW - 3_000, last_step_ms=NOW - 2_000)
+    (step,) = fold(row(1, "work", child_id="c"), collected(2, NOW + 9), of=rounded)
+    assert (step.started_at_ms, step.finished_at_ms) == (NOW - 5_000, NOW - 1_000)
+
+
+def test_a_childs_end_by_a_clock_ahead_is_not_after_its_result_was_collected() -> None:
+    """The database's clock and the application's differ; the order of things does not."""
+    (step,) = fold(row(1, "work", child_id="c"), collected(2, NOW - 1_300), of=child("SUCCESS"))
+    assert step.finished_at_ms == step.collected_at_ms == NOW - 1_300
 
 
 def test_results_are_matched_to_their_children_whatever_their_order() -> None:

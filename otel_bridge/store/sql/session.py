@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
@@ -143,7 +144,24 @@ def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {among}"
         found.update({row[0]: Child(*row) for row in reader.rows(sql, params)})
+    rounded = [child.id for child in found.values() if child.has_rounded_stamps]
+    for run_id, first_ms, last_ms in _step_bounds(reader, rounded):
+        found[run_id] = replace(found[run_id], first_step_ms=first_ms, last_step_ms=last_ms)
     return found
+
+
+def _step_bounds(reader: Reader, run_ids: Sequence[str]) -> Iterator[Row]:
+    """Yield each run's id, when its first step began and its last one ended: two seeks in the primary key each."""
+    schema = reader.schema()
+    started, ended = (
+        f"(SELECT {schema.column('operation_outputs', column, alias='o')} FROM {schema.table('operation_outputs')} o "
+        f"WHERE o.workflow_uuid = w.workflow_uuid ORDER BY o.function_id {order} LIMIT 1)"
+        for column, order in (("started_at_epoch_ms", "ASC"), ("completed_at_epoch_ms", "DESC"))
+    )
+    for part in chunks(run_ids):
+        among, params = in_list("w.workflow_uuid", part, reader.dialect)
+        sql = f"SELECT w.workflow_uuid, {started}, {ended} FROM {schema.table('workflow_status')} w WHERE {among}"
+        yield from reader.rows(sql, params)
 
 
 def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, list[Child]]:

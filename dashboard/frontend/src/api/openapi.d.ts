@@ -1258,6 +1258,12 @@ export interface components {
              */
             childRunId?: string | null;
             /**
+             * Collectms
+             * @description How long after a remote step's end its run took the result; absent until it did.
+             * @default null
+             */
+            collectMs?: number | null;
+            /**
              * Compensates
              * @default null
              */
@@ -1342,7 +1348,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "pending" | "running" | "completed" | "failed";
+            status: "pending" | "running" | "completed" | "failed" | "cancelled" | "dead" | "interrupted";
             /** Stepid */
             stepId: string;
             /** @default null */

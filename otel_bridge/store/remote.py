@@ -1,0 +1,116 @@
+"""A remote step's times and outcome: how long its child ran, whenever the parent asked for the result. Pure.
+
+Two facts are kept apart. The step *lasts* as long as its child ran, by the child's own stamps; the parent *collected*
+the result when its ``DBOS.getResult`` row says. A parent that starts three children and then asks for each result in
+turn shows three lengths, not three times the longest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_bridge.model.status import status_of
+from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.store.waiting import Child
+
+if TYPE_CHECKING:
+    from otel_bridge.store.steps import StepRow
+
+INTERNAL_QUEUE = "_dbos_internal_queue"
+SECOND_MS = 1000
+_STEP_STATUS: dict[str, StepStatus] = {"completed": "completed", "cancelled": "cancelled", "dead": "dead"}
+
+
+class Times(NamedTuple):
+    """When a remote step was asked for, began and ended; ``ended_ms`` is None while its child is open."""
+
+    started_ms: int | None
+    ended_ms: int | None
+
+
+def remote_times(asked_ms: int | None, collected_ms: int | None, child: Child | None) -> Times:
+    """Return when the child worked, as far as its row still tells.
+
+    The row of a child that was retried after its parent had the result is that of another life: it begins after the
+    result was collected, or has not ended. All that is known then is from when to when the parent looked at it; so it
+    is where the child's row is gone.
+
+    >>> child = Child("c", "SUCCESS", "work", 0, 0, started_at_ms=100, completed_at_ms=600, queue="q", executor=None)
+    >>> remote_times(90, 8_000, child)
+    Times(started_ms=100, ended_ms=600)
+    """
+    if child is None:
+        return Times(asked_ms, collected_ms)
+    started = _precise(child.started_at_ms, child.first_step_ms)
+    ended = _precise(child.completed_at_ms, child.last_step_ms)
+    if ended is None:
+        ended = child.updated_at_ms
+    if collected_ms is not None and (child.is_active or (started is not None and started > collected_ms)):
+        return Times(asked_ms, collected_ms)
+    started = _latest(started, asked_ms)
+    if child.is_active:
+        return Times(started if child.status == "PENDING" else None, None)
+    # the child's stamps are the database's clock or cut to seconds, the parent's are its own: keep them in order
+    ended = max(ended, started) if started is not None else ended
+    if collected_ms is not None:
+        ended = min(ended, max(collected_ms, asked_ms or collected_ms))
+    return Times(ended if started is None else min(started, ended), ended)
+
+
+def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
+    """Return the step that started a child.
+
+    Args:
+        row: the row that the start wrote.
+        result: the ``DBOS.getResult`` row in which the parent collected the result.
+        child: the child's run; None where its row is gone.
+    """
+    asked_ms = row[3] if row[3] is not None else row[4]
+    collected_ms = None if result is None else (result[4] if result[4] is not None else result[5])
+    queue = child.queue if child is not None and child.queue != INTERNAL_QUEUE else None
+    times = remote_times(asked_ms, collected_ms, child)
+    ended_ms = times.ended_ms
+    if child is None and result is None:
+        ended_ms = row[4]
+    return Step(
+        run_id=row[0],
+        seq=row[1],
+        name=row[2],
+        kind="remote",
+        status=_status(result, child),
+        started_at_ms=times.started_ms,
+        finished_at_ms=ended_ms,
+        enqueued_at_ms=asked_ms if queue is not None else None,
+        recorded_at_ms=row[5] if result is None else result[5],
+        collected_at_ms=collected_ms,
+        child_run_id=row[6],
+        worker_group=queue,
+        executor=child.executor if child is not None else None,
+        folded=(result[1],) if result is not None else (),
+        has_output=bool(result[7]) if result is not None else False,
+        has_error=bool(result[8]) if result is not None else False,
+    )
+
+
+def _status(result: StepRow | None, child: Child | None) -> StepStatus:
+    """What the parent got, in the child's own words where the child still is what the parent got."""
+    if result is not None and not result[8]:
+        return "completed"
+    if child is None or (result is not None and child.is_active):
+        return "completed" if result is None else "failed"
+    if child.is_active:
+        return "running" if child.status == "PENDING" else "pending"
+    status = _STEP_STATUS.get(status_of(child.status), "failed")
+    # a child that was mended since does not mend what its parent got
+    return "failed" if result is not None and status == "completed" else status
+
+
+def _precise(stamp_ms: int | None, step_ms: int | None) -> int | None:
+    """Return a stamp to the millisecond: where it is cut to a whole second, a step in that second tells better."""
+    if stamp_ms is None or step_ms is None or stamp_ms % SECOND_MS:
+        return stamp_ms
+    return step_ms if stamp_ms <= step_ms < stamp_ms + SECOND_MS else stamp_ms
+
+
+def _latest(*times_ms: int | None) -> int | None:
+    return max((time for time in times_ms if time is not None), default=None)
