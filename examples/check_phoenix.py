@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import print_trace
-from fake_collector import FakeCollector, attributes
+
+from examples.fake_collector import FakeCollector, attributes
 
 SERVE = """
 import runpy, sys

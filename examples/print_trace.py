@@ -23,9 +23,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fake_collector import FakeCollector, attributes, tree
+from examples.fake_collector import FakeCollector, attributes, tree
 
 RUN, FORK = "order-1042", "order-1042-again"
 

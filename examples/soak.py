@@ -33,7 +33,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+sys.path.insert(0, str(ROOT))
 
 TERMINAL = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 SpanKey = tuple[bytes, bytes]
@@ -80,7 +80,7 @@ class Processes:
 
 def misbehave(collector: object, stop: threading.Event, phases: Counter[str]) -> None:
     """Give the collector one fault after the other, with good times in between."""
-    from fake_collector import FakeCollector, Fault
+    from examples.fake_collector import FakeCollector, Fault
 
     assert isinstance(collector, FakeCollector)
     faults = {
@@ -229,7 +229,7 @@ def serving(kind: str, directory: Path) -> Iterator[str]:
 
 
 def soak_on(url: str, directory: Path, minutes: float, workers: int, bridges: int) -> int:
-    from fake_collector import FakeCollector
+    from examples.fake_collector import FakeCollector
 
     worker = [sys.executable, str(Path(__file__).with_name("soak_app.py")), url]
     export = [sys.executable, "-m", "otel_bridge.cli", "export", "--start-from", "beginning"]
@@ -291,7 +291,7 @@ def _settle(
     processes: Processes, retrier: Retrier, database: Database, collector: object, url: str, directory: Path
 ) -> tuple[dict[SpanKey, str], set[SpanKey]]:
     """Let everything come to its end; return what is missing and what is too much."""
-    from fake_collector import FakeCollector
+    from examples.fake_collector import FakeCollector
 
     assert isinstance(collector, FakeCollector)
     (directory / "stop").touch()
@@ -323,7 +323,7 @@ def report(
     phases: Counter[str],
     directory: Path,
 ) -> int:
-    from fake_collector import FakeCollector
+    from examples.fake_collector import FakeCollector
 
     assert isinstance(collector, FakeCollector)
     roots = Counter(span.trace_id for span in collector.spans.values() if not span.parent_span_id)

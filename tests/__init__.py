@@ -1,1 +1,5 @@
-"""Tests. A package, so that folders may be named like the packages they test."""
+"""Tests, in the folders of what they test. What several folders share is in modules here."""
+
+from examples.newer_sqlite import use_newer_sqlite
+
+use_newer_sqlite()  # before anything imports sqlite3

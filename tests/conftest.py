@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -15,10 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from examples.newer_sqlite import use_newer_sqlite
+from tests.collectors import collector
+from tests.databases import make_wal
+from tests.story import api, client, story_app, story_url, worker, worker_url
+from tests.worlds import migrated, new_world, world
 
-use_newer_sqlite()
-
+__all__ = [
+    "api",
+    "client",
+    "collector",
+    "migrated",
+    "new_world",
+    "story_app",
+    "story_url",
+    "worker",
+    "worker_url",
+    "world",
+]
 
 _exit_status = 0
 
@@ -39,14 +51,6 @@ def pytest_unconfigure() -> None:
         print(f"Threads left behind, not waited for: {', '.join(left)}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(_exit_status)
-
-
-def make_wal(path: Path) -> str:
-    """Create a SQLite file in WAL mode and return its URL, as the README tells users to."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-    return f"sqlite:///{path}"
 
 
 @pytest.fixture

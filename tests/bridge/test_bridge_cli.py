@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_collector import FakeCollector, Fault, attributes
 from sqlite_utils import Database
 
+from examples.fake_collector import FakeCollector, Fault, attributes
 from otel_bridge import cli
 from otel_bridge.bridge.backfill import BACKFILL_LEASE, backfill
 from otel_bridge.ledger import open_ledger
@@ -24,8 +24,7 @@ from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
-
-from .otlp_samples import ListTransport
+from tests.otlp.samples import ListTransport
 
 CREATED = 1_700_000_000_000
 

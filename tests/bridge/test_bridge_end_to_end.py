@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_collector import FakeCollector, attributes, tree
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
+from examples.fake_collector import FakeCollector, attributes, tree
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store

@@ -16,8 +16,7 @@ from otel_bridge.metrics import meter_provider_from_env
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.spans import ids
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
-
-from .otlp_samples import ListTransport
+from tests.otlp.samples import ListTransport
 
 Metrics = dict[str, Any]
 

@@ -31,8 +31,7 @@ from otel_bridge.errors import (
 from otel_bridge.spans import SpanData, ids
 from otel_bridge.tail import scanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
-
-from .otlp_samples import ListTransport
+from tests.otlp.samples import ListTransport
 
 Bridges = Callable[..., OTelBridge]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from dbos import run_dbos_database_migrations
-from fake_collector import FakeCollector, attributes
 
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
+from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from tests.actions.world import World, until

@@ -12,9 +12,8 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.ledger.underway import BACKFILL_LEASE, EXPORT_LEASE, exported_or_underway
 from otel_bridge.spans import SpanData
 from otel_bridge.testing import MemoryLedger
-
-from .otlp_samples import full_span, sample_span
-from .test_encoding import spans
+from tests.otlp.samples import full_span, sample_span
+from tests.otlp.test_encoding import spans
 
 times = st.integers(0, 2**53)
 runs = st.builds(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from dbos import run_dbos_database_migrations
-from fake_collector import FakeCollector, attributes
 
 from dashboard.workflow import names
+from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
 from otel_bridge.runs import undo
 from otel_bridge.runs.undo import pair, with_compensated

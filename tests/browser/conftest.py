@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.conftest import make_wal
+from tests.databases import make_wal
 from tests.programs import Program, running
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,10 +19,10 @@ from dbos import DBOSClient
 from simple_websocket import Client
 
 from otel_bridge.spans import ids
-from tests.conftest import make_wal
-from tests.dashboard.conftest import Worker
-from tests.dashboard.test_live import is_type, receive, with_close
+from tests.databases import make_wal
+from tests.live.test_streams import is_type, receive, with_close
 from tests.programs import ROOT, eventually, running
+from tests.story import Worker
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 DEPLOY = ROOT / "examples" / "deploy"

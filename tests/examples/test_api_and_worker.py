@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from dashboard.client import DurableClient
-from tests.conftest import make_wal
+from tests.databases import make_wal
 from tests.programs import eventually, running
 
 

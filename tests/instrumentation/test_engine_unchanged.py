@@ -30,7 +30,7 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSException, DBOSMa
 
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.ledger import MemoryLedger
-from tests.conftest import make_wal
+from tests.databases import make_wal
 
 from .conftest import eventually
 

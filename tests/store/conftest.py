@@ -15,7 +15,7 @@ from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.postgres import PostgresStateStore
 from otel_bridge.store.sqlite import SqliteStateStore
 from otel_bridge.testing import MemoryStateStore
-from tests.conftest import make_wal
+from tests.databases import make_wal
 
 APP = Path(__file__).parent / "story_app.py"
 STORES = ("memory", "sqlite", "postgres")

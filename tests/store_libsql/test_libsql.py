@@ -24,7 +24,7 @@ from otel_bridge.ledger import MemoryLedger, SqliteLedger, open_ledger
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import StateStore, open_store
 from otel_bridge.store.sqlite import SqliteStateStore
-from tests.conftest import make_wal
+from tests.databases import make_wal
 from tests.store.conftest import tell_story
 
 BIG = 10_000

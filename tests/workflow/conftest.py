@@ -10,7 +10,7 @@ from dbos import DBOS
 
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
-from tests.conftest import make_wal
+from tests.databases import make_wal
 
 
 @pytest.fixture(scope="module")

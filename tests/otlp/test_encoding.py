@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_collector import attributes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from examples.fake_collector import attributes
 from otel_bridge.otlp import ResourceSettings, encode_request
 from otel_bridge.otlp.encode import encode_span
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
-
-from .otlp_samples import full_span, sample_span
+from tests.otlp.samples import full_span, sample_span
 
 text = st.text(max_size=300)
 values = st.one_of(text, st.booleans(), st.integers(), st.floats(allow_nan=False), st.lists(text).map(tuple))

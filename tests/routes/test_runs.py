@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from otel_bridge.codec import redact_keys
 from otel_bridge.spans import ids
-from tests.dashboard.conftest import mounted
+from tests.story import mounted
 
 Get = Callable[..., Any]
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from dashboard import create_blueprint
-from tests.conftest import make_wal
+from tests.databases import make_wal
 
 APP = Path(__file__).with_name("engine_app.py")
 

@@ -10,7 +10,7 @@ import pytest
 from dbos import run_dbos_database_migrations
 
 from tests.actions.world import World
-from tests.conftest import make_wal
+from tests.databases import make_wal
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ from flask import Flask
 from dashboard import create_blueprint
 from dashboard.http.assets import Assets
 from otel_bridge.testing import MemoryStateStore
-from tests.dashboard.conftest import mounted
+from tests.story import mounted
 
 INDEX = """<!doctype html><html><head><meta charset="utf-8" /><!-- durable:head --><base href="/dev/">
 <script type="application/json" id="durable-config">{"base": "/dev"}</script><title>x</title></head>

@@ -17,7 +17,7 @@ from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.fleet import ScheduleInfo
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.testing import MemoryStateStore, make_run
-from tests.dashboard.conftest import mounted
+from tests.story import mounted
 
 
 def executor(name: str, **fields: object) -> Executor:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples"))
-
-from fake_collector import FakeCollector  # noqa: E402
+from examples.fake_collector import FakeCollector
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from simple_websocket import Client, ConnectionClosed
 
 from dashboard.live.hub import SLOW_REASON, STOPPED_REASON, LiveHub
 from otel_bridge.model.runs import RunQuery
-from tests.dashboard.conftest import Worker, eventually, mounted, served
+from tests.story import Worker, eventually, mounted, served
 
 pytestmark = pytest.mark.timeout(90)
 _numbers = itertools.count(1)

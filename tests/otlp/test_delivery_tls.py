@@ -11,11 +11,10 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
-from fake_collector import FakeCollector
 
+from examples.fake_collector import FakeCollector
 from otel_bridge.otlp import Delivery, DeliveryStoppedError, ResourceSettings, open_transport, settings_from_env
-
-from .otlp_samples import sample_span
+from tests.otlp.samples import sample_span
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import presence
 from otel_bridge.tail.changes import RunChange
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
-from tests.dashboard.conftest import Worker, mounted, served
-from tests.dashboard.test_live import is_type, receive, websocket
+from tests.live.test_streams import is_type, receive, websocket
+from tests.story import Worker, mounted, served
 
 
 class ScriptedTail:

@@ -18,7 +18,7 @@ from dashboard.read.services import Services
 from dashboard.wire.base import Body
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore
-from tests.dashboard.conftest import mounted
+from tests.story import mounted
 
 PAGE, RUNS = "/durable/", "/durable/api/runs"
 SERVED_AS = {"base_url": "https://ops.example.com", "environ_base": {"REMOTE_ADDR": "203.0.113.7"}}

@@ -20,7 +20,7 @@ from dashboard.read.services import Services
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.testing import MemoryStateStore
-from tests.dashboard.conftest import mounted
+from tests.story import mounted
 
 PROBLEM = "application/problem+json"
 routes = RouteTable()

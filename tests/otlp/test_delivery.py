@@ -11,8 +11,8 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_collector import FakeCollector, Fault, attributes
 
+from examples.fake_collector import FakeCollector, Fault, attributes
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.otlp import (
     Delivery,
@@ -24,8 +24,7 @@ from otel_bridge.otlp import (
 )
 from otel_bridge.otlp.delivery import backoff_s, batches
 from otel_bridge.otlp.http import retry_after_s
-
-from .otlp_samples import full_span, sample_span
+from tests.otlp.samples import full_span, sample_span
 
 PROTOCOLS = ("http/protobuf", "grpc")
 Deliverer = Callable[..., Delivery]
