@@ -15,6 +15,8 @@ from typing import Any
 
 from dbos import DBOS, SetWorkflowID
 
+from tests.waiting import until
+
 URL, MODE = sys.argv[1], sys.argv[2]
 VERSION = "v1"
 DBOS(config={"name": "shop", "system_database_url": URL, "application_version": VERSION, "run_admin_server": False})
@@ -105,14 +107,6 @@ def start(name: str, run_id: str, *args: Any) -> Any:
         return DBOS.start_workflow(WORKFLOWS[name], *args)
 
 
-def until(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.05)
-
-
 def story() -> None:
     start("simple", "simple-1", 5).get_result()
     start("failing", "failing-1")
@@ -124,16 +118,16 @@ def story() -> None:
     start("sleeping", "sleeping-1", 3_000.0)
     DBOS.enqueue_workflow("nobody", child, 1)
     start("waiting", "cancelled-1")
-    until(lambda: DBOS.get_event("cancelled-1", "stage", timeout_seconds=5), "cancelled-1 to wait")
+    until(lambda: DBOS.get_event("cancelled-1", "stage", timeout_seconds=5), what="cancelled-1 to wait")
     DBOS.cancel_workflow("cancelled-1")
     wanted = {"failing-1": "ERROR", "gathering-1": "SUCCESS", "fan-1": "SUCCESS", "cancelled-1": "CANCELLED"}
-    until(lambda: all(DBOS.get_workflow_status(i).status == s for i, s in wanted.items()), "all runs to end")
+    until(lambda: all(DBOS.get_workflow_status(i).status == s for i, s in wanted.items()), what="all runs to end")
     DBOS.fork_workflow("simple-1", 2)
-    until(lambda: len(DBOS.list_workflow_steps("waiting-1")) >= 2, "waiting-1 to wait")
-    until(lambda: len(DBOS.list_workflow_steps("sleeping-1")) >= 1, "sleeping-1 to sleep")
+    until(lambda: len(DBOS.list_workflow_steps("waiting-1")) >= 2, what="waiting-1 to wait")
+    until(lambda: len(DBOS.list_workflow_steps("sleeping-1")) >= 1, what="sleeping-1 to sleep")
     until(
         lambda: all(w.status not in ("PENDING", "ENQUEUED") for w in DBOS.list_workflows(name="simple")),
-        "the fork to end",
+        what="the fork to end",
     )
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -90,18 +90,3 @@ def running_shop(folder: Path, *options: str) -> Iterator[tuple[str, Program]]:
         address = program.wait_for("Orders: ").split()[-1].rstrip("/")
         program.wait_for("Open for business")
         yield address, program
-
-
-def eventually(ask: Callable[[], T], *, within_s: float = 20.0) -> T:
-    """Return the first truthy answer. An AssertionError of ``ask`` counts as not yet."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            if answer := ask():
-                return answer
-            problem: AssertionError | None = AssertionError(f"Still {answer!r} after {within_s:g} s.")
-        except AssertionError as error:
-            problem = error
-        if time.monotonic() > deadline:
-            raise problem
-        time.sleep(0.05)

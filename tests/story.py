@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,16 +18,7 @@ from werkzeug.serving import make_server
 from dashboard import create_blueprint
 from tests.databases import make_wal
 
-APP = Path(__file__).with_name("engine_app.py")
-
-
-def eventually(condition: Callable[[], Any], *, what: str, within_s: float = 20) -> Any:
-    """Return the condition's first true value; fail when it has none in time."""
-    deadline = time.monotonic() + within_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {within_s} s in vain for {what}"
-        time.sleep(0.01)
-    return value
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Worker:
@@ -36,7 +26,8 @@ class Worker:
 
     def __init__(self, url: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(APP), url, "serve"],
+            [sys.executable, "-m", "tests.engine_app", url, "serve"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -70,7 +61,9 @@ class Worker:
 def story_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of a database with runs of every kind, written by a real DBOS application that has ended."""
     url = make_wal(tmp_path_factory.mktemp("story") / "app.sqlite")
-    done = subprocess.run([sys.executable, str(APP), url, "story"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.engine_app", url, "story"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.strip().endswith("ready"), done.stderr[-3000:]
     return url
 

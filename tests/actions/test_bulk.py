@@ -9,7 +9,8 @@ import pytest
 from dashboard.actions import bulk
 from dashboard.errors import NotFound
 from otel_bridge.model.runs import RunQuery
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def failed_runs(world: World, prefix: str, count: int) -> list[str]:
@@ -56,7 +57,7 @@ def test_a_bulk_touches_nothing_that_was_not_previewed(world: World) -> None:
     """Neither runs that came later, nor others than those named."""
     failed_runs(world, "b3", 2)
     seen = world.actions.bulk_preview("retry", RunQuery(text="b3-"))
-    until(lambda: world.store.now_ms() > seen.bound_ms + 1000, why="the clock of SQLite to move")
+    until(lambda: world.store.now_ms() > seen.bound_ms + 1000, what="the clock of SQLite to move")
     world.touch("break-b3")
     world.start("steps", "b3", run_id="b3-late")
     world.reaches("b3-late", "failed")
@@ -106,11 +107,11 @@ def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_wor
     world = new_world()
     worker = world.worker()
     ids = failed_runs(world, "b6", 35)
-    until(lambda: len(world.log("work b6")) >= 35, why="the failures")
+    until(lambda: len(world.log("work b6")) >= 35, what="the failures")
     done = world.actions.bulk_apply("retry", RunQuery(text="b6-"), actor="ann")
     assert done.bulk_id is not None
     bulk_id = done.bulk_id
-    until(lambda: world.actions.bulk_status(bulk_id)["done"] >= 10, why="the first chunk")
+    until(lambda: world.actions.bulk_status(bulk_id)["done"] >= 10, what="the first chunk")
     worker.kill()
     world.worker()
     world.reaches(bulk_id, "completed")

@@ -14,7 +14,8 @@ from dashboard.errors import BadRequest, NotFound, Refused, TooLarge, Unprocessa
 from dashboard.workflow import validator
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
 from dashboard.workflow.webhooks import webhook_secret
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def test_a_run_that_waits_says_on_what_and_hears_each_message_once(world: World) -> None:
@@ -109,7 +110,7 @@ def test_an_update_of_the_wrong_type_cannot_break_a_typed_wait(world: World) -> 
     world.actions.update("m6", "quantity", "not a number", actor="ann")
     assert first.waiting is not None
     seq = first.waiting.seq
-    until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != seq, why="the next wait")
+    until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != seq, what="the next wait")
     world.actions.update("m6", "quantity", 4, actor="ann")
     world.reaches("m6", "completed")
     assert world.output("m6") == 4
@@ -278,11 +279,11 @@ def test_a_cancelled_wait_gives_its_workers_thread_back_and_a_resumed_one_waits_
     """The engine notices a cancellation between steps only: the wait is woken, and nobody takes that for a message."""
     world.start("waits", run_id="k1")
     world.waits("k1", "breakpoint")
-    until(lambda: world.actions.desk.presence().in_flight("k1"), why="presence to show the wait")
+    until(lambda: world.actions.desk.presence().in_flight("k1"), what="presence to show the wait")
     world.actions.cancel("k1", actor="ann")
-    until(lambda: not world.actions.desk.presence().in_flight("k1"), why="the thread to be given back")
+    until(lambda: not world.actions.desk.presence().in_flight("k1"), what="the thread to be given back")
     world.actions.retry("k1", actor="ann")
-    until(lambda: not world.store.unread_messages("k1"), why="the wake to be read")
+    until(lambda: not world.store.unread_messages("k1"), what="the wake to be read")
     world.waits("k1", "breakpoint", "look")
     world.actions.continue_run("k1", actor="ann")
     world.waits("k1", "signal", "news")

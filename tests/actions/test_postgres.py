@@ -15,7 +15,8 @@ from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.errors import Refused
 from dashboard.read.undo import compensations_of
 from otel_bridge.model.runs import RunQuery
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -67,14 +68,14 @@ def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_wo
     paused = world.worker("--present", "--executor", "one")
     world.touch("hold-b")
     world.start("steps", "a", "b", "c", run_id="p")
-    until(lambda: world.log("work b"), why="the step in flight")
+    until(lambda: world.log("work b"), what="the step in flight")
     os.kill(paused.process.pid, signal.SIGSTOP)
     world.worker("--present", "--executor", "two")
     keeper = Caretaker(
         lambda: world.actions.desk, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), patrol_interval_s=0.0)
     )
-    until(lambda: keeper.tick() and world.run("p").executor != "one", why="the re-dispatch")
-    until(lambda: len(world.log("work b")) == 2, why="the step to begin anew")
+    until(lambda: keeper.tick() and world.run("p").executor != "one", what="the re-dispatch")
+    until(lambda: len(world.log("work b")) == 2, what="the step to begin anew")
     os.kill(paused.process.pid, signal.SIGCONT)
     world.touch("go-b")
     run = world.reaches("p", "completed")
@@ -96,7 +97,7 @@ def test_after_a_redeploy_a_retry_goes_to_a_version_that_a_live_worker_has(pg_wo
     world.actions.cancel("cancelled", actor="ann")
     old.kill()
     world.remove("break-b")
-    until(lambda: not world.actions.desk.presence().live, why="the old worker to be lost")
+    until(lambda: not world.actions.desk.presence().live, what="the old worker to be lost")
     outcome = world.actions.retry("failed", actor="ann")
     assert "None of 0 live workers has workflow 'steps'" in outcome.notes[0]
     world.actions.cancel("failed", actor="ann")

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from dashboard.errors import NotFound, Refused
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def test_a_failed_run_goes_on_from_the_step_that_failed_under_its_own_id(world: World) -> None:
@@ -29,7 +30,7 @@ def test_a_retry_takes_effect_within_a_second_and_a_half(world: World) -> None:
     world.reaches("r2", "failed")
     world.remove("break-r2-a")
     world.actions.retry("r2", actor="ann")
-    until(lambda: world.run("r2").status == "completed", deadline_s=1.5, why="the retried run")
+    until(lambda: world.run("r2").status == "completed", timeout_s=1.5, what="the retried run")
 
 
 def test_a_run_that_failed_in_its_own_code_keeps_every_step(world: World) -> None:
@@ -91,7 +92,7 @@ def test_a_run_at_work_on_a_live_executor_is_not_retried(world: World) -> None:
     world.touch("hold-r9-a")
     world.start("steps", "r9-a", run_id="r9")
     world.reaches("r9", "running")
-    until(lambda: world.actions.desk.presence().in_flight("r9"), why="presence to show the step")
+    until(lambda: world.actions.desk.presence().in_flight("r9"), what="presence to show the step")
     with pytest.raises(Refused, match="live executor"):
         world.actions.retry("r9", actor="ann")
     world.touch("go-r9-a")
@@ -108,7 +109,7 @@ def test_a_cancelled_run_goes_on_where_it_was(world: World) -> None:
     """Cancelled runs are resumed: their steps stay."""
     world.touch("hold-r10-b")
     world.start("steps", "r10-a", "r10-b", run_id="r10", queue="family")
-    until(lambda: world.log("work r10-b"), why="the second step")
+    until(lambda: world.log("work r10-b"), what="the second step")
     world.actions.cancel("r10", actor="ann")
     world.touch("go-r10-b")
     assert world.run("r10").status == "cancelled"

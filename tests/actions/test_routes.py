@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
 from dashboard.actor import Actor
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 PROBLEM = "application/problem+json"
 
@@ -254,6 +255,6 @@ def test_the_caretaker_starts_with_the_first_request_and_ends_with_the_blueprint
     assert world.ledger.lease_holder("caretaker") is None
     with app.test_client() as reader:
         reader.get("/durable/api/health")
-    until(lambda: world.ledger.lease_holder("caretaker"), why="the caretaker")
+    until(lambda: world.ledger.lease_holder("caretaker"), what="the caretaker")
     blueprint.close()
     assert world.ledger.lease_holder("caretaker") is None

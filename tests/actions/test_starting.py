@@ -10,7 +10,8 @@ import pytest
 from dashboard.actions.inert import ForeignObjectError, InertSerializer
 from dashboard.actions.starting import arguments_of
 from dashboard.errors import BadRequest, NotFound, Refused
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def test_a_run_is_started_by_its_workflows_name(world: World) -> None:
@@ -42,7 +43,7 @@ def test_our_own_workflows_are_not_started_by_hand(world: World) -> None:
 
 def test_a_workflow_that_no_live_worker_has_is_started_with_a_note(world: World) -> None:
     """It waits; and it says so."""
-    until(lambda: world.actions.desk.presence().live, why="presence")
+    until(lambda: world.actions.desk.presence().live, what="presence")
     outcome = world.actions.start("unheard-of", actor="ann", run_id="s4")
     assert "has workflow 'unheard-of'" in outcome.notes[0]
     world.actions.cancel("s4", actor="ann")

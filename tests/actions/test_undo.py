@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.errors import Refused
 from dashboard.read.undo import compensations_of
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def undone(world: World, *names: str) -> list[str]:
@@ -42,7 +43,7 @@ def test_cancel_takes_the_children_with_it_when_asked(world: World) -> None:
     world.touch("hold-c3-x")
     world.start("parent", "x", "c3-x", run_id="c3")
     world.waits("c3", "child")
-    until(lambda: world.log("work c3-x"), why="the child's step")
+    until(lambda: world.log("work c3-x"), what="the child's step")
     world.actions.cancel("c3", actor="ann", children=True)
     world.touch("go-c3-x")
     assert [child.status for child in world.store.children("c3")] == ["cancelled"]
@@ -103,7 +104,7 @@ def test_a_run_is_cancelling_while_its_undo_is_at_work_and_refuses_a_retry(world
     world.start("saga", "u5-a", run_id="u5")
     world.waits("u5", "signal", "go")
     world.actions.cancel("u5", actor="ann", compensate=True)
-    until(lambda: world.log("holding u5-a"), why="the compensation")
+    until(lambda: world.log("holding u5-a"), what="the compensation")
     assert world.run("u5").status == "cancelling"
     with pytest.raises(Refused, match="being undone"):
         world.actions.retry("u5", actor="ann")
@@ -178,7 +179,7 @@ def test_an_undo_waits_for_the_step_in_flight_and_counts_it_as_maybe_done(world:
     """Its effect may be there although the engine dropped its result."""
     world.touch("hold-u11-b")
     world.start("saga", "u11-a", "u11-b", run_id="u11")
-    until(lambda: world.log("book u11-b"), why="the step in flight")
+    until(lambda: world.log("book u11-b"), what="the step in flight")
     world.actions.cancel("u11", actor="ann", compensate=True)
     world.reaches("undo:u11", "running")
     assert undone(world, "u11-a", "u11-b") == []
@@ -217,7 +218,7 @@ def test_kill_9_in_the_middle_of_an_undo_repeats_only_the_compensation_in_flight
     world.waits("k1", "signal", "go")
     world.touch("hold-undo-b")
     world.actions.cancel("k1", actor="ann", compensate=True)
-    until(lambda: world.log("holding b"), why="the compensation in flight")
+    until(lambda: world.log("holding b"), what="the compensation in flight")
     worker.kill()
     world.touch("go-undo-b")
     world.worker()
@@ -233,7 +234,7 @@ def test_a_step_that_was_killed_in_flight_is_undone_as_maybe_done(new_world: Cal
     worker = world.worker()
     world.touch("hold-b")
     world.start("saga", "a", "b", run_id="k2")
-    until(lambda: world.log("book b"), why="the step in flight")
+    until(lambda: world.log("book b"), what="the step in flight")
     worker.kill()
     world.actions.cancel("k2", actor="ann", compensate=True)
     world.worker()

@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,28 +16,11 @@ from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.store import open_store
+from tests.waiting import until
 
 T = TypeVar("T")
 SCRIPT = Path(__file__).with_name("worker_app.py")
 DEADLINE_S = 30.0
-
-
-def until(
-    what: Callable[[], T], wanted: Callable[[T], bool] = bool, *, why: str = "", deadline_s: float = DEADLINE_S
-) -> T:
-    """Return ``what()`` once it is as wanted.
-
-    Raises:
-        AssertionError: it was not in time; tells what it was last.
-    """
-    deadline = time.monotonic() + deadline_s
-    while True:
-        value = what()
-        if wanted(value):
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Waited {deadline_s} s for {why or 'a condition'}; last seen: {value!r}")
-        time.sleep(0.02)
 
 
 class Worker:
@@ -59,7 +40,7 @@ class Worker:
     def ready(self) -> Worker:
         """Wait until it has launched."""
         path = self.world.dir / f"ready-{self.process.pid}"
-        until(lambda: path.exists() or self.process.poll() is not None, why="a worker to launch")
+        until(lambda: path.exists() or self.process.poll() is not None, what="a worker to launch")
         assert path.exists(), self.errors.read_text()
         return self
 
@@ -91,7 +72,7 @@ class World:
         worker = self.launch(*arguments).ready()
         if "--present" in arguments:
             pid = worker.process.pid
-            until(lambda: pid in {executor.pid for executor in self.ledger.executors()}, why="a worker's first beat")
+            until(lambda: pid in {executor.pid for executor in self.ledger.executors()}, what="a worker's first beat")
         return worker
 
     def close(self) -> None:
@@ -146,15 +127,15 @@ class World:
 
     def reaches(self, run_id: str, *statuses: str) -> Run:
         """Wait until a run has one of these statuses."""
-        until(lambda: self.store.get_run(run_id), lambda run: run is not None, why=f"{run_id} to exist")
-        return until(lambda: self.run(run_id), lambda run: run.status in statuses, why=f"{run_id} to be {statuses}")
+        until(lambda: self.store.get_run(run_id), lambda run: run is not None, what=f"{run_id} to exist")
+        return until(lambda: self.run(run_id), lambda run: run.status in statuses, what=f"{run_id} to be {statuses}")
 
     def waits(self, run_id: str, on: str, name: str | None = None) -> Run:
         """Wait until a run waits for something."""
         return until(
             lambda: self.run(run_id),
             lambda run: run.waiting is not None and run.waiting.on == on and name in (None, run.waiting.name),
-            why=f"{run_id} to wait for {on} {name}",
+            what=f"{run_id} to wait for {on} {name}",
         )
 
     def output(self, run_id: str) -> Any:
@@ -168,7 +149,7 @@ class World:
 
     def event(self, run_id: str, key: str) -> Any:
         """Wait for a published value."""
-        event = until(lambda: self.store.published_event(run_id, key), why=f"{run_id} to publish {key}")
+        event = until(lambda: self.store.published_event(run_id, key), what=f"{run_id} to publish {key}")
         assert event is not None
         return decode(event.value).json
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from examples.fake_collector import FakeCollector, attributes, tree
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store
+from tests.waiting import until
 
 APP = Path(__file__).with_name("crash_app.py")
 
@@ -78,13 +78,6 @@ def worker(sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess
     for process in started:
         process.kill()
         process.wait()
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
 
 
 def test_a_worker_killed_in_mid_run_leaves_one_trace(

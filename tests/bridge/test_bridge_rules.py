@@ -6,7 +6,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from otel_bridge.spans import SpanData, ids
 from otel_bridge.tail import scanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.otlp.samples import ListTransport
+from tests.waiting import until
 
 Bridges = Callable[..., OTelBridge]
 
@@ -86,13 +86,6 @@ def put_ended(store: MemoryStateStore, run_id: str = "run-1", *, steps: int = 2,
     store.put_run(make_run(run_id, status="completed", created_at_ms=at, finished_at_ms=at + 100, **fields))
     for seq in range(1, steps + 1):
         store.put_step(make_step(run_id, seq, started_at_ms=at + seq))
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.005)
 
 
 def test_importing_the_package_loads_neither_half():

@@ -13,7 +13,8 @@ from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 RUN, HANDLER = "d1", "dlq:d1"
 
@@ -40,12 +41,12 @@ def test_a_dead_run_and_its_handler_are_two_traces_that_lead_to_one_another(
     bridge = OTelBridge(world.url, start_from="beginning", environ=environ)
     world.start("deadly", run_id=RUN)
     first = world.launch("--present")
-    until(lambda: first.process.poll() is not None, why="the worker to die")
+    until(lambda: first.process.poll() is not None, what="the worker to die")
     bridge.run_once()
     assert collector.spans == {}, "a run that crashed has not ended"
     world.launch("--present")
     world.reaches(RUN, "dead")
-    until(Caretaker(lambda: world.actions.desk, CaretakerSettings(patrol_interval_s=0.0)).tick, why="the lease")
+    until(Caretaker(lambda: world.actions.desk, CaretakerSettings(patrol_interval_s=0.0)).tick, what="the lease")
     world.reaches(HANDLER, "completed")
     bridge.run_once()
 

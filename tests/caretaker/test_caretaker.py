@@ -13,7 +13,8 @@ from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.caretaker.retention import RetentionPolicy
 from dashboard.errors import Refused
 from otel_bridge.ledger.base import Cursor, ExportedRun
-from tests.actions.world import World, until
+from tests.actions.world import World
+from tests.waiting import until
 
 
 def caretaker(world: World, **settings: Any) -> Caretaker:
@@ -25,7 +26,7 @@ def kill_until_dead(world: World, run_id: str) -> None:
     """Start the deadly workflow and workers until the engine gives it up."""
     world.start("deadly", run_id=run_id)
     first = world.launch("--present")
-    until(lambda: first.process.poll() is not None, why="the worker to die")
+    until(lambda: first.process.poll() is not None, what="the worker to die")
     world.launch("--present")
     world.reaches(run_id, "dead")
 
@@ -36,7 +37,7 @@ def test_a_dead_run_is_handed_to_its_handler_once_and_can_be_retried(new_world: 
     kill_until_dead(world, "d1")
     told: list[Mapping[str, Any]] = []
     keeper = caretaker(world, on_dead=told.append)
-    until(keeper.tick, why="the lease")
+    until(keeper.tick, what="the lease")
     world.reaches("dlq:d1", "completed")
     keeper.tick()
     keeper._release()
@@ -56,7 +57,7 @@ def test_a_handler_named_in_the_settings_is_any_workflow(new_world: Callable[...
     """Where no executor reports presence, the settings say who handles what."""
     world = new_world()
     kill_until_dead(world, "d2")
-    until(caretaker(world, dead_letters={"deadly": "plain"}).tick, why="the lease")
+    until(caretaker(world, dead_letters={"deadly": "plain"}).tick, what="the lease")
     world.reaches("dlq:d2", "completed")
     assert world.run("dlq:d2").workflow == "plain"
     assert world.output("dlq:d2")["deadRunId"] == "d2"
@@ -70,14 +71,14 @@ def test_a_broken_on_dead_hook_stops_nothing(new_world: Callable[..., World]) ->
 
     world = new_world()
     kill_until_dead(world, "d3")
-    until(caretaker(world, on_dead=broken).tick, why="the lease")
+    until(caretaker(world, on_dead=broken).tick, what="the lease")
     world.reaches("dlq:d3", "completed")
 
 
 def test_of_two_caretakers_one_works(world: World) -> None:
     """The other stands by until the first is gone."""
     first, second = caretaker(world), caretaker(world)
-    until(first.tick, why="the lease")
+    until(first.tick, what="the lease")
     assert second.tick() is False
     first._release()
     assert second.tick() is True
@@ -89,7 +90,7 @@ def test_a_caretaker_starts_stops_and_starts_again(world: World) -> None:
     keeper = caretaker(world, interval_s=0.05)
     keeper.start()
     keeper.start()
-    until(lambda: world.ledger.lease_holder("caretaker"), why="the lease")
+    until(lambda: world.ledger.lease_holder("caretaker"), what="the lease")
     keeper.stop()
     keeper.stop()
     assert world.ledger.lease_holder("caretaker") is None
@@ -104,10 +105,10 @@ def test_runs_of_a_lost_executor_are_left_to_an_operator_unless_recovery_is_on(n
     lost = world.worker("--present", "--executor", "one")
     world.touch("hold-b")
     world.start("steps", "a", "b", run_id="l1")
-    until(lambda: world.log("work b"), why="the step in flight")
+    until(lambda: world.log("work b"), what="the step in flight")
     lost.kill()
     world.worker("--present", "--executor", "two")
-    until(lambda: world.actions.desk.presence().is_lost(world.run("l1")), why="the executor to be lost")
+    until(lambda: world.actions.desk.presence().is_lost(world.run("l1")), what="the executor to be lost")
     off = caretaker(world)
     assert off.tick()
     off._release()
@@ -115,7 +116,7 @@ def test_runs_of_a_lost_executor_are_left_to_an_operator_unless_recovery_is_on(n
     world.touch("go-b")
     policy = RecoveryPolicy(grace_s=0.1)
     keeper = caretaker(world, recover=policy)
-    until(lambda: keeper.tick() and world.run("l1").executor != "one", why="the re-dispatch")
+    until(lambda: keeper.tick() and world.run("l1").executor != "one", what="the re-dispatch")
     assert world.reaches("l1", "completed").executor == "two"
     assert world.log("work") == ["work a", "work b", "work b"]
     assert world.ledger.count("l1", "redispatch") == 1
@@ -127,10 +128,10 @@ def test_recovery_keeps_a_count_of_its_own(new_world: Callable[..., World]) -> N
     lost = world.worker("--present", "--executor", "one")
     world.touch("hold-a")
     world.start("steps", "a", run_id="l2")
-    until(lambda: world.log("work a"), why="the step in flight")
+    until(lambda: world.log("work a"), what="the step in flight")
     lost.kill()
     world.worker("--present", "--executor", "two")
-    until(lambda: world.actions.desk.presence().is_lost(world.run("l2")), why="the executor to be lost")
+    until(lambda: world.actions.desk.presence().is_lost(world.run("l2")), what="the executor to be lost")
     for _ in range(3):
         world.ledger.bump_count("l2", "redispatch")
     assert caretaker(world, recover=RecoveryPolicy(grace_s=0.0, max_redispatches=3)).tick()
@@ -151,7 +152,7 @@ def test_redispatch_without_presence_needs_force(new_world: Callable[..., World]
     world.worker("--executor", "two")
     _, done = world.actions.redispatch("l3", actor="ann", forced=True)
     assert done
-    until(lambda: world.run("l3").executor == "two", why="the other worker")
+    until(lambda: world.run("l3").executor == "two", what="the other worker")
 
 
 def test_a_run_swallowed_by_a_worker_that_lacks_its_workflow_is_put_back(
@@ -162,12 +163,12 @@ def test_a_run_swallowed_by_a_worker_that_lacks_its_workflow_is_put_back(
     world = new_world()
     world.worker("--bare", "--present", "--executor", "one", "--version", "v1")
     world.start("steps", "a", run_id="sw", queue="durable.fast")
-    until(lambda: world.run("sw").executor == "one", why="the bare worker to take it")
+    until(lambda: world.run("sw").executor == "one", what="the bare worker to take it")
     keeper = caretaker(world)
     keeper.tick()
     assert world.run("sw").executor == "one"  # nobody else has it: moving it would change nothing
     world.worker("--present", "--executor", "two", "--version", "v2")
-    until(lambda: keeper.tick() and world.run("sw").executor != "one", why="the swallowed run to be put back")
+    until(lambda: keeper.tick() and world.run("sw").executor != "one", what="the swallowed run to be put back")
     run = world.reaches("sw", "completed")
     assert (run.executor, run.workflow_version) == ("two", "v2")
 
@@ -183,7 +184,7 @@ def test_an_undo_meant_for_a_version_that_died_goes_to_one_that_lives(new_world:
     assert world.run("undo:st").workflow_version == "v1"
     world.worker("--present", "--executor", "two", "--version", "v2")
     keeper = caretaker(world)
-    until(lambda: keeper.tick() and world.run("undo:st").status == "completed", why="the undo to be run by the other")
+    until(lambda: keeper.tick() and world.run("undo:st").status == "completed", what="the undo to be run by the other")
     assert world.run("undo:st").workflow_version == "v2"
     assert [entry.action for entry in world.ledger.audit(run_id="undo:st")] == ["move"]
 
@@ -220,10 +221,10 @@ def test_retention_deletes_old_runs_and_spares_the_others(new_world: Callable[..
     assert (seen.count, seen.by_status, seen.kept) == (4, {"completed": 4}, 1)
     assert world.store.get_run("old0") is not None
     dry = caretaker(world, retention=[policy], retention_dry_run=True)
-    until(dry.tick, why="the lease")
+    until(dry.tick, what="the lease")
     dry._release()
     assert world.store.get_run("old0") is not None
-    until(caretaker(world, retention=[policy]).tick, why="the lease")
+    until(caretaker(world, retention=[policy]).tick, what="the lease")
     assert [world.store.get_run(f"old{number}") for number in range(4)] == [None] * 4
     assert world.run(child).status == "completed"  # its parent is open
     assert world.run("open").status == "suspended"
@@ -236,7 +237,7 @@ def test_retention_keeps_the_newest_of_a_workflow(new_world: Callable[..., World
     for number in range(3):
         world.start("plain", run_id=f"n{number}")
         made = world.reaches(f"n{number}", "completed").created_at_ms
-        until(lambda made=made: world.store.now_ms() >= made + 1000, why="SQLite's clock of seconds to move")  # type: ignore[misc]
+        until(lambda made=made: world.store.now_ms() >= made + 1000, what="SQLite's clock of seconds to move")  # type: ignore[misc]
     policy = RetentionPolicy(workflow="plain", keep_last=1)
     assert retention.preview(world.actions.desk, policy).sample == ["n0", "n1"]
     deleted, following = retention.run_batch(world.actions.desk, policy)

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.client import AsyncDurableClient, DurableClient, NotFoundError, RefusedError
 from tests.client.orders import place_order
-from tests.programs import eventually
+from tests.waiting import until
 
 
 def wait_for(client: DurableClient, run_id: str, status: str, waiting: str | None = None) -> None:
@@ -21,7 +21,7 @@ def wait_for(client: DurableClient, run_id: str, status: str, waiting: str | Non
         assert (run.status, run.waiting.on if waiting and run.waiting else None) == (status, waiting)
         return True
 
-    eventually(reached)
+    until(reached)
 
 
 def test_a_failed_run_is_retried_under_its_own_id(client: DurableClient) -> None:
@@ -56,7 +56,7 @@ def test_a_cancelled_run_is_undone_in_reverse(client: DurableClient, shop: str) 
     assert [item.step for item in planned.compensations] == ["charge_card", "reserve_stock"]
     client.cancel(run_id, compensate=True)
     wait_for(client, run_id, "cancelled")
-    done = eventually(lambda: [item.status for item in client.undo(run_id).compensations])
+    done = until(lambda: [item.status for item in client.undo(run_id).compensations])
     assert done == ["completed", "completed"]
     with pytest.raises(RefusedError):
         client.retry(run_id)
@@ -65,7 +65,7 @@ def test_a_cancelled_run_is_undone_in_reverse(client: DurableClient, shop: str) 
 def test_a_webhook_is_delivered_once(client: DurableClient) -> None:
     """The URL that the run published takes one callback; a token that is not ours reveals nothing."""
     run_id = client.start_run("invoice_customer", ["Ada", 30]).run_id
-    url = eventually(lambda: client.list_events(run_id) and client.get_event(run_id, "callback"))
+    url = until(lambda: client.list_events(run_id) and client.get_event(run_id, "callback"))
     assert client.deliver_webhook(url.rpartition("/")[2], {"paid": True}).delivered
     wait_for(client, run_id, "completed")
     assert client.get_run(run_id).run.output["paid"] == {"paid": True}
@@ -79,10 +79,10 @@ def test_runs_are_forked_and_started_again_with_other_input(client: DurableClien
     run_id = client.start_run("refund_order", ["order-2", 20]).run_id
     wait_for(client, run_id, "failed")
     forked = client.fork(run_id, 2).run_id
-    assert eventually(lambda: client.get_run(forked).run.forked_from) == run_id
+    assert until(lambda: client.get_run(forked).run.forked_from) == run_id
     corrected = client.retry_with_input(run_id, ["order-2", 19]).run_id
     assert corrected not in (run_id, forked)
-    eventually(lambda: "19" in str(client.get_run(corrected).run.input))
+    until(lambda: "19" in str(client.get_run(corrected).run.input))
 
 
 def test_bulk_touches_what_was_previewed(client: DurableClient) -> None:
@@ -96,7 +96,7 @@ def test_bulk_touches_what_was_previewed(client: DurableClient) -> None:
     assert done.matched == 2
     if done.bulk_id is not None:
         bulk_id = done.bulk_id
-        eventually(lambda: client.bulk_status(bulk_id).applied == 2)
+        until(lambda: client.bulk_status(bulk_id).applied == 2)
     for run_id in ids:
         wait_for(client, run_id, "completed")
     assert client.audit(limit=500)

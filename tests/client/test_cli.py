@@ -16,7 +16,8 @@ from dashboard.cli.text import brief, since, table
 from dashboard.client import DurableClient
 from tests.client.orders import place_order
 from tests.client.test_acting import wait_for
-from tests.programs import ROOT, eventually
+from tests.programs import ROOT
+from tests.waiting import until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -36,7 +37,7 @@ def durable(base_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def test_runs_are_listed_as_a_table_or_as_json(durable: Run, shop: str) -> None:
     """The same runs either way, newest first, within the limit."""
     run_id = place_order(shop, total=444)
-    code, text, _ = eventually(lambda: durable("runs", "--workflow", "fulfil_order", "--attr", "total_eur:eq:444"))
+    code, text, _ = until(lambda: durable("runs", "--workflow", "fulfil_order", "--attr", "total_eur:eq:444"))
     assert code == 0
     assert text.splitlines()[0].split() == ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "WAITS", "FOR"]
     assert text.splitlines()[1].startswith(run_id)

@@ -14,13 +14,13 @@ from dashboard.client import (
     ProtocolError,
 )
 from tests.client.orders import place_order
-from tests.programs import eventually
+from tests.waiting import until
 
 
 def test_a_run_is_listed_opened_drawn_and_read(client: DurableClient, shop: str) -> None:
     """List, detail, graph, step, payload and published values of one run all agree."""
     run_id = place_order(shop, items="atlas, clock, radio")
-    eventually(lambda: client.get_event(run_id, "label"))
+    until(lambda: client.get_event(run_id, "label"))
 
     assert run_id in [run.id for run in client.iter_runs(page_size=2)]
     detail = client.get_run(run_id)
@@ -40,7 +40,7 @@ def test_a_run_is_listed_opened_drawn_and_read(client: DurableClient, shop: str)
 def test_filters_travel_as_the_contract_says(client: DurableClient, shop: str) -> None:
     """Lists repeat, names are camelCase, and every filter narrows the list."""
     run_id = place_order(shop, total=321)
-    eventually(lambda: client.list_runs(q=run_id).runs)
+    until(lambda: client.list_runs(q=run_id).runs)
 
     found = client.list_runs(workflow="fulfil_order", tag=["small"], attr=["total_eur:eq:321"], limit=10).runs
     assert [run.id for run in found] == [run_id]
@@ -54,7 +54,7 @@ def test_filters_travel_as_the_contract_says(client: DurableClient, shop: str) -
 def test_the_fleet_is_read(client: DurableClient) -> None:
     """Workers, executors, topology, config, health, metrics and the document itself are one call each."""
     assert "warehouse" in [group.group for group in client.list_workers()]
-    assert eventually(client.list_executors)[0].status == "live"
+    assert until(client.list_executors)[0].status == "live"
     assert client.list_schedules() == []
     assert client.get_topology().sampled_runs >= 0
     assert client.get_config().role == "operator"
@@ -66,8 +66,8 @@ def test_the_fleet_is_read(client: DurableClient) -> None:
 def test_a_trace_leads_to_its_run(client: DurableClient, shop: str) -> None:
     """``run_of_trace`` follows the redirect by itself and returns the run's id."""
     run_id = place_order(shop)
-    run = eventually(lambda: client.list_runs(q=run_id).runs)[0]
-    assert eventually(lambda: client.run_of_trace(run.trace_id)) == run_id
+    run = until(lambda: client.list_runs(q=run_id).runs)[0]
+    assert until(lambda: client.run_of_trace(run.trace_id)) == run_id
 
 
 def test_refusals_are_errors_of_one_tree(client: DurableClient, shop: str, free_port: int) -> None:

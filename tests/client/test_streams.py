@@ -13,7 +13,7 @@ from dashboard.client import ConnectionFailedError, DurableClient, NotFoundError
 from dashboard.client.stream import Follower
 from dashboard.wire.stream import EventView, RunSnapshot
 from tests.client.orders import place_order
-from tests.programs import eventually
+from tests.waiting import until
 
 
 def test_a_run_is_followed_to_its_end(client: DurableClient) -> None:
@@ -162,7 +162,7 @@ def test_a_stream_survives_a_restart_of_its_server(tmp_path_factory: pytest.Temp
         with running(*command) as program:
             program.wait_for("Open for business")
             run_id = place_order(f"http://127.0.0.1:{free_port}", items="lamp", total=900)
-            eventually(lambda: client.list_runs(q=run_id, status="suspended").runs)
+            until(lambda: client.list_runs(q=run_id, status="suspended").runs)
             stream = client.stream_run(run_id)
             assert next(stream).type == "snapshot"
             program.stop()

@@ -21,8 +21,9 @@ from simple_websocket import Client
 from otel_bridge.spans import ids
 from tests.databases import make_wal
 from tests.live.test_streams import is_type, receive, with_close
-from tests.programs import ROOT, eventually, running
+from tests.programs import ROOT, running
 from tests.story import Worker
+from tests.waiting import until
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 DEPLOY = ROOT / "examples" / "deploy"
@@ -114,7 +115,7 @@ def site(config: tuple[Path, int, int], tmp_path_factory: pytest.TempPathFactory
     try:
         with running("-m", "gunicorn", "-c", *served, environ=environ):
             health = f"http://127.0.0.1:{upstream}/durable/api/health"
-            eventually(lambda: answers(health), within_s=60)
+            until(lambda: answers(health), timeout_s=60)
             yield Site(port, worker, url)
     finally:
         nginx.terminate()

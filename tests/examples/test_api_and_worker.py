@@ -9,7 +9,8 @@ import httpx
 
 from dashboard.client import DurableClient
 from tests.databases import make_wal
-from tests.programs import eventually, running
+from tests.programs import running
+from tests.waiting import until
 
 
 def test_api_and_worker_share_nothing_but_the_database(tmp_path: Path) -> None:
@@ -22,17 +23,17 @@ def test_api_and_worker_share_nothing_but_the_database(tmp_path: Path) -> None:
                 worker.wait_for("at work")
                 runs = [start(base, month) for month in ("2026-01", "2026-02")]
                 for run_id in runs:
-                    eventually(lambda run_id=run_id: paused(client, run_id))  # type: ignore[misc]
+                    until(lambda run_id=run_id: paused(client, run_id))  # type: ignore[misc]
                 assert client.continue_run(runs[0]).id == runs[0]
-                eventually(lambda: client.get_run(runs[0]).run.status == "completed")
+                until(lambda: client.get_run(runs[0]).run.status == "completed")
                 assert client.get_run(runs[0]).run.output == "mailed report-2026-01.pdf from worker-1"
                 client.cancel(runs[1], compensate=True)
-                eventually(lambda: client.get_run(runs[1]).run.status == "cancelled")
+                until(lambda: client.get_run(runs[1]).run.status == "cancelled")
                 assert [c.status for c in client.undo(runs[1]).compensations] == ["completed"]
                 assert {e.executor_id for e in client.list_executors()} == {"worker-1"}
                 assert worker.stop() == 0
             waiting = start(base, "2026-03")
-            eventually(lambda: client.get_run(waiting).run.status in ("pending", "blocked"))
+            until(lambda: client.get_run(waiting).run.status in ("pending", "blocked"))
             assert client.get_run(waiting).timeline == []
 
 

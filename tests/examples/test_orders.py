@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from dashboard.client import DurableClient
-from tests.programs import eventually, running, running_shop
+from tests.programs import running, running_shop
+from tests.waiting import until
 
 
 def test_the_demo_shows_every_kind_of_run_by_itself(tmp_path: Path) -> None:
@@ -34,11 +35,11 @@ def test_the_demo_shows_every_kind_of_run_by_itself(tmp_path: Path) -> None:
                 assert {run.workflow for run in client.iter_runs()} >= {"durable.undo", "pack_item"}
                 return True
 
-            eventually(shown, within_s=60)
+            until(shown, timeout_s=60)
             dead = client.list_runs(status="dead").runs[0]
-            assert eventually(lambda: client.get_run(dead.id).run.dead_letter_id) == f"dlq:{dead.id}"
+            assert until(lambda: client.get_run(dead.id).run.dead_letter_id) == f"dlq:{dead.id}"
             assert client.retry(dead.id).id == dead.id
-            eventually(lambda: client.get_run(dead.id).run.status == "completed")
+            until(lambda: client.get_run(dead.id).run.status == "completed")
         assert any("No collector is configured" in line for line in program.lines)
         assert program.stop(signal.SIGINT) == 0
         assert not [line for line in program.lines if "Traceback" in line]
@@ -50,14 +51,12 @@ def test_runs_go_on_where_the_demo_left_them(tmp_path: Path) -> None:
         ordered = httpx.post(f"{address}/orders", data={"items": "lamp", "total": "900"})
         run_id = ordered.headers["X-Run-Id"]
         with DurableClient(f"{address}/durable") as client:
-            eventually(lambda: client.list_runs(q=run_id, status="suspended").runs)
+            until(lambda: client.list_runs(q=run_id, status="suspended").runs)
         assert program.stop() == 0
     with running_shop(tmp_path, "--no-trickle") as (address, _), DurableClient(f"{address}/durable") as client:
-        eventually(lambda: client.get_run(run_id).run.recovery_attempts == 2)
+        until(lambda: client.get_run(run_id).run.recovery_attempts == 2)
         client.continue_run(run_id)
-        eventually(
-            lambda: [r.waiting for r in client.list_runs(q=run_id).runs if r.waiting and r.waiting.on == "signal"]
-        )
+        until(lambda: [r.waiting for r in client.list_runs(q=run_id).runs if r.waiting and r.waiting.on == "signal"])
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
@@ -107,13 +106,13 @@ def test_the_traces_of_the_demo_are_whole(tmp_path: Path) -> None:
             program.wait_for("Open for business")
             with DurableClient(f"{address}/durable") as client:
                 run_id = client.start_run("refund_order", ["order-1", 5]).run_id
-                trace_id = eventually(lambda: client.list_runs(q=run_id).runs)[0].trace_id
+                trace_id = until(lambda: client.list_runs(q=run_id).runs)[0].trace_id
 
                 def exported() -> list[Span]:
                     spans = [span for span in collector.spans if span.trace_id.hex() == trace_id]
                     return spans if any(not span.parent_span_id for span in spans) else []
 
-                spans = eventually(exported)
+                spans = until(exported)
             assert program.stop() == 0
         collector.shutdown()
     (root,) = [span for span in spans if not span.parent_span_id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +16,6 @@ from opentelemetry.trace import Tracer
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.spans import ids
-
-
-def eventually(condition: Callable[[], Any], *, within_s: float = 10.0, what: str = "the condition") -> Any:
-    """Return the first true value of ``condition``; fail after ``within_s``."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come true within {within_s} s")
 
 
 @dataclass

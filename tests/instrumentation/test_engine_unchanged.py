@@ -31,8 +31,7 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSException, DBOSMa
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.ledger import MemoryLedger
 from tests.databases import make_wal
-
-from .conftest import eventually
+from tests.waiting import until
 
 Scenario = Callable[[], Callable[[], Any]]
 """Declares workflows; returns what to do once DBOS is launched."""
@@ -352,12 +351,12 @@ def schedules() -> Callable[[], Any]:
 
     def act() -> Any:
         DBOS.create_schedule(schedule_name="each-second", workflow_fn=tick, schedule="* * * * * *", context="ctx")
-        eventually(lambda: ticks, what="a tick")
+        until(lambda: ticks, what="a tick")
         DBOS.delete_schedule("each-second")
         time.sleep(0.3)
         names = {run.name for run in DBOS.list_workflows()}
         for run in DBOS.list_workflows():
-            eventually(lambda run=run: DBOS.retrieve_workflow(run.workflow_id).get_status().status == "SUCCESS")
+            until(lambda run=run: DBOS.retrieve_workflow(run.workflow_id).get_status().status == "SUCCESS")
             DBOS.delete_workflow(run.workflow_id)
         return set(ticks), {name.rpartition(".")[2] for name in names}
 

@@ -20,8 +20,9 @@ from otel_bridge.instrumentation.lookup import PATIENCE_S, PAUSE_S, PlacementLoo
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import ExportedRun, Lease
 from otel_bridge.spans import ids, present_generation
+from tests.waiting import until
 
-from .conftest import Tracing, eventually, in_body, in_step
+from .conftest import Tracing, in_body, in_step
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -186,7 +187,7 @@ def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all()
     assert guard.count("looking up a run's generation") == 1
     unhurried = asked(lookup, "run-3")
     places.gate.set()
-    eventually(lambda: unhurried.placement)
+    until(lambda: unhurried.placement)
     assert unhurried.settled().generation == 7
     assert run.settled().generation == 7, "an answer that came late holds for the steps that follow"
     assert asked(lookup, "run-4").settled().generation == 7, "a ledger that answers again is waited for"
@@ -273,7 +274,7 @@ def test_a_run_that_was_resumed_while_its_cancelled_life_still_executes_has_two_
     end_exported(ledger, "job-3")
     DBOS.resume_workflow("job-3").get_result()
     go.set()
-    eventually(lambda: "late 1" in {span.name for span in tracing.exporter.get_finished_spans()})
+    until(lambda: "late 1" in {span.name for span in tracing.exporter.get_finished_spans()})
     assert tracing.parent("early 1") == tracing.parent("late 1") == in_step("job-3", 1)
     assert tracing.parent("early 2") == in_step("job-3", 1, generation=1)
 
@@ -287,7 +288,7 @@ def test_a_worker_that_reports_presence_looks_up_with_the_same_thread(worker: In
         return get_current_span().get_span_context().is_valid
 
     DBOS.launch()
-    eventually(ledger.executors)
+    until(ledger.executors)
     assert job()
     assert {thread.name for thread in threading.enumerate() if "durable" in thread.name} == {"durable-presence"}
 
@@ -300,7 +301,7 @@ def test_work_passes_from_thread_to_thread_and_back_without_being_lost() -> None
     assert asked(lookup, "run-1").settled().generation == 7
     wake = threading.Event()
     lookup.carry(wake)
-    eventually(lambda: "durable-generations" not in {thread.name for thread in threading.enumerate()})
+    until(lambda: "durable-generations" not in {thread.name for thread in threading.enumerate()})
     wake.clear()
     carried = asked(lookup, "run-2")
     assert not wake.is_set()
@@ -311,7 +312,7 @@ def test_work_passes_from_thread_to_thread_and_back_without_being_lost() -> None
         assert settled.result().generation == 7
     left = asked(lookup, "run-3")
     lookup.carry(None)
-    eventually(lambda: left.placement)
+    until(lambda: left.placement)
     assert asked(lookup, "run-4").settled().generation == 7
     lookup.stop()
     assert "durable-generations" not in {thread.name for thread in threading.enumerate()}

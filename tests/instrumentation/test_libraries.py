@@ -23,8 +23,9 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
 from otel_bridge import DBOSInstrumentor, OTelBridge
+from tests.waiting import until
 
-from .conftest import Tracing, eventually, in_body, in_step
+from .conftest import Tracing, in_body, in_step
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -181,7 +182,7 @@ def test_what_the_bridge_and_we_do_ourselves_is_no_span(
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": shop.url}
     bridge = OTelBridge(sqlite_url, start_from="beginning", environ=environ, poll_interval_s=0.05)
     with bridge:
-        eventually(lambda: "v1/traces" in shop.headers)
+        until(lambda: "v1/traces" in shop.headers)
     assert tracing.exporter.get_finished_spans() == ()
 
 

@@ -26,8 +26,9 @@ from otel_bridge.instrumentation.heartbeat import Heartbeat
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.session import Session
 from otel_bridge.ledger import MemoryLedger
+from tests.waiting import until
 
-from .conftest import Tracing, eventually, in_body, in_step
+from .conftest import Tracing, in_body, in_step
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -61,7 +62,7 @@ def test_uninstrument_restores_everything(instrument: Instrument, dbos: Construc
 
     DBOS.launch()
     assert job()
-    eventually(ledger.executors)
+    until(ledger.executors)
     instrumentor.uninstrument()
     assert methods() == before
     assert durable_threads() == set()
@@ -107,7 +108,7 @@ def test_it_may_be_switched_on_at_any_time(
     with SetWorkflowID("job-1"):
         job()
     assert tracing.parent("call") == in_step("job-1", 1)
-    eventually(ledger.executors)
+    until(ledger.executors)
 
 
 def test_switching_on_amid_a_run_leaves_the_run_alone(

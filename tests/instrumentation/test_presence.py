@@ -19,8 +19,7 @@ from otel_bridge.instrumentation.heartbeat import MAX_IN_FLIGHT, Heartbeat, Scop
 from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger import MemoryLedger, open_ledger
 from otel_bridge.ledger.base import Executor
-
-from .conftest import eventually
+from tests.waiting import until
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -58,7 +57,7 @@ def test_a_launched_worker_says_who_it_is_and_says_goodbye_when_destroyed(
     DBOS.listen_queues(["fast"])
     register()
     DBOS.launch()
-    (executor,) = eventually(ledger.executors, what="a beat")
+    (executor,) = until(ledger.executors, what="a beat")
     assert (executor.executor_id, executor.app_name, executor.app_version) == ("exec-7", "worker", "v1")
     assert executor.pid == os.getpid()
     assert executor.is_live(ledger.now_ms())
@@ -80,7 +79,7 @@ def test_a_worker_that_listens_to_every_queue_lists_none(
     instrument(ledger=ledger)
     dbos()
     DBOS.launch()
-    assert eventually(ledger.executors)[0].queues == ()
+    assert until(ledger.executors)[0].queues == ()
 
 
 def test_a_step_that_takes_a_while_is_shown_with_its_attempt_and_is_gone_when_it_ended(
@@ -104,12 +103,12 @@ def test_a_step_that_takes_a_while_is_shown_with_its_attempt_and_is_gone_when_it
     DBOS.launch()
     with SetWorkflowID("job-1"):
         handle = DBOS.start_workflow(job)
-    (step,) = eventually(lambda: ledger.executors() and ledger.executors()[0].in_flight, what="the step in flight")
+    (step,) = until(lambda: ledger.executors() and ledger.executors()[0].in_flight, what="the step in flight")
     assert (step.run_id, step.seq, step.name, step.attempt) == ("job-1", 1, "slow", 2)
     assert abs(step.started_at_ms - time.time() * 1000) < 20_000
     release.set()
     handle.get_result()
-    eventually(lambda: ledger.executors()[0].in_flight == (), what="an empty row")
+    until(lambda: ledger.executors()[0].in_flight == (), what="an empty row")
 
 
 def test_a_run_that_waits_is_shown_by_what_it_waits_in(
@@ -132,9 +131,9 @@ def test_a_run_that_waits_is_shown_by_what_it_waits_in(
     def shown(seq: int | None, name: str) -> Callable[[], bool]:
         return lambda: [(s.seq, s.name) for e in ledger.executors() for s in e.in_flight] == [(seq, name)]
 
-    eventually(shown(1, "DBOS.recv"), what="the wait")
+    until(shown(1, "DBOS.recv"), what="the wait")
     DBOS.send("job-1", "x", "go")
-    eventually(shown(None, job.__qualname__), what="the body")
+    until(shown(None, job.__qualname__), what="the body")
     assert handle.get_result() == "x"
 
 
@@ -143,7 +142,7 @@ def test_short_steps_never_touch_the_ledger() -> None:
     ledger, in_flight = CountingLedger(), dict[Scope, None]()
     heartbeat = Heartbeat(Source(ledger), in_flight, row, Guard())
     heartbeat.start()
-    eventually(lambda: ledger.beats)
+    until(lambda: ledger.beats)
     deadline = time.monotonic() + 0.5
     while time.monotonic() < deadline:
         scope = Scope("run", 1, "step", time.time())
@@ -163,9 +162,9 @@ def test_a_ledger_that_is_gone_is_tried_again_and_never_heard_of_but_once() -> N
     ledger.broken = True
     heartbeat = Heartbeat(Source(ledger), {}, lambda: row(interval_ms=50), guard)
     heartbeat.start()
-    eventually(lambda: guard.count("reporting presence") >= 3)
+    until(lambda: guard.count("reporting presence") >= 3)
     ledger.broken = False
-    eventually(ledger.executors)
+    until(ledger.executors)
     heartbeat.stop()
 
 
@@ -181,7 +180,7 @@ def test_very_many_steps_are_cut_and_counted() -> None:
     in_flight = {Scope("run", seq, "step", 1.0): None for seq in range(MAX_IN_FLIGHT + 5)}
     heartbeat = Heartbeat(Source(ledger), in_flight, row, Guard())
     heartbeat.start()
-    eventually(lambda: ledger.beats)
+    until(lambda: ledger.beats)
     heartbeat.stop()
     assert len(ledger.beats[0].in_flight) == MAX_IN_FLIGHT
     assert ledger.beats[0].in_flight_total == MAX_IN_FLIGHT + 5
@@ -206,7 +205,7 @@ def test_without_a_ledger_the_sidecar_of_the_engines_database_is_used(
     DBOS.launch()
     sidecar = open_ledger(sqlite_url)
     try:
-        eventually(lambda: (tmp_path / "app.durable.sqlite").exists() and sidecar.executors(), what="a beat")
+        until(lambda: (tmp_path / "app.durable.sqlite").exists() and sidecar.executors(), what="a beat")
         DBOS.destroy()
         assert [executor.stopped for executor in sidecar.executors()] == [True]
     finally:
@@ -223,7 +222,7 @@ def test_on_postgres_the_ledger_is_in_the_engines_database(
     DBOS.launch()
     reader = open_ledger(postgres_url)
     try:
-        eventually(reader.executors, what="a beat")
+        until(reader.executors, what="a beat")
         ours = {thread.name for thread in threading.enumerate() if thread.name.startswith("durable-")}
         assert ours == {"durable-presence"} | {name for name in ours if name.startswith("durable-ledger")}
         DBOS.destroy()
@@ -248,12 +247,12 @@ def test_steps_of_an_engine_that_was_destroyed_are_not_told_of_the_next(
     DBOS.launch()
     DBOS.start_workflow(job)
     assert entered.wait(timeout=20)
-    eventually(lambda: ledger.executors() and ledger.executors()[0].in_flight)
+    until(lambda: ledger.executors() and ledger.executors()[0].in_flight)
     DBOS.destroy()
     dbos(application_version="v2")
     DBOS.launch()
     try:
-        eventually(lambda: [e for e in ledger.executors() if e.app_version == "v2"])
+        until(lambda: [e for e in ledger.executors() if e.app_version == "v2"])
         assert [e.in_flight for e in ledger.executors()] == [(), ()]
     finally:
         go.set()
@@ -264,6 +263,6 @@ def test_launching_twice_changes_nothing(instrument: Instrument, dbos: Construct
     instrument(ledger=ledger)
     dbos()
     DBOS.launch()
-    eventually(ledger.executors)
+    until(ledger.executors)
     DBOS.launch()
     assert len(ledger.executors()) == 1

@@ -12,8 +12,9 @@ from pathlib import Path
 from dbos import DBOSClient
 
 from otel_bridge.ledger import open_ledger
+from tests.waiting import until
 
-from .conftest import eventually, in_step
+from .conftest import in_step
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -107,7 +108,7 @@ def test_a_worker_that_was_killed_is_seen_to_have_stopped_beating(sqlite_url: st
         spans_until(process, "launched")
         ledger = open_ledger(sqlite_url)
         try:
-            (executor,) = eventually(ledger.executors)
+            (executor,) = until(ledger.executors)
             process.kill()
             process.wait()
             assert not executor.stopped
@@ -142,10 +143,10 @@ def test_a_child_that_a_worker_forks_does_not_say_goodbye_for_it(sqlite_url: str
         assert any("executors" in line for line in process.stdout)
         ledger = open_ledger(sqlite_url)
         try:
-            (executor,) = eventually(ledger.executors)
+            (executor,) = until(ledger.executors)
             assert not executor.stopped
             first_beat_ms = executor.beat_at_ms
-            eventually(lambda: ledger.executors()[0].beat_at_ms > first_beat_ms)
+            until(lambda: ledger.executors()[0].beat_at_ms > first_beat_ms)
             process.communicate("", timeout=30)
             assert ledger.executors()[0].stopped
         finally:

@@ -11,8 +11,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_bridge import DBOSInstrumentor, OTelBridge
+from tests.waiting import until
 
-from .conftest import Tracing, eventually
+from .conftest import Tracing
 
 Instrument = Callable[..., DBOSInstrumentor]
 Construct = Callable[..., DBOS]
@@ -88,9 +89,9 @@ def test_every_user_span_hangs_under_a_span_that_the_bridge_exports(
     exported = bridge(children=children)
     with SetWorkflowID("order-1"), pytest.raises(ValueError):
         order()
-    eventually(lambda: {"order", "packing", "ship"} <= set(exported().values()), what="the first life's export")
+    until(lambda: {"order", "packing", "ship"} <= set(exported().values()), what="the first life's export")
     assert DBOS.rewind_workflow("order-1", start_step=4).get_result() == "shipped"
-    eventually(lambda: "retry 1" in exported().values(), what="the second life's export")
+    until(lambda: "retry 1" in exported().values(), what="the second life's export")
 
     by_ids = exported()
     found = {}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,16 +13,9 @@ from otel_bridge.ledger.base import COPIED, AuditEntry, Cursor, Executor, Export
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.values import StoredValue
 from otel_bridge.testing import make_run, make_step
+from tests.waiting import until
 
 LONG_S = 30.0
-
-
-def until(condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
-    """Wait for a condition, failing after the deadline."""
-    deadline, pause = time.monotonic() + timeout_s, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.01)
 
 
 def hold(ledger: Ledger, owner: str = "a", *, ttl_s: float = LONG_S) -> Lease:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun
 from otel_bridge.ledger.postgres import PostgresLedger
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.store.postgres import PostgresStateStore
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 ROLES_SQL = Path(__file__).parents[2] / "examples" / "deploy" / "postgres-roles.sql"
@@ -46,14 +47,6 @@ def tables(admin: psycopg.Connection) -> set[str]:
         "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
     ).fetchall()
     return {row[0] for row in rows}
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, failing after the deadline."""
-    deadline, pause = time.monotonic() + 20, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.01)
 
 
 def test_everything_lives_in_a_schema_of_our_own(ledger: PostgresLedger, admin: psycopg.Connection) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Cursor
+from tests.waiting import until
 
 HOLDER = Path(__file__).with_name("holder.py")
 TTL_S = 1.0
@@ -63,14 +63,6 @@ def start(url: str, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for holder in started:
         holder.kill()
-
-
-def until(condition: Callable[[], object], *, timeout_s: float = 60.0) -> None:
-    """Wait for a condition, failing after the deadline."""
-    deadline, pause = time.monotonic() + timeout_s, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.02)
 
 
 def test_a_killed_holder_loses_the_lease_when_its_time_is_up(start: Start) -> None:

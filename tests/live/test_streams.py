@@ -17,7 +17,8 @@ from simple_websocket import Client, ConnectionClosed
 
 from dashboard.live.hub import SLOW_REASON, STOPPED_REASON, LiveHub
 from otel_bridge.model.runs import RunQuery
-from tests.story import Worker, eventually, mounted, served
+from tests.story import Worker, mounted, served
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
 _numbers = itertools.count(1)
@@ -263,8 +264,8 @@ def test_viewers_come_and_go_without_a_trace(port: int, hub: LiveHub) -> None:
         receive(one, is_type("snapshot"))
         receive(two, is_type("snapshot"))
         assert hub.viewers >= 2
-    eventually(lambda: hub.viewers == 0, what="the hub to forget both viewers", within_s=5)
-    eventually(lambda: threading.active_count() <= before + 1, what="their threads to end", within_s=5)
+    until(lambda: hub.viewers == 0, what="the hub to forget both viewers", timeout_s=5)
+    until(lambda: threading.active_count() <= before + 1, what="their threads to end", timeout_s=5)
 
 
 def test_an_event_streams_reader_that_leaves_is_noticed_before_the_next_heartbeat(story_url: str) -> None:
@@ -274,8 +275,8 @@ def test_an_event_streams_reader_that_leaves_is_noticed_before_the_next_heartbea
         address = f"http://127.0.0.1:{port}/durable/api/stream"
         with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=20) as response:
             next(line for line in response.iter_lines() if line.startswith("event: snapshot"))
-            eventually(lambda: hub.viewers == 1, what="the stream to open")
-        eventually(lambda: hub.viewers == 0, what="the hub to notice that its only viewer left")
+            until(lambda: hub.viewers == 1, what="the stream to open")
+        until(lambda: hub.viewers == 0, what="the hub to notice that its only viewer left")
 
 
 def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str, worker: Worker) -> None:
@@ -291,7 +292,7 @@ def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str
         assert watchers() == base + 1
         for viewer in viewers:
             hub.unsubscribe(viewer)
-        eventually(lambda: watchers() == base, what="the watcher to stop", within_s=5)
+        until(lambda: watchers() == base, what="the watcher to stop", timeout_s=5)
         again, resumed = hub.subscribe(query=RunQuery(), last_event_id=viewers[0].last_id)
         assert not resumed, "nobody watched in between, so nothing can be resumed"
         hub.unsubscribe(again)
@@ -324,7 +325,7 @@ def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, w
     with mounted(worker_url) as app, served(app) as port, websocket(port, "stream") as ws:
         receive(ws, is_type("snapshot"))
         app.extensions["durable"].close()
-        eventually(lambda: not ws.connected, what="the socket to close")
+        until(lambda: not ws.connected, what="the socket to close")
         assert ws.close_message == STOPPED_REASON
 
 
@@ -346,15 +347,15 @@ def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_u
         viewer, _ = hub.subscribe(query=RunQuery())
         assert hub.wait_until_watching()
         broken.set()
-        eventually(lambda: hub.heartbeat(viewer).problem, what="the problem to be told", within_s=5)
+        until(lambda: hub.heartbeat(viewer).problem, what="the problem to be told", timeout_s=5)
         run_id = new_id("simple")
         worker.tell(f"start simple {run_id} 1")
         broken.clear()
         got: list[Any] = []
-        eventually(
+        until(
             lambda: got.extend(viewer.take(0.2)) or any(m.run.id == run_id for m in got),  # type: ignore[func-returns-value]
             what="the run that began meanwhile",
-            within_s=10,
+            timeout_s=10,
         )
         assert hub.heartbeat(viewer).problem is None
         hub.unsubscribe(viewer)

@@ -10,8 +10,7 @@ import queue
 import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 from otel_bridge.tail.changes import ChangeTail
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -77,15 +77,6 @@ class NodeWorker:
             self._process.wait()
         self._reader.join(5)
         self._process.stdout.close()
-
-
-def until(check: Callable[[], Any], *, what: str, timeout_s: float = 30) -> Any:
-    """Return the first true answer of ``check``."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"Waited {timeout_s} s for {what}"
-        time.sleep(0.05)
-    return answer
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from otel_bridge.store.sqlite import SqliteStateStore
 from otel_bridge.testing import MemoryStateStore
 from tests.databases import make_wal
 
-APP = Path(__file__).parent / "story_app.py"
+ROOT = Path(__file__).resolve().parents[2]
 STORES = ("memory", "sqlite", "postgres")
 SCHEMA = "engine-7"
 """Not DBOS's default, so that the name is honoured everywhere."""
@@ -27,7 +27,11 @@ def tell_story(url: str, schema: str, log: Path) -> None:
     """Run the app until every run is where the tests want it; then kill it, so that nothing moves any more."""
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(APP), url, schema], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+            [sys.executable, "-m", "tests.store.story_app", url, schema],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
         )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowAttributes, SetWorkflowID, WorkflowSerializationFormat
+
+from tests.waiting import until
 
 url, schema = sys.argv[1], sys.argv[2]
 hold = threading.Event()
@@ -122,14 +123,6 @@ def fan_out() -> None:
 
 @DBOS.workflow()
 def tick(at: Any, context: Any) -> None: ...
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the story did not come to its end")
-        time.sleep(0.02)
 
 
 def start(run_id: str, workflow: Callable[[], Any], **attributes: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,15 +28,7 @@ from dashboard.workflow import (
 from dashboard.workflow.names import wait_topic
 from otel_bridge.codec import decode
 from otel_bridge.store.base import StateStore
-
-
-def until(what: Callable[[], Any]) -> Any:
-    """Return a true value once there is one."""
-    deadline = time.monotonic() + 20
-    while not (value := what()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-    return value
+from tests.waiting import until
 
 
 def run(name: str, function: Callable[..., Any], run_id: str, *args: Any) -> Any:
