@@ -3,38 +3,100 @@
 What JSON has no word for is told by members that begin with ``$``: ``$class`` with ``$state``, ``$args``, ``$value`` or
 ``$items``; ``$bytes`` (base64) with ``$length``; ``$set``; ``$map`` (pairs, where keys are no text); ``$ref`` (the name
 of a class or function); ``$cycle``; ``$cut`` (what was left out).
+
+Containers are generators that hand their members to a loop, so depth costs no stack: a host that is itself deep in
+calls, as a web server is, sees the same as anybody.
 """
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Generator
+from typing import Any, Final
 
-from otel_bridge.codec import known
+from otel_bridge.codec import keys, known
 from otel_bridge.codec.limits import Budget
 from otel_bridge.codec.nodes import CutBytes, CutText, Global, Inert, Instance, Mapping, Sequence
+from otel_bridge.codec.redaction import REDACTED, VALUE_MEMBERS, KeyRedactor
 
 _SAFE_INTEGER = 2**53 - 1
 """Beyond this a browser's numbers are no longer exact, so such integers become text."""
+_CHARACTERS_PER_UNIT = 64
+_BITS_PER_UNIT = 128
+_SHORT = 256
+_COST_OF_INSTANCE = 4
+_CONTAINER: Final = object()
+
+Members = Generator[Any, Any, Any]
+"""Yields members that are containers themselves, is sent their JSON, and returns the JSON of the whole."""
 
 
 class Describer:
     """One description. ``budget.cut`` turns true when something is left out."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, redactor: KeyRedactor | None = None) -> None:
         self._budget = budget
-        self._path: set[int] = set()
+        self._redactor = redactor if redactor is not None and redactor.patterns else None
+        self._hidden: dict[str, bool] = {}
+        self._short = min(_SHORT, budget.limits.max_string)
 
-    def json(self, value: Any, depth: int = 0) -> Any:
+    def json(self, value: Any) -> Any:
         """Return ``value`` as JSON-able data that nests at most twice ``max_depth`` deep."""
+        answer = self._scalar(value)
+        if answer is not _CONTAINER:
+            return answer
+        open_: list[Members] = [self._container(value)]
+        path, on_path = [id(value)], {id(value)}
+        answer = None
+        while open_:
+            try:
+                member = open_[-1].send(answer)
+            except StopIteration as done:
+                open_.pop()
+                on_path.discard(path.pop())
+                answer = done.value
+                continue
+            if id(member) in on_path:
+                answer = {"$cycle": "contains itself"}
+            elif len(open_) >= self._budget.limits.max_depth:
+                self._budget.cut = True
+                answer = {"$cut": f"nested deeper than {len(open_)} levels"}
+            else:
+                open_.append(self._container(member))
+                path.append(id(member))
+                on_path.add(id(member))
+                answer = None
+        return answer
+
+    def text(self, value: str, *, size: int | None = None, unit: str = "characters") -> str:
+        """Return a string as any encoder takes it, cut where it is long."""
+        length = len(value)
+        if length <= self._short and size is None and length <= self._budget.text and value.isascii():
+            self._budget.text -= length
+            return value if self._redactor is None else self._redactor.scrub(value)
+        limit = max(0, min(self._budget.limits.max_string, self._budget.text))
+        note = ""
+        if len(value) > limit or unit == "bytes":
+            self._budget.cut = True
+            note = f"… [cut: {len(value) if size is None else size} {unit}]"
+            value = value[:limit]
+        self._budget.text -= len(value)
+        self._budget.show(len(value) // _CHARACTERS_PER_UNIT)
+        if self._redactor is not None:
+            value = self._redactor.scrub(value)
+        return f"{value if value.isascii() else value.encode('utf-8', 'backslashreplace').decode('utf-8')}{note}"
+
+    # -- scalars --------------------------------------------------------------------------------------------------
+
+    def _scalar(self, value: Any) -> Any:
+        """Return the JSON of what holds nothing else, or ``_CONTAINER``."""
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, int):
-            return value if -_SAFE_INTEGER <= value <= _SAFE_INTEGER else str(value)
+            return value if -_SAFE_INTEGER <= value <= _SAFE_INTEGER else self._digits(value)
         if isinstance(value, float):
             return value if math.isfinite(value) else _non_finite(value)
         if isinstance(value, CutText):
@@ -43,126 +105,171 @@ class Describer:
             return self._bytes(value)
         if isinstance(value, Global):
             return {"$ref": self.text(value.name)}
-        if id(value) in self._path:
-            return {"$cycle": "contains itself"}
-        if depth >= self._budget.limits.max_depth:
-            self._budget.cut = True
-            return {"$cut": f"nested deeper than {depth} levels"}
-        self._path.add(id(value))
-        try:
-            return self._container(value, depth + 1)
-        finally:
-            self._path.discard(id(value))
+        return _CONTAINER
 
-    def text(self, value: str, *, size: int | None = None, unit: str = "characters") -> str:
-        """Return a string as any encoder takes it, cut where it is long."""
-        limit = max(0, min(self._budget.limits.max_string, self._budget.text))
-        size = len(value) if size is None else size
-        if len(value) > limit or unit == "bytes":
+    def _digits(self, value: int) -> str:
+        if self._budget.text <= 0 or not self._budget.show(value.bit_length() // _BITS_PER_UNIT):
             self._budget.cut = True
-            value = f"{value[:limit]}… [cut: {size} {unit}]"
-        self._budget.text -= min(len(value), limit)
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+            return f"… [cut: an integer of {value.bit_length()} bits]"
+        return self.text(known.digits(value))
 
     def _bytes(self, value: bytes | CutBytes) -> dict[str, Any]:
         data, size = (value.data, value.size_bytes) if isinstance(value, CutBytes) else (value, len(value))
         limit = max(0, min(self._budget.limits.max_string, self._budget.text))
         if size > limit:
             self._budget.cut = True
-        self._budget.text -= min(len(data), limit)
-        return {"$bytes": base64.b64encode(data[:limit]).decode("ascii"), "$length": size}
+        data = data[:limit]
+        self._budget.text -= len(data)
+        self._budget.show(len(data) // _CHARACTERS_PER_UNIT)
+        if self._redactor is not None and self._redactor.scrub(latin := data.decode("latin-1")) != latin:
+            return {"$bytes": REDACTED, "$length": size}
+        return {"$bytes": base64.b64encode(data).decode("ascii"), "$length": size}
 
     # -- containers -----------------------------------------------------------------------------------------------
 
-    def _container(self, value: Any, depth: int) -> Any:
+    def _container(self, value: Any) -> Members:
         if isinstance(value, dict):
-            return self._mapping(value.items(), len(value), depth)
+            return self._mapping(Mapping(list(value.items()))) if self._budget.show(len(value)) else _nothing()
         if isinstance(value, list):
-            return self._items(value, depth)
+            return self._items(value)
         if isinstance(value, Sequence):
-            items = self._items(value.items, depth)
-            return {"$set": items} if value.kind == "set" else items
+            return self._sequence(value)
         if isinstance(value, Mapping):
-            return self._mapping(value.pairs, len(value.pairs), depth)
+            return self._mapping(value)
         if isinstance(value, Inert):
-            self._budget.cut = self._budget.cut or value.label == "$int"
-            return {value.label: self.json(value.value, depth)}
+            return self._inert(value)
         if isinstance(value, Instance):
-            return self._instance(value, depth)
-        return {"$class": type(value).__name__}
+            return self._instance(value)
+        return _named_only(value)
 
-    def _items(self, values: list[Any], depth: int) -> list[Any]:
+    def _items(self, values: list[Any], open_from: int | None = None, *, ordered: bool = True) -> Members:
+        """A list; of two items the first may be the key of the second, and so may any where the value was cut."""
         result: list[Any] = []
+        after_key, pair = False, ordered and len(values) == 2
         for position, item in enumerate(values):
+            if after_key:
+                result.append(REDACTED)
+                break
             if not self._budget.node():
                 result.append({"$cut": f"{len(values) - position} more"})
                 break
-            result.append(self.json(item, depth))
+            shown = self._scalar(item)
+            result.append((yield item) if shown is _CONTAINER else shown)
+            if self._redactor is not None and (pair or open_from is not None):
+                guessed = open_from is not None and position >= open_from
+                after_key = (guessed or pair) and self._hides(item)
         return result
 
-    def _mapping(self, pairs: Iterable[tuple[Any, Any]], size: int, depth: int) -> dict[str, Any]:
+    def _sequence(self, value: Sequence) -> Members:
+        items = yield from self._items(value.items, value.open_from, ordered=value.kind != "set")
+        return {"$set": items} if value.kind == "set" else items
+
+    def _inert(self, value: Inert) -> Members:
+        self._budget.cut = self._budget.cut or value.label == "$int"
+        shown = self._scalar(value.value)
+        return {value.label: (yield value.value) if shown is _CONTAINER else shown}
+
+    def _mapping(self, mapping: Mapping) -> Members:
         result: dict[str, Any] = {}
-        pairs = list(pairs)
-        keys = [_key(key) for key, _ in pairs]
-        plain = [key for key in keys if key is not None]
-        if len(plain) < len(keys) or _ambiguous(pairs, plain):
-            return {"$map": self._items([Sequence("tuple", list(pair)) for pair in pairs], depth)}
-        for position, (key, (_, value)) in enumerate(zip(plain, pairs, strict=True)):
-            if not self._budget.node():
+        pairs, size = mapping.pairs, len(mapping.pairs)
+        if not self._budget.show(size):
+            return {"$cut": f"{size} more"}
+        names = [keys.as_text(key) for key, _ in pairs]
+        if keys.need_pairs(pairs, names):
+            return {"$map": (yield from self._map(mapping))}
+        named = self._redactor is not None and keys.names_value(pairs, self._redactor)
+        after_key = False
+        for position, (name, (key, value)) in enumerate(zip(names, pairs, strict=True)):
+            if after_key or self._budget.text <= 0 or not self._budget.node():
                 result["$cut"] = f"{size - position} more"
                 break
-            result[self.text(key)] = self.json(value, depth)
+            hidden = self._hides(key) or (named and name in VALUE_MEMBERS)
+            shown = REDACTED if hidden else self._scalar(value)
+            label = self.text(name or "")
+            if label != name and label in result:  # two long keys may begin alike
+                label = f"{label} ({position})"
+            result[label] = (yield value) if shown is _CONTAINER else shown
+            if mapping.open_from is not None and position >= mapping.open_from:
+                after_key = hidden or self._hides(value)
         return result
 
-    def _instance(self, instance: Instance, depth: int) -> Any:
+    def _map(self, mapping: Mapping) -> Members:
+        """Pairs, where keys are no text."""
+        result: list[Any] = []
+        after_key = False
+        for position, (key, value) in enumerate(mapping.pairs):
+            if after_key or not self._budget.node():
+                result.append({"$cut": f"{len(mapping.pairs) - position} more"})
+                break
+            hidden = self._hides(key)
+            shown_key = self._scalar(key)
+            shown = REDACTED if hidden else self._scalar(value)
+            result.append(
+                [
+                    (yield key) if shown_key is _CONTAINER else shown_key,
+                    (yield value) if shown is _CONTAINER else shown,
+                ]
+            )
+            if mapping.open_from is not None and position >= mapping.open_from:
+                after_key = hidden or self._hides(value)
+        return result
+
+    def _hides(self, key: Any) -> bool:
+        if self._redactor is None:
+            return False
+        if not isinstance(key, str):
+            return keys.is_hidden(key, self._redactor)
+        hidden = self._hidden.get(key)
+        if hidden is None:
+            hidden = self._hidden[key] = self._redactor.hides(key)
+        return hidden
+
+    # -- objects --------------------------------------------------------------------------------------------------
+
+    def _instance(self, instance: Instance) -> Members:
+        self._budget.show(_COST_OF_INSTANCE)
         simple = known.as_text(instance)
         if simple is not None:
             return self.text(simple)
         member = known.member_name(instance)
         if member is not None:
             return {"$ref": self.text(member)}
-        plain = known.as_container(instance)
+        plain = known.as_container(instance, self._budget)
         if plain is not None:
-            return self._container(plain, depth)
+            return (yield from self._container(plain))
         name, args = known.class_and_args(instance)
         if name is None:
-            result: dict[str, Any] = {"$call": self.json(instance.factory, depth)}
+            factory = self._scalar(instance.factory)
+            result: dict[str, Any] = {"$call": (yield instance.factory) if factory is _CONTAINER else factory}
         else:
             result = {"$class": self.text(name)}
-        bare = instance.kwargs is None and not (instance.built or instance.items or instance.pairs)
-        if bare and len(args) == 1 and known.is_scalar(args[0]) and not known.looks_like_error(name):
-            result["$value"] = self.json(args[0], depth)
+        if known.is_value(instance, name, args):
+            result["$value"] = self._scalar(args[0])
         elif args:
-            result["$args"] = self._items(args, depth)
+            result["$args"] = yield from self._items(args, 0 if instance.open else None)
         if instance.kwargs is not None:
-            result["$kwargs"] = self.json(instance.kwargs, depth)
+            kwargs = self._scalar(instance.kwargs)
+            result["$kwargs"] = (yield instance.kwargs) if kwargs is _CONTAINER else kwargs
         if instance.built:
-            result["$state"] = self.json(known.state_of(instance), depth)
+            state = known.state_of(instance, self._budget)
+            shown = self._scalar(state)
+            result["$state"] = (yield state) if shown is _CONTAINER else shown
         if instance.items:
-            result["$items"] = self._items(instance.items, depth)
+            result["$items"] = yield from self._items(instance.items, 0 if instance.open else None)
         if instance.pairs:
-            result["$items"] = self._mapping(instance.pairs, len(instance.pairs), depth)
+            pairs = Mapping(instance.pairs, open_from=0 if instance.open else None)
+            result["$items"] = yield from self._mapping(pairs)
         return result
 
 
-def _key(key: Any) -> str | None:
-    """Return a key as text, or None where it has none that people would write."""
-    if isinstance(key, str):
-        return key
-    if key is None or isinstance(key, (bool, int, float)):
-        return str(key)
-    if isinstance(key, CutText):
-        return key.text
-    if isinstance(key, Instance):
-        return known.as_text(key)
-    return None
+def _nothing() -> Members:
+    yield from ()
+    return {"$cut": "more"}
 
 
-def _ambiguous(pairs: list[tuple[Any, Any]], keys: list[str]) -> bool:
-    """True when two different keys would read the same, as ``1`` and ``"1"``."""
-    if all(isinstance(key, str) for key, _ in pairs):
-        return False
-    return len(set(keys)) < len(keys)
+def _named_only(value: Any) -> Members:
+    yield from ()
+    return {"$class": type(value).__name__}
 
 
 def _non_finite(value: float) -> str:

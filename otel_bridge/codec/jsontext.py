@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from otel_bridge.codec.limits import Budget
+from otel_bridge.codec.limits import Budget, OutOfBudget
 from otel_bridge.codec.nodes import CutText, Inert
 
 _FAST_CHARACTERS = 1024 * 1024
 _MAX_DIGITS = 4000
-_TOKENS_PER_NODE = 4
+_COST_OF_CONTAINER = 1
+_CHARACTERS_PER_UNIT = 256
+_WINDOW = 64 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ENDS = re.compile(r'["\\]')
+_ESCAPES = re.compile(r"(?:\\\\[\s\S]){1,1024}")
 _WORD = re.compile(r"[A-Za-z0-9+\-.]+")
 _CONSTANTS = {
     "true": True,
@@ -48,8 +51,7 @@ def parse(text: str, budget: Budget) -> Parsed | None:
         return None
     except _Cut:
         return Parsed(parser.unwind(), "cut") if parser.root else None
-    except _TooLarge:
-        budget.cut = True
+    except OutOfBudget:
         return Parsed(parser.unwind(), "too large")
 
 
@@ -58,10 +60,6 @@ class _NotJson(Exception):
 
 
 class _Cut(Exception):
-    pass
-
-
-class _TooLarge(Exception):
     pass
 
 
@@ -75,9 +73,8 @@ class _Parser:
         self.keys: list[str | None] = []
 
     def run(self) -> Any:
-        for count in range(self.budget.limits.max_nodes * _TOKENS_PER_NODE):
-            if count % 4096 == 4095 and self.budget.out_of_time:
-                break
+        while True:
+            self.budget.read()
             self._value_or_end()
             if not self.stack:
                 self.at = self._next()
@@ -85,7 +82,6 @@ class _Parser:
                     raise _NotJson
                 return self.root[0]
             self._separator()
-        raise _TooLarge
 
     def unwind(self) -> Any:
         """Return what was read so far."""
@@ -116,6 +112,7 @@ class _Parser:
             self.at += 1
             character = self._peek()
         if character in "[{":
+            self.budget.read(_COST_OF_CONTAINER)
             self.at += 1
             container: list[Any] | dict[str, Any] = [] if character == "[" else {}
             self._put(container)
@@ -176,25 +173,34 @@ class _Parser:
             raise _NotJson from None
 
     def _string(self) -> str | CutText:
-        start = self.at + 1
-        for count, end in enumerate(self._quotes(start)):
-            unescaped = end
-            while unescaped > start and self.text[unescaped - 1] == "\\":
-                unescaped -= 1
-            if (end - unescaped) % 2 == 0:
-                self.at = end + 1
-                return self._unescape(start, end)
-            if count % 4096 == 4095 and self.budget.out_of_time:
-                self._put_cut(self._unescape(start, len(self.text)), start)
-                raise _TooLarge
+        """Read a string; only so much of it is decoded as may be shown."""
+        start = at = self.at + 1
+        try:
+            while at < len(self.text):
+                self.budget.read(_WINDOW // _CHARACTERS_PER_UNIT if at > start else 0)
+                end, at = self._end_of_string(at, min(len(self.text), at + _WINDOW))
+                if end is not None:
+                    self.at = end + 1
+                    self.budget.read((end - start) // _CHARACTERS_PER_UNIT)
+                    return self._unescape(start, end)
+        except OutOfBudget:
+            self._put_cut(self._unescape(start, len(self.text)), start)
+            raise
         self._put_cut(self._unescape(start, len(self.text)), start)
         raise _Cut
 
-    def _quotes(self, start: int) -> Iterator[int]:
-        at = self.text.find('"', start)
-        while at >= 0:
-            yield at
-            at = self.text.find('"', at + 1)
+    def _end_of_string(self, at: int, until: int) -> tuple[int | None, int]:
+        """Return the place of the closing quote, if it is before ``until``, and where to look on."""
+        while at < until:
+            found = _ENDS.search(self.text, at, until)
+            if found is None:
+                return None, until
+            if found.group() == '"':
+                return found.start(), found.end()
+            self.budget.read()
+            run = _ESCAPES.match(self.text, found.start())
+            at = run.end() if run is not None else found.end() + 1
+        return None, at
 
     def _put_cut(self, value: str | CutText, start: int) -> None:
         if self.stack and isinstance(self.stack[-1], dict) and self.keys[-1] is None:

@@ -1,6 +1,7 @@
 """The standard library's own classes, told by what their pickles hold. Pure; only ``datetime`` values are computed.
 
-Everything else stays inert: a class is its name.
+Everything else stays inert: a class is its name. An honest date has three arguments; a crafted one has a million, and
+is named a thousand times. So lengths are looked at first, and what needs a loop over a part pays for it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime
 import uuid
 from typing import Any
 
+from otel_bridge.codec.limits import Budget
 from otel_bridge.codec.nodes import Global, Instance, Mapping, Sequence
 
 _LISTS = {"builtins.list": "list", "builtins.tuple": "tuple", "collections.deque": "list"}
@@ -18,6 +20,7 @@ _DICTS = {"builtins.dict", "collections.OrderedDict", "collections.defaultdict",
 _TEXTS = {"decimal.Decimal", "_decimal.Decimal", "_pydecimal.Decimal"}
 _RECONSTRUCTORS = {"copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__"}
 _MAX_DAYS = 999_999_999
+_MAX_ARGS, _MAX_CHARACTERS = 64, 4096
 
 
 def factory_name(instance: Instance) -> str | None:
@@ -28,7 +31,7 @@ def factory_name(instance: Instance) -> str | None:
 def class_and_args(instance: Instance) -> tuple[str | None, list[Any]]:
     """Return the class's name and its arguments, seen through the pickle's own helpers."""
     name = factory_name(instance)
-    if name in _RECONSTRUCTORS and instance.args and isinstance(instance.args[0], Global):
+    if name in _RECONSTRUCTORS and 0 < len(instance.args) <= _MAX_ARGS and isinstance(instance.args[0], Global):
         rest = instance.args[1:]
         if name == "copyreg._reconstructor":  # (class, base, value of the base)
             rest = [value for value in rest[1:] if value is not None]
@@ -41,7 +44,8 @@ def member_name(instance: Instance) -> str | None:
     owner = instance.args[0] if len(instance.args) == 2 else None
     if factory_name(instance) != "builtins.getattr" or not isinstance(owner, Global):
         return None
-    return f"{owner.name}.{instance.args[1]}" if isinstance(instance.args[1], str) else None
+    name = instance.args[1]
+    return f"{owner.name}.{name}" if isinstance(name, str) and len(name) <= _MAX_CHARACTERS else None
 
 
 def is_scalar(value: Any) -> bool:
@@ -59,32 +63,67 @@ def looks_like_error(name: str | None) -> bool:
     return name.endswith(("Error", "Exception", "Exceeded", "Exit", "Interrupt", "Warning", "Group", "Failure"))
 
 
-def state_of(instance: Instance) -> Any:
+def is_value(instance: Instance, name: str | None, args: list[Any]) -> bool:
+    """True for an object that is one plain value, as an enum's member is; an exception's argument is none."""
+    if instance.kwargs is not None or instance.built or instance.items or instance.pairs or instance.open:
+        return False
+    return len(args) == 1 and is_scalar(args[0]) and not looks_like_error(name)
+
+
+def digits(value: int) -> str:
+    """Return an integer in decimal, or its size where the interpreter refuses so many digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return f"an integer of {value.bit_length()} bits"
+
+
+def state_of(instance: Instance, budget: Budget) -> Any:
     """Return an object's state without the wrapping of slots, or of pydantic's models."""
     state = instance.state
     if isinstance(state, Sequence) and state.kind == "tuple" and len(state.items) == 2:
         parts = [part for part in state.items if part is not None]
         if parts and all(isinstance(part, Mapping) for part in parts):
-            state = Mapping([pair for part in parts for pair in part.pairs])
-    if isinstance(state, Mapping):
+            state = _joined(parts, budget)
+    if isinstance(state, Mapping) and len(state.pairs) <= _MAX_ARGS:
         members = {key: value for key, value in state.pairs if isinstance(key, str)}
         if "__dict__" in members and any(key.startswith("__pydantic_") for key in members):
             parts = [members.get(key) for key in ("__dict__", "__pydantic_extra__", "__pydantic_private__")]
-            state = Mapping([pair for part in parts if isinstance(part, Mapping) for pair in part.pairs])
+            state = _joined([part for part in parts if isinstance(part, Mapping)], budget)
     return state
 
 
-def as_container(instance: Instance) -> Sequence | Mapping | None:
+def _joined(parts: list[Mapping], budget: Budget) -> Mapping:
+    """Return several mappings as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if not budget.show(sum(len(part.pairs) for part in parts)):
+        return Mapping()
+    joined = Mapping()
+    for part in parts:
+        if part.open_from is not None and joined.open_from is None:
+            joined.open_from = len(joined.pairs) + part.open_from
+        joined.pairs.extend(part.pairs)
+    return joined
+
+
+def as_container(instance: Instance, budget: Budget) -> Sequence | Mapping | None:
     """Return a standard container as a plain one."""
     name, args = factory_name(instance), instance.args
+    if name not in _LISTS and name not in _SETS and name not in _DICTS:
+        return None
     given = args[-1 if name == "collections.defaultdict" else 0] if args else None
-    if name in _LISTS:
-        return Sequence("list", _items(given) + instance.items)
-    if name in _SETS:
-        return Sequence("set", _items(given) + instance.items)
-    if name in _DICTS and not instance.built:
-        return Mapping(_pairs(given) + instance.pairs)
-    return None
+    cost = len(instance.items) + len(instance.pairs) + _length(given)
+    if not budget.show(cost):
+        return Sequence("list")
+    open_from = 0 if instance.open or getattr(given, "open_from", None) is not None else None
+    if name in _DICTS:
+        return None if instance.built else Mapping(_pairs(given) + instance.pairs, open_from)
+    return Sequence("set" if name in _SETS else "list", _items(given) + instance.items, open_from)
+
+
+def _length(value: Any) -> int:
+    return len(value.pairs) if isinstance(value, Mapping) else len(_items(value))
 
 
 def _items(value: Any) -> list[Any]:
@@ -101,25 +140,35 @@ def _pairs(value: Any) -> list[tuple[Any, Any]]:
 def as_text(instance: Instance) -> str | None:
     """Return the text of a date, time, decimal, UUID, path and the like; None for anything else."""
     name, args = class_and_args(instance)
+    if len(args) > _MAX_ARGS or instance.open:
+        return None
+    if name is None:
+        return zone_name(instance)
+    if sum(len(arg) for arg in args if isinstance(arg, (str, bytes))) > _MAX_CHARACTERS:
+        return None
     if name in _TEXTS and len(args) == 1 and isinstance(args[0], str):
         return args[0]
     if name == "uuid.UUID":
         return _uuid(instance)
-    if name == "fractions.Fraction" and all(isinstance(arg, (int, str)) for arg in args):
-        return "/".join(map(str, args))
-    if name is not None and name.startswith("pathlib.") and all(isinstance(arg, str) for arg in args):
+    if name == "fractions.Fraction" and 0 < len(args) <= 2 and all(isinstance(arg, (int, str)) for arg in args):
+        return "/".join(digits(arg) if isinstance(arg, int) else arg for arg in args)
+    if name.startswith("pathlib.") and all(isinstance(arg, str) for arg in args):
         return "/".join(args).replace("//", "/", 1) if args else "."
-    if name == "builtins.complex" and all(isinstance(arg, (int, float)) for arg in args) and len(args) == 2:
+    if name == "builtins.complex" and len(args) == 2 and all(isinstance(arg, float) for arg in args):
         return str(complex(*args))
-    if name in ("builtins.range", "builtins.slice") and all(arg is None or isinstance(arg, int) for arg in args):
-        return f"{name.removeprefix('builtins.')}({', '.join(map(str, args))})"
-    if name is not None and name.startswith("datetime."):
+    if name in ("builtins.range", "builtins.slice") and _is_range(args):
+        return f"{name.removeprefix('builtins.')}({', '.join('None' if arg is None else digits(arg) for arg in args)})"
+    if name.startswith("datetime."):
         return _datetime(name, args)
     return zone_name(instance)
 
 
+def _is_range(args: list[Any]) -> bool:
+    return len(args) <= 3 and all(arg is None or isinstance(arg, int) for arg in args)
+
+
 def _uuid(instance: Instance) -> str | None:
-    pairs = instance.state.pairs if isinstance(instance.state, Mapping) else []
+    pairs = instance.state.pairs[:_MAX_ARGS] if isinstance(instance.state, Mapping) else []
     number = next((value for key, value in pairs if key == "int"), None)
     if not isinstance(number, int) or not 0 <= number < 1 << 128:
         return None
@@ -132,12 +181,12 @@ def zone_name(value: Any) -> str | None:
         return None
     name = factory_name(value)
     key = value.args[0] if value.args else None
-    if name == "pytz._UTC":
-        return "UTC"
-    if name in ("zoneinfo.ZoneInfo._unpickle", "pytz._p", "dateutil.tz.tz.gettz") and isinstance(key, str):
+    if not isinstance(key, str) or len(key) > _MAX_CHARACTERS:
+        return "UTC" if name == "pytz._UTC" else None
+    if name in ("zoneinfo.ZoneInfo._unpickle", "pytz._p", "dateutil.tz.tz.gettz"):
         return key
     factory = value.factory
-    if isinstance(factory, Instance) and factory_name(factory) == "builtins.getattr" and isinstance(key, str):
+    if isinstance(factory, Instance) and factory_name(factory) == "builtins.getattr":
         owner = factory.args[0] if factory.args else None
         if isinstance(owner, Global) and owner.name == "zoneinfo.ZoneInfo":
             return key
@@ -162,7 +211,7 @@ def _datetime(name: str, args: list[Any]) -> str | None:
         if name == "datetime.datetime" and len(data) == 10:
             day = datetime.date(data[0] << 8 | data[1], data[2] & 0x7F, data[3])
             return _with_zone(datetime.datetime.combine(day, _time(data[4:])), args[1:])
-    except (ValueError, OverflowError, TypeError, UnicodeEncodeError):
+    except (ValueError, OverflowError, TypeError, UnicodeEncodeError, IndexError):
         return None
     return None
 
@@ -183,7 +232,7 @@ def _with_zone(value: datetime.datetime | datetime.time, zone: list[Any]) -> str
 
 
 def _timedelta(args: list[Any]) -> datetime.timedelta:
-    if not all(isinstance(arg, int) and abs(arg) <= _MAX_DAYS for arg in args) or len(args) > 3:
+    if len(args) > 3 or not all(isinstance(arg, int) and abs(arg) <= _MAX_DAYS for arg in args):
         raise ValueError("no timedelta")
     return datetime.timedelta(*args)
 

@@ -1,6 +1,9 @@
-"""What a pickle describes, without being it: inert nodes that the pickle machine builds. Pure.
+"""What a stored value describes, without being it: inert nodes for a describer to show. Pure.
 
-Strings, integers, floats, booleans and None stand for themselves.
+Strings, bytes, integers, floats, booleans and None stand for themselves, as do lists and dictionaries of JSON.
+
+``open_from`` marks the end of a value that was cut: from that position on, what is a key, what its value and what
+belongs together was guessed from a half-written pickle. Nothing behind a hidden key is shown there.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ class Sequence:
 
     kind: Literal["list", "tuple", "set"]
     items: list[Any] = field(default_factory=list)
+    open_from: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +26,7 @@ class Mapping:
     """A dictionary, as pairs in order; a later key replaces an equal earlier one."""
 
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    open_from: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +45,7 @@ class Instance:
         new: True for ``cls.__new__(cls, *args)``, False for ``factory(*args)``.
         state: what ``__setstate__`` or ``__dict__`` would have received; ``built`` says whether there was one.
         items, pairs: appended and set afterwards, as on a subclass of list or dict.
+        open: the value was cut before this was made; ``args`` is what stood there.
     """
 
     factory: Any
@@ -50,6 +56,7 @@ class Instance:
     built: bool = False
     items: list[Any] = field(default_factory=list)
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    open: bool = False
 
 
 @dataclass(slots=True, eq=False)

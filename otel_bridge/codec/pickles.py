@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from otel_bridge.codec.limits import Budget
-from otel_bridge.codec.machine import Machine, Malformed, OutOfBudget, pairs_of
+from otel_bridge.codec.limits import Budget, OutOfBudget
+from otel_bridge.codec.machine import COST_OF_CONTAINER, Machine, Malformed, pairs_of
 from otel_bridge.codec.nodes import CutBytes, Global, Inert, Instance, Mapping, Sequence
 from otel_bridge.codec.reader import Base64Reader, EndOfInput, NotBase64
+from otel_bridge.codec.unwind import unwind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,6 @@ class Walked:
 
     value: Any
     problem: str | None
-    ended_early: bool = False
 
 
 def walk(text: str, budget: Budget) -> Walked | None:
@@ -35,17 +35,16 @@ def walk(text: str, budget: Budget) -> Walked | None:
     except Malformed as error:
         problem = f"Malformed pickle: {error}."
     except OutOfBudget:
-        budget.cut = True
         problem = "The value is larger than what is shown."
-        return Walked(machine.unwind(), problem, ended_early=True)
     if not machine.began:
         return None
-    return Walked(machine.unwind(), problem, ended_early=True)
+    return Walked(unwind(machine.stack, machine.marks), problem)
 
 
 _Instruction = Callable[[Machine], None]
 _INSTRUCTIONS: dict[int, _Instruction] = {}
 _MAX_DIGITS = 4000
+_MAX_NAME = 512
 _OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg", "exceptions": "builtins"}
 
 _U1, _U2, _U4, _U8 = (struct.Struct(f"<{letter}") for letter in "BHIQ")
@@ -62,6 +61,14 @@ def _on(code: bytes) -> Callable[[_Instruction], _Instruction]:
 
 def _pushes(code: bytes, value: Callable[[Machine], Any]) -> None:
     def instruction(machine: Machine) -> None:
+        machine.push(value(machine))
+
+    _INSTRUCTIONS[code[0]] = instruction
+
+
+def _holds(code: bytes, value: Callable[[Machine], Any]) -> None:
+    def instruction(machine: Machine) -> None:
+        machine.budget.read(COST_OF_CONTAINER)
         machine.push(value(machine))
 
     _INSTRUCTIONS[code[0]] = instruction
@@ -96,20 +103,20 @@ _pushes(b"\x8e", lambda m: m.data(m.number(_U8)))
 _pushes(b"\x96", lambda m: m.data(m.number(_U8)))
 _pushes(b"U", lambda m: _latin(m.data(m.number(_U1))))
 _pushes(b"T", lambda m: _latin(m.data(m.number(_U4))))
-_pushes(b"]", lambda m: Sequence("list"))
-_pushes(b")", lambda m: Sequence("tuple"))
-_pushes(b"}", lambda m: Mapping())
-_pushes(b"\x8f", lambda m: Sequence("set"))
-_pushes(b"l", lambda m: Sequence("list", m.pop_mark()))
-_pushes(b"t", lambda m: Sequence("tuple", m.pop_mark()))
-_pushes(b"\x91", lambda m: Sequence("set", m.pop_mark()))
-_pushes(b"d", lambda m: Mapping(pairs_of(m.pop_mark())))
+_holds(b"]", lambda m: Sequence("list"))
+_holds(b")", lambda m: Sequence("tuple"))
+_holds(b"}", lambda m: Mapping())
+_holds(b"\x8f", lambda m: Sequence("set"))
+_holds(b"l", lambda m: Sequence("list", m.pop_mark()))
+_holds(b"t", lambda m: Sequence("tuple", m.pop_mark()))
+_holds(b"\x91", lambda m: Sequence("set", m.pop_mark()))
+_holds(b"d", lambda m: Mapping(pairs_of(m.pop_mark())))
 _pushes(b"2", lambda m: m.top())
 _pushes(b"g", lambda m: m.memoized(m.line_number()))
 _pushes(b"h", lambda m: m.memoized(m.number(_U1)))
 _pushes(b"j", lambda m: m.memoized(m.number(_U4)))
-_pushes(b"V", lambda m: _raw_unicode(m.reader.line()))
-_pushes(b"S", lambda m: _quoted(m.reader.line()))
+_pushes(b"V", lambda m: _raw_unicode(m.line()))
+_pushes(b"S", lambda m: _quoted(m.line()))
 _pushes(b"F", lambda m: _float(m.line_text()))
 _pushes(b"I", lambda m: _integer_line(m.line_text()))
 _pushes(b"L", lambda m: _integer_line(m.line_text().removesuffix("L")))
@@ -119,15 +126,14 @@ _pushes(b"\x82", lambda m: Inert("$extension", m.number(_U1)))
 _pushes(b"\x83", lambda m: Inert("$extension", m.number(_U2)))
 _pushes(b"\x84", lambda m: Inert("$extension", m.number(_I4)))
 _pushes(b"\x97", lambda m: Inert("$buffer", "kept outside the value"))
-_pushes(b"\x85", lambda m: Sequence("tuple", [m.pop()]))
-_pushes(b"\x86", lambda m: Sequence("tuple", [m.pop(), m.pop()][::-1]))
-_pushes(b"\x87", lambda m: Sequence("tuple", [m.pop(), m.pop(), m.pop()][::-1]))
+_holds(b"\x85", lambda m: Sequence("tuple", [m.pop()]))
+_holds(b"\x86", lambda m: Sequence("tuple", [m.pop(), m.pop()][::-1]))
+_holds(b"\x87", lambda m: Sequence("tuple", [m.pop(), m.pop(), m.pop()][::-1]))
 
 
 @_on(b"(")
 def _mark(machine: Machine) -> None:
-    machine.marks.append(machine.stack)
-    machine.stack = []
+    machine.mark()
 
 
 @_on(b"0")
@@ -222,47 +228,56 @@ def _stack_global(machine: Machine) -> None:
 def _named(module: str, name: str) -> Global:
     """Name a class or function in today's spelling; protocols below 3 use Python 2's."""
     name = "range" if (module, name) == ("__builtin__", "xrange") else name
-    return Global(f"{_OLD_MODULES.get(module, module)}.{name}")
+    module = _OLD_MODULES.get(module, module)
+    if len(module) + len(name) > _MAX_NAME:  # no class has such a name; a remembered text, used as one, may have
+        return Global(f"{module[:_MAX_NAME]}.{name[:_MAX_NAME]}…")
+    return Global(f"{module}.{name}")
 
 
-def _args(value: Any) -> list[Any]:
-    return value.items if isinstance(value, Sequence) else [value]
+def _made(machine: Machine, factory: Any, args: Any, **more: Any) -> None:
+    machine.budget.read(COST_OF_CONTAINER)
+    machine.push(Instance(factory, args.items if isinstance(args, Sequence) else [args], **more))
 
 
 @_on(b"R")
 def _reduce(machine: Machine) -> None:
     args, factory = machine.pop(), machine.pop()
-    instance = Instance(factory, _args(args))
-    machine.push(instance if (data := _bytes(instance)) is None else data)
+    data = _bytes(machine, factory, args.items if isinstance(args, Sequence) else [args])
+    if data is not None:
+        machine.push(data)
+    else:
+        _made(machine, factory, args)
 
 
-def _bytes(instance: Instance) -> bytes | CutBytes | None:
+def _bytes(machine: Machine, factory: Any, args: list[Any]) -> bytes | CutBytes | None:
     """Return bytes that were written in a roundabout way: as text before protocol 3, as ``bytearray(...)`` before 5."""
-    name = instance.factory.name if isinstance(instance.factory, Global) else None
-    first = instance.args[0] if instance.args else None
-    if name == "_codecs.encode" and isinstance(first, str) and instance.args[1:] == ["latin1"]:
-        return first.encode("latin-1", "replace")
+    name = factory.name if isinstance(factory, Global) else None
+    first = args[0] if args else None
+    if name == "_codecs.encode" and isinstance(first, str) and len(args) == 2 and args[1] == "latin1":
+        keep = machine.keep(len(first))
+        data = first[:keep].encode("latin-1", "replace")
+        return data if keep == len(first) else CutBytes(data, len(first))
     if name == "builtins.bytearray" and isinstance(first, (bytes, CutBytes)):
         return first
-    return b"" if name in ("builtins.bytes", "builtins.bytearray") and not instance.args else None
+    return b"" if name in ("builtins.bytes", "builtins.bytearray") and not args else None
 
 
 @_on(b"\x81")
 def _newobj(machine: Machine) -> None:
     args, factory = machine.pop(), machine.pop()
-    machine.push(Instance(factory, _args(args), new=True))
+    _made(machine, factory, args, new=True)
 
 
 @_on(b"\x92")
 def _newobj_ex(machine: Machine) -> None:
     kwargs, args, factory = machine.pop(), machine.pop(), machine.pop()
-    machine.push(Instance(factory, _args(args), kwargs=kwargs, new=True))
+    _made(machine, factory, args, kwargs=kwargs, new=True)
 
 
 @_on(b"i")
 def _inst(machine: Machine) -> None:
     module, name = machine.line_text(), machine.line_text()
-    machine.push(Instance(_named(module, name), machine.pop_mark(), new=True))
+    _made(machine, _named(module, name), Sequence("tuple", machine.pop_mark()), new=True)
 
 
 @_on(b"o")
@@ -270,7 +285,7 @@ def _obj(machine: Machine) -> None:
     items = machine.pop_mark()
     if not items:
         raise Malformed("an object without a class")
-    machine.push(Instance(items[0], items[1:], new=True))
+    _made(machine, items[0], Sequence("tuple", items[1:]), new=True)
 
 
 @_on(b"b")

@@ -97,7 +97,7 @@ def test_the_codec_never_loads_pickle_nor_user_code() -> None:
     """A process that decodes a pickle has not even imported ``pickle``, nor the value's module."""
     value = from_bytes(b"\x80\x04\x8c\x09wsgiref.x\x8c\x01C\x93)\x81.")
     script = (
-        "import sys; from otel_bridge.codec import decode; from otel_bridge.models import StoredValue\n"
+        "import sys; from otel_bridge.codec import decode; from otel_bridge.model.values import StoredValue\n"
         f"print(decode(StoredValue({value.text!r}, 'py_pickle', {value.size_bytes})).json)\n"
         "print(sorted({'pickle', '_pickle', 'wsgiref', 'dbos', 'flask'} & set(sys.modules)))"
     )

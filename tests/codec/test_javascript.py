@@ -98,9 +98,36 @@ def test_a_value_alone_and_annotations_that_lead_nowhere(value: Any, values: Any
 
 
 def test_superjson_without_a_label_is_recognised() -> None:
-    """By its marker."""
+    """By its marker, which nothing but DBOS for TypeScript writes; the other members alone say nothing."""
     decoded = decode(stored(superjson([EPOCH], {"0": ["Date"]}), None))
     assert (decoded.json, decoded.format) == ([EPOCH], "js_superjson")
+    lookalike = {"json": "all fine", "meta": {"values": {}}}
+    assert decode(stored(json.dumps(lookalike), None)).json == lookalike
+
+
+@pytest.mark.parametrize("name", ["portable_json", "java_jackson", "dbosify_json", None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"json": "all fine", "meta": {"amount": 1_000_000}},
+        {"json": "all fine", "meta": {"values": {"0": ["Date"]}}},
+        {"json": "all fine", "amount": 7, "__dbos_serializer": "superjson"},
+        {"json": "all fine", "__dbos_serializer": "superjson", "meta": {"values": {}, "amount": 7}},
+        {"json": "all fine", "__dbos_serializer": ["amount", 7]},
+    ],
+)
+def test_json_never_hides_itself(value: Any, name: str | None) -> None:
+    """A member called ``json`` is one member of several, whatever the others are called: all of them are shown."""
+    decoded = decode(stored(json.dumps(value), name))
+    assert decoded.json == value
+    assert decoded.complete
+
+
+@pytest.mark.parametrize("more", [{"amount": 7}, {"meta": {"values": {}, "amount": 7}}, {"meta": ["amount", 7]}])
+def test_a_labelled_value_that_superjson_did_not_write_is_shown_whole(more: Any) -> None:
+    """The label says what wrote it; what stands beside is shown all the same."""
+    value = {"json": "all fine", **more}
+    assert decode(stored(json.dumps(value), "js_superjson")).json == value
 
 
 def test_a_cut_superjson_value_shows_its_json() -> None:
