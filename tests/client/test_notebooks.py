@@ -13,7 +13,7 @@ from dashboard.client.results import MAX_HTML_ROWS
 from dashboard.wire.runs import FacetView, RunRow
 from otel_bridge.extras import MissingExtraError
 from tests.client.orders import place_order
-from tests.programs import eventually
+from tests.waiting import until
 
 TIME = "2026-01-01T00:00:00.000Z"
 
@@ -27,7 +27,7 @@ def row(**members: Any) -> RunRow:
 def test_a_page_of_runs_is_a_table_and_a_frame(client: DurableClient, shop: str) -> None:
     """The frame has a row per run, its times are times, and attributes are columns."""
     run_id = place_order(shop, total=787)
-    page = eventually(lambda: (found := client.list_runs(q=run_id)).runs and found)
+    page = until(lambda: (found := client.list_runs(q=run_id)).runs and found)
     assert f"<td>{run_id}</td><td>fulfil_order</td>" in page._repr_html_()
     frame = page.to_pandas()
     assert list(frame["id"]) == [run_id]
@@ -38,7 +38,7 @@ def test_a_page_of_runs_is_a_table_and_a_frame(client: DurableClient, shop: str)
 def test_a_run_is_its_facts_and_its_timeline(client: DurableClient) -> None:
     """The error in the head, a row per step, the engine's housekeeping left out."""
     run_id = client.start_run("refund_order", ["order-nb", 12]).run_id
-    eventually(lambda: client.get_run(run_id).run.status == "failed")
+    until(lambda: client.get_run(run_id).run.status == "failed")
     report = client.get_run(run_id)
     assert isinstance(report, RunReport)
     html = report._repr_html_()
