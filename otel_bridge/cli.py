@@ -21,11 +21,11 @@ from typing import Any
 
 from otel_bridge.bridge import OTelBridge
 from otel_bridge.bridge.backfill import BackfillProgress, BackfillRunningError, backfill
-from otel_bridge.bridge.core import NO_COLLECTOR
+from otel_bridge.bridge.bridge import NO_COLLECTOR
 from otel_bridge.bridge.doctor import examine
+from otel_bridge.bridge.metrics import meter_provider_from_env
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.ledger import open_ledger
-from otel_bridge.metrics import meter_provider_from_env
 from otel_bridge.otlp import Delivery, DeliveryStoppedError, ResourceSettings, open_transport, settings_from_env
 from otel_bridge.otlp.transport import Transport
 from otel_bridge.spans import SpanSettings

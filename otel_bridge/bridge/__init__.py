@@ -1,8 +1,8 @@
 """The bridge: the state store, tailed under a lease, as spans at a collector."""
 
-from otel_bridge.bridge.core import NO_COLLECTOR, OTelBridge
+from otel_bridge.bridge.bridge import NO_COLLECTOR, OTelBridge
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
-from otel_bridge.bridge.shift import LEASE_NAME, STATS_KEY, Shift
+from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY, Shift
 
 __all__ = ["LEASE_NAME", "NO_COLLECTOR", "STATS_KEY", "LeaseKeeper", "OTelBridge", "Progress", "RunExporter", "Shift"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from otel_bridge.bridge.shift import LEASE_NAME, STATS_KEY
+from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY
 from otel_bridge.errors import BridgeError, DeliveryError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.otlp import Transport

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
+from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
-from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.otlp import Delivery

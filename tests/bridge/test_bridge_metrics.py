@@ -11,8 +11,8 @@ from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_bridge import OTelBridge
+from otel_bridge.bridge.metrics import meter_provider_from_env
 from otel_bridge.errors import StoreUnavailableError
-from otel_bridge.metrics import meter_provider_from_env
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.spans import ids
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step

@@ -11,10 +11,10 @@ from typing import Literal
 
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
+from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.errors import StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
 from otel_bridge.ledger.underway import EXPORT_LEASE
-from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.otlp import Delivery

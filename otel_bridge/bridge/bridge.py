@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_bridge.bridge.exporter import Progress
-from otel_bridge.bridge.shift import Shift
+from otel_bridge.bridge.metrics import BridgeMetrics
+from otel_bridge.bridge.session import Shift
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
-from otel_bridge.metrics import BridgeMetrics
 from otel_bridge.otlp import (
     Delivery,
     DeliveryStats,
