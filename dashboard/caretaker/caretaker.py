@@ -78,7 +78,7 @@ class Caretaker:
         self._lease: Lease | None = None
         self._since_ms: int | None = None
         self._patrol_due_s = self._retention_due_s = 0.0
-        self._retention_at: dict[int, int] = {}
+        self._retention_after: dict[int, tuple[int, str] | None] = {}
         self._queues_seen: dict[str, str] = {}
 
     def start(self) -> None:
@@ -215,10 +215,10 @@ class Caretaker:
                     "Retention would delete %d runs of workflow %s: %s", seen.count, policy.workflow, seen.by_status
                 )
                 continue
-            deleted, following = retention.run_batch(desk, policy, since_ms=self._retention_at.get(number, 0))
-            self._retention_at[number] = following or 0
-            if deleted:
-                log.info("Retention deleted %d runs of workflow %s", deleted, policy.workflow)
+            batch = retention.run_batch(desk, policy, after=self._retention_after.get(number))
+            self._retention_after[number] = batch.after
+            if batch.deleted:
+                log.info("Retention deleted %d runs of workflow %s", batch.deleted, policy.workflow)
 
     @staticmethod
     def _one(run: Run, action: Callable[..., Any], *args: Any) -> Any:

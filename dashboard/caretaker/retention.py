@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from dashboard.actions.context import Desk
@@ -30,7 +30,7 @@ class RetentionPolicy:
         keep_last: so many newest of the workflow and these statuses stay. Needs a workflow by name.
 
     Raises:
-        ValueError: neither age nor count, a count without a workflow, or a status that is not an end.
+        ValueError: neither age nor count, a negative count or one without a workflow, or a status that is not an end.
     """
 
     workflow: str = "*"
@@ -41,6 +41,8 @@ class RetentionPolicy:
     def __post_init__(self) -> None:
         if self.older_than_s is None and self.keep_last is None:
             raise ValueError("A retention policy needs older_than_s or keep_last: it would delete everything.")
+        if self.keep_last is not None and self.keep_last < 0:
+            raise ValueError(f"keep_last is a number of runs, so it cannot be {self.keep_last}.")
         if self.keep_last is not None and self.workflow == "*":
             raise ValueError("keep_last counts the runs of one workflow: name it.")
         if not self.statuses or not self.statuses <= TERMINAL_STATUSES:
@@ -58,10 +60,23 @@ class RetentionPreview:
     """Runs over age or count that stay because they are linked or wait for their export."""
 
 
-def preview(desk: Desk, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> RetentionPreview:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch of a retention pass.
+
+    Args:
+        deleted: how many runs went.
+        after: (creation time, id) of the last run looked at, where the next batch continues; None at the end.
+    """
+
+    deleted: int
+    after: tuple[int, str] | None
+
+
+def preview(ctx: Desk, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> RetentionPreview:
     """Return what the policy would delete; deletes nothing."""
-    due = list(islice(_due(desk, policy, 0), scan))
-    going = deletable(desk, due)
+    due = list(islice(_due(ctx, policy, None), scan))
+    going = deletable(ctx, due)
     return RetentionPreview(
         count=len(going),
         by_status=dict(Counter(run.status for run in going)),
@@ -70,78 +85,99 @@ def preview(desk: Desk, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> Re
     )
 
 
-def run_batch(desk: Desk, policy: RetentionPolicy, *, since_ms: int = 0) -> tuple[int, int | None]:
-    """Delete one batch.
-
-    Returns:
-        How many, and where to go on: ``since_ms`` of the next batch, None when the end was reached.
-    """
-    due: list[Run] = []
-    last_ms = None
-    for looked, run in enumerate(_due(desk, policy, since_ms), start=1):
-        due.append(run)
-        last_ms = run.created_at_ms
-        if looked >= SCAN:
-            break
-    else:
-        last_ms = None
+def run_batch(ctx: Desk, policy: RetentionPolicy, *, after: tuple[int, str] | None = None) -> Batch:
+    """Delete one batch of runs, those that follow ``after``."""
+    due = list(islice(_due(ctx, policy, after), SCAN))
     deleted = 0
     for start in range(0, len(due), BATCH):
-        ids = [run.id for run in deletable(desk, due[start : start + BATCH])]
+        # Read again: between the walk and now a run may have been retried, and its new life is nobody's to delete.
+        now = ctx.store.get_runs([run.id for run in due[start : start + BATCH]])
+        ids = [run.id for run in deletable(ctx, list(now.values())) if run.status in policy.statuses]
         if ids:
-            with desk.audited("caretaker", "delete", None, count=len(ids), workflow=policy.workflow):
-                with desk.engine.use() as client:
+            with ctx.audited("caretaker", "delete", None, count=len(ids), workflow=policy.workflow):
+                with ctx.engine.use() as client:
                     client.delete_workflows(ids)
             deleted += len(ids)
-    return deleted, last_ms
+    # Behind the last run, not at its creation time: a batch may end among thousands of runs of one moment.
+    return Batch(deleted, (due[-1].created_at_ms, due[-1].id) if len(due) == SCAN else None)
 
 
-def _due(desk: Desk, policy: RetentionPolicy, since_ms: int) -> Iterator[Run]:
+def _due(ctx: Desk, policy: RetentionPolicy, after: tuple[int, str] | None) -> Iterator[Run]:
     """Yield ended runs that are over the policy's age and count, oldest first."""
-    now_ms = desk.store.now_ms()
-    until_ms = None if policy.keep_last is None else _cutoff_ms(desk, policy, policy.keep_last)
-    if policy.keep_last is not None and until_ms is None:
-        return
-    for run in desk.store.iter_runs(since_ms=since_ms, until_ms=until_ms):
-        if run.status not in policy.statuses or policy.workflow not in ("*", run.workflow):
-            continue
-        ended_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
-        if policy.older_than_s is None or ended_ms <= now_ms - policy.older_than_s * 1000:
-            yield run
+    now_ms = ctx.store.now_ms()
+    if policy.keep_last is None:
+        runs = ctx.store.iter_runs(after=after)
+    else:
+        until_ms = cutoff_ms((run.created_at_ms for run in _newest(ctx, policy)), policy.keep_last)
+        if until_ms is None:
+            return
+        runs = ctx.store.iter_runs(until_ms=until_ms, after=after)
+    yield from (run for run in runs if is_due(run, policy, now_ms))
 
 
-def _cutoff_ms(desk: Desk, policy: RetentionPolicy, keep: int) -> int | None:
-    """Return the creation time of the oldest run that stays; None when all stay."""
+def _newest(ctx: Desk, policy: RetentionPolicy) -> Iterator[Run]:
+    """Yield the runs that the policy counts, newest first."""
     query = RunQuery(workflow=policy.workflow, statuses=policy.statuses, limit=500)
-    seen = 0
-    cursor: str | None = None
     while True:
-        page = desk.store.list_runs(
-            RunQuery(workflow=query.workflow, statuses=query.statuses, limit=query.limit, cursor=cursor)
-        )
-        if seen + len(page.runs) > keep:
-            # Runs of the same moment as the last one that stays, stay too.
-            return page.runs[keep - seen - 1].created_at_ms if keep > seen else page.runs[0].created_at_ms + 1
-        seen += len(page.runs)
+        page = ctx.store.list_runs(query)
+        yield from (run for run in page.runs if _covers(policy, run))
         if page.next_cursor is None:
-            return None
-        cursor = page.next_cursor
+            return
+        query = replace(query, cursor=page.next_cursor)
+
+
+# -- decisions -----------------------------------------------------------------------------------------------
+
+
+def cutoff_ms(created_ms: Iterable[int], keep: int) -> int | None:
+    """Return the time before which runs are over the count; None when none is. Pure.
+
+    Runs of the same moment as the oldest that stays, stay too: among them nobody can say which is newer.
+
+    Args:
+        created_ms: creation times of the counted runs, newest first. No more than needed are taken.
+
+    Example:
+        >>> cutoff_ms([30, 20, 20, 10], keep=2)
+        20
+        >>> cutoff_ms([30, 20], keep=2) is None
+        True
+    """
+    oldest_kept: int | None = None
+    for number, created in enumerate(created_ms):
+        if number >= keep:
+            # One more than may stay. With nothing to keep, the newest itself goes too.
+            return oldest_kept if oldest_kept is not None else created + 1
+        oldest_kept = created
+    return None
+
+
+def is_due(run: Run, policy: RetentionPolicy, now_ms: int) -> bool:
+    """Say whether a run is of the policy's kind and over its age. Its count is ``cutoff_ms``'s. Pure."""
+    if not _covers(policy, run):
+        return False
+    ended_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
+    return policy.older_than_s is None or ended_ms <= now_ms - policy.older_than_s * 1000
+
+
+def _covers(policy: RetentionPolicy, run: Run) -> bool:
+    return run.status in policy.statuses and policy.workflow in ("*", run.workflow)
 
 
 # -- who must stay -------------------------------------------------------------------------------------------
 
 
-def deletable(desk: Desk, runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that nobody needs: ended, exported where a bridge exports, and no relative is open."""
+def deletable(ctx: Desk, runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that nobody needs: ended, exported where a bridge exports, and without an open relative."""
     ended = [run for run in runs if run.status in TERMINAL_STATUSES]
-    return [run for run in _exported(desk, ended) if not _needed(desk, run)]
+    return [run for run in _exported(ctx, ended) if not _needed(ctx, run)]
 
 
-def _exported(desk: Desk, runs: Sequence[Run]) -> list[Run]:
-    cursor = desk.ledger.cursor()
+def _exported(ctx: Desk, runs: Sequence[Run]) -> list[Run]:
+    cursor = ctx.ledger.cursor()
     if cursor is None:
         return list(runs)  # no bridge was ever at work on this store
-    known = desk.ledger.exported([run.id for run in runs])
+    known = ctx.ledger.exported([run.id for run in runs])
     kept = []
     for run in runs:
         export = known.get(run.id)
@@ -151,19 +187,17 @@ def _exported(desk: Desk, runs: Sequence[Run]) -> list[Run]:
     return kept
 
 
-def _needed(desk: Desk, run: Run) -> bool:
+def _needed(ctx: Desk, run: Run) -> bool:
     """Say whether an open run is linked to this one: an ancestor, a child, a fork, its undo or its handler."""
-    if any(
-        child.status not in TERMINAL_STATUSES for child in (*desk.store.children(run.id), *desk.store.forks(run.id))
-    ):
+    if any(child.status not in TERMINAL_STATUSES for child in (*ctx.store.children(run.id), *ctx.store.forks(run.id))):
         return True
     related = [f"{UNDO_PREFIX}{run.id}", f"{DEAD_LETTER_PREFIX}{run.id}"]
     related += [other for other in (run.forked_from, run.undoes_id, run.dead_run_id) if other]
-    if any(other.status not in TERMINAL_STATUSES for other in desk.store.get_runs(related).values()):
+    if any(other.status not in TERMINAL_STATUSES for other in ctx.store.get_runs(related).values()):
         return True
     parent_id, depth = run.parent_id, 0
     while parent_id is not None and depth < _DEPTH:
-        parent = desk.store.get_run(parent_id)
+        parent = ctx.store.get_run(parent_id)
         if parent is None:
             return False
         if parent.status not in TERMINAL_STATUSES:

@@ -221,9 +221,11 @@ class SqlStateStore(abc.ABC):
         """See ``StateStore.open_runs``."""
         return changes.open_runs(self, limit=limit)
 
-    def iter_runs(self, *, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Run]:
+    def iter_runs(
+        self, *, since_ms: int | None = None, until_ms: int | None = None, after: tuple[int, str] | None = None
+    ) -> Iterator[Run]:
         """See ``StateStore.iter_runs``."""
-        return changes.iter_runs(self, since_ms=since_ms, until_ms=until_ms)
+        return changes.iter_runs(self, since_ms=since_ms, until_ms=until_ms, after=after)
 
     @abc.abstractmethod
     def close(self) -> None:

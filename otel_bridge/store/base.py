@@ -128,10 +128,15 @@ class StateStore(Protocol):
     def open_runs(self, *, limit: int) -> list[Run]:
         """Return runs that have not ended, newest first, up to ``limit``. Derived as in ``get_runs``."""
 
-    def iter_runs(self, *, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Run]:
+    def iter_runs(
+        self, *, since_ms: int | None = None, until_ms: int | None = None, after: tuple[int, str] | None = None
+    ) -> Iterator[Run]:
         """Yield every run created in ``[since_ms, until_ms)``, oldest first, in bounded memory; for backfills.
 
         No transaction is held between pages.
+
+        Args:
+            after: (creation time, run id) of the last run seen; continues behind it, within a moment's runs too.
         """
 
     def close(self) -> None:

@@ -240,8 +240,7 @@ def test_retention_keeps_the_newest_of_a_workflow(new_world: Callable[..., World
         until(lambda made=made: world.store.now_ms() >= made + 1000, what="SQLite's clock of seconds to move")  # type: ignore[misc]
     policy = RetentionPolicy(workflow="plain", keep_last=1)
     assert retention.preview(world.actions.desk, policy).sample == ["n0", "n1"]
-    deleted, following = retention.run_batch(world.actions.desk, policy)
-    assert (deleted, following) == (2, None)
+    assert retention.run_batch(world.actions.desk, policy) == retention.Batch(2, None)
     assert world.store.get_run("n2") is not None
 
 

@@ -84,10 +84,11 @@ def _newest_open(reader: Reader, columns: str, limit: int) -> list[Row]:
     return rows[:limit]
 
 
-def iter_runs(reader: Reader, *, since_ms: int | None, until_ms: int | None) -> Iterator[Run]:
+def iter_runs(
+    reader: Reader, *, since_ms: int | None, until_ms: int | None, after: tuple[int, str] | None = None
+) -> Iterator[Run]:
     """Yield every run of a time range, oldest first, a page at a time."""
     run_id = "w.workflow_uuid" + (' COLLATE "C"' if reader.dialect == "postgres" else "")
-    after: tuple[int, str] | None = None
     while True:
         where = Where()
         if until_ms is not None:
