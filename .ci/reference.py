@@ -1,15 +1,18 @@
-"""Write docs/reference.md from docstrings, command-line parsers, the route table and the table of span attributes."""
+"""Write docs/reference.md from docstrings, commands, the route table and the table of span attributes."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import inspect
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
+
+import click
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -95,26 +98,51 @@ def client_methods() -> list[str]:
 
 def commands() -> list[str]:
     """Both command lines."""
-    from dashboard.cli.commands import build_parser as durable
-    from otel_bridge.cli import build_parser as otel_bridge
+    from dashboard.cli import main as durable
+    from otel_bridge import cli as bridge
 
     lines = []
-    for name, parser in (("durable", durable({})), ("otel-bridge", otel_bridge({}))):
-        module = importlib.import_module("dashboard.cli.commands" if name == "durable" else "otel_bridge.cli")
-        codes = " ".join((module.__doc__ or "").split("\n\n")[1].split())
-        lines += [f"### `{name}`", "", codes, ""]
-        (sub,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-        helps = {choice.dest: choice.help for choice in sub._choices_actions}
-        for command, child in sub.choices.items():
-            lines += [f"`{name} {command}`: {helps.get(command)}", "", "| option | |", "|---|---|"]
-            for action in child._actions:
-                if action.dest != "help":
-                    option = ", ".join(action.option_strings) or str(action.metavar or action.dest)
-                    text = (action.help or "") % {"default": action.default} if action.help else ""
-                    choices = " / ".join(map(str, action.choices)) if action.choices else ""
-                    lines.append(f"| `{option}` | {' '.join(filter(None, (text, choices))).translate(ESCAPED)} |")
-            lines.append("")
+    for name, module, group in (("durable", durable, durable.durable), ("otel-bridge", bridge, bridge.otel_bridge)):
+        codes = " ".join((module.__doc__ or "").split("\n\n")[1].split()).replace("``", "`")
+        lines += [f"### `{name}`", "", codes, "", *documented_commands(name, group)]
     return lines
+
+
+def documented_commands(name: str, group: click.Group) -> list[str]:
+    """Each command of a group, and of the groups in it. Options that most commands take are listed once, at the end."""
+    found = dict(leaves(name, group))
+    options = {title: option_rows(title, command) for title, command in found.items()}
+    counts = Counter(row for rows in options.values() for row in rows)
+    shared = [row for row, count in counts.items() if count > 2 and count * 2 > len(found)]
+    lines = []
+    for title, command in found.items():
+        arguments = [param.human_readable_name for param in command.params if isinstance(param, click.Argument)]
+        rows = [row for row in options[title] if row not in shared]
+        lines += [f"`{' '.join([title, *arguments])}`: {' '.join((command.help or '').split(chr(12))[0].split())}", ""]
+        lines += ["| option | |", "|---|---|", *rows, ""] if rows else []
+    if shared:
+        lines += [f"Every `{name}` command that works with runs takes:", "", "| option | |", "|---|---|", *shared, ""]
+    return lines
+
+
+def leaves(name: str, group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its whole name."""
+    context = click.Context(group, info_name=name)
+    for part in group.list_commands(context):
+        command = group.get_command(context, part)
+        if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{name} {part}", command
+            yield from leaves(f"{name} {part}", command)
+        elif command is not None:
+            yield f"{name} {part}", command
+
+
+def option_rows(name: str, command: click.Command) -> list[str]:
+    """A table's row per option, as the command's own help says it."""
+    context = click.Context(command, info_name=name)
+    records = [param.get_help_record(context) for param in command.params if isinstance(param, click.Option)]
+    return [f"| `{words.translate(ESCAPED)}` | {text.translate(ESCAPED)} |" for words, text in filter(None, records)]
 
 
 def routes() -> list[str]:

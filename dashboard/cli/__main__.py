@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from dashboard.cli.main import main
 
-from dashboard.cli.commands import main
-
-sys.exit(main())
+main()

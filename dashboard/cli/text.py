@@ -1,37 +1,65 @@
-"""Runs, timelines and events as lines for a terminal. Pure, but for the clock that ``ago`` is given."""
+"""What the commands print for people: tables that fit the terminal, lines, facts. Pure.
+
+Text is styled always; click takes the colours out where nobody sees them. What a run, an error or a payload says is
+printed ``plain``: its control characters would act on the terminal.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from unicodedata import east_asian_width
+
+import click
 
 from dashboard.client.times import ago, duration, run_duration
-from dashboard.wire.actions import UndoView
-from dashboard.wire.runs import RunDetail, RunRow, StepView
-from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
+from dashboard.wire.base import Json
+from dashboard.wire.runs import ErrorView, RunRow
 
 COLOURS = {
-    "pending": 90,
-    "running": 34,
-    "suspended": 35,
-    "cancelling": 33,
-    "completed": 32,
-    "failed": 31,
-    "cancelled": 90,
-    "dead": 31,
-    "blocked": 33,
+    "pending": "bright_black",
+    "running": "blue",
+    "suspended": "magenta",
+    "cancelling": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "bright_black",
+    "dead": "red",
+    "blocked": "yellow",
+    "interrupted": "yellow",
+    "live": "green",
+    "lost": "red",
+    "stopped": "bright_black",
+    "applied": "green",
+    "refused": "red",
 }
+"""Of every word that says how something stands: a run, a step, an executor, one result of a bulk action."""
+
+MIN_CUT = 8
+"""A column that is cut keeps so many characters."""
 
 
-def coloured(status: str, *, colour: bool) -> str:
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """Return text on one line that does nothing to a terminal: control characters are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def coloured(word: str, shown: str | None = None) -> str:
     """Return a status in its colour."""
-    return f"\x1b[{COLOURS.get(status, 0)}m{status}\x1b[0m" if colour else status
+    return click.style(word if shown is None else shown, fg=COLOURS.get(word))
 
 
-def since(time: str, now: datetime) -> str:
-    """Return how long ago an ISO 8601 time was."""
+def since(time: str | None, now: datetime) -> str:
+    """Return how long ago an ISO 8601 time was; nothing when nobody knows."""
+    if time is None:
+        return ""
     then = datetime.fromisoformat(time.replace("Z", "+00:00"))
     return ago((now - then).total_seconds() * 1000)
 
@@ -46,108 +74,95 @@ def lasted(ms: int | None) -> str:
     return "" if ms is None else duration(ms)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, colour: bool = False) -> str:
-    """Return rows as aligned columns; the column headed STATUS is coloured."""
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
-    lines = []
-    for row in (heads, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if colour and row is not heads and "STATUS" in heads:
-            at = heads.index("STATUS")
-            cells[at] = coloured(row[at], colour=True) + " " * (widths[at] - len(row[at]))
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+def brief(value: Json, limit: int = 60) -> str:
+    """Return a payload on one line, cut."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = plain(" ".join(text[: limit * 4].split()))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def error_text(error: ErrorView | None, limit: int = 200) -> str:
+    """Return an error on one line; nothing for none."""
+    return "" if error is None else brief(f"{error.type or 'error'}: {error.message}", limit)
 
 
 def waits_for(run: RunRow) -> str:
     """Return what a run waits for: ``signal courier``."""
-    return " ".join(filter(None, (run.waiting.on, run.waiting.name))) if run.waiting else ""
+    return plain(" ".join(filter(None, (run.waiting.on, run.waiting.name)))) if run.waiting else ""
 
 
-def runs_table(runs: Sequence[RunRow], now: datetime, *, colour: bool) -> str:
+# -- tables -------------------------------------------------------------------------------------------------------
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes, less its colours."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in click.unstyle(text))
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text in at most ``width`` columns."""
+    if cells(text) <= width:
+        return text
+    bare = click.unstyle(text)
+    while cells(bare) > width - 1:
+        bare = bare[:-1]
+    colour = re.match(r"\x1b\[[0-9;]*m", text)
+    return f"{colour[0]}{bare}…\x1b[0m" if colour else f"{bare}…"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> str:
+    """Return rows as aligned columns. To fit ``width``, the widest columns but the first are cut.
+
+    The first column stays whole: it is what one copies.
+    """
+    lines = [[click.style(head, bold=True) for head in heads], *rows]
+    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+    over = 0 if width is None else sum(widths) + 2 * (len(widths) - 1) - width
+    while over > 0:
+        widest = max(range(1, len(widths)), key=lambda at: widths[at], default=0)
+        if widest == 0 or widths[widest] <= MIN_CUT:
+            break
+        widths[widest] -= 1
+        over -= 1
+    return "\n".join(
+        "  ".join(
+            shown + " " * (size - cells(shown)) for shown, size in zip(map(cut, line, widths), widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def facts(pairs: Iterable[tuple[str, str]], *, width: int | None = None) -> str:
+    """Return names and values below one another; those without a value are left out."""
+    known = [(name, value) for name, value in pairs if value]
+    margin = max((len(name) for name, _ in known), default=0) + 2
+    return "\n".join(
+        f"{name + ':':<{margin}}{value if width is None else cut(value, max(MIN_CUT, width - margin))}"
+        for name, value in known
+    )
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------
+
+
+def runs_table(runs: Sequence[RunRow], *, now: datetime, width: int | None) -> str:
     """Return runs, one a line."""
     if not runs:
         return "No runs match."
     rows = [
-        [run.id, run.workflow, run.status, since(run.created_at, now), took(run.duration_ms), waits_for(run)]
+        [
+            plain(run.id),
+            plain(run.workflow),
+            coloured(run.status),
+            since(run.created_at, now),
+            took(run.duration_ms),
+            waits_for(run),
+        ]
         for run in runs
     ]
-    return table(["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "WAITS FOR"], rows, colour=colour)
+    return table(["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "WAITS FOR"], rows, width=width)
 
 
-def brief(value: Any, limit: int = 60) -> str:
-    """Return a payload on one line, cut."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _result(step: StepView) -> str:
-    if step.error is not None:
-        return brief(f"{step.error.type or 'error'}: {step.error.message}")
-    if step.child_run_id:
-        return f"run {step.child_run_id}"
-    return "" if step.output is None else brief(step.output)
-
-
-def detail_text(detail: RunDetail, *, url: str, now: datetime, colour: bool) -> str:
-    """Return a run with its timeline."""
-    run = detail.run
-    facts = [
-        ("Run", run.id),
-        ("Workflow", run.workflow + (f" (version {run.workflow_version})" if run.workflow_version else "")),
-        ("Status", coloured(run.status, colour=colour) + (f", waits for {waits_for(run)}" if run.waiting else "")),
-        ("Created", f"{run.created_at} ({since(run.created_at, now)})"),
-        ("Took", took(run.duration_ms)),
-        ("Queue", run.queue or ""),
-        ("Executor", run.executor or ""),
-        ("Tags", ", ".join(run.tags)),
-        ("Parent", run.parent_id or ""),
-        ("Forked from", run.forked_from or ""),
-        ("Undo", run.undo_id or ""),
-        ("Dead letter", run.dead_letter_id or ""),
-        ("Input", "" if run.input is None else brief(run.input, 100)),
-        ("Output", "" if run.output is None else brief(run.output, 100)),
-        ("Error", brief(f"{run.error.type or 'error'}: {run.error.message}", 200) if run.error else ""),
-        ("Trace", run.trace_id),
-        ("Page", url),
-    ]
-    head = "\n".join(f"{name + ':':<13}{value}" for name, value in facts if value)
-    steps = [
-        [str(s.seq), s.name, s.kind, s.status, lasted(s.queue_ms), lasted(s.duration_ms), _result(s)]
-        for s in detail.timeline
-        if not s.housekeeping
-    ]
-    if not steps:
-        return f"{head}\n\nNo steps yet."
-    heads = ["SEQ", "STEP", "KIND", "STATUS", "QUEUED", "TOOK", "RESULT"]
-    return f"{head}\n\n{table(heads, steps, colour=colour)}"
-
-
-def undo_text(plan: UndoView) -> str:
-    """Return what an undo would do, does or did."""
-    if not plan.compensations:
-        return f"{plan.run_id}: nothing to undo: no step that ran declares a compensation."
-    head = f"{plan.run_id}: " + (
-        f"undo {plan.status}" if plan.undo_id else "would undo, in this order" if plan.possible else "cannot be undone"
-    )
-    rows = [
-        [str(c.seq), c.step, c.undo or "", c.status or ("maybe done" if c.maybe else ""), brief(c.output)]
-        for c in plan.compensations
-    ]
-    return f"{head}\n{table(['SEQ', 'STEP', 'UNDO', 'STATE', 'STEP RETURNED'], rows)}"
-
-
-def message_text(message: RunSnapshot | ListSnapshot | EventView | Changed | Heartbeat, *, colour: bool) -> str | None:
-    """Return a stream's message as a line; None for what a person needs not see."""
-    if isinstance(message, RunSnapshot):
-        run = message.detail.run
-        return f"{run.id}  {run.workflow}  {coloured(run.status, colour=colour)}  {len(message.detail.timeline)} steps"
-    if isinstance(message, ListSnapshot):
-        return f"{len(message.runs)} newest runs; following."
-    if not isinstance(message, EventView):
-        return None
-    what = message.type if message.name is None else f"{message.type}  {message.name}"
-    length = lasted(message.duration_ms)
-    error = brief(message.error.message, 100) if message.error else ""
-    return "  ".join(filter(None, (message.at, message.run_id, what, length, error)))
+def acted_text(run: RunRow, notes: Sequence[str] | None) -> str:
+    """Return what became of a run after an action."""
+    return "\n".join([f"{plain(run.id)}: {coloured(run.status)}", *(f"  {plain(note)}" for note in notes or ())])

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from dashboard.wire.base import Json, Timestamp, Wire
+from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import StepKind, StepStatus
-from otel_bridge.runs.allowed import Action
 
 # -- parts ----------------------------------------------------------------------------------------------------
 

@@ -6,24 +6,10 @@ decide again under their lock, and say why when they refuse.
 
 from __future__ import annotations
 
-from typing import Literal
-
+from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES, STATUSES, TERMINAL_STATUSES
 from otel_bridge.runs.presence import Presence
-
-Action = Literal[
-    "retry",
-    "redispatch",
-    "continue",
-    "signal",
-    "update",
-    "cancel",
-    "cancel_undo",
-    "fork",
-    "retry_with_input",
-]
-"""Actions on a run, in the order in which they are offered."""
 
 
 def allowed_actions(run: Run, seen: Presence) -> list[Action]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import json
 import logging
 import os
+import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlite_utils import Database
 
 from examples.fake_collector import FakeCollector, Fault, attributes
-from otel_bridge import cli
-from otel_bridge.bridge.backfill import BACKFILL_LEASE, backfill
+from otel_bridge.bridge import OTelBridge
+from otel_bridge.bridge.backfill import BACKFILL_LEASE, BackfillProgress, backfill
+from otel_bridge.cli import commands, otel_bridge
 from otel_bridge.ledger import open_ledger
-from otel_bridge.otlp import Delivery
+from otel_bridge.model.moments import parse_moment
+from otel_bridge.otlp import Delivery, DeliveryStoppedError
 from otel_bridge.spans import SpanSettings
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 from tests.otlp.samples import ListTransport
+from tests.programs import ROOT
 
 CREATED = 1_700_000_000_000
 
@@ -64,21 +72,32 @@ def database(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'app.sqlite'}"
 
 
-def run(*arguments: str) -> int:
-    return cli.main(list(arguments))
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed where."""
+
+    code: int
+    out: str
+    err: str
 
 
-def test_export_once_sends_what_is_due(
-    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def run(*arguments: str) -> Done:
+    """Run the command in this process; what it raises besides an exit is the test's failure."""
+    result = CliRunner().invoke(otel_bridge, arguments, prog_name="otel-bridge")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def test_export_once_sends_what_is_due(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
     """Every option can come from the environment."""
     monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", database)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     monkeypatch.setenv("DURABLE_DASHBOARD_URL", "https://ops.example.com/durable")
     monkeypatch.setenv("DURABLE_START_FROM", "beginning")
-    assert run("export", "--once") == 0
-    assert "41 spans exported" in capsys.readouterr().out
+    done = run("export", "--once")
+    assert (done.code, "41 spans exported" in done.out) == (0, True)
     assert len(collector.spans) == 41
     key = next(iter(collector.spans))
     assert collector.resources[key]["service.name"] == "shop"
@@ -102,49 +121,45 @@ def test_export_stops_gracefully_on_sigterm(database: str, collector: FakeCollec
 
 
 @pytest.mark.parametrize("command", ["export", "backfill"])
-def test_without_a_collector_there_is_nothing_to_do(database: str, command: str, capsys: pytest.CaptureFixture[str]):
+def test_without_a_collector_there_is_nothing_to_do(database: str, command: str):
     """Exit code 2 and a sentence that names the variable."""
-    assert run(command, "--system-database-url", database) == 2
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in capsys.readouterr().err
+    done = run(command, "--system-database-url", database)
+    assert (done.code, "OTEL_EXPORTER_OTLP_ENDPOINT" in done.err) == (2, True)
 
 
-def test_without_a_database_it_says_which_option(capsys: pytest.CaptureFixture[str]):
+def test_without_a_database_it_says_which_option():
     """Exit code 2."""
-    assert run("doctor") == 2
-    assert "DBOS_SYSTEM_DATABASE_URL" in capsys.readouterr().err
+    done = run("doctor")
+    assert (done.code, "DBOS_SYSTEM_DATABASE_URL" in done.err) == (2, True)
 
 
 def test_a_database_that_is_not_there_is_exit_code_3(
-    tmp_path: Path, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
 ):
     """The message names it."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
     url = f"sqlite:///{tmp_path / 'missing.sqlite'}"
-    assert run("export", "--once", "--system-database-url", url) == 3
-    assert run("backfill", "--system-database-url", url) == 3
-    assert capsys.readouterr().err.count("missing.sqlite") >= 2
+    for command in (("export", "--once"), ("backfill",)):
+        done = run(*command, "--system-database-url", url)
+        assert (done.code, "missing.sqlite" in done.err) == (3, True)
 
 
-def test_backfill_takes_a_span_of_time(
-    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_backfill_takes_a_span_of_time(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
     """Dry first, then for good, then nothing is left; open runs are the bridge's."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
     window = ("--since", "2023-11-17", "--until", "2023-11-20T00:00:00Z", "--system-database-url", database)
-    assert run("backfill", "--dry-run", *window) == 0
-    assert "6 spans of 3 runs would be sent" in capsys.readouterr().out
+    done = run("backfill", "--dry-run", *window)
+    assert (done.code, "6 spans of 3 runs would be sent" in done.out) == (0, True)
     assert not collector.spans
     for expected in ("6 spans of 3 runs sent", "0 spans of 3 runs sent"):
-        assert run("backfill", *window) == 0
-        assert expected in capsys.readouterr().out
+        done = run("backfill", *window)
+        assert (done.code, expected in done.out) == (0, True)
     assert len(collector.spans) == 6
-    assert run("backfill", "--system-database-url", database) == 0
-    assert "34 spans of 21 runs sent; 1 runs are open" in capsys.readouterr().out
+    done = run("backfill", "--system-database-url", database)
+    assert (done.code, "34 spans of 21 runs sent; 1 runs are open" in done.out) == (0, True)
 
 
-def test_backfill_that_is_stopped_says_so(
-    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_backfill_that_is_stopped_says_so(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
     """Exit code 1; starting it again goes on where it was."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
 
@@ -153,22 +168,20 @@ def test_backfill_that_is_stopped_says_so(
         return Fault(status=503)
 
     collector.decide = stop_at_first
-    assert run("backfill", "--system-database-url", database) == 1
-    assert "go on where it was" in capsys.readouterr().err
+    done = run("backfill", "--system-database-url", database)
+    assert (done.code, "go on where it was" in done.err) == (1, True)
     collector.decide = lambda request: None
-    assert run("backfill", "--system-database-url", database) == 0
+    assert run("backfill", "--system-database-url", database).code == 0
     assert len(collector.spans) == 40
 
 
-def test_two_backfills_do_not_run_at_once(
-    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_two_backfills_do_not_run_at_once(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
     """The second says who is at it."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
     ledger = open_ledger(database)
     ledger.acquire_lease(BACKFILL_LEASE, "host:1:abc", ttl_s=60)
-    assert run("backfill", "--system-database-url", database) == 2
-    assert "host:1:abc" in capsys.readouterr().err
+    done = run("backfill", "--system-database-url", database)
+    assert (done.code, "host:1:abc" in done.err) == (2, True)
     ledger.close()
 
 
@@ -194,17 +207,15 @@ def test_backfill_reports_progress():
     store.close()
 
 
-def test_doctor_is_content_when_all_is_well(
-    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_doctor_is_content_when_all_is_well(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
     """Every line ok, exit code 0, and a test span has arrived."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
-    assert run("export", "--once", "--start-from", "beginning", "--system-database-url", database) == 0
+    assert run("export", "--once", "--start-from", "beginning", "--system-database-url", database).code == 0
     ledger = open_ledger(database)
     ledger.acquire_lease("otel-bridge", "host:1:abc", ttl_s=60)
-    capsys.readouterr()
-    assert run("doctor", "--system-database-url", database) == 0
-    lines = capsys.readouterr().out.splitlines()
+    done = run("doctor", "--system-database-url", database)
+    assert done.code == 0
+    lines = done.out.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["ok", what] for what in ("store", "ledger", "bridge", "lag", "refused", "collector")
     ]
@@ -217,33 +228,35 @@ def test_doctor_says_what_to_do(
     collector: FakeCollector,
     free_port: int,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ):
     """One line for each thing that is wrong; exit code 1."""
-    assert run("doctor", "--system-database-url", database) == 1
-    out = capsys.readouterr().out
+    done = run("doctor", "--system-database-url", database)
+    assert done.code == 1
+    out = done.out
     assert "FIX  bridge     none is at work. Start one" in out
     assert "nothing was exported yet" in out
     assert "none is configured" in out
-    for endpoint in (f"http://127.0.0.1:{free_port}", collector.http_url, "collector"):
-        collector.decide = lambda request: Fault(rejected=1, message="tenant unknown")
+    collector.decide = lambda request: Fault(rejected=1, message="tenant unknown")
+    for endpoint, says in (
+        (f"http://127.0.0.1:{free_port}", "cannot be reached"),
+        (collector.http_url, "rejected a test span: tenant unknown"),
+        ("collector", "is not a URL"),
+    ):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        assert run("doctor", "--system-database-url", database) == 1
-    out = capsys.readouterr().out
-    assert "cannot be reached" in out
-    assert "rejected a test span: tenant unknown" in out
-    assert "is not a URL" in out
+        done = run("doctor", "--system-database-url", database)
+        assert (done.code, says in done.out) == (1, True)
 
 
-def test_doctor_looks_on_when_the_store_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_doctor_looks_on_when_the_store_is_missing(tmp_path: Path):
     """The collector is examined all the same."""
-    assert run("doctor", "--system-database-url", f"sqlite:///{tmp_path / 'x.sqlite'}") == 1
-    out = capsys.readouterr().out
+    done = run("doctor", "--system-database-url", f"sqlite:///{tmp_path / 'x.sqlite'}")
+    assert done.code == 1
+    out = done.out
     assert "FIX  store" in out
     assert "FIX  collector" in out
 
 
-def test_doctor_shows_lag_and_refused_spans(database: str, capsys: pytest.CaptureFixture[str]):
+def test_doctor_shows_lag_and_refused_spans(database: str):
     """What waits, since when; and the last span that the collector would not have."""
     ledger = open_ledger(database)
     lease = ledger.acquire_lease("otel-bridge", "host:1:abc", ttl_s=60)
@@ -254,10 +267,104 @@ def test_doctor_shows_lag_and_refused_spans(database: str, capsys: pytest.Captur
     rejection = {"span_id": "ab" * 8, "run_id": "r1", "reason": "too large"}
     ledger.put_value("bridge.stats", {"setAside": 1, "partial": 0, "rejections": [rejection]})
     ledger.close()
-    assert run("doctor", "--system-database-url", database) == 1
-    out = capsys.readouterr().out
+    done = run("doctor", "--system-database-url", database)
+    assert done.code == 1
+    out = done.out
     assert "runs wait, the oldest for" in out
     assert f"span {'ab' * 8} of run r1: too large" in out
+
+
+def test_doctor_speaks_json(database: str):
+    """The same findings, for programs; the exit code is the same too."""
+    done = run("doctor", "--json", "--system-database-url", database)
+    findings = {finding["what"]: finding for finding in json.loads(done.out)}
+    assert (done.code, findings["store"]["ok"], findings["collector"]["ok"]) == (1, True, False)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in findings["collector"]["says"]
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("mute", ["database", "collector"])
+def test_doctor_ends_although_something_never_answers(database: str, mute: str, mute_port: int):
+    """It says how far it came, and the process ends with what holds it still held."""
+    url = f"postgresql://127.0.0.1:{mute_port}/app" if mute == "database" else database
+    endpoint = f"http://127.0.0.1:{mute_port}" if mute == "collector" else ""
+    code = "from otel_bridge.cli import commands, main; commands.DOCTOR_S = 1.0; main()"
+    command = [sys.executable, "-c", code, "doctor", "--json", "--system-database-url", url]
+    environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    last = json.loads(done.stdout)[-1]
+    assert (last["what"], "no answer within 1 s" in last["says"]) == ("time", True)
+
+
+def test_the_ledger_can_be_elsewhere(
+    database: str, tmp_path: Path, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
+):
+    """Every command finds it there, and none is made beside the store."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
+    elsewhere = tmp_path / "elsewhere" / "kept.durable.sqlite"
+    elsewhere.parent.mkdir()
+    monkeypatch.setenv("DURABLE_LEDGER", str(elsewhere))
+    assert run("export", "--once", "--start-from", "beginning", "--system-database-url", database).code == 0
+    assert "0 spans of 21 runs sent" in run("backfill", "--system-database-url", database).out
+    assert '"everything is exported"' in run("doctor", "--json", "--system-database-url", database).out
+    assert elsewhere.exists()
+    assert not (tmp_path / "app.durable.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--retention-days", "nan"),
+        ("--retention-days", "-1"),
+        ("--retention-days", "inf"),
+        ("--flush-timeout", "soon"),
+        ("--children", "both"),
+        ("--start-from", "yesterday"),
+    ],
+)
+def test_a_malformed_option_is_exit_code_2(database: str, option: str, value: str):
+    """Named, with what it may be; from the environment too."""
+    done = run("export", "--once", option, value, "--system-database-url", database)
+    assert (done.code, option in done.err) == (2, True)
+
+
+def test_what_a_bridge_is_told_reaches_it(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
+    """How long the ledger remembers, and how long the last delivery may take."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
+    monkeypatch.setenv("DURABLE_FLUSH_TIMEOUT", "1.5")
+    told: dict[str, Any] = {}
+
+    class Told(OTelBridge):
+        def __init__(self, store: str, **settings: Any) -> None:
+            told.update(settings)
+            super().__init__(store, **settings)
+
+    monkeypatch.setattr(commands, "OTelBridge", Told)
+    assert run("export", "--once", "--retention-days", "7", "--system-database-url", database).code == 0
+    assert (told["retention_days"], told["flush_timeout_s"]) == (7.0, 1.5)
+
+
+def test_a_postgres_database_without_its_driver_is_exit_code_2():
+    """The sentence names the extra; no command ends in a traceback."""
+    code = (
+        "import sys; sys.modules['psycopg'] = sys.modules['psycopg_pool'] = None\n"
+        "from otel_bridge.cli import main; main()"
+    )
+    for arguments in (("export", "--once"), ("backfill", "--dry-run"), ("doctor",)):
+        command = [sys.executable, "-c", code, *arguments, "--system-database-url", "postgresql://localhost/app"]
+        environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+        said = done.stdout + done.stderr
+        assert done.returncode == (1 if "doctor" in arguments else 2), said
+        assert "pip install 'durable-dashboard[postgres]'" in said
+        assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
@@ -272,35 +379,40 @@ def test_doctor_shows_lag_and_refused_spans(database: str, capsys: pytest.Captur
 )
 def test_times_are_dates_or_spans_before_now(text: str, ms: int):
     """UTC unless said otherwise."""
-    assert cli.parse_time(text, now_s=lambda: 10_000_000.0) == ms
+    assert parse_moment(text, now_s=lambda: 10_000_000.0) == ms
 
 
-def test_a_malformed_time_is_refused():
+@pytest.mark.parametrize("text", ["yesterday", "", "12", "²h", "99999999999999999999d", "2023-13-01", "-1h"])
+def test_a_malformed_time_is_refused(text: str):
     """With an example of what it may be."""
-    with pytest.raises(argparse.ArgumentTypeError, match="12h"):
-        cli.parse_time("yesterday")
+    with pytest.raises(ValueError, match="12h"):
+        parse_moment(text)
 
 
-def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """And a line now and then elsewhere."""
-    from otel_bridge.bridge.backfill import BackfillProgress
+def test_a_backfill_says_how_far_it_is(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """A line of the log now and then where there is no terminal; a signal ends it."""
+    monkeypatch.setattr(commands, "LOG_EVERY_S", 0.0)
+    stop = threading.Event()
+    with caplog.at_level(logging.INFO), commands.progress_bar(stop) as show:
+        show(BackfillProgress(total=10, seen=5, spans=50))
+        stop.set()
+        with pytest.raises(DeliveryStoppedError):
+            show(BackfillProgress(total=10, seen=6, spans=60))
+    assert caplog.messages == ["5 of 10 runs, 50 spans"]
 
-    class Terminal:
-        def __init__(self) -> None:
-            self.text = ""
 
-        def isatty(self) -> bool:
-            return True
-
-        def write(self, text: str) -> Any:
-            self.text += text
-
-        def flush(self) -> None:
-            pass
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    bar = cli._Bar(threading.Event())
-    bar.show(BackfillProgress(total=10, seen=5, spans=50))
-    bar.end()
-    assert "[###############...............]  50%" in terminal.text
+def test_a_backfill_draws_a_bar_on_a_terminal(database: str, collector: FakeCollector):
+    """On standard error, so that standard output is the result alone."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "otel_bridge.cli", "backfill", "--system-database-url", database]
+    environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url, "TERM": "xterm"}
+    with open(ours, "rb", buffering=0) as screen:
+        done = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=theirs, timeout=60)
+        os.close(theirs)
+        drawn = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other side is gone
+            while chunk := screen.read(4096):
+                drawn += chunk
+    assert (done.returncode, b"40 spans of 21 runs sent" in done.stdout) == (0, True)
+    assert b"21/21" in drawn
+    assert b"40 spans" in drawn

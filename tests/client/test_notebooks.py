@@ -20,7 +20,15 @@ TIME = "2026-01-01T00:00:00.000Z"
 
 def row(**members: Any) -> RunRow:
     """Return a run's row."""
-    least = {"id": "r", "workflow": "w", "status": "failed", "recovery_attempts": 1, "tags": [], "trace_id": "0"}
+    least = {
+        "id": "r",
+        "workflow": "w",
+        "status": "failed",
+        "recovery_attempts": 1,
+        "tags": [],
+        "allowed": [],
+        "trace_id": "0",
+    }
     return RunRow.model_validate({**least, "search_attributes": {}, "created_at": TIME, "updated_at": TIME, **members})
 
 

@@ -6,14 +6,16 @@ import importlib
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from dashboard.cli import commands as durable_cli
-from otel_bridge import cli as bridge_cli
+from dashboard.cli.main import durable
+from otel_bridge.cli import otel_bridge
 from tests.programs import ROOT, running_shop
 
 README = (ROOT / "README.md").read_text()
@@ -60,14 +62,21 @@ def test_the_first_block_needs_few_lines_in_an_app() -> None:
     assert len(ours) <= 10
 
 
+def parse(command: click.Command, words: list[str]) -> None:
+    """Parse a command line without doing what it says; one that is wrong raises."""
+    context = command.make_context(words[0], words[1:], resilient_parsing=isinstance(command, click.Group))
+    if isinstance(command, click.Group):
+        following = command.get_command(context, words[1])
+        assert following is not None, words
+        parse(following, words[1:])
+
+
 def test_the_commands_of_the_readme_exist() -> None:
-    """Every ``durable`` and ``otel-bridge`` line is accepted by the parser."""
-    lines = [line.split("#")[0].split() for block in BLOCKS["sh"] for line in block.splitlines()]
-    for words in lines:
-        if words and words[0] == "durable":
-            durable_cli.build_parser({}).parse_args(words[1:])
-        if words and words[0] == "otel-bridge":
-            bridge_cli.build_parser({}).parse_args(words[1:])
+    """Every ``durable`` and ``otel-bridge`` line is accepted by its parser."""
+    lines = [shlex.split(line, comments=True) for block in BLOCKS["sh"] for line in block.splitlines()]
+    for words in filter(None, lines):
+        if words[0] in ("durable", "otel-bridge"):
+            parse(durable if words[0] == "durable" else otel_bridge, words)
     assert {words[1] for words in lines if words and words[0] == "durable"} >= {"runs", "show", "tail", "retry", "undo"}
 
 

@@ -26,7 +26,10 @@ def loaded_by(statement: str) -> set[str]:
         ("import otel_bridge", {"flask", "dbos", "psycopg", "sqlite_utils"}),
         ("from otel_bridge import DBOSInstrumentor", {"flask", "httpx", "dashboard"}),
         ("from otel_bridge import OTelBridge", {"flask", "dbos", "dashboard"}),
-        ("import dashboard.client, dashboard.cli.commands", {"flask", "dbos", "sqlalchemy", "sqlite_utils"}),
+        (
+            "import dashboard.client, dashboard.cli.runs, dashboard.cli.actions",
+            {"flask", "dbos", "sqlalchemy", "sqlite_utils"},
+        ),
         ("from dashboard import create_blueprint", {"httpx"}),
     ],
 )

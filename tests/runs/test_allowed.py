@@ -5,9 +5,10 @@ from typing import get_args
 import pytest
 
 from otel_bridge.ledger.base import Executor
+from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.status import RUN_STATUSES
-from otel_bridge.runs.allowed import Action, allowed_actions
+from otel_bridge.runs.allowed import allowed_actions
 from otel_bridge.runs.presence import overlay_run, presence
 from otel_bridge.testing import make_run
 

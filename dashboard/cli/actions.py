@@ -1,0 +1,90 @@
+"""``durable retry``, ``cancel``, ``undo``, ``continue`` and ``redispatch``: actions on runs that are named."""
+
+from __future__ import annotations
+
+import click
+
+from dashboard.cli.options import runs_argument
+from dashboard.cli.session import Session, connected, width
+from dashboard.cli.text import acted_text, brief, coloured, plain, table
+from dashboard.wire.actions import ActionAnswer, RedispatchAnswer, UndoView
+
+
+def answer_text(answer: ActionAnswer) -> str:
+    """Return what became of a run."""
+    return acted_text(answer, answer.notes)
+
+
+@click.command()
+@runs_argument
+@click.option("--queue", help="Put them on this queue.")
+@connected()
+def retry(session: Session, *, run_ids: tuple[str, ...], queue: str | None) -> None:
+    """Retry runs from the step that failed, under the same id."""
+    session.act(run_ids, lambda run_id: session.client.retry(run_id, queue=queue), answer_text)
+
+
+@click.command()
+@runs_argument
+@click.option("--children", is_flag=True, help="And the runs that they started.")
+@click.option("--undo", is_flag=True, help="And undo what they did.")
+@connected()
+def cancel(session: Session, *, run_ids: tuple[str, ...], children: bool, undo: bool) -> None:
+    """Cancel runs."""
+    act = session.client.cancel
+    session.act(run_ids, lambda run_id: act(run_id, compensate=undo, children=children), answer_text)
+
+
+@click.command()
+@runs_argument
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be undone, in which order.")
+@connected()
+def undo(session: Session, *, run_ids: tuple[str, ...], dry_run: bool) -> None:
+    """Cancel runs and undo what they did, in reverse."""
+    if dry_run:
+        session.act(run_ids, session.client.undo, undo_text)
+    else:
+        session.act(run_ids, lambda run_id: session.client.cancel(run_id, compensate=True), answer_text)
+
+
+def undo_text(plan: UndoView) -> str:
+    """Return what an undo would do, does or did."""
+    run_id = plain(plan.run_id)
+    if not plan.compensations:
+        return f"{run_id}: nothing to undo: no step that ran declares a compensation."
+    head = "would undo, in this order" if plan.possible else "cannot be undone"
+    if plan.undo_id:
+        head = f"undo {coloured(plan.status or '')}"
+    rows = [
+        [
+            str(item.seq),
+            plain(item.step),
+            plain(item.undo or ""),
+            coloured(item.status) if item.status else "maybe done" if item.maybe else "",
+            brief(item.output),
+        ]
+        for item in plan.compensations
+    ]
+    return f"{run_id}: {head}\n{table(['SEQ', 'STEP', 'UNDO', 'STATE', 'STEP RETURNED'], rows, width=width())}"
+
+
+@click.command("continue")
+@runs_argument
+@connected()
+def continue_(session: Session, *, run_ids: tuple[str, ...]) -> None:
+    """Release runs from their breakpoint."""
+    session.act(run_ids, session.client.continue_run, answer_text)
+
+
+@click.command()
+@runs_argument
+@click.option("--force", is_flag=True, help="Their worker is gone, although nothing reports so.")
+@connected()
+def redispatch(session: Session, *, run_ids: tuple[str, ...], force: bool) -> None:
+    """Put runs back on their queue that a lost worker held."""
+    session.act(run_ids, lambda run_id: session.client.redispatch(run_id, force=force), redispatched_text)
+
+
+def redispatched_text(answer: RedispatchAnswer) -> str:
+    """Return whether a run was put back."""
+    return f"{plain(answer.run_id)}: {coloured(answer.status)}{'' if answer.redispatched else ', nothing to do'}"

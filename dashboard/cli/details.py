@@ -1,0 +1,92 @@
+"""``durable step``, ``payload``, ``events`` and ``trace``: parts of one run."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+
+from dashboard.cli.options import run_argument
+from dashboard.cli.session import Session, connected, json_text, width
+from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, table
+from dashboard.client import Rows
+from dashboard.wire.fleet import PublishedView
+from dashboard.wire.runs import StepView
+from otel_bridge.model.values import PayloadName
+
+
+@click.command()
+@run_argument
+@click.argument("seq", metavar="SEQ", type=int)
+@click.option("--full", is_flag=True, help="Do not cut large payloads.")
+@connected()
+def step(session: Session, *, run_id: str, seq: int, full: bool) -> None:
+    """Show a step with its payloads."""
+    session.show(lambda: session.client.get_step(run_id, seq, full=full), step_text)
+
+
+def step_text(found: StepView) -> str:
+    """Return what is known of a step."""
+    pairs = (
+        ("Step", f"{found.seq} {plain(found.name)}"),
+        ("Kind", found.kind),
+        ("Status", coloured(found.status)),
+        ("Started", found.started_at or ""),
+        ("Finished", found.finished_at or ""),
+        ("Queued", lasted(found.queue_ms)),
+        ("Took", lasted(found.duration_ms)),
+        ("Attempts", str(found.attempts) if found.attempts > 1 else ""),
+        ("Executor", plain(found.executor or "")),
+        ("Started run", plain(found.child_run_id or "")),
+        ("Span", found.span_id),
+        ("Error", error_text(found.error, 2000)),
+    )
+    payloads = [
+        f"{name}:\n{json_text(value)}" for name, value in (("Input", found.input), ("Output", found.output)) if value
+    ]
+    stack = [] if found.error is None or not found.error.stack else [f"Stack:\n{lines(found.error.stack)}"]
+    return "\n\n".join([facts(pairs, width=width()), *payloads, *stack])
+
+
+def lines(text: str) -> str:
+    """Return a text of several lines, each made plain."""
+    return "\n".join(plain(line) for line in text.splitlines())
+
+
+@click.command()
+@run_argument
+@click.argument("name", type=click.Choice(get_args(PayloadName)))
+@click.option("--raw", is_flag=True, help="As the engine stored it.")
+@connected()
+def payload(session: Session, *, run_id: str, name: PayloadName, raw: bool) -> None:
+    """Print a run's whole input, output or error as JSON."""
+    if raw:
+        click.echo(session.client.get_payload_text(run_id, name))
+    else:
+        click.echo(json_text(session.client.get_payload(run_id, name)))
+
+
+@click.command()
+@run_argument
+@click.argument("key", required=False)
+@connected(watch=True)
+def events(session: Session, *, run_id: str, key: str | None) -> None:
+    """Show the values that a run published, or print one as JSON."""
+    if key is None:
+        session.show(lambda: session.client.list_events(run_id), events_table)
+    else:
+        session.show(lambda: session.client.get_event(run_id, key), json_text)
+
+
+def events_table(found: Rows[PublishedView]) -> str:
+    """Return published values, one a line."""
+    rows = [[plain(item.key), brief(item.value, 2000)] for item in found]
+    return table(["KEY", "VALUE"], rows, width=width()) if rows else "It published nothing."
+
+
+@click.command()
+@click.argument("trace_id", metavar="TRACE")
+@connected()
+def trace(session: Session, *, trace_id: str) -> None:
+    """Print the id of the run whose trace this is."""
+    session.show(lambda: session.client.run_of_trace(trace_id), plain)

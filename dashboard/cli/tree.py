@@ -1,0 +1,136 @@
+"""A run as a tree for ``durable show``: facts, then steps, with the runs that they started below them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, since, table, took, waits_for
+from dashboard.wire.runs import RunDetail, RunRow, RunView, StepView
+
+FOLD_FROM = 12
+"""So many like steps in a row become one line; ``--all`` shows each."""
+
+Children = Mapping[str, RunDetail]
+"""The runs below that were read too, by id."""
+
+
+@dataclass
+class Branch:
+    """A line of the tree, and the lines below it."""
+
+    label: str
+    cells: list[str]
+    below: list[Branch] = field(default_factory=list)
+
+
+def run_text(
+    detail: RunDetail, *, url: str | None, now: datetime, width: int | None, children: Children, whole: bool
+) -> str:
+    """Return a run: what is known of it, and its steps as a tree.
+
+    Args:
+        url: of the run's page; None where no page is served.
+        children: runs to unfold where a step started them.
+        whole: show every step and the engine's own bookkeeping, fold nothing.
+    """
+    head = facts(_facts(detail.run, url=url, now=now), width=width)
+    branches = _branches(detail, children=children, whole=whole)
+    if not branches:
+        return f"{head}\n\nNo steps yet."
+    rows = [[prefix + branch.label, *branch.cells] for prefix, branch in _lines(branches)]
+    return f"{head}\n\n{table(['STEP', 'KIND', 'STATUS', 'QUEUED', 'TOOK', 'RESULT'], rows, width=width)}"
+
+
+def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[str, str]]:
+    waiting = f", waits for {waits_for(run)}" if run.waiting else ""
+    yield "Run", plain(run.id)
+    yield "Workflow", plain(run.workflow + (f" (version {run.workflow_version})" if run.workflow_version else ""))
+    yield "Status", coloured(run.status) + waiting
+    yield "Created", f"{run.created_at} ({since(run.created_at, now)})"
+    yield "Took", took(run.duration_ms)
+    yield "Queue", plain(run.queue or "")
+    yield "Executor", plain(run.executor or "")
+    yield "Tags", plain(", ".join(run.tags))
+    yield "Parent", plain(run.parent_id or "")
+    yield "Forked from", plain(run.forked_from or "")
+    yield "Undo", plain(run.undo_id or "")
+    yield "Dead letter", plain(run.dead_letter_id or "")
+    yield "Input", "" if run.input is None else brief(run.input, 100)
+    yield "Output", "" if run.output is None else brief(run.output, 100)
+    yield "Error", error_text(run.error)
+    yield "Trace", run.trace_url or run.trace_id
+    yield "Page", url or ""
+
+
+def _lines(branches: Sequence[Branch], before: str = "") -> Iterator[tuple[str, Branch]]:
+    """Yield each branch with the lines that lead to it, depth first."""
+    for number, branch in enumerate(branches):
+        last = number == len(branches) - 1
+        yield before + ("└─ " if last else "├─ "), branch
+        yield from _lines(branch.below, before + ("   " if last else "│  "))
+
+
+# -- steps -> branches --------------------------------------------------------------------------------------------
+
+
+def _branches(detail: RunDetail, *, children: Children, whole: bool) -> list[Branch]:
+    shown = [step for step in detail.timeline if whole or not step.housekeeping]
+    steps = [step for step in shown if step.compensates is None]
+    rows = {row.id: row for row in detail.children}
+    branches: list[Branch] = []
+    for group, members in groupby(steps, key=lambda step: step.parallel_group):
+        inside = _folded(list(members), rows, children=children, whole=whole)
+        if group is None or len(inside) == 1:
+            branches += inside
+        else:
+            branches.append(Branch("in parallel", [""] * 5, inside))
+    if undone := [step for step in shown if step.compensates is not None]:
+        branches.append(
+            Branch("undo", [""] * 5, [_branch(step, rows, children=children, whole=whole) for step in undone])
+        )
+    return branches
+
+
+def _folded(steps: list[StepView], rows: Mapping[str, RunRow], *, children: Children, whole: bool) -> list[Branch]:
+    """Return a branch per step; many of one name in a row become one."""
+    branches: list[Branch] = []
+    for name, members in groupby(steps, key=lambda step: step.name):
+        alike = list(members)
+        if whole or len(alike) < FOLD_FROM:
+            branches += [_branch(step, rows, children=children, whole=whole) for step in alike]
+        else:
+            branches.append(Branch(f"{alike[0].seq}…{alike[-1].seq} {plain(name)} × {len(alike)}", _summary(alike)))
+    return branches
+
+
+def _summary(steps: list[StepView]) -> list[str]:
+    statuses: dict[str, int] = {}
+    for step in steps:
+        statuses[step.status] = statuses.get(step.status, 0) + 1
+    counts = ", ".join(coloured(status, f"{count} {status}") for status, count in statuses.items())
+    return [steps[0].kind, counts, "", "", "see each with --all"]
+
+
+def _branch(step: StepView, rows: Mapping[str, RunRow], *, children: Children, whole: bool) -> Branch:
+    cells = [step.kind, coloured(step.status), lasted(step.queue_ms), lasted(step.duration_ms), _result(step)]
+    branch = Branch(f"{step.seq} {plain(step.name)}", cells)
+    if step.child_run_id is None:
+        return branch
+    child = children.get(step.child_run_id)
+    row = child.run if child is not None else rows.get(step.child_run_id)
+    if row is not None:
+        below = _branches(child, children=children, whole=whole) if child is not None else []
+        cells = ["run", coloured(row.status), lasted(row.queue_ms), took(row.duration_ms), waits_for(row)]
+        branch.below.append(Branch(f"{plain(row.id)} {plain(row.workflow)}", cells, below))
+    return branch
+
+
+def _result(step: StepView) -> str:
+    if step.error is not None:
+        return error_text(step.error, 100)
+    if step.output is not None:
+        return brief(step.output, 100)
+    return f"run {plain(step.child_run_id)}" if step.child_run_id else ""

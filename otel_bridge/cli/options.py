@@ -1,0 +1,203 @@
+"""Options of the ``otel-bridge`` command, each from the environment too, and what becomes of an error."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, NoReturn, TypedDict
+
+import click
+
+from otel_bridge.bridge.backfill import BackfillRunningError
+from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
+from otel_bridge.model.moments import parse_moment
+
+INCOMPLETE, MISCONFIGURED, UNUSABLE = 1, 2, 3
+
+Command = Callable[..., None]
+
+
+class Place(TypedDict):
+    """Where the runs are, and where progress is kept."""
+
+    system_database_url: str
+    schema: str
+    ledger: str | None
+    ledger_schema: str
+
+
+class SpanOptions(TypedDict):
+    """How spans are made: the parameters of ``SpanSettings``."""
+
+    dashboard_url: str | None
+    namespace: str
+    children: Literal["link", "nest"]
+    parent: Literal["link", "adopt"]
+    queue_spans: bool
+
+
+def option(name: str, variable: str, text: str, **settings: Any) -> Callable[[Command], Command]:
+    """Return an option that can come from the environment, and whose help says so."""
+    return click.option(name, envvar=variable, show_envvar=True, help=text, **settings)
+
+
+def as_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return a time in Unix milliseconds.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return None if value is None else parse_moment(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def as_number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Return a number that is one: ``nan`` passes every range.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number to wait for.", ctx, param)
+    return value
+
+
+PLACE = (
+    option(
+        "--system-database-url",
+        "DBOS_SYSTEM_DATABASE_URL",
+        "The engine's system database, sqlite:/// or postgresql://.",
+        metavar="URL",
+        required=True,
+    ),
+    option(
+        "--schema",
+        "DBOS_SYSTEM_DATABASE_SCHEMA",
+        "On Postgres: where DBOS keeps its tables.",
+        default="dbos",
+        show_default=True,
+    ),
+    option("--ledger", "DURABLE_LEDGER", "Where progress is kept; default beside the system database.", metavar="URL"),
+    option(
+        "--ledger-schema",
+        "DURABLE_LEDGER_SCHEMA",
+        "On Postgres: where the ledger keeps its tables.",
+        default="durable",
+        show_default=True,
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Log more."),
+)
+SPANS = (
+    option("--dashboard-url", "DURABLE_DASHBOARD_URL", "Public URL of the dashboard, for links on every span."),
+    option("--service-name", "OTEL_SERVICE_NAME", "Default: the application that a run belongs to."),
+    option(
+        "--namespace", "DURABLE_NAMESPACE", "Part of every id; keeps environments that reuse run ids apart.", default=""
+    ),
+    option(
+        "--children",
+        "DURABLE_CHILDREN",
+        "Child runs: a trace of their own, or their parent's.",
+        type=click.Choice(["link", "nest"]),
+        default="link",
+        show_default=True,
+    ),
+    option(
+        "--parent",
+        "DURABLE_PARENT",
+        "The caller's trace: link to it, or continue it.",
+        type=click.Choice(["link", "adopt"]),
+        default="link",
+        show_default=True,
+    ),
+    option("--queue-spans", "DURABLE_QUEUE_SPANS", "Send waits on a queue as spans of their own.", is_flag=True),
+)
+EXPORT = (
+    option(
+        "--start-from",
+        "DURABLE_START_FROM",
+        "Where to begin when the ledger is new.",
+        type=click.Choice(["now", "beginning"]),
+        default="now",
+        show_default=True,
+    ),
+    option(
+        "--retention-days",
+        "DURABLE_RETENTION_DAYS",
+        "How long the ledger remembers ended runs.",
+        type=click.FloatRange(min=0, max=36_500),
+        default=30.0,
+        show_default=True,
+        callback=as_number,
+    ),
+    option(
+        "--flush-timeout",
+        "DURABLE_FLUSH_TIMEOUT",
+        "Seconds that the last delivery may take when it is stopped.",
+        type=click.FloatRange(min=0, max=3_600),
+        default=5.0,
+        show_default=True,
+        callback=as_number,
+    ),
+    click.option("--once", is_flag=True, help="Export what is due and exit."),
+)
+
+
+def placed(function: Command) -> Command:
+    """Give a command the options of its ``Place``; errors of ours end it with their exit code."""
+
+    @functools.wraps(function)
+    def command(
+        *, system_database_url: str, schema: str, ledger: str | None, ledger_schema: str, verbose: bool, **options: Any
+    ) -> None:
+        level = logging.DEBUG if verbose else logging.INFO
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+        place = Place(
+            system_database_url=system_database_url, schema=schema, ledger=ledger, ledger_schema=ledger_schema
+        )
+        try:
+            function(place, **options)
+        except (ConfigurationError, BackfillRunningError) as error:
+            fail(str(error), MISCONFIGURED)
+        except (StoreError, LedgerError) as error:
+            fail(str(error), UNUSABLE)
+
+    return with_options(command, PLACE)
+
+
+def spanned(function: Command) -> Command:
+    """Give a command ``spans``, the ``SpanOptions``, and ``service_name``."""
+
+    @functools.wraps(function)
+    def command(*args: Any, **options: Any) -> None:
+        spans = {name: options.pop(name) for name in SpanOptions.__annotations__}
+        function(*args, spans=spans, **options)
+
+    return with_options(command, SPANS)
+
+
+def exporting(function: Command) -> Command:
+    """Give a command what only a running bridge needs to know."""
+    return with_options(function, EXPORT)
+
+
+def with_options(function: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    """Return a command that takes options, in their order."""
+    for add in reversed(options):
+        function = add(function)
+    return function
+
+
+def fail(message: str, exit_code: int) -> NoReturn:
+    """Say what went wrong and end the command.
+
+    Raises:
+        Exit: always.
+    """
+    click.echo(f"otel-bridge: {message}", err=True)
+    raise click.exceptions.Exit(exit_code)

@@ -1,0 +1,156 @@
+"""What is printed: tables that fit, trees, colours, and nothing that acts on the terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+import pytest
+
+from dashboard.cli.text import brief, cells, coloured, cut, facts, plain, runs_table, since, table
+from dashboard.cli.tree import FOLD_FROM, run_text
+from dashboard.wire.runs import RunDetail, RunRow
+
+NOW = datetime(2026, 1, 1, 0, 0, 5, tzinfo=timezone.utc)
+TIME = "2026-01-01T00:00:00.000Z"
+
+
+def row(run_id: str = "r", **members: Any) -> dict[str, Any]:
+    """Return a run as the wire has it."""
+    least = {"id": run_id, "workflow": "order", "status": "completed", "recoveryAttempts": 1, "tags": [], "allowed": []}
+    times = {"createdAt": TIME, "updatedAt": TIME}
+    return {**least, **times, "searchAttributes": {}, "traceId": "0" * 32, **members}
+
+
+def step(seq: int, name: str = "charge", **members: Any) -> dict[str, Any]:
+    """Return a step as the wire has it."""
+    least = {"runId": "r", "seq": seq, "name": name, "kind": "local", "status": "completed", "stepId": f"r/{seq}"}
+    return {**least, "attempts": 1, "housekeeping": False, "spanId": "0" * 16, **members}
+
+
+def detail(*timeline: dict[str, Any], children: tuple[dict[str, Any], ...] = (), **run: Any) -> RunDetail:
+    """Return a run with its steps."""
+    document = {"run": row(**run), "timeline": timeline, "children": children, "lineage": {"forks": []}}
+    return RunDetail.model_validate(document)
+
+
+def drawn(shown: RunDetail, *, whole: bool = False, width: int | None = None, **below: RunDetail) -> list[str]:
+    """Return the lines of a run's tree, less the facts above it and the colours."""
+    text = run_text(shown, url=None, now=NOW, width=width, children=below, whole=whole)
+    return [line.rstrip() for line in click.unstyle(text).split("\n\n")[1].splitlines()]
+
+
+def test_a_table_is_cut_to_the_terminal_but_for_its_first_column() -> None:
+    """The widest column gives first; an id stays whole, because it is copied."""
+    run_id = "0123456789abcdef0123456789abcdef"
+    runs = [RunRow.model_validate(row(run_id, workflow="a_workflow_with_a_very_long_name_indeed", durationMs=61_000))]
+    whole = click.unstyle(runs_table(runs, now=NOW, width=None)).splitlines()[1]
+    assert whole.split() == [run_id, "a_workflow_with_a_very_long_name_indeed", "completed", "5s", "ago", "1m", "01s"]
+    for width in (120, 100, 90, 80):
+        lines = runs_table(runs, now=NOW, width=width).splitlines()
+        assert all(cells(line) <= width for line in lines)
+        assert run_id in lines[1]
+    assert "…" in lines[1]
+
+
+def test_a_table_that_cannot_fit_stays_readable() -> None:
+    """No column is cut to nothing."""
+    lines = click.unstyle(table(["ID", "TEXT"], [["x" * 50, "y" * 50]], width=20)).splitlines()
+    assert lines[1] == "x" * 50 + "  yyyyyyy…"
+
+
+@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), (click.style("ok", fg="green"), 2), ("é", 1)])
+def test_the_width_of_a_text_is_what_it_takes_on_a_terminal(text: str, columns: int) -> None:
+    """Wide characters take two columns, colours none."""
+    assert cells(text) == columns
+
+
+def test_a_cut_text_keeps_its_colour_and_ends_it() -> None:
+    """A colour that goes on would paint the rest of the line."""
+    assert cut(click.style("completed", fg="green"), 5) == "\x1b[32mcomp…\x1b[0m"
+    assert cells(cut("日本語", 4)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;owned\x07", "\\x1b[2J\\x1b]0;owned\\x07"),
+        ("one\ntwo\rthree", "one\\ntwo\\rthree"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("\ud800", "\\ud800"),
+        ("naïve 日本 🙂", "naïve 日本 🙂"),
+    ],
+)
+def test_nothing_that_a_run_says_acts_on_the_terminal(text: str, shown: str) -> None:
+    """Escape sequences, line ends, text that runs backwards and half characters are shown as escapes."""
+    assert plain(text) == shown
+    hostile = detail(step(1, name=text, output=text), workflow=text, error={"message": text, "type": text}, tags=[text])
+    printed = click.unstyle(run_text(hostile, url=None, now=NOW, width=None, children={}, whole=False))
+    assert all(line.isprintable() for line in printed.splitlines())
+
+
+def test_a_payload_is_brief_however_long_it_is() -> None:
+    """One line, cut."""
+    assert brief({"a": "x\n" * 100}).endswith("…")
+    assert len(brief("y" * 10_000_000)) == 60
+    assert brief("a  b\tc\nd") == "a b c d"
+
+
+def test_a_time_is_told_as_an_age() -> None:
+    """Of what nobody knows, nothing is told."""
+    assert (since(TIME, NOW), since(None, NOW)) == ("5s ago", "")
+
+
+def test_facts_without_a_value_are_left_out() -> None:
+    """And the others stand below one another."""
+    assert facts([("Run", "r"), ("Queue", ""), ("Workflow", "w")]).splitlines() == ["Run:      r", "Workflow: w"]
+
+
+def test_a_status_has_its_colour() -> None:
+    """One table of colours for every word."""
+    assert coloured("failed") == "\x1b[31mfailed\x1b[0m"
+    assert coloured("unheard of") == "unheard of\x1b[0m"
+
+
+def test_steps_and_the_runs_they_started_are_a_tree() -> None:
+    """A child hangs below its step; its steps below it where they were read."""
+    child = row("r-2", workflow="pack", status="running")
+    parent = detail(step(1), step(2, "pack", kind="remote", childRunId="r-2", status="running"), children=(child,))
+    lines = drawn(parent, **{"r-2": detail(step(1, "wrap"), id="r-2", workflow="pack", status="running")})
+    assert [line.split("  ")[0] for line in lines] == ["STEP", "├─ 1 charge", "└─ 2 pack", "", ""]
+    assert lines[3].startswith("   └─ r-2 pack")
+    assert lines[4].startswith("      └─ 1 wrap")
+    assert drawn(parent)[-1].startswith("   └─ r-2 pack")
+
+
+def test_steps_side_by_side_are_one_branch() -> None:
+    """Of several with the same parallel group; one alone is no group."""
+    lines = drawn(detail(step(1, "a", parallelGroup=1), step(2, "b", parallelGroup=1), step(3, "c", parallelGroup=3)))
+    assert [line.split("  ")[0] for line in lines[1:]] == ["├─ in parallel", "│", "│", "└─ 3 c"]
+    assert lines[2].startswith("│  ├─ 1 a")
+
+
+def test_many_like_steps_are_folded_into_one_line() -> None:
+    """With how they stand; each is shown when asked for."""
+    steps = [step(seq, "send", status="failed" if seq == 3 else "completed") for seq in range(1, FOLD_FROM + 1)]
+    lines = drawn(detail(*steps, step(99, "end")))
+    assert len(lines) == 3
+    assert lines[1].startswith(f"├─ 1…{FOLD_FROM} send × {FOLD_FROM}")
+    assert f"{FOLD_FROM - 1} completed, 1 failed" in lines[1]
+    assert len(drawn(detail(*steps, step(99, "end")), whole=True)) == FOLD_FROM + 2
+
+
+def test_housekeeping_is_shown_only_when_asked_for() -> None:
+    """And a run without other steps has none yet."""
+    bookkeeping = detail(step(1, "DBOS.setEvent", housekeeping=True))
+    assert drawn(bookkeeping) == ["No steps yet."]
+    assert len(drawn(bookkeeping, whole=True)) == 2
+
+
+def test_compensations_are_a_branch_of_their_own() -> None:
+    """Below the steps that they undo."""
+    lines = drawn(detail(step(1), step(-1, "compensate:charge", compensates=1)))
+    assert [line.split("  ")[0] for line in lines[1:]] == ["├─ 1 charge", "└─ undo", ""]
+    assert lines[-1].startswith("   └─ -1 compensate:charge")
