@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as Answer
 
 from dashboard.actions import Actions, ActionSettings
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
-from dashboard.config import Redact, Settings
+from dashboard.config import Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from dashboard.http import openapi, transports
 from dashboard.http.assets import Assets
@@ -31,6 +31,7 @@ from dashboard.live.hub import LiveHub
 from dashboard.read import service, traces
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
+from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -59,6 +60,7 @@ def create_blueprint(
     trace_url: str | None = None,
     webhook_secret: str | None = None,
     redact: Redact | None = None,
+    serializer: Serializer | None = None,
     namespace: str = "",
     schema: str = "dbos",
     name: str = "durable",
@@ -83,8 +85,10 @@ def create_blueprint(
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
             or a template with ``{trace_id}``, ``{span_id}``, ``{run_id}``.
         webhook_secret: signs webhook tokens; default: made once and kept in the ledger.
-        redact: callable(value) -> value, over every payload before it is sent, such as
-            ``otel_bridge.codec.redact_keys(["password", "*token*"])``.
+        redact: what hides secrets in everything that is sent, such as
+            ``otel_bridge.codec.redact_keys(["password", "*token*"])``, or any callable(value) -> value over JSON.
+        serializer: the application's own DBOS serializer. Its ``deserialize`` is called here, on the values that it
+            wrote; those that the engine's own formats hold are read without executing anything, as ever.
         namespace: the bridge's namespace setting, for trace ids.
         schema: on Postgres, where DBOS keeps its tables.
         name: the blueprint's name; give each its own where one app registers two.
@@ -96,6 +100,7 @@ def create_blueprint(
 
     Raises:
         ValueError: ``trace_url`` is malformed.
+        ConfigurationError: ``serializer`` is none.
     """
     settings = Settings(
         namespace=namespace,
@@ -104,7 +109,7 @@ def create_blueprint(
         auth=auth,
         trace_url=trace_url,
         webhook_secret=webhook_secret,
-        redact=redact,
+        codec=Codec(redact=redact, serializer=serializer),
         public_metrics=public_metrics,
         public_health=public_health,
         heartbeat_s=heartbeat_s,

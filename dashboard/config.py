@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from otel_bridge.codec import Codec
 
 if TYPE_CHECKING:
     from dashboard.http.auth import AuthHook
-
-
-Redact = Callable[[Any], Any]
-"""``redact(value) -> value`` over every decoded payload before it is sent, such as ``codec.redact_keys([...])``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +21,8 @@ class Settings:
     auth: AuthHook | None = None
     trace_url: str | None = None
     webhook_secret: str | None = None
-    redact: Redact | None = None
+    codec: Codec = field(default_factory=Codec)
+    """Reads stored values and hides what nobody here may see."""
     public_metrics: bool = False
     public_health: bool = False
     max_body_bytes: int = 4 * 1024 * 1024

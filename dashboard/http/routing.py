@@ -29,6 +29,7 @@ from dashboard.actor import Actor, RequiredRole
 from dashboard.config import Settings
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
+from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.store.base import StateStore
 
@@ -70,6 +71,11 @@ class RequestContext:
     def actions(self) -> Any:
         """``dashboard.actions.Actions`` of this blueprint."""
         return self.services.actions
+
+    @property
+    def codec(self) -> Codec:
+        """How payloads are shown to this actor."""
+        return self.services.codec_for(self.actor)
 
     @property
     def settings(self) -> Settings:

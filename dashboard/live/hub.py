@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from dashboard.read.payloads import show_message
 from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
@@ -135,6 +134,10 @@ class Subscription:
         return taken
 
 
+def _tail_of(services: Services) -> ChangeTail:
+    return ChangeTail(services.store, ledger=services.ledger_or_none(), codec=services.settings.codec)
+
+
 class LiveHub:
     """One watcher for all viewers of a blueprint.
 
@@ -151,7 +154,7 @@ class LiveHub:
         ring_events: int = RING_EVENTS,
     ) -> None:
         self._services = services
-        self._new_tail = new_tail or (lambda services: ChangeTail(services.store, ledger=services.ledger_or_none()))
+        self._new_tail = new_tail or _tail_of
         self._linger_s = linger_s
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
@@ -317,8 +320,9 @@ class LiveHub:
                     subscription.offer(messages)
 
     def _messages(self, change: RunChange) -> Iterable[Message]:
-        namespace = self._services.settings.namespace
-        row = run_row(change.run, seen=self._services.presence(), namespace=namespace)
+        settings = self._services.settings
+        namespace = settings.namespace
+        row = run_row(change.run, seen=self._services.presence(), codec=settings.codec, namespace=namespace)
         if not change.events:
             yield self._issue("changed", change.run, change.run.id, lambda id_: Changed(id=id_, run_id=row.id, run=row))
             return
@@ -336,9 +340,6 @@ class LiveHub:
                     yield self._event(replace(event, run_id=shown.run_id, seq=shown.seq), change.run, None, view)
 
     def _event(self, event: LifecycleEvent, run: Run, row: RunRow | None, step: StepView | None) -> Message:
-        redact = self._services.settings.redact
-        if redact is not None and event.error is not None:
-            event = replace(event, error=show_message(event.error, redact))
         return self._issue(event.type, run, event.run_id, lambda id_: event_view(event, id_, run=row, step=step))
 
     def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:

@@ -39,8 +39,8 @@ def page_of(services: Services, query: RunQuery) -> RunPage:
 
 def row_of(services: Services, run: Run) -> RunRow:
     """Return a run as listed, as presence shows it."""
-    seen = services.presence()
-    return run_row(overlay_run(run, seen), seen=seen, namespace=services.settings.namespace)
+    seen, settings = services.presence(), services.settings
+    return run_row(overlay_run(run, seen), seen=seen, codec=settings.codec, namespace=settings.namespace)
 
 
 def facets_of(services: Services, query: RunQuery, *, by_workflow: bool) -> list[Facet]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dashboard.config import Redact
 from dashboard.wire.runs import ErrorView, Truncated
-from otel_bridge.codec import PREVIEW, Limits, decode, decode_error, decode_input
-from otel_bridge.model.values import StoredValue
+from otel_bridge.codec import PREVIEW, Codec, Decoded, Limits
+from otel_bridge.model.values import PublishedEvent, StoredValue
 
-What = Literal["input", "output", "error", "step", "event"]
+What = Literal["input", "output", "error", "step"]
+
+WHOLE_CAP_BYTES = 4 * 1024 * 1024
+"""A value is read up to here where its beginning alone is of no use: see ``whole_enough``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,40 +27,40 @@ class Shown:
     problem: str | None
 
 
-def show(stored: StoredValue, *, what: What, redact: Redact | None, limits: Limits = PREVIEW) -> Shown:
-    """Decode a payload and pass it through the host's ``redact`` hook."""
-    read = decode_input if what == "input" else decode
-    decoded = read(stored, limits=limits, redact=redact)
-    return Shown(decoded.json, decoded.format, stored.size_bytes, decoded.truncated, decoded.problem)
+def show(stored: StoredValue, *, what: What, codec: Codec, limits: Limits = PREVIEW) -> Shown:
+    """Return a payload as it may be shown."""
+    decoded = codec.decode_input(stored, limits=limits) if what == "input" else codec.decode(stored, limits=limits)
+    return _shown(decoded, stored)
 
 
-def show_error(stored: StoredValue, *, redact: Redact | None, stack: bool = True) -> ErrorView:
-    """Decode an error: message, type, code and (unless told otherwise) stack, through the ``redact`` hook."""
-    error = decode_error(stored)
-    members: dict[str, Any] = {"message": error.message, "type": error.type, "code": error.code}
-    if stack:
-        members["stack"] = error.stack
-    if redact is not None:
-        redacted = redact({key: value for key, value in members.items() if value is not None})
-        members = redacted if isinstance(redacted, dict) else {"message": str(redacted)}
+def show_published(event: PublishedEvent, *, codec: Codec, limits: Limits = PREVIEW) -> Shown:
+    """Return what a run published as it may be shown: its key names it, as any key does."""
+    return _shown(codec.decode_published(event.key, event.value, limits=limits), event.value)
+
+
+def show_error(stored: StoredValue, *, codec: Codec, stack: bool = True) -> ErrorView:
+    """Return an error as it may be shown: message, type, code and (unless told otherwise) stack."""
+    error = codec.decode_error(stored)
     return ErrorView(
-        message=str(members.get("message") or ""),
-        type=_text(members.get("type")),
-        code=_text(members.get("code")),
-        stack=_text(members.get("stack")),
+        message=error.message,
+        type=error.type,
+        code=None if error.code is None else str(error.code),
+        stack=error.stack if stack else None,
     )
 
 
-def show_message(message: str, redact: Redact | None) -> str:
-    """Pass an error's message alone through the ``redact`` hook."""
-    if redact is None:
-        return message
-    redacted = redact({"message": message})
-    return str(redacted.get("message") or "") if isinstance(redacted, dict) else str(redacted)
+def whole_enough(
+    codec: Codec, read: Callable[[int | None], StoredValue | None], cap_bytes: int | None
+) -> StoredValue | None:
+    """Return a value cut to a cap, or more of it where a serializer can do nothing with its beginning."""
+    value = read(cap_bytes)
+    if value is not None and value.size_bytes <= WHOLE_CAP_BYTES and codec.needs_all_of(value):
+        return read(WHOLE_CAP_BYTES)
+    return value
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _shown(decoded: Decoded, stored: StoredValue) -> Shown:
+    return Shown(decoded.json, decoded.format, stored.size_bytes, decoded.truncated, decoded.problem)
 
 
 def collect(**shown: Shown | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import run_fields, step_view
 from dashboard.wire.runs import Lineage, RunDetail, RunView, StepView
-from otel_bridge.codec import PREVIEW, WHOLE
+from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
@@ -89,13 +89,13 @@ def load(services: Services, run_id: str) -> Loaded:
 
 def timeline(services: Services, loaded: Loaded) -> list[StepView]:
     """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks."""
-    redact, namespace = services.settings.redact, services.settings.namespace
+    codec, namespace = services.settings.codec, services.settings.namespace
     run_id = loaded.run.id
     known = exported_of(services, [run_id] if loaded.run.undo_id is None else [run_id, loaded.run.undo_id])
     groups = parallel_groups(loaded.steps)
 
     def view(step: Step, source: Step, group: int | None) -> StepView:
-        error = payloads.show_error(step.error, redact=redact, stack=False) if step.error else None
+        error = payloads.show_error(step.error, codec=codec, stack=False) if step.error else None
         return step_view(
             step,
             namespace=namespace,
@@ -111,25 +111,27 @@ def timeline(services: Services, loaded: Loaded) -> list[StepView]:
     ]
 
 
-def run_view(services: Services, run: Run) -> RunView:
-    """Return a run with its payloads, cut to the settings' cap."""
+def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
+    """Return a run with its payloads, cut to the settings' cap; ``codec`` is the viewer's."""
     settings = services.settings
 
     def stored(name: PayloadName) -> StoredValue | None:
-        return services.store.get_payload(run.id, name, cap_bytes=settings.payload_cap_bytes)
+        return payloads.whole_enough(
+            codec, lambda cap: services.store.get_payload(run.id, name, cap_bytes=cap), settings.payload_cap_bytes
+        )
 
     def shown(name: PayloadName) -> payloads.Shown | None:
         value = stored(name)
-        return None if value is None else payloads.show(value, what=name, redact=settings.redact)
+        return None if value is None else payloads.show(value, what=name, codec=codec)
 
     error = stored("error")
-    fields = run_fields(run, seen=services.presence(), namespace=settings.namespace)
+    fields = run_fields(run, seen=services.presence(), codec=settings.codec, namespace=settings.namespace)
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
     return RunView(
         **fields,
         **payloads.collect(input=shown("input"), output=shown("output")),
-        error=None if error is None else payloads.show_error(error, redact=settings.redact),
+        error=None if error is None else payloads.show_error(error, codec=codec),
         trace_url=link,
     )
 
@@ -151,8 +153,11 @@ def lineage(services: Services, run: Run) -> Lineage:
     return Lineage(forks=forks, **rows)
 
 
-def run_detail(services: Services, run_id: str) -> RunDetail:
+def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
     """Return a run, its timeline, its children and its relatives.
+
+    Args:
+        codec: the viewer's: see ``Services.codec_for``.
 
     Raises:
         NotFound: there is no such run.
@@ -160,15 +165,18 @@ def run_detail(services: Services, run_id: str) -> RunDetail:
     loaded = load(services, run_id)
     children = services.store.children(run_id, limit=CHILDREN_SHOWN)
     return RunDetail(
-        run=run_view(services, loaded.run),
+        run=run_view(services, loaded.run, codec=codec),
         timeline=timeline(services, loaded),
         children=[row_of(services, child) for child in children],
         lineage=lineage(services, loaded.run),
     )
 
 
-def step_detail(services: Services, run_id: str, seq: int, *, full: bool = False) -> StepView:
+def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full: bool = False) -> StepView:
     """Return one step with its payloads, whole or cut to the settings' cap; a remote one with its child's input.
+
+    Args:
+        codec: the viewer's: see ``Services.codec_for``.
 
     Raises:
         NotFound: there is no such run or step.
@@ -181,15 +189,22 @@ def step_detail(services: Services, run_id: str, seq: int, *, full: bool = False
         raise NotFound(f"Run {run_id[:200]!r} has no step {seq}. It may not have begun, or it was folded into another.")
     source, shown = found
     cap_bytes, limits = (None, WHOLE) if full else (settings.payload_cap_bytes, PREVIEW)
-    stored = services.store.get_step(source.run_id, source.seq, cap_bytes=cap_bytes)
-    output = stored.output if stored is not None else None
+    store, child_id = services.store, source.child_run_id
+    stored = store.get_step(source.run_id, source.seq, cap_bytes=cap_bytes)
     error = (stored.error if stored is not None else None) or source.error
-    step_input = None
-    if source.child_run_id is not None:
-        step_input = services.store.get_payload(source.child_run_id, "input", cap_bytes=cap_bytes)
+
+    def read_output(cap: int | None) -> StoredValue | None:
+        found = stored if cap == cap_bytes else store.get_step(source.run_id, source.seq, cap_bytes=cap)
+        return found.output if found is not None else None
+
+    def read_input(cap: int | None) -> StoredValue | None:
+        return None if child_id is None else store.get_payload(child_id, "input", cap_bytes=cap)
+
+    output = payloads.whole_enough(codec, read_output, cap_bytes)
+    step_input = payloads.whole_enough(codec, read_input, cap_bytes)
 
     def show(value: StoredValue | None, what: payloads.What) -> payloads.Shown | None:
-        return None if value is None else payloads.show(value, what=what, redact=settings.redact, limits=limits)
+        return None if value is None else payloads.show(value, what=what, codec=codec, limits=limits)
 
     return step_view(
         shown._replace(output=None, error=None),
@@ -197,6 +212,6 @@ def step_detail(services: Services, run_id: str, seq: int, *, full: bool = False
         exported=exported_of(services, [source.run_id]).get(source.run_id),
         source=(source.run_id, source.seq),
         parallel_group=parallel_groups(loaded.steps).get(seq),
-        error=None if error is None else payloads.show_error(error, redact=settings.redact),
+        error=None if error is None else payloads.show_error(error, codec=codec),
         **payloads.collect(input=show(step_input, "input"), output=show(output, "step")),
     )

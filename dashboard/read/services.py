@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dashboard.actor import Actor
 from dashboard.config import Settings
 from dashboard.read.links import trace_template
+from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Executor, Ledger
 from otel_bridge.runs.presence import Presence, presence
@@ -109,6 +112,11 @@ class Services:
             if self._actions is None:
                 self._actions = self._open_actions(self)
             return self._actions
+
+    def codec_for(self, actor: Actor) -> Codec:
+        """Return how payloads are shown to someone: webhook tokens are legible to operators alone."""
+        codec = self.settings.codec
+        return replace(codec, shows_tokens=True) if actor.may("operator") else codec
 
     def ledger_or_none(self) -> Ledger | None:
         """Return the ledger, or None where it cannot be opened now."""

@@ -160,15 +160,13 @@ def undo(ctx: RequestContext, *, run_id: str) -> UndoView:
 def _message(ctx: RequestContext, step: Step) -> str | None:
     if step.error is None:
         return None
-    shown = show_error(step.error, redact=ctx.settings.redact, stack=False)
-    return shown.message
+    return show_error(step.error, codec=ctx.codec, stack=False).message
 
 
 def _previewed(ctx: RequestContext, seen: PreviewedUndo) -> CompensationView:
-    redact = ctx.settings.redact
-    given = show(seen.given, what="event", redact=redact).value if seen.given is not None else None
+    given = show(seen.given, what="step", codec=ctx.codec).value if seen.given is not None else None
     shown = {key: given.get(key) for key in ("args", "kwargs")} if isinstance(given, dict) else None
-    output = show(seen.output, what="step", redact=redact).value if seen.output is not None else None
+    output = show(seen.output, what="step", codec=ctx.codec).value if seen.output is not None else None
     return CompensationView(**plan_view(seen.planned), executing=seen.executing, input=shown, output=output)
 
 

@@ -20,9 +20,9 @@ from dashboard.wire.fleet import (
 )
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
-from otel_bridge.codec import WHOLE
+from otel_bridge.codec import WHOLE, holds_token
 from otel_bridge.errors import InvalidCursorError
-from otel_bridge.model.values import PayloadName
+from otel_bridge.model.values import PayloadName, StoredValue
 
 routes = RouteTable()
 
@@ -82,7 +82,7 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
 @routes.get(RUN, summary="A run, its timeline, children and lineage", answers={200: RunDetail}, problems=(404,))
 def get_run(ctx: RequestContext, *, run_id: str) -> RunDetail:
     """Payloads are cut to a cap; the payload routes give them whole."""
-    return run.run_detail(ctx.services, run_id)
+    return run.run_detail(ctx.services, run_id, codec=ctx.codec)
 
 
 @routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))
@@ -103,7 +103,7 @@ def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
 )
 def get_step(ctx: RequestContext, *, query: StepQuery, run_id: str, seq: int) -> StepView:
     """A negative ``seq`` is a compensation. Large payloads are cut, unless ``full=true``."""
-    return run.step_detail(ctx.services, run_id, seq, full=query.full)
+    return run.step_detail(ctx.services, run_id, seq, codec=ctx.codec, full=query.full)
 
 
 @routes.get(
@@ -120,20 +120,17 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     text is not given.
     """
     value = ctx.store.get_payload(run_id, name, cap_bytes=None)
-    redact = ctx.settings.redact
     if value is None:
         run.get_run(ctx.services, run_id)
         raise NotFound(f"Run {run_id[:200]!r} has no {name}.")
     if query.raw:
-        if redact is not None:
-            raise Forbidden("Payloads are redacted here, so they are not given as stored. Ask without raw=true.")
-        raw = Response(value.text, content_type="text/plain; charset=utf-8")
+        raw = Response(_as_stored(ctx, value), content_type="text/plain; charset=utf-8")
         raw.headers["Content-Disposition"] = f'attachment; filename="{name}.txt"'
         return raw
     if name == "error":
-        error = payloads.show_error(value, redact=redact)
+        error = payloads.show_error(value, codec=ctx.codec)
         return Reply(error, headers={"X-Payload-Format": value.serialization or "text"})
-    shown = payloads.show(value, what=name, redact=redact, limits=WHOLE)
+    shown = payloads.show(value, what=name, codec=ctx.codec, limits=WHOLE)
     headers = {"X-Payload-Format": shown.format, "X-Payload-Bytes": str(shown.bytes)}
     if shown.truncated:
         headers["X-Payload-Truncated"] = "true"
@@ -142,16 +139,25 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     return Reply(shown.value, headers=headers)
 
 
+def _as_stored(ctx: RequestContext, value: StoredValue) -> str:
+    """Return the stored text itself, where nothing in it has to be hidden from this actor.
+
+    Raises:
+        Forbidden: payloads are redacted, or this one holds a webhook token and the actor is no operator.
+    """
+    if ctx.codec.redact is not None:
+        raise Forbidden("Payloads are redacted here, so they are not given as stored. Ask without raw=true.")
+    if not ctx.codec.shows_tokens and holds_token(value.text):
+        raise Forbidden("This payload holds a webhook token, which is for operators to see. Ask without raw=true.")
+    return value.text
+
+
 @routes.get(f"{RUN}/events", summary="Values the run published", answers={200: list[PublishedView]}, problems=(404,))
 def list_events(ctx: RequestContext, *, run_id: str) -> list[PublishedView]:
     """By key."""
     run.get_run(ctx.services, run_id)
     found = ctx.store.published_events(run_id, cap_bytes=ctx.settings.payload_cap_bytes)
-    redact = ctx.settings.redact
-    return [
-        PublishedView(key=item.key, value=payloads.show(item.value, what="event", redact=redact).value)
-        for item in found
-    ]
+    return [PublishedView(key=item.key, value=payloads.show_published(item, codec=ctx.codec).value) for item in found]
 
 
 @routes.get(f"{RUN}/events/<path:key>", summary="One value the run published", answers={200: Json}, problems=(404,))
@@ -161,7 +167,7 @@ def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
     if found is None:
         run.get_run(ctx.services, run_id)
         return Reply(None)
-    return Reply(payloads.show(found.value, what="event", redact=ctx.settings.redact).value)
+    return Reply(payloads.show_published(found, codec=ctx.codec).value)
 
 
 # -- the fleet ----------------------------------------------------------------------------------------------------

@@ -38,10 +38,10 @@ def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
 def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> Stream:
     """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
     run.get_run(ctx.services, run_id)
-    last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
+    last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), ctx.services.hub, ctx.codec
 
     def snapshot(subscription: Subscription) -> Wire:
-        return RunSnapshot(id=subscription.last_id, detail=run.run_detail(ctx.services, run_id))
+        return RunSnapshot(id=subscription.last_id, detail=run.run_detail(ctx.services, run_id, codec=codec))
 
     return Stream(
         hub,

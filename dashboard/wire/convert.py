@@ -8,6 +8,7 @@ from typing import Any
 from dashboard.wire.base import iso
 from dashboard.wire.runs import ErrorView, FacetView, RunRow, StepView, WaitingView
 from dashboard.wire.stream import EventView
+from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Facet, Run, Waiting
@@ -63,8 +64,9 @@ def run_duration_ms(run: Run) -> int | None:
     return max(0, run.finished_at_ms - (run.created_at_ms if run.started_at_ms is None else run.started_at_ms))
 
 
-def run_fields(run: Run, *, seen: Presence, namespace: str) -> dict[str, Any]:
+def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dict[str, Any]:
     """Return the members that a run's row and a run's detail share; see ``run_row``."""
+    attributes = codec.show_members(run.attributes) if run.attributes else {}
     return {
         "id": run.id,
         "workflow": run.workflow,
@@ -75,8 +77,8 @@ def run_fields(run: Run, *, seen: Presence, namespace: str) -> dict[str, Any]:
         "queue": run.queue,
         "executor": run.executor,
         "recovery_attempts": run.recovery_attempts,
-        "tags": tags_of(run.attributes),
-        "search_attributes": search_attributes_of(run.attributes),
+        "tags": tags_of(attributes),
+        "search_attributes": search_attributes_of(attributes),
         "namespace": run.namespace,
         "parent_id": run.parent_id,
         "forked_from": run.forked_from,
@@ -96,15 +98,16 @@ def run_fields(run: Run, *, seen: Presence, namespace: str) -> dict[str, Any]:
     }
 
 
-def run_row(run: Run, *, seen: Presence, namespace: str = "") -> RunRow:
+def run_row(run: Run, *, seen: Presence, codec: Codec, namespace: str = "") -> RunRow:
     """Return a run as listed.
 
     Args:
         run: as presence shows it.
         seen: who is alive: decides what may be done to it.
+        codec: hides attributes.
         namespace: the trace ids' setting, not the run's application.
     """
-    return RunRow(**run_fields(run, seen=seen, namespace=namespace))
+    return RunRow(**run_fields(run, seen=seen, codec=codec, namespace=namespace))
 
 
 def step_queue_ms(step: Step) -> int | None:

@@ -4,10 +4,12 @@
 is shown as it was stored, and says so.
 """
 
-from otel_bridge.codec.decoding import Decoded, decode, decode_error, decode_input
+from otel_bridge.codec.decoding import Codec, Decoded, decode, decode_error, decode_input
 from otel_bridge.codec.errors import DecodedError
 from otel_bridge.codec.limits import MESSAGE, PREVIEW, WHOLE, Limits
+from otel_bridge.codec.masking import holds_token
 from otel_bridge.codec.redaction import REDACTED, WITHHELD, KeyRedactor, Redact, redact_keys
+from otel_bridge.codec.serializers import Serializer
 
 __all__ = [
     "MESSAGE",
@@ -15,13 +17,16 @@ __all__ = [
     "REDACTED",
     "WHOLE",
     "WITHHELD",
+    "Codec",
     "Decoded",
     "DecodedError",
     "KeyRedactor",
     "Limits",
     "Redact",
+    "Serializer",
     "decode",
     "decode_error",
     "decode_input",
+    "holds_token",
     "redact_keys",
 ]

@@ -1,24 +1,27 @@
-"""Decodes stored values: which format it is, what it holds, what is hidden of it. Pure but for the budget's clock."""
+"""Stored values for people: decoded, redacted, masked. Pure but for the budget's clock and what the user hands in."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from otel_bridge.codec.arguments import arguments_of
 from otel_bridge.codec.describe import Describer
 from otel_bridge.codec.errors import MAX_MESSAGE, DecodedError, ErrorReader, cut
-from otel_bridge.codec.jsontext import parse
 from otel_bridge.codec.limits import MESSAGE, PREVIEW, Budget, Limits
-from otel_bridge.codec.nodes import Mapping, Sequence
-from otel_bridge.codec.pickles import walk
-from otel_bridge.codec.redaction import WITHHELD, KeyRedactor, Redact
-from otel_bridge.codec.superjson import from_dbosify, from_superjson, is_superjson
+from otel_bridge.codec.masking import mask_text
+from otel_bridge.codec.reading import Read, Unread, is_cut, label_of, read, text_of
+from otel_bridge.codec.redaction import REDACTED, WITHHELD, KeyRedactor, Redact, map_strings
+from otel_bridge.codec.serializers import ENGINE_FORMATS, Serializer, checked, reads
 from otel_bridge.model.values import StoredValue
 
-ENGINE_FORMATS = frozenset(("py_pickle", "portable_json", "js_superjson", "dbosify_json"))
-_ARGUMENTS = (("args", "kwargs"), ("positionalArgs", "namedArgs"))
+log = logging.getLogger(__name__)
+
 _TOO_DEEP = (RecursionError, MemoryError)
 """What a host that is almost out of stack or memory may see. What they interrupt is shown as it was stored."""
+_PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,176 +45,205 @@ class Decoded:
     raw: bool = False
 
 
-def decode(value: StoredValue, *, limits: Limits = PREVIEW, redact: Redact | None = None) -> Decoded:
-    """Return a stored value as JSON for people. Never raises.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """How stored values are shown in one place: what is hidden of them, and who else reads them.
 
     Args:
         redact: what hides secrets. ``redact_keys`` sees the keys as they were stored; any other callable is given the
-            decoded JSON, and what it returns is shown. With ``redact_keys`` a value that could not be decoded is
-            withheld.
+            decoded JSON, and what it returns is shown. A callable that raises hides the value.
+        serializer: the application's own DBOS serializer; see ``Serializer`` for what using one means.
+        shows_tokens: leave our own webhook tokens legible: for operators, who may answer a wait anyway.
+
+    Raises:
+        ConfigurationError: ``serializer`` is none.
+
+    ::
+
+        codec = Codec(redact=redact_keys(["password"]))
+        codec.decode(value).json  # {"user": "ann", "password": "[redacted]"}
+    """
+
+    redact: Redact | None = None
+    serializer: Serializer | None = None
+    shows_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        checked(self.serializer)
+
+    def decode(self, value: StoredValue, *, limits: Limits = PREVIEW) -> Decoded:
+        """Return a stored value as JSON for people. Never raises."""
+        return self._decode(value, limits, arguments=False)
+
+    def decode_input(self, value: StoredValue, *, limits: Limits = PREVIEW) -> Decoded:
+        """Return a run's input as ``{"args": [...], "kwargs": {...}}``, whichever language wrote it. Never raises."""
+        return self._decode(value, limits, arguments=True)
+
+    def decode_published(self, key: str, value: StoredValue, *, limits: Limits = PREVIEW) -> Decoded:
+        """Return what a run published under ``key``, which names the value as a key of a mapping would."""
+        if isinstance(self.redact, KeyRedactor):
+            shown = self.decode(value, limits=limits)
+            return replace(shown, json=REDACTED) if self.redact.hides(key) else shown
+        shown = replace(self, redact=None).decode(value, limits=limits)
+        return shown if self.redact is None else replace(shown, json=self._under(key, shown.json))
+
+    def decode_error(self, value: StoredValue, *, limits: Limits = MESSAGE) -> DecodedError:
+        """Return a stored error as message, type, code and stack. Never raises.
+
+        ``redact`` sees the error's structured arguments before they become a text, and then the whole as
+        ``{"message", "type"?, "code"?, "stack"?}``. With it, an error that could not be decoded is withheld.
+        """
+        text = text_of(value.text)
+        try:
+            budget = Budget(limits, len(text))
+            found = read(text, value.serialization, budget, serializer=self.serializer, cut=is_cut(text, value))
+            if isinstance(found, Read):
+                redact = self.redact if self.redact is None or isinstance(self.redact, KeyRedactor) else self._redacted
+                return self._redacted_error(ErrorReader(self._describer(budget), redact).read(found.value))
+        except _TOO_DEEP:
+            pass
+        if self.redact is not None:
+            return DecodedError(message=WITHHELD)
+        return DecodedError(message=cut(self._describer(Budget(limits, 0)).text(text), MAX_MESSAGE))
+
+    def show_members(self, members: Mapping[str, Any]) -> dict[str, Any]:
+        """Return JSON that is no stored value, such as a run's attributes, as it may be shown."""
+        shown = dict(members) if self.redact is None else self._redacted(dict(members))
+        shown = shown if self.shows_tokens else map_strings(shown, mask_text)
+        return shown if isinstance(shown, dict) else dict.fromkeys(members, REDACTED)
+
+    def show_text(self, key: str, text: str) -> str:
+        """Return a text that stands under ``key``, such as a message, as it may be shown."""
+        return text_of(self.show_members({key: text}).get(key))
+
+    def hides(self, key: str) -> bool:
+        """True when nothing that stands under ``key`` is shown, so nothing may be asked about it either."""
+        if isinstance(self.redact, KeyRedactor):
+            return self.redact.hides(key)
+        return self.redact is not None and self._under(key, _PROBE) != _PROBE
+
+    def needs_all_of(self, value: StoredValue) -> bool:
+        """True when only the beginning of a value was read, and its serializer can do nothing with that."""
+        return is_cut(text_of(value.text), value) and reads(self.serializer, value.serialization)
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _describer(self, budget: Budget) -> Describer:
+        redactor = self.redact if isinstance(self.redact, KeyRedactor) else None
+        return Describer(budget, redactor, mask_tokens=not self.shows_tokens)
+
+    def _decode(self, value: StoredValue, limits: Limits, *, arguments: bool) -> Decoded:
+        text = text_of(value.text)
+        was_cut = is_cut(text, value)
+        problem: str | None = None
+        try:
+            budget = Budget(limits, len(text))
+            found = read(text, value.serialization, budget, serializer=self.serializer, cut=was_cut)
+            if isinstance(found, Read):
+                node = arguments_of(found.value) if arguments else found.value
+                shown = self._describer(budget).json(node)
+                return self._read_value(shown, found, was_cut or budget.cut)
+            problem = found.problem if isinstance(found, Unread) else None
+        except _TOO_DEEP:
+            pass
+        return self._raw(text, value.serialization, limits, was_cut, problem)
+
+    def _read_value(self, shown: Any, found: Read, truncated: bool) -> Decoded:
+        return Decoded(
+            json=shown if self.redact is None or isinstance(self.redact, KeyRedactor) else self._redacted(shown),
+            format=found.format,
+            complete=not truncated and found.problem is None,
+            truncated=truncated,
+            problem=None if truncated else found.problem,  # of a cut value it was to be expected
+        )
+
+    def _raw(self, text: str, name: object, limits: Limits, was_cut: bool, problem: str | None) -> Decoded:
+        label = label_of(name)
+        budget = Budget(replace(limits, max_string=limits.max_raw), len(text))
+        if isinstance(self.redact, KeyRedactor):
+            shown: Any = WITHHELD
+        else:
+            shown = self._describer(budget).text(text)
+            shown = shown if self.redact is None else self._redacted(shown)
+        if problem is None:
+            problem = (
+                f"The value could not be read as {label}; it is shown as stored."
+                if label in ENGINE_FORMATS
+                else f"The format {label or 'of this value'!r} is not known; it is shown as stored."
+            )
+        return Decoded(
+            json=shown,
+            format=label or "text",
+            complete=False,
+            truncated=was_cut or budget.cut,
+            problem=problem,
+            raw=True,
+        )
+
+    def _redacted(self, shown: Any) -> Any:
+        """Pass JSON through the hook; one that raises hides what it was given."""
+        if self.redact is None:
+            return shown
+        try:
+            return self.redact(shown)
+        except Exception:
+            log.exception("The redact hook failed, so the value is withheld.")
+            return "[withheld: the redact hook failed; see the log]"
+
+    def _under(self, key: str, shown: Any) -> Any:
+        """Pass JSON that stands under a key through the hook."""
+        redacted = self._redacted({key: shown})
+        return redacted.get(key, REDACTED) if isinstance(redacted, dict) else redacted
+
+    def _redacted_error(self, error: DecodedError) -> DecodedError:
+        if self.redact is None:
+            return error
+        members = {"message": error.message, "type": error.type, "code": error.code, "stack": error.stack}
+        shown = self._redacted({key: value for key, value in members.items() if value is not None})
+        if not isinstance(shown, dict):
+            return DecodedError(message=text_of(shown))
+        code = shown.get("code")
+        return DecodedError(
+            message=text_of(shown.get("message")),
+            type=text_of(shown.get("type")) or None,
+            code=code if isinstance(code, int) else text_of(code) or None,
+            stack=text_of(shown.get("stack")) or None,
+        )
+
+
+def decode(
+    value: StoredValue,
+    *,
+    limits: Limits = PREVIEW,
+    redact: Redact | None = None,
+    serializer: Serializer | None = None,
+) -> Decoded:
+    """Return a stored value as JSON for people. Never raises; see ``Codec``.
 
     ::
 
         decode(value, redact=redact_keys(["password"])).json  # {"user": "ann", "password": "[redacted]"}
     """
-    return _decode(value, limits, redact, arguments=False)
+    return Codec(redact=redact, serializer=serializer, shows_tokens=True).decode(value, limits=limits)
 
 
-def decode_input(value: StoredValue, *, limits: Limits = PREVIEW, redact: Redact | None = None) -> Decoded:
+def decode_input(
+    value: StoredValue,
+    *,
+    limits: Limits = PREVIEW,
+    redact: Redact | None = None,
+    serializer: Serializer | None = None,
+) -> Decoded:
     """Return a run's input as ``{"args": [...], "kwargs": {...}}``, whichever language wrote it. Never raises."""
-    return _decode(value, limits, redact, arguments=True)
+    return Codec(redact=redact, serializer=serializer, shows_tokens=True).decode_input(value, limits=limits)
 
 
-def decode_error(value: StoredValue, *, limits: Limits = MESSAGE, redact: Redact | None = None) -> DecodedError:
-    """Return a stored error as message, type, code and stack. Never raises.
-
-    Args:
-        redact: as for ``decode``: it sees the error's structured arguments before they become a text, and then the
-            whole as ``{"message", "type"?, "code"?, "stack"?}``. An error that could not be decoded is withheld.
-    """
-    text = _text_of(value.text)
-    try:
-        budget = Budget(limits, len(text))
-        read = _read(text, value.serialization, budget)
-        if read is not None:
-            describer = Describer(budget, redact if isinstance(redact, KeyRedactor) else None)
-            return _redacted_error(ErrorReader(describer, redact).read(read.value), redact)
-    except _TOO_DEEP:
-        pass
-    if redact is not None:
-        return DecodedError(message=WITHHELD)
-    return DecodedError(message=cut(Describer(Budget(limits, 0)).text(text), MAX_MESSAGE))
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    value: Any
-    format: str
-    problem: str | None = None
-
-
-def _decode(value: StoredValue, limits: Limits, redact: Redact | None, *, arguments: bool) -> Decoded:
-    text = _text_of(value.text)
-    cut_by_reader = _is_cut(text, value)
-    try:
-        budget = Budget(limits, len(text))
-        read = _read(text, value.serialization, budget)
-        if read is not None:
-            node = _arguments(read.value) if arguments else read.value
-            keys = redact if isinstance(redact, KeyRedactor) else None
-            shown = Describer(budget, keys).json(node)
-            return _decoded(shown if keys or redact is None else redact(shown), read, cut_by_reader or budget.cut)
-    except _TOO_DEEP:
-        pass
-    return _raw(text, value.serialization, limits, cut_by_reader, redact)
-
-
-def _decoded(shown: Any, read: _Read, truncated: bool) -> Decoded:
-    return Decoded(
-        json=shown,
-        format=read.format,
-        complete=not truncated and read.problem is None,
-        truncated=truncated,
-        problem=None if truncated else read.problem,  # of a cut value it was to be expected: ``truncated`` says it
-    )
-
-
-def _read(text: str, name: object, budget: Budget) -> _Read | None:
-    """Read by the named format first, then by what the text looks like; None when nothing fits."""
-    if name == "py_pickle":
-        return _read_pickle(text, budget) or _read_json(text, "json", budget)
-    read = _read_json(text, name, budget)
-    if read is None and name is None and text.startswith("gA"):  # base64 of a pickle's first instruction, PROTO
-        return _read_pickle(text, budget)
-    return read
-
-
-def _read_pickle(text: str, budget: Budget) -> _Read | None:
-    walked = walk(text, budget)
-    return None if walked is None else _Read(walked.value, "py_pickle", walked.problem)
-
-
-def _read_json(text: str, name: object, budget: Budget) -> _Read | None:
-    parsed = parse(text, budget)
-    if parsed is None:
-        return None
-    problem = "The value ends in the middle." if parsed.end == "cut" else None
-    value, label = parsed.value, _label(name) or "json"
-    if parsed.end == "complete" and is_superjson(value, label if name is not None else None):
-        value, label = from_superjson(value, budget), "js_superjson"
-    elif label == "js_superjson" and parsed.end != "complete" and isinstance(value, dict) and "json" in value:
-        value = value["json"]  # what ``meta`` would have said comes last, and was not read
-    elif label == "dbosify_json":
-        value = from_dbosify(value, budget)
-    return _Read(value, label, problem)
-
-
-def _raw(text: str, name: object, limits: Limits, cut_by_reader: bool, redact: Redact | None) -> Decoded:
-    label = _label(name)
-    budget = Budget(replace(limits, max_string=limits.max_raw), len(text))
-    shown = WITHHELD if isinstance(redact, KeyRedactor) else Describer(budget).text(text)
-    return Decoded(
-        json=shown if redact is None or shown is WITHHELD else redact(shown),
-        format=label or "text",
-        complete=False,
-        truncated=cut_by_reader or budget.cut,
-        problem=f"The value could not be read as {label}; it is shown as stored."
-        if label in ENGINE_FORMATS
-        else f"The format {label or 'of this value'!r} is not known; it is shown as stored.",
-        raw=True,
-    )
-
-
-def _redacted_error(error: DecodedError, redact: Redact | None) -> DecodedError:
-    if redact is None:
-        return error
-    members = {"message": error.message, "type": error.type, "code": error.code, "stack": error.stack}
-    shown = redact({key: value for key, value in members.items() if value is not None})
-    if not isinstance(shown, dict):
-        return DecodedError(message=_text_of(shown))
-    code = shown.get("code")
-    return DecodedError(
-        message=_text_of(shown.get("message")),
-        type=_text_of(shown.get("type")) or None,
-        code=code if isinstance(code, int) else _text_of(code) or None,
-        stack=_text_of(shown.get("stack")) or None,
-    )
-
-
-def _arguments(value: Any) -> Any:
-    """Return a workflow's arguments in one shape; whatever is no such thing is the only argument."""
-    if isinstance(value, list) or (isinstance(value, Sequence) and value.kind == "list"):  # TypeScript's own format
-        return {"args": value, "kwargs": {}}
-    members = dict(_pairs(value))
-    for args, kwargs in _ARGUMENTS:
-        if members and members.keys() <= {args, kwargs}:
-            given, named = members.get(args), members.get(kwargs)
-            return {"args": [] if given is None else given, "kwargs": {} if named is None else named}
-    return {"args": [value], "kwargs": {}}
-
-
-def _pairs(value: Any) -> list[tuple[str, Any]]:
-    pairs = list(value.items()) if isinstance(value, dict) else value.pairs if isinstance(value, Mapping) else []
-    return pairs if len(pairs) <= 2 and all(isinstance(key, str) for key, _ in pairs) else []
-
-
-def _text_of(value: object) -> str:
-    """Return what was stored as a text, whatever a column that declares text holds (SQLite asks nobody)."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    return "" if value is None else str(value)
-
-
-def _label(name: object) -> str | None:
-    """Return a format's name as any encoder takes it."""
-    return None if name is None else _text_of(name)[:200].encode("utf-8", "backslashreplace").decode()
-
-
-def _is_cut(text: str, value: StoredValue) -> bool:
-    """``StoredValue.truncated`` without encoding a text that can tell by its length."""
-    size = value.size_bytes if isinstance(value.size_bytes, int) else 0
-    if len(text) >= size:
-        return False
-    return 4 * len(text) < size or len(text.encode("utf-8", "surrogatepass")) < size
+def decode_error(
+    value: StoredValue,
+    *,
+    limits: Limits = MESSAGE,
+    redact: Redact | None = None,
+    serializer: Serializer | None = None,
+) -> DecodedError:
+    """Return a stored error as message, type, code and stack. Never raises; see ``Codec.decode_error``."""
+    return Codec(redact=redact, serializer=serializer, shows_tokens=True).decode_error(value, limits=limits)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from otel_bridge.codec import keys, known
 from otel_bridge.codec.limits import Budget
+from otel_bridge.codec.masking import mask_bytes, mask_text
 from otel_bridge.codec.nodes import CutBytes, CutText, Global, Inert, Instance, Mapping, Sequence
 from otel_bridge.codec.redaction import REDACTED, VALUE_MEMBERS, KeyRedactor
 
@@ -35,9 +36,10 @@ Members = Generator[Any, Any, Any]
 class Describer:
     """One description. ``budget.cut`` turns true when something is left out."""
 
-    def __init__(self, budget: Budget, redactor: KeyRedactor | None = None) -> None:
+    def __init__(self, budget: Budget, redactor: KeyRedactor | None = None, *, mask_tokens: bool = False) -> None:
         self._budget = budget
         self._redactor = redactor if redactor is not None and redactor.patterns else None
+        self._mask = mask_tokens
         self._hidden: dict[str, bool] = {}
         self._short = min(_SHORT, budget.limits.max_string)
 
@@ -74,7 +76,7 @@ class Describer:
         length = len(value)
         if length <= self._short and size is None and length <= self._budget.text and value.isascii():
             self._budget.text -= length
-            return value if self._redactor is None else self._redactor.scrub(value)
+            return self._without_secrets(value)
         limit = max(0, min(self._budget.limits.max_string, self._budget.text))
         note = ""
         if len(value) > limit or unit == "bytes":
@@ -83,9 +85,13 @@ class Describer:
             value = value[:limit]
         self._budget.text -= len(value)
         self._budget.show(len(value) // _CHARACTERS_PER_UNIT)
-        if self._redactor is not None:
-            value = self._redactor.scrub(value)
+        value = self._without_secrets(value)
         return f"{value if value.isascii() else value.encode('utf-8', 'backslashreplace').decode('utf-8')}{note}"
+
+    def _without_secrets(self, value: str) -> str:
+        if self._mask:
+            value = mask_text(value)
+        return value if self._redactor is None else self._redactor.scrub(value)
 
     # -- scalars --------------------------------------------------------------------------------------------------
 
@@ -121,6 +127,8 @@ class Describer:
         data = data[:limit]
         self._budget.text -= len(data)
         self._budget.show(len(data) // _CHARACTERS_PER_UNIT)
+        if self._mask:
+            data = mask_bytes(data)
         if self._redactor is not None and self._redactor.scrub(latin := data.decode("latin-1")) != latin:
             return {"$bytes": REDACTED, "$length": size}
         return {"$bytes": base64.b64encode(data).decode("ascii"), "$length": size}

@@ -79,7 +79,7 @@ class KeyRedactor:
         """Return ``text`` without the values of keys in data that is written out in it.
 
         That is JSON, what Python's ``repr`` writes and ``key=value``: ``redact_keys(["pin"]).scrub("{'pin': 7}")`` is
-        ``"{'pin': [redacted]}"``. Words are left alone, and so is what merely follows ``key:``.
+        ``"{'pin': '[redacted]'}"``. Words are left alone, and so is what merely follows ``key:``.
         """
         if not self.patterns or ("=" not in text and ":" not in text):
             return text
@@ -89,21 +89,29 @@ class KeyRedactor:
             at = match.end()
             if not self.hides(match["quoted"] or match["bare"]):
                 continue
-            end = _end_of_value(text, at)
-            if end > at:
-                parts += [text[done:at], REDACTED]
+            start, end = _value_at(text, at)
+            if end > start:
+                # what replaces a number or a list is a string, so that JSON in a text stays JSON
+                quote = f"{match['escapes']}{match['quote']}" if match["quote"] and start == at else ""
+                parts += [text[done:start], f"{quote}{REDACTED}{quote}"]
                 done = at = end
         return "".join([*parts, text[done:]]) if parts else text
 
 
-def _end_of_value(text: str, at: int) -> int:
-    """Return where the value ends that begins at ``at``: a string, something in brackets, or a word."""
+def _value_at(text: str, at: int) -> tuple[int, int]:
+    """Return where the value lies that begins at ``at``: in quotes, in brackets (with them), or a word."""
     opening = _OPENING.match(text, at)
     if opening is not None:
-        return _end_of_string(text, opening)
-    if text[at : at + 1] not in _BRACKETS:
-        word = _WORD.match(text, at)
-        return word.end() if word else at
+        end = _end_of_string(text, opening)
+        closed = end > opening.end() and text[end - 1] == opening[2]
+        return opening.end(), end - (1 + len(opening[1]) if closed else 0)
+    if text[at : at + 1] in _BRACKETS:
+        return at, _end_of_brackets(text, at)
+    word = _WORD.match(text, at)
+    return at, word.end() if word else at
+
+
+def _end_of_brackets(text: str, at: int) -> int:
     expected: list[str] = []
     while at < len(text):
         character = text[at]
@@ -131,6 +139,24 @@ def _end_of_string(text: str, opening: re.Match[str]) -> int:
         if at - 1 - before <= escapes:
             return at
     return len(text)
+
+
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a copy of JSON-able ``value`` with each of its strings changed, keys included."""
+    holder: list[Any] = [value]
+    todo: list[tuple[Any, Any]] = [(holder, 0)]
+    while todo:
+        parent, at = todo.pop()
+        found = parent[at]
+        if isinstance(found, str):
+            parent[at] = change(found)
+        elif isinstance(found, dict):
+            parent[at] = copy = {change(key) if isinstance(key, str) else key: item for key, item in found.items()}
+            todo.extend((copy, key) for key in copy)
+        elif isinstance(found, (list, tuple)):
+            parent[at] = items = list(found)
+            todo.extend((items, place) for place in range(len(items)))
+    return holder[0]
 
 
 def _words(key: Any) -> Iterator[str]:

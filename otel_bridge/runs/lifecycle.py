@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from otel_bridge.codec import decode_error
+from otel_bridge.codec import Codec
 from otel_bridge.model.events import EventType, LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
@@ -72,8 +72,9 @@ def run_events(
 
 
 def step_events(
-    run: Run, steps: list[Step], before: dict[int, StepStatus] | None, since_ms: int
+    run: Run, steps: list[Step], before: dict[int, StepStatus] | None, since_ms: int, *, codec: Codec
 ) -> list[LifecycleEvent]:
+    """Return what happened to a run's steps; ``codec`` reads why they failed."""
     events: list[LifecycleEvent] = []
     for step in steps:
         was = before.get(step.seq) if before is not None else None
@@ -97,12 +98,12 @@ def step_events(
                 name=step.name,
                 kind=step.kind,
                 duration_ms=max(0, ended_ms - started_ms) if ended_ms is not None and started_ms is not None else None,
-                error=message_of(step.error) if kind == "step.failed" else None,
+                error=message_of(step.error, codec) if kind == "step.failed" else None,
             )
         )
     return sorted(events, key=lambda event: event.at_ms)
 
 
-def message_of(value: StoredValue | None) -> str | None:
-    """Return a stored error's message, decoded without running it."""
-    return decode_error(value).message if value is not None else None
+def message_of(value: StoredValue | None, codec: Codec) -> str | None:
+    """Return a stored error's message as it may be shown."""
+    return codec.decode_error(value).message if value is not None else None

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Cursor, Ledger
 from otel_bridge.model.events import LifecycleEvent
@@ -45,6 +46,7 @@ class ChangeTail:
 
     Args:
         ledger: where executors report presence; None or an unavailable one means none do.
+        codec: reads errors, and hides what nobody may see of them.
         since_ms: where to begin, by the store's clock; default now.
     """
 
@@ -53,12 +55,14 @@ class ChangeTail:
         store: StateStore,
         *,
         ledger: Ledger | None = None,
+        codec: Codec | None = None,
         since_ms: int | None = None,
         presence_every_s: float = 1.0,
         open_every_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._ledger, self._monotonic = store, ledger, monotonic
+        self._codec = codec or Codec()
         self._since_ms = store.now_ms() if since_ms is None else since_ms
         self._cursor = Cursor(steps_ms=self._since_ms, runs_ms=self._since_ms)
         self._open_every_s = open_every_s
@@ -123,7 +127,7 @@ class ChangeTail:
         before = self._known.get(run.id)
         events = [
             *run_events(run, before.run if before else None, self._since_ms, ending=False),
-            *step_events(run, steps, before.steps if before else None, self._since_ms),
+            *step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec),
             *run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
         ]
         known = _Known(run, stored, {step.seq: step.status for step in steps})
@@ -139,4 +143,4 @@ class ChangeTail:
             self._open.discard(self._known.popitem(last=False)[0])
 
     def _run_error(self, run: Run) -> str | None:
-        return message_of(self._store.get_payload(run.id, "error"))
+        return message_of(self._store.get_payload(run.id, "error"), self._codec)

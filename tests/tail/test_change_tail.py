@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from otel_bridge.codec import Codec, redact_keys
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.runs import Waiting
 from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
+from tests.codec.helpers import pickled
 
 START = 1_700_000_000_000
 
@@ -132,3 +134,16 @@ def test_a_pending_run_that_nobody_can_run_is_blocked():
     store.put_run(make_run("a", status="pending", created_at_ms=age_ms - 60_000, workflow_version="v1", queue="q"))
     statuses = [change.run.status for change in tail.poll(watch=["a"])]
     assert statuses == ["blocked"]
+
+
+def test_errors_in_events_are_redacted():
+    """The hook that guards payloads guards the stream: a run's error and a step's, by the keys that they hold."""
+    store, _, tail = new_tail(codec=Codec(redact=redact_keys(["*card*"])))
+    error = pickled(ValueError("declined", {"card": "4111"}))
+    store.put_run(
+        make_run("a", status="failed", created_at_ms=START, finished_at_ms=START + 9, serialization="py_pickle")
+    )
+    store.put_payload("a", "error", error.text)
+    store.put_step(make_step("a", 1, status="failed", started_at_ms=START + 1, error=error))
+    told = {event.type: event.error for change in tail.poll() for event in change.events if event.error}
+    assert told == dict.fromkeys(["step.failed", "run.failed"], '(\'declined\', {"card": "[redacted]"})')
