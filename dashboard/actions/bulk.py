@@ -21,6 +21,7 @@ from dashboard.actions import retry as retrying
 from dashboard.actions.context import Desk
 from dashboard.actions.engine_client import EngineClient
 from dashboard.errors import NotFound, Problem, Unprocessable
+from dashboard.read.listing import RunReader
 from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.codec import decode
@@ -28,7 +29,7 @@ from otel_bridge.ledger import open_ledger
 from otel_bridge.model.names import BULK_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence import Presence, overlay_run
 from otel_bridge.store import open_store
 
 BulkAction = Literal["retry", "cancel"]
@@ -36,7 +37,6 @@ INLINE_MAX = 25
 """So many are done in the request itself."""
 RUNS_MAX = 50_000
 SAMPLE = 10
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +82,17 @@ def preview(desk: Desk, action: BulkAction, query: RunQuery, *, bound_ms: int | 
 
 def _matching(desk: Desk, action: BulkAction, query: RunQuery, bound_ms: int) -> tuple[list[Run], int]:
     until = bound_ms if query.until_ms is None else min(bound_ms, query.until_ms)
-    page_query = replace(query, until_ms=until, limit=_PAGE, cursor=None, offset=0)
     seen = desk.presence()
     runs: list[Run] = []
     skipped = 0
-    while True:
-        page = desk.store.list_runs(page_query)
-        for run in page.runs:
-            if _touchable(action, run, seen, bound_ms):
-                runs.append(run)
-            else:
-                skipped += 1
+    for run in RunReader(desk.store, lambda: seen).every(replace(query, until_ms=until)):
+        if not _touchable(action, run, seen, bound_ms):
+            skipped += 1
+            continue
+        runs.append(run)
         if len(runs) > RUNS_MAX:
             raise Unprocessable(f"More than {RUNS_MAX} runs match. Narrow the filter, for instance by time.")
-        if page.next_cursor is None:
-            return runs, skipped
-        page_query = replace(page_query, cursor=page.next_cursor)
+    return runs, skipped
 
 
 def _touchable(action: BulkAction, run: Run, seen: Presence, bound_ms: int) -> bool:
@@ -128,7 +123,8 @@ def apply(
     chosen = dict(params or {})
     with desk.audited(actor, f"bulk.{action}", bulk_id, **chosen):
         seen = preview(desk, action, query, bound_ms=bound_ms)
-        wanted = seen.ids if ids is None else [run_id for run_id in seen.ids if run_id in set(ids)]
+        chosen_ids = None if ids is None else frozenset(ids)
+        wanted = [run_id for run_id in seen.ids if chosen_ids is None or run_id in chosen_ids]
         request = {
             "action": action,
             "params": chosen,
@@ -224,7 +220,8 @@ def apply_ids(
 ) -> list[dict[str, Any]]:
     """Apply the request's action to each of ``ids`` that still stands as it was previewed."""
     action: BulkAction = request["action"]
-    runs, seen = desk.store.get_runs(ids), desk.presence()
+    seen = desk.presence()
+    runs = {run_id: overlay_run(run, seen) for run_id, run in desk.store.get_runs(ids).items()}
     return [_apply_one(desk, action, request, run_id, runs.get(run_id), seen, bulk_id) for run_id in ids]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
+from urllib.parse import unquote_to_bytes
 
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -55,6 +56,8 @@ def parse_query(args: MultiDict[str, str], model: type[BaseModel]) -> Any:
     known = query_fields(model)
     values: dict[str, Any] = {}
     for name, texts in args.lists():
+        if any("\0" in text for text in (name, *texts)):
+            raise BadRequest(f"Query parameter {name[:80]!r} holds a NUL character; no name does.", parameter=name[:80])
         if name not in known:
             takes = f"This route takes {', '.join(sorted(known))}." if known else "This route takes none."
             raise BadRequest(f"Unknown query parameter {name[:80]!r}. {takes}", parameter=name[:80])
@@ -68,6 +71,27 @@ def parse_query(args: MultiDict[str, str], model: type[BaseModel]) -> Any:
         name = name.split(".")[0]
         shown = f" (got {str(values.get(name, ''))[:80]!r})" if name in values else ""
         raise BadRequest(f"Query parameter {name!r}: {what}{shown}.", parameter=name) from error
+
+
+def check_encoding(request: Request, path_values: Mapping[str, Any]) -> None:
+    """Refuse a URL whose texts no database could hold: what is not UTF-8 (a lone surrogate is not), or has a NUL.
+
+    Flask puts a sign in place of what it cannot decode, so that another text would be looked for than was asked for.
+
+    Raises:
+        BadRequest: there is one; the detail names it.
+    """
+    for part in request.query_string.split(b"&"):
+        name, _, value = part.partition(b"=")
+        try:
+            unquote_to_bytes(name).decode()
+            unquote_to_bytes(value).decode()
+        except UnicodeDecodeError as error:
+            shown = unquote_to_bytes(name).decode(errors="replace")[:80]
+            raise BadRequest(f"Query parameter {shown!r} is not UTF-8.", parameter=shown) from error
+    for key, text in path_values.items():
+        if isinstance(text, str) and "\0" in text:
+            raise BadRequest(f"The path's {key} holds a NUL character; no name does.", parameter=key)
 
 
 def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
@@ -153,6 +177,7 @@ def invoke(
     context = RequestContext(
         services=services, actor=actor, base=base, origin=request.host_url.rstrip("/"), request=request
     )
+    check_encoding(request, path_values)
     keywords: dict[str, Any] = dict(path_values)
     query = parse_query(request.args, route.query)
     if route.query is not NoQuery:

@@ -21,12 +21,12 @@ from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import event_view, run_row, step_view
-from dashboard.wire.filters import matches
 from dashboard.wire.json import to_json
 from dashboard.wire.runs import RunRow, StepView
 from dashboard.wire.stream import Changed, Heartbeat
 from otel_bridge.errors import BridgeError
 from otel_bridge.model.events import LifecycleEvent
+from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.tail.changes import ChangeTail, RunChange
 
@@ -53,6 +53,8 @@ class Message:
     run: Run
     shown_in: str
     """The run in whose stream it belongs."""
+    at_ms: int
+    """The store's clock then: open runs lasted until now."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +93,7 @@ class Subscription:
             return False
         if self._everything:
             return True
-        if matches(message.run, self.query):
+        if matches(message.run, self.query, now_ms=message.at_ms):
             self._listed.add(message.run.id)
             return True
         if message.run.id in self._listed:
@@ -344,4 +346,5 @@ class LiveHub:
 
     def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:
         self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
-        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in)
+        at_ms = self._services.store.now_ms()
+        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in, at_ms)

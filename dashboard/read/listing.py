@@ -1,72 +1,130 @@
-"""Pages and counts of runs with presence laid over them, in one read each (no read per row)."""
+"""The one reader of runs: pages, counts and whole sets of a filter, with presence laid over them.
+
+The list, its facets, bulk actions and the streams' snapshots read runs through ``RunReader``, so that all of
+them speak of the same runs. The store knows nothing of ``blocked``, nor that a run which started a child executes
+something itself: such runs are looked for among those that the store calls otherwise.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from dashboard.read.services import Services
-from dashboard.wire.convert import run_row
-from dashboard.wire.runs import RunRow
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
-from otel_bridge.model.status import BLOCKABLE_STATUSES, RunStatus
-from otel_bridge.runs.presence import overlay_run
+from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
+from otel_bridge.runs.presence import BLOCKED_AFTER_MS, Presence, overlay_run
+from otel_bridge.store.base import StateStore
 
-BLOCKED_COUNTED = 500
+MOST_LOOKS = 20
+"""Pages of the store that one page of the reader may take, where presence hides most of what the store finds."""
+HELD = BLOCKABLE_STATUSES & HELD_STATUSES
+HELD_COUNTED = 1_000
+"""Executing runs that are looked at, one by one, to tell how presence shows them."""
+PAGE = 500
+
+_STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    "blocked": BLOCKABLE_STATUSES,
+    "running": frozenset({"running", "suspended"}),
+}
+"""What the store may call a run that presence shows under a status; any other it calls so itself."""
 
 
-def page_of(services: Services, query: RunQuery) -> RunPage:
-    """Return one page. The store knows nothing of ``blocked``: those are looked for among pending and running.
+class RunReader:
+    """Reads runs as people see them.
 
-    Raises:
-        InvalidCursorError: the cursor is not the store's.
+    Args:
+        presence: who is alive now.
     """
-    seen = services.presence()
-    wanted = query.statuses
-    asked = wanted
-    if "blocked" in wanted:
-        asked = (wanted - {"blocked"}) | (BLOCKABLE_STATUSES if seen.known else frozenset())
-        if not asked:
+
+    def __init__(self, store: StateStore, presence: Callable[[], Presence]) -> None:
+        self.store, self.presence = store, presence
+
+    def page(self, query: RunQuery) -> RunPage:
+        """Return one page, newest first. It may hold fewer runs than asked and still have a next one.
+
+        Raises:
+            InvalidCursorError: the cursor is not the store's.
+        """
+        seen = self.presence()
+        asked = stored_statuses(query.statuses, seen)
+        if asked is None:
             return RunPage([], None)
-    page = services.store.list_runs(replace(query, statuses=asked))
+        if not seen.known:
+            return self.store.list_runs(replace(query, statuses=asked))
+        runs: list[Run] = []
+        wanted, cursor = query.offset + query.limit, query.cursor
+        for _ in range(MOST_LOOKS):
+            page = self.store.list_runs(
+                replace(query, statuses=asked, limit=wanted - len(runs), offset=0, cursor=cursor)
+            )
+            shown = (overlay_run(run, seen) for run in page.runs)
+            runs += (run for run in shown if not query.statuses or run.status in query.statuses)
+            cursor = page.next_cursor
+            if cursor is None or len(runs) >= wanted or page.scanned_to_ms is not None:
+                break
+        return RunPage(runs[query.offset :], cursor, page.scanned_to_ms)
+
+    def every(self, query: RunQuery) -> Iterator[Run]:
+        """Yield every run of a filter, newest first, a page at a time. No transaction is held between pages."""
+        query = replace(query, limit=PAGE, offset=0)
+        while True:
+            page = self.page(query)
+            yield from page.runs
+            if page.next_cursor is None:
+                return
+            query = replace(query, cursor=page.next_cursor)
+
+    def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
+        """Return counts by status (and workflow) over the query less its statuses and page.
+
+        A count that is not ``exact`` is a lower bound: there are as many or more.
+        """
+        found = self.store.facets(query, by_workflow=by_workflow)
+        seen = self.presence()
+        if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
+            return found
+        tally = _Tally(by_workflow)
+        for group in self.store.backlog(query, old_ms=seen.now_ms - BLOCKED_AFTER_MS):
+            tally.add(overlay_run(group.like, seen), group.count)
+        held = replace(query, statuses=HELD, limit=HELD_COUNTED, cursor=None, offset=0)
+        page = self.store.list_runs(held)
+        for run in page.runs:
+            tally.add(overlay_run(run, seen))
+        if page.next_cursor is not None:
+            tally.bounded |= {*HELD, "blocked"}
+        return by_status([*(facet for facet in found if facet.status not in BLOCKABLE_STATUSES), *tally.facets()])
+
+
+class _Tally:
+    """Counts of open runs as presence shows them."""
+
+    def __init__(self, by_workflow: bool) -> None:
+        self._by_workflow = by_workflow
+        self._counts: Counter[tuple[RunStatus, str | None]] = Counter()
+        self.bounded: set[RunStatus] = set()
+        """Statuses of which there are as many as counted, or more."""
+
+    def add(self, run: Run, count: int = 1) -> None:
+        self._counts[run.status, run.workflow if self._by_workflow else None] += count
+
+    def facets(self) -> list[Facet]:
+        found = [
+            Facet(status, count, workflow, status not in self.bounded)
+            for (status, workflow), count in self._counts.items()
+        ]
+        known = {facet.status for facet in found}
+        return [*found, *(Facet(status, 0, None, False) for status in self.bounded - known)]
+
+
+def by_status(facets: Iterable[Facet]) -> list[Facet]:
+    """Return counts in the order of the statuses, then by workflow."""
+    return sorted(facets, key=lambda facet: (RUN_STATUSES.index(facet.status), facet.workflow or ""))
+
+
+def stored_statuses(wanted: frozenset[RunStatus], seen: Presence) -> frozenset[RunStatus] | None:
+    """Return the statuses to ask the store for (empty: any), or None where nothing can be found."""
     if not seen.known:
-        return page
-    runs = [overlay_run(run, seen) for run in page.runs]
-    if wanted:
-        runs = [run for run in runs if run.status in wanted]
-    return RunPage(runs, page.next_cursor, page.scanned_to_ms)
-
-
-def row_of(services: Services, run: Run) -> RunRow:
-    """Return a run as listed, as presence shows it."""
-    seen, settings = services.presence(), services.settings
-    return run_row(overlay_run(run, seen), seen=seen, codec=settings.codec, namespace=settings.namespace)
-
-
-def facets_of(services: Services, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
-    """Return counts by status (and workflow); blocked ones are counted among the newest pending and running."""
-    found = services.store.facets(query, by_workflow=by_workflow)
-    seen = services.presence()
-    if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
-        return found
-    page = services.store.list_runs(replace(query, statuses=BLOCKABLE_STATUSES, limit=BLOCKED_COUNTED, cursor=None))
-    moved: Counter[tuple[RunStatus, str | None]] = Counter()
-    blocked: Counter[str | None] = Counter()
-    for run in page.runs:
-        if overlay_run(run, seen).status == "blocked":
-            workflow = run.workflow if by_workflow else None
-            moved[run.status, workflow] += 1
-            blocked[workflow] += 1
-    exact = page.next_cursor is None
-    left = [
-        replace(
-            facet,
-            count=facet.count - moved[facet.status, facet.workflow],
-            exact=facet.exact and (exact or facet.status not in BLOCKABLE_STATUSES),
-        )
-        for facet in found
-    ]
-    return [
-        *(facet for facet in left if facet.count > 0),
-        *(Facet(status="blocked", count=count, workflow=name, exact=exact) for name, count in blocked.items()),
-    ]
+        asked = wanted - {"blocked"}
+        return None if wanted and not asked else asked
+    return frozenset().union(*(_STORED_AS.get(status, {status}) for status in wanted))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dashboard.read.fleet import executor_status, worker_groups
-from dashboard.read.listing import facets_of
 from dashboard.read.services import Services
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.model.status import RUN_STATUSES
@@ -32,7 +31,7 @@ def metrics_text(services: Services) -> str:
     Raises:
         StoreError: the store cannot be read; routing answers 503, which a scraper shows as a failed scrape.
     """
-    counts = {facet.status: facet.count for facet in facets_of(services, RunQuery(), by_workflow=False)}
+    counts = {facet.status: facet.count for facet in services.runs.facets(RunQuery())}
     groups = worker_groups(services)
     now_ms = services.presence().now_ms
     executors = {"live": 0, "lost": 0, "stopped": 0}

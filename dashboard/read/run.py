@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from dashboard.errors import NotFound
 from dashboard.read import payloads
 from dashboard.read.links import trace_link
-from dashboard.read.listing import row_of
 from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
@@ -148,8 +147,8 @@ def lineage(services: Services, run: Run) -> Lineage:
     }
     wanted = sorted({run_id for run_id in related.values() if run_id is not None})
     found = services.store.get_runs(wanted) if wanted else {}
-    rows = {name: row_of(services, found[run_id]) for name, run_id in related.items() if run_id in found}
-    forks = [row_of(services, fork) for fork in services.store.forks(run.id)]
+    rows = {name: services.row(found[run_id]) for name, run_id in related.items() if run_id in found}
+    forks = [services.row(fork) for fork in services.store.forks(run.id)]
     return Lineage(forks=forks, **rows)
 
 
@@ -167,7 +166,7 @@ def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
     return RunDetail(
         run=run_view(services, loaded.run, codec=codec),
         timeline=timeline(services, loaded),
-        children=[row_of(services, child) for child in children],
+        children=[services.row(child) for child in children],
         lineage=lineage(services, loaded.run),
     )
 

@@ -6,20 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboard.actor import Actor
 from dashboard.config import Settings
 from dashboard.read.links import trace_template
+from dashboard.read.listing import RunReader
+from dashboard.wire.convert import run_row
+from dashboard.wire.runs import RunRow
 from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Executor, Ledger
-from otel_bridge.runs.presence import Presence, presence
+from otel_bridge.model.runs import Run
+from otel_bridge.runs.presence import Presence, overlay_run, presence
 from otel_bridge.store.base import StateStore
-
-if TYPE_CHECKING:
-    pass
-
 
 PRESENCE_FRESH_S = 1.0
 
@@ -117,6 +117,20 @@ class Services:
         """Return how payloads are shown to someone: webhook tokens are legible to operators alone."""
         codec = self.settings.codec
         return replace(codec, shows_tokens=True) if actor.may("operator") else codec
+
+    @property
+    def runs(self) -> RunReader:
+        """The reader of runs, with presence laid over them.
+
+        Raises:
+            StoreError: the store cannot be opened now.
+        """
+        return RunReader(self.store, self.presence)
+
+    def row(self, run: Run) -> RunRow:
+        """Return a run as listed, as presence shows it."""
+        seen, settings = self.presence(), self.settings
+        return run_row(overlay_run(run, seen), seen=seen, codec=settings.codec, namespace=settings.namespace)
 
     def ledger_or_none(self) -> Ledger | None:
         """Return the ledger, or None where it cannot be opened now."""

@@ -7,7 +7,6 @@ from typing import cast
 from dashboard.actions import Actions, Outcome
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
-from dashboard.read.listing import row_of
 from dashboard.wire.actions import (
     ActionAnswer,
     NewRun,
@@ -23,12 +22,12 @@ def actions_of(ctx: RequestContext) -> Actions:
 
 
 def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:
-    row = row_of(ctx.services, outcome.run)
+    row = ctx.services.row(outcome.run)
     return ActionAnswer(**row.model_dump(), run_id=outcome.run.id, notes=list(outcome.notes) or None)
 
 
 def started(ctx: RequestContext, outcome: Outcome) -> Reply:
-    answer = NewRun(run_id=outcome.run.id, run=row_of(ctx.services, outcome.run), notes=list(outcome.notes) or None)
+    answer = NewRun(run_id=outcome.run.id, run=ctx.services.row(outcome.run), notes=list(outcome.notes) or None)
     return Reply(answer, status=201)
 
 

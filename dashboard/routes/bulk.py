@@ -8,7 +8,6 @@ from pydantic import Field
 
 from dashboard.actions import bulk
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.read.listing import row_of
 from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
     BulkAnswer,
@@ -49,8 +48,6 @@ class BulkBody(Body):
 def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action: bulk.BulkAction) -> Reply:
     """``dryRun=true`` tells what would be touched; the real one takes its ``boundMs`` so that nothing newer is."""
     actions = actions_of(ctx)
-    if query.matches_nothing:
-        return Reply(BulkAnswer(matched=0, applied=None if query.dry_run else 0))
     wanted = query.to_query()
     if query.dry_run:
         seen = actions.bulk_preview(action, wanted, bound_ms=body.bound_ms)
@@ -59,7 +56,7 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
                 matched=len(seen.ids),
                 skipped=seen.skipped,
                 by_status=seen.by_status,
-                sample=[row_of(ctx.services, run) for run in seen.sample],
+                sample=[ctx.services.row(run) for run in seen.sample],
                 bound_ms=seen.bound_ms,
             )
         )

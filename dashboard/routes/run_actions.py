@@ -6,7 +6,6 @@ from typing import Any
 
 from dashboard.errors import Unprocessable
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.read.listing import row_of
 from dashboard.read.payloads import show, show_error
 from dashboard.read.run import get_run
 from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, read_plan
@@ -121,7 +120,7 @@ def send_update(ctx: RequestContext, *, body: Any, run_id: str, name: str) -> An
         outcome = actions_of(ctx).update(run_id, name, body, actor=ctx.actor, key=idempotency_key(ctx))
     except Unprocessable as rejected:
         return Reply(UpdateRejected(reason=rejected.detail), status=422)
-    return UpdateAnswer(run=row_of(ctx.services, outcome.run))
+    return UpdateAnswer(run=ctx.services.row(outcome.run))
 
 
 @routes.get(f"{RUN}/undo", summary="What an undo would do, does or did", answers={200: UndoView}, problems=(404,))

@@ -11,7 +11,6 @@ from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
 from dashboard.read.graph import build_graph
-from dashboard.read.listing import facets_of, page_of, row_of
 from dashboard.wire.base import Json, Query, iso
 from dashboard.wire.convert import facet_view
 from dashboard.wire.filters import FacetsQuery, RunsQuery
@@ -53,10 +52,8 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
 
     ``X-Scanned-To`` then says how far back a filter that matches rarely was searched.
     """
-    if query.matches_nothing:
-        return Reply([])
     try:
-        page = page_of(ctx.services, query.to_query(limit=query.limit, cursor=query.cursor, offset=query.offset))
+        page = ctx.services.runs.page(query.to_query(limit=query.limit, cursor=query.cursor, offset=query.offset))
     except InvalidCursorError as error:
         raise BadRequest(str(error), parameter="cursor") from error
     headers: dict[str, str] = {}
@@ -67,15 +64,13 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
     scanned_to = iso(page.scanned_to_ms)
     if scanned_to is not None:
         headers["X-Scanned-To"] = scanned_to
-    return Reply([row_of(ctx.services, run) for run in page.runs], headers=headers)
+    return Reply([ctx.services.row(run) for run in page.runs], headers=headers)
 
 
 @routes.get("runs/facets", summary="Count runs by status", query=FacetsQuery, answers={200: list[FacetView]})
 def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
     """The filter's own statuses are left out of the count: each says how many the list would show."""
-    if query.matches_nothing:
-        return []
-    found = facets_of(ctx.services, query.to_query(), by_workflow=query.by == "workflow")
+    found = ctx.services.runs.facets(query.to_query(), by_workflow=query.by == "workflow")
     return [facet_view(facet) for facet in found]
 
 

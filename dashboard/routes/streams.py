@@ -8,7 +8,6 @@ from dashboard.http.transports import EVENT_STREAM
 from dashboard.live.hub import Subscription
 from dashboard.live.stream import Stream
 from dashboard.read import run
-from dashboard.read.listing import page_of, row_of
 from dashboard.wire.base import Wire
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
@@ -67,9 +66,9 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     wanted = query.to_query()
 
     def snapshot(subscription: Subscription) -> Wire:
-        runs = [] if query.matches_nothing else page_of(ctx.services, query.to_query(limit=query.limit)).runs
+        runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
         subscription.note_listed(run.id for run in runs)
-        rows = [row_of(ctx.services, run) for run in runs]
+        rows = [ctx.services.row(run) for run in runs]
         return ListSnapshot(id=subscription.last_id, runs=rows)
 
     return Stream(

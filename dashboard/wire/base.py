@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Annotated, Any
@@ -32,18 +33,51 @@ def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
 
 
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""Years 1 to 9999."""
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*"
+    r"(?:[Zz]|([+\- ])(\d\d):?(\d\d))?)?",
+    re.ASCII,
+)
+
+
 def parse_time(text: str) -> int:
     """Return a query's time in Unix milliseconds: ISO 8601 (UTC when it names no zone) or Unix milliseconds.
 
+    A space before the zone's offset is a plus sign that nobody escaped: that is how a query string spells a space.
+
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or not of the years 1 to 9999.
+
+    Example:
+        >>> parse_time("1970-01-01T01:00:00.5+01:00"), parse_time("500")
+        (500, 500)
     """
     if text.isascii() and text.isdigit():
-        return int(text)
-    moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+        ms = int(text) if len(text) < 20 else LATEST_MS + 1
+    else:
+        ms = _parse_iso(text.strip())
+    if not EARLIEST_MS <= ms <= LATEST_MS:
+        raise ValueError("is out of range: times are of the years 1 to 9999, as ISO 8601 or Unix milliseconds")
+    return ms
+
+
+def _parse_iso(text: str) -> int:
+    found = _ISO.fullmatch(text)
+    if found is None:
+        raise ValueError("is neither ISO 8601 nor Unix milliseconds")
+    *date_and_time, fraction, sign, offset_hours, offset_minutes = found.groups()
+    year, month, day, hour, minute, second = (int(part or 0) for part in date_and_time)
+    offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
+    if offset >= timedelta(days=1):
+        raise ValueError("is no time: its offset is a day or more")
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+    except ValueError as error:
+        raise ValueError(f"is no time: {error}") from error
+    since_epoch = moment - _EPOCH + (offset if sign == "-" else -offset)
+    return since_epoch // timedelta(milliseconds=1) + int(f"{fraction or '':0<3}"[:3])
 
 
 class Wire(BaseModel):

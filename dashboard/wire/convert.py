@@ -188,12 +188,6 @@ def step_view(
     )
 
 
-def lasted_ms(run: Run) -> int:
-    """Return how long a run has been at work: until its end, or until it was last heard of."""
-    began_ms = run.created_at_ms if run.started_at_ms is None else run.started_at_ms
-    return (run.updated_at_ms if run.finished_at_ms is None else run.finished_at_ms) - began_ms
-
-
 def facet_view(facet: Facet) -> FacetView:
     """Return a count for the wire."""
     return FacetView(status=facet.status, workflow=facet.workflow, count=facet.count, exact=facet.exact)

@@ -69,6 +69,11 @@ class Run:
         return STATUSES[self.status].ended
 
     @property
+    def is_queued(self) -> bool:
+        """True while the run waits to be picked up, be it ``blocked`` there or about to be undone."""
+        return self.status == "pending" or (self.waiting is not None and self.waiting.on in ("queue", "delay"))
+
+    @property
     def dead_run_id(self) -> str | None:
         """The dead run that this run handles, if it is a dead-letter handler."""
         return self.id[len(DEAD_LETTER_PREFIX) :] if self.id.startswith(DEAD_LETTER_PREFIX) else None
@@ -90,9 +95,10 @@ class AttributeFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
-    """Filter and page of a run listing. Unset fields do not filter.
+    """Filter and page of a run listing. Unset fields do not filter; ``model.matching`` says what each means.
 
     Args:
+        nothing: the filter asks for what no run has.
         text: prefix of the run id, or a part of the workflow's name.
         cursor: opaque; from ``RunPage.next_cursor``.
         offset: small offsets only (``<= 1000``), for clients that cannot follow cursors.
@@ -111,6 +117,7 @@ class RunQuery:
     parent_id: str | None = None
     namespace: str | None = None
     min_duration_ms: int | None = None
+    nothing: bool = False
     limit: int = 50
     cursor: str | None = None
     offset: int = 0
@@ -130,8 +137,19 @@ class RunPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Queued runs that differ in nothing that decides who may pick them up. ``like`` stands for all of them.
+
+    ``like`` has no id, and was created when the first of them was.
+    """
+
+    like: Run
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facet:
-    """How many runs have this status (and workflow). ``exact`` is False when counting stopped at its budget."""
+    """How many runs have this status (and workflow). Where ``exact`` is False there are as many or more."""
 
     status: RunStatus
     count: int

@@ -49,11 +49,6 @@ def allowed_actions(run: Run, seen: Presence) -> list[Action]:
 
 def may_be_redispatched(run: Run, seen: Presence) -> bool:
     """Say whether a run may be taken from the executor that holds it: it is lost, or nobody knows (then by force)."""
-    if not STATUSES[run.status].held or run.undo_id is not None or is_queued(run):
+    if not STATUSES[run.status].held or run.undo_id is not None or run.is_queued:
         return False
     return not seen.known or run.status == "blocked" or seen.is_lost(run)
-
-
-def is_queued(run: Run) -> bool:
-    """Say whether a run waits to be taken: ``blocked`` may be said of such a run as well as of one that is held."""
-    return run.waiting is not None and run.waiting.on in ("queue", "delay")

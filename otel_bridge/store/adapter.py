@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
@@ -119,6 +119,11 @@ class SqlStateStore(abc.ABC):
     def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
         """See ``StateStore.facets``."""
         return self._facets.facets(self, query, by_workflow=by_workflow)
+
+    @looks_again
+    def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+        """See ``StateStore.backlog``."""
+        return counts.backlog(self, query, old_ms=old_ms)
 
     def get_run(self, run_id: str) -> Run | None:
         """See ``StateStore.get_run``."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
 
@@ -45,6 +45,13 @@ class StateStore(Protocol):
 
     def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
         """Count runs by status (and workflow) over ``query`` less its ``statuses``, page and limit."""
+
+    def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+        """Group the queued runs of ``query`` by what decides who may pick them up; its statuses and page do not count.
+
+        Args:
+            old_ms: runs created up to then, and those created later, are in different groups.
+        """
 
     def get_run(self, run_id: str) -> Run | None:
         """Return one run, or None."""

@@ -19,10 +19,15 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
         return {}
     if isinstance(value, (str, bytes)):
         try:
-            value = json.loads(value)
-        except ValueError:
+            value = json.loads(value, parse_constant=_not_json)
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
+
+
+def _not_json(_: str) -> float:
+    """Read NaN and the infinities, which are not JSON although Python writes them, as a value that is never one."""
+    return float("nan")
 
 
 def run_from_row(row: Sequence[Any]) -> Run:
@@ -80,7 +85,8 @@ def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
     else:
         waiting = run.waiting
     if undo in ENGINE_OPEN and status != "completed":
-        status, waiting = "cancelling", None
+        # one that was not picked up yet keeps its place in the queue until it is cancelled
+        status, waiting = "cancelling", waiting if run.status == "pending" else None
     return replace(
         run,
         status=status,

@@ -8,14 +8,13 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from dashboard.config import Settings
 from dashboard.read.fleet import next_time
-from dashboard.read.listing import facets_of
-from dashboard.read.services import Services
+from dashboard.read.listing import RunReader
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.fleet import ScheduleInfo
 from otel_bridge.model.runs import RunQuery
+from otel_bridge.runs.presence import presence
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.story import mounted
 
@@ -95,26 +94,35 @@ def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: Mem
     assert client.get(f"/durable/api/runs/{blocked[0]['id']}").get_json()["run"]["status"] == "blocked"
 
 
-def test_blocked_runs_beyond_those_looked_at_leave_no_count_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the newest are looked at: how many of the rest are blocked is as unknown as how many are not."""
+def counts(store: MemoryStateStore, ledger: MemoryLedger) -> dict[str, tuple[int, bool]]:
+    """Count runs by status, each count with whether it is exact."""
+    reader = RunReader(store, lambda: presence(ledger.executors(), ledger.now_ms()))
+    return {facet.status: (facet.count, facet.exact) for facet in reader.facets(RunQuery())}
+
+
+def test_a_backlog_of_any_size_is_counted_as_blocked_or_not() -> None:
+    """Queued runs are judged by kind, not one by one."""
     ledger, store = MemoryLedger(), MemoryStateStore()
     ledger.beat(executor("w1", queues=("children",)))
-    for number in range(4):
+    for number in range(40):
+        queue = "nobody" if number % 4 else "children"
         store.put_run(
-            make_run(f"r{number}", status="pending", queue="nobody", workflow_version="v1", created_at_ms=number)
+            make_run(f"r{number}", status="pending", queue=queue, workflow_version="v1", created_at_ms=number)
         )
+    store.put_run(make_run("young", status="pending", queue="nobody", created_at_ms=store.now_ms()))
     store.put_run(make_run("done", status="failed"))
-    services = Services(
-        Settings(), open_store=lambda: store, open_ledger=lambda store: ledger, open_actions=lambda services: None
-    )
+    assert counts(store, ledger) == {"pending": (11, True), "failed": (1, True), "blocked": (30, True)}
 
-    def counts() -> dict[str, tuple[int, bool]]:
-        found = facets_of(services, RunQuery(), by_workflow=False)
-        return {facet.status: (facet.count, facet.exact) for facet in found}
 
-    assert counts() == {"failed": (1, True), "blocked": (4, True)}
-    monkeypatch.setattr("dashboard.read.listing.BLOCKED_COUNTED", 3)
-    assert counts() == {"pending": (1, False), "failed": (1, True), "blocked": (3, False)}
+def test_executing_runs_beyond_those_looked_at_make_lower_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is looked at alone. Of very many, as many as were seen are there for certain."""
+    ledger, store = MemoryLedger(), MemoryStateStore()
+    ledger.beat(executor("w1"))
+    for number in range(5):
+        store.put_run(make_run(f"r{number}", executor="elsewhere", created_at_ms=number))
+    assert counts(store, ledger) == {"running": (5, True)}
+    monkeypatch.setattr("dashboard.read.listing.HELD_COUNTED", 3)
+    assert counts(store, ledger) == {"running": (3, False), "suspended": (0, False), "blocked": (0, False)}
 
 
 def test_a_worker_for_everything_serves_every_queue(fleet_app: Flask, ledger: MemoryLedger) -> None:

@@ -6,10 +6,11 @@ Statements are written with ``?`` for parameters; the Postgres adapter turns it 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from otel_bridge.model.matching import folded, number_of
 from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.store.sql.schema import Schema
 
@@ -64,24 +65,27 @@ def in_list(column: str, values: Sequence[Any], dialect: Dialect) -> tuple[str, 
     return f"{column} IN ({', '.join('?' * len(values))})", list(values)
 
 
+EXACT_COLUMNS = (
+    ("workflow", "name"),
+    ("queue", "queue_name"),
+    ("executor", "executor_id"),
+    ("version", "application_version"),
+    ("parent_id", "parent_workflow_id"),
+    ("namespace", "application_name"),
+)
+"""Filters that compare one column with one text."""
+
+
 def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int) -> Where:
-    """Return the conditions on a run's own row: all of ``query`` but statuses, page, creation time and text."""
+    """Return the conditions on a run's own row: all of ``query`` but statuses, page, creation time and text.
+
+    They mean what ``model.matching`` says.
+    """
     where = Where()
-    if query.workflow is not None:
-        where.add("w.name = ?", query.workflow)
-    for column, value in (
-        ("queue_name", query.queue),
-        ("executor_id", query.executor),
-        ("application_version", query.version),
-        ("parent_workflow_id", query.parent_id),
-        ("application_name", query.namespace),
-    ):
-        if value is None:
-            continue
-        if schema.has("workflow_status", column):
-            where.add(f"w.{column} = ?", value)
-        else:
-            where.add("1 = 0")
+    for name, column in EXACT_COLUMNS:
+        value = getattr(query, name)
+        if value is not None:
+            _add_exact(where, column, value, known=schema.has("workflow_status", column))
     if query.tags or query.attributes:
         if not schema.has("workflow_status", "attributes"):
             return where.add("1 = 0")
@@ -101,73 +105,90 @@ def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int
     return where
 
 
+def _add_exact(where: Where, column: str, value: str, *, known: bool) -> None:
+    """Compare a column with a text; an empty one finds the rows that have none."""
+    if value and known:
+        where.add(f"w.{column} = ?", value)
+    elif value:
+        where.add("1 = 0")
+    elif known:
+        where.add(f"(w.{column} IS NULL OR w.{column} = '')")
+
+
 def _add_tag(where: Where, tag: str, dialect: Dialect) -> None:
     if dialect == "postgres":
         where.add("w.attributes @> CAST(? AS jsonb)", json.dumps({"tags": [tag]}))
-    else:
-        where.add(
-            "(w.attributes IS NOT NULL AND json_valid(w.attributes) AND EXISTS "
-            "(SELECT 1 FROM json_each(w.attributes, '$.tags') AS t WHERE t.type = 'text' AND t.value = ?))",
-            tag,
-        )
+        return
+    # CASE, not AND: a planner may evaluate the sides of AND in any order, and json_each fails on what is not JSON
+    where.add(
+        "CASE WHEN json_valid(w.attributes) AND json_type(w.attributes, '$.tags') = 'array' THEN EXISTS "
+        "(SELECT 1 FROM json_each(w.attributes, '$.tags') AS t WHERE t.type = 'text' AND t.value = ?) ELSE 0 END",
+        tag,
+    )
 
 
 ATTRIBUTES_INDEX = "idx_workflow_status_attributes"
 """DBOS's GIN index, on Postgres only."""
 
 _OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-
-
-def number_of(text: str) -> float | None:
-    """Return the number a filter's value reads as, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if value == value and abs(value) != float("inf") else None
+_ROUNDS_TO_INFINITY = "179769313486231580793728971405303e276"
+_ROUNDS_TO_ZERO = "2.4703282292062328e-324"
+"""Where 64-bit floating point ends: 2**1024 - 2**970 and 2**-1075, to more digits than a number of JSON has."""
 
 
 def _add_attribute(where: Where, wanted: AttributeFilter, dialect: Dialect) -> None:
-    """Compare a number with a number, else text with text; a run without the attribute never matches."""
+    """Compare a number with a number and text with text; what is neither, or not there, never matches."""
     operator, number = _OPERATORS[wanted.op], number_of(wanted.value)
     if dialect == "postgres":
-        as_text = f'(w.attributes ->> CAST(? AS text)) COLLATE "C" {operator} ?'
-        if number is None:
-            where.add(f"(w.attributes IS NOT NULL AND {as_text})", wanted.key, wanted.value)
-            return
-        where.add(
-            "(w.attributes IS NOT NULL AND CASE WHEN jsonb_typeof(w.attributes -> CAST(? AS text)) = 'number' "
-            f"THEN (w.attributes ->> CAST(? AS text))::numeric {operator} CAST(? AS numeric) ELSE {as_text} END)",
-            wanted.key,
-            wanted.key,
-            repr(number),
-            wanted.key,
-            wanted.value,
-        )
+        _add_jsonb_attribute(where, wanted, operator, number)
         return
-    # json_each and not a JSON path: a key may hold any character
-    value_text = "CASE a.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(a.value AS TEXT) END"
-    exists = "(w.attributes IS NOT NULL AND json_valid(w.attributes) AND EXISTS (SELECT 1 FROM json_each(w.attributes)"
-    if number is None:
-        where.add(
-            f"{exists} AS a WHERE a.key = ? AND a.type <> 'null' AND {value_text} {operator} ?))",
-            wanted.key,
-            wanted.value,
-        )
-        return
+    # json_each and not a JSON path, for a key may hold any character; the last of equal keys counts, as in any parser
+    numeric = "CAST(a.value AS REAL) " + operator + " CAST(? AS REAL)" if number is not None else "? = 'ne'"
     where.add(
-        f"{exists} AS a WHERE a.key = ? AND a.type <> 'null' AND CASE WHEN a.type IN ('integer', 'real') "
-        f"THEN a.value {operator} ? ELSE {value_text} {operator} ? END))",
-        wanted.key,
-        number,
+        "CASE WHEN json_valid(w.attributes) THEN (SELECT CASE "
+        f"WHEN a.type IN ('integer', 'real') THEN {numeric} "
+        f"WHEN a.type = 'text' THEN a.value {operator} ? "
+        f"WHEN a.type IN ('true', 'false') THEN a.type {operator} ? ELSE 0 END "
+        "FROM json_each(w.attributes) AS a WHERE a.key = ? ORDER BY a.id DESC LIMIT 1) ELSE 0 END",
+        repr(number) if number is not None else wanted.op,
         wanted.value,
+        wanted.value,
+        wanted.key,
     )
+
+
+def _add_jsonb_attribute(where: Where, wanted: AttributeFilter, operator: str, number: float | None) -> None:
+    value = "(w.attributes ->> CAST(? AS text))"
+    keys = [wanted.key]
+    if number is None:
+        numeric = "CAST(? AS text) = 'ne'"
+        numeric_params: list[str] = [wanted.op]
+    else:
+        # a numeric beyond what 64-bit floating point holds cannot be cast to it: that is an error, not infinity
+        digits = f"CAST({value} AS numeric)"
+        numeric = (
+            f"CASE WHEN abs({digits}) >= {_ROUNDS_TO_INFINITY} THEN sign({digits}) * CAST('Infinity' AS float8) "
+            f"WHEN abs({digits}) <= {_ROUNDS_TO_ZERO} THEN 0 ELSE CAST({digits} AS float8) END {operator} "
+            "CAST(? AS float8)"
+        )
+        numeric_params = [*keys * 4, repr(number)]
+    text = f'{value} COLLATE "C" {operator} ?'
+    where.add(
+        f"CASE jsonb_typeof(w.attributes -> CAST(? AS text)) WHEN 'number' THEN {numeric} "
+        f"WHEN 'string' THEN {text} WHEN 'boolean' THEN {text} ELSE false END",
+        wanted.key,
+        *numeric_params,
+        *(wanted.key, wanted.value) * 2,
+    )
+
+
+_EXACT_INTEGERS = 2**53
 
 
 def attributes_term(query: RunQuery, schema: Schema) -> Where | None:
     """Return what Postgres' index on attributes can find of the query, or None; less exact than ``row_filter``."""
     wanted = [item for item in query.attributes if item.op == "eq"]
-    if ATTRIBUTES_INDEX not in schema.indexes or not (query.tags or wanted):
+    if ATTRIBUTES_INDEX not in schema.indexes:
         return None
     where = Where(["w.attributes IS NOT NULL"])
     for tag in query.tags:
@@ -175,28 +196,47 @@ def attributes_term(query: RunQuery, schema: Schema) -> Where | None:
     for item in wanted:
         values: list[Any] = [item.value]
         number = number_of(item.value)
+        if number is not None and abs(number) > _EXACT_INTEGERS:
+            continue  # unequal numbers of the index may be equal in floating point
         if number is not None:
             values.append(int(number) if number == int(number) else number)
         if item.value in ("true", "false"):
             values.append(item.value == "true")
         forms = [json.dumps({item.key: value}) for value in values]
         where.add("(" + " OR ".join(["w.attributes @> CAST(? AS jsonb)"] * len(forms)) + ")", *forms)
-    return where
+    return where if where.params else None
 
 
-def like_pattern(text: str) -> str:
-    """Return a LIKE pattern for ``text`` anywhere, its own wildcards taken literally (escape sign ``!``)."""
-    escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"
+NAMED_TERM: Mapping[Dialect, str] = {
+    "sqlite": "instr(lower(w.name), ?) > 0",
+    "postgres": 'strpos(lower(w.name COLLATE "C"), ?) > 0',
+}
+"""The condition that the workflow's name holds a text, ``folded``. Both fold A to Z alone: SQLite knows no more."""
 
 
 def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
-    """Return the condition for ids that begin with ``prefix``: a range of the primary key's index, and the check."""
+    """Return the condition for ids that begin with ``prefix``, within a range of the primary key's index.
+
+    On SQLite the range holds all of them. On Postgres the index follows the database's collation, in which ids that
+    begin alike need not lie together: the range holds what nearly always is all, and the few others are found by
+    whoever looks at every run (``prefix_term``).
+    """
+    term, params = prefix_term(prefix, dialect)
     if dialect == "postgres":
-        # the index follows the database's collation: "z" sorts behind every ASCII id in each of them
-        term = "(w.workflow_uuid >= ? AND w.workflow_uuid <= ? AND starts_with(w.workflow_uuid, ?))"
-        return term, [prefix, prefix + "z" * 40, prefix]
-    return (
-        "(w.workflow_uuid >= ? AND w.workflow_uuid < ? AND substr(w.workflow_uuid, 1, ?) = ?)",
-        [prefix, prefix + "\U0010ffff", len(prefix), prefix],
-    )
+        upper = "GREATEST(CAST(? AS text), CAST(? AS text))"
+        bounds = [prefix, prefix + "z" * 40, prefix + "\U0010ffff"]
+        return f"(w.workflow_uuid >= ? AND w.workflow_uuid <= {upper} AND {term})", [*bounds, *params]
+    return f"(w.workflow_uuid >= ? AND w.workflow_uuid < ? AND {term})", [prefix, prefix + "\U0010ffff", *params]
+
+
+def prefix_term(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Return the condition that an id begins with ``prefix``."""
+    if dialect == "postgres":
+        return "starts_with(w.workflow_uuid, ?)", [prefix]
+    return "substr(w.workflow_uuid, 1, ?) = ?", [len(prefix), prefix]
+
+
+def text_term(text: str, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Return the condition that the id begins with a text or the workflow's name holds it."""
+    term, params = prefix_term(text, dialect)
+    return f"({term} OR {NAMED_TERM[dialect]})", [*params, folded(text)]

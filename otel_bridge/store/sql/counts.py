@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from otel_bridge.model.runs import Facet, RunQuery
-from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, RUN_STATUSES, RunStatus, status_of
+from otel_bridge.model.runs import Backlog, Facet, Run, RunQuery, Waiting
+from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, RUN_STATUSES, STATUSES, RunStatus, status_of
 from otel_bridge.store.sql import runs
-from otel_bridge.store.sql.conditions import Where, in_list, like_pattern, prefix_range, row_filter, status_term
+from otel_bridge.store.sql.conditions import Where, in_list, prefix_range, row_filter, status_term, text_term
 from otel_bridge.store.sql.cursor import Key
-from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request
+from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request, undo_targets
 from otel_bridge.store.sql.session import Reader, derive_runs, run_rows_by_id
 
 BUDGET_S = 0.014
@@ -31,7 +31,6 @@ KEEP_FACTOR = 20
 """What took longer is kept for so many times the time that it took: counting takes a twentieth of a core at most."""
 KEEP_TOTAL_S = 30.0
 DERIVED_AT_ONCE = 100
-NAMED = "lower(w.name) LIKE ? ESCAPE '!'"
 
 Counts = Counter[tuple[RunStatus, "str | None"]]
 
@@ -71,6 +70,8 @@ class FacetCounter:
 
     def facets(self, reader: Reader, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
         """Return how many runs have each status (and workflow) over the query less its statuses and page."""
+        if query.nothing:
+            return []
         query = replace(query, statuses=frozenset(), cursor=None, offset=0, limit=50)
         began = time.monotonic()
         with self._lock:
@@ -91,9 +92,9 @@ class FacetCounter:
         request = Request(reader, query, where, deadline)
         everything = Request(reader, query, request.where.copy(), deadline)
         if query.text:
-            term, params = prefix_range(query.text, reader.dialect)
-            everything.where.add(f"({term} OR {NAMED})", *params, like_pattern(query.text))
-        if query.parent_id is not None:
+            term, params = text_term(query.text, reader.dialect)
+            everything.where.add(term, *params)
+        if query.parent_id:
             _grouped(everything, tally, [""], by_workflow)
         else:
             if query.text:
@@ -140,7 +141,7 @@ class FacetCounter:
 
 
 def _name(by_workflow: bool) -> str:
-    return "w.name" if by_workflow else "NULL"
+    return "COALESCE(w.name, '')" if by_workflow else "NULL"
 
 
 def _grouped(request: Request, tally: Tally, terms: Sequence[str], by_workflow: bool, *params: Any) -> None:
@@ -226,12 +227,13 @@ def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) 
     term, params = prefix_range(text, request.reader.dialect)
     table = request.reader.schema().table("workflow_status")
     ids = request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {term} LIMIT ?", [*params, runs.FEW + 1])
+    anywhere, anywhere_params = text_term(text, request.reader.dialect)
     if len(ids) > runs.FEW:
-        request.where.add(f"({term} OR {NAMED})", *params, like_pattern(text))
+        request.where.add(anywhere, *anywhere_params)
         return
     if ids:
         _grouped(request, tally, [term], by_workflow, *params)
-    request.where.add(f"{NAMED} AND NOT {term}", like_pattern(text), *params)
+    request.where.add(f"{anywhere} AND NOT {term}", *anywhere_params, *params)
 
 
 def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
@@ -265,7 +267,7 @@ def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
 
 def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
     """Count runs whose undo is at work as that, not as what they were."""
-    targets = runs.undo_targets(request.reader)
+    targets = undo_targets(request.reader)
     if not targets:
         return
     rows = run_rows_by_id(request.reader, targets)
@@ -274,6 +276,63 @@ def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
         if run.status != "cancelling" or (matching is not None and run.id not in matching):
             continue
         tally.move(status_of(row[1]), "cancelling", run.workflow if by_workflow else None)
+
+
+BACKLOG_COLUMNS = ("application_version", "queue_name", "application_name")
+
+
+def backlog(reader: Reader, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+    """Return the queued runs of a query in groups; see ``StateStore.backlog``."""
+    if query.nothing:
+        return []
+    schema = reader.schema()
+    request = Request(reader, query, row_filter(query, schema, reader.dialect, now_ms=reader.now_ms()), 0.0)
+    where = request.keyset(None, walked=False)
+    if query.text:
+        term, params = text_term(query.text, reader.dialect)
+        where.add(term, *params)
+    undone = undo_targets(reader)
+    if undone:
+        among, params = in_list("w.workflow_uuid", undone, reader.dialect)
+        where.add(f"NOT {among}", *params)
+    columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in BACKLOG_COLUMNS)
+    parts = (
+        f"SELECT w.status, w.name, {columns}, CASE WHEN w.created_at <= ? THEN 1 ELSE 0 END AS old, "
+        f"min(w.created_at) AS created, count(*) AS runs FROM {schema.table('workflow_status')} w "
+        f"WHERE {where.sql()} AND {status_term(status)} GROUP BY 1, 2, 3, 4, 5, 6"
+        for status in QUEUED
+    )
+    rows = reader.rows(" UNION ALL ".join(parts), [old_ms, *where.params] * len(QUEUED))
+    return [_backlog(*row) for row in rows]
+
+
+QUEUED = STATUSES["pending"].engine
+
+
+def _backlog(
+    word: str,
+    workflow: str | None,
+    version: str | None,
+    queue: str | None,
+    namespace: str | None,
+    old: int,
+    created_ms: int,
+    count: int,
+) -> Backlog:
+    return Backlog(
+        Run(
+            id="",
+            workflow=workflow or "",
+            status="pending",
+            created_at_ms=created_ms,
+            updated_at_ms=created_ms,
+            workflow_version=version,
+            queue=queue,
+            namespace=namespace,
+            waiting=Waiting("delay" if word == "DELAYED" else "queue", queue, created_ms),
+        ),
+        count,
+    )
 
 
 def _matching(request: Request, run_ids: list[str]) -> list[tuple[object, ...]]:

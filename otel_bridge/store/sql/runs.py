@@ -18,10 +18,10 @@ from otel_bridge.store.sql.conditions import (
     Where,
     attributes_term,
     in_list,
-    like_pattern,
     prefix_range,
     row_filter,
     status_term,
+    text_term,
 )
 from otel_bridge.store.sql.cursor import Key, decode_cursor, encode_cursor
 from otel_bridge.store.sql.session import Reader, Row, derive_runs
@@ -102,6 +102,8 @@ class Request:
 def list_runs(reader: Reader, query: RunQuery) -> RunPage:
     """Return one page of runs."""
     key = decode_cursor(query.cursor) if query.cursor else None
+    if query.nothing:
+        return RunPage([], None)
     now_ms = reader.now_ms()
     request = Request(
         reader,
@@ -154,7 +156,7 @@ def _collect(request: Request, key: Key | None, wanted: int, runs: list[Run]) ->
 def _fetch(request: Request, key: Key | None, wanted: int) -> Found:
     """Return the next rows after ``key`` from the sources that this query's filters make good."""
     query = request.query
-    if query.parent_id is not None and request.reader.schema().has("workflow_status", "parent_workflow_id"):
+    if query.parent_id and request.reader.schema().has("workflow_status", "parent_workflow_id"):
         few = _few(request, Where().add("w.parent_workflow_id = ?", query.parent_id), key, wanted)
         if few is not None:
             return few
@@ -330,15 +332,15 @@ def _by_prefix(request: Request, key: Key | None) -> list[Row] | None:
     if not text:
         return None
     term, params = prefix_range(text, request.reader.dialect)
-    named = "lower(w.name) LIKE ? ESCAPE '!'"
+    anywhere, anywhere_params = text_term(text, request.reader.dialect)
     few = None
     if key is None or not key.skip_ids:
         plain = Request(request.reader, request.query, request.where, request.deadline)
         few = _few(plain, Where().add(term, *params), key, FEW)
         if few is None or len(few.rows) > request.query.limit + request.query.offset:
-            request.where.add(f"({term} OR {named})", *params, like_pattern(text))
+            request.where.add(anywhere, *anywhere_params)
             return []
-    request.where.add(f"{named} AND NOT {term}", like_pattern(text), *params)
+    request.where.add(f"{anywhere} AND NOT {term}", *anywhere_params, *params)
     return few.rows if few is not None else []
 
 

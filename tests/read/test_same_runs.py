@@ -1,0 +1,159 @@
+"""List, facets, bulk and stream speak of the same runs, in memory, on SQLite and on Postgres.
+
+The rule is ``otel_bridge.model.matching`` over runs as presence shows them. Nothing is left out of the comparison but
+what the engine's own schema refuses (NUL in a jsonb, NaN on Postgres: see the test of the latter for SQLite).
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from dbos import run_dbos_database_migrations
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
+
+from dashboard.actions import bulk
+from dashboard.actions.context import Desk
+from dashboard.actions.engine_client import EngineClient
+from dashboard.http.pipeline import parse_query
+from dashboard.live.hub import Message, Subscription
+from dashboard.read.listing import RunReader
+from dashboard.wire.filters import RunsQuery
+from dashboard.workflow.validators import ValidatorRegistry
+from otel_bridge.model.matching import matches
+from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.runs.allowed import allowed_actions
+from otel_bridge.runs.presence import overlay_run, presence
+from otel_bridge.store.adapter import SqlStateStore
+from otel_bridge.store.sql import counts
+from otel_bridge.testing import MemoryLedger, MemoryStateStore
+from tests.read.crowd import NOW_MS, Crowd, Stores, crowds, filters, opened
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count anew each time, however long it takes: the stores are refilled."""
+    monkeypatch.setattr(counts, "CHEAP_S", 1e9)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory, postgres_server_url: str) -> Iterator[Stores]:
+    """The three stores, with tables as DBOS makes them."""
+    path = tmp_path_factory.mktemp("crowd") / "app.sqlite"
+    run_dbos_database_migrations(f"sqlite:///{path}")
+    name = f"crowd_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres_server_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+    base, _, query = postgres_server_url.partition("?")
+    url = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+    run_dbos_database_migrations(url)
+    yield from opened(path, url)
+    shutil.rmtree(path.parent)
+
+
+class Asked:
+    """One store with one crowd's presence, asked in every way."""
+
+    def __init__(self, store: SqlStateStore, crowd: Crowd) -> None:
+        self.store = store
+        self.seen = presence(crowd.executors, NOW_MS)
+        self.reader = RunReader(store, lambda: self.seen)
+        self.ledger = MemoryLedger(clock=lambda: NOW_MS)
+        for executor in crowd.executors:
+            self.ledger.beat(executor)
+
+    def everyone(self) -> list[Run]:
+        """Every run as people see it, read without any filter."""
+        ids = [
+            row[0]
+            for row in self.store.rows(f"SELECT workflow_uuid FROM {self.store.schema().table('workflow_status')}")
+        ]
+        return [overlay_run(run, self.seen) for run in self.store.get_runs(ids).values()]
+
+    def listed(self, query: RunQuery, limit: int) -> list[Run]:
+        """The runs of all pages."""
+        found: list[Run] = []
+        query = replace(query, limit=limit)
+        while True:
+            page = self.reader.page(query)
+            assert len(page.runs) <= limit
+            found += page.runs
+            if page.next_cursor is None:
+                return found
+            query = replace(query, cursor=page.next_cursor)
+
+    def streamed(self, query: RunQuery, runs: list[Run]) -> set[str]:
+        """The runs whose change a viewer of this filter is sent."""
+        viewer = Subscription(None, query, capacity=100)
+        messages = (Message(1, "changed", "", run, run.id, NOW_MS) for run in runs)
+        return {message.run.id for message in messages if viewer.wants(message)}
+
+    def previewed(self, action: bulk.BulkAction, query: RunQuery) -> bulk.Preview:
+        """What a bulk action over the filter would touch."""
+        desk = Desk(
+            store=self.store, ledger=self.ledger, engine=EngineClient(self.store), validators=ValidatorRegistry()
+        )
+        return bulk.preview(desk, action, query, bound_ms=NOW_MS + 3_600_000)
+
+
+@pytest.mark.timeout(900)  # hundreds of reads an example, on a machine that may be busy
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(crowd=crowds(), asked=st.lists(filters(), min_size=1, max_size=8), limit=st.sampled_from([1, 2, 3, 50]))
+def test_every_reader_finds_the_runs_that_match(
+    stores: Stores, crowd: Crowd, asked: list[dict[str, list[str]]], limit: int
+) -> None:
+    """One filter, one set of runs: whoever asks, and wherever the runs are kept."""
+    stores.fill(crowd)
+    answers: dict[str, list[set[str]]] = {}
+    for name, store in stores.all.items():
+        reads = Asked(store, crowd)
+        everyone = reads.everyone()
+        answers[name] = []
+        for given_ in asked:
+            query = parse_query(MultiDict(given_), RunsQuery).to_query()
+            expected = {run.id for run in everyone if matches(run, query, now_ms=NOW_MS)}
+            compare(reads, query, everyone, expected, limit)
+            answers[name].append(expected)
+    assert answers["memory"] == answers["sqlite"] == answers["postgres"]
+
+
+def compare(reads: Asked, query: RunQuery, everyone: list[Run], expected: set[str], limit: int) -> None:
+    """Ask a store in every way for the runs of a filter."""
+    listed = reads.listed(query, limit)
+    assert sorted(run.id for run in listed) == sorted(expected), "the list"
+    assert {run.id: run for run in listed} == {run.id: run for run in everyone if run.id in expected}
+    if query.text is None:
+        order = [(run.created_at_ms, run.id) for run in listed]
+        assert order == sorted(order, reverse=True), "newest first"
+    assert reads.streamed(query, everyone) == expected, "the stream"
+    counted = [run for run in everyone if matches(run, query, now_ms=NOW_MS, any_status=True)]
+    by_status = {facet.status: facet.count for facet in reads.reader.facets(query)}
+    assert by_status == Counter(run.status for run in counted), "the facets"
+    by_workflow = {
+        (facet.status, facet.workflow): facet.count for facet in reads.reader.facets(query, by_workflow=True)
+    }
+    assert by_workflow == Counter((run.status, run.workflow) for run in counted), "the facets by workflow"
+    for action in ("retry", "cancel"):
+        preview = reads.previewed(action, query)
+        touched = {run.id for run in everyone if run.id in expected and action in allowed_actions(run, reads.seen)}
+        assert set(preview.ids) == touched, f"bulk {action}"
+        assert len(preview.ids) + preview.skipped == len(expected)
+
+
+@pytest.mark.parametrize("text", ['{"k": NaN, "tags": ["vip"]}', '{"k": [Infinity], "tags": ["vip"]}', "{", "[NaN]"])
+@pytest.mark.parametrize("asked", [{"tag": "vip"}, {"attr": "tags:ne:x"}, {"attr": "k:ne:x"}, {}], ids=str)
+def test_attributes_that_are_not_json_match_no_filter_on_attributes(text: str, asked: dict[str, str]) -> None:
+    """Python writes NaN into JSON, and SQLite keeps it: the run is listed, and no filter looks into it."""
+    store = MemoryStateStore(clock=lambda: NOW_MS)
+    store.put_row("workflow_status", workflow_uuid="a", status="SUCCESS", created_at=1, updated_at=2, attributes=text)
+    query = parse_query(MultiDict(asked), RunsQuery).to_query()
+    (run,) = store.list_runs(RunQuery()).runs
+    assert [run.id for run in store.list_runs(query).runs] == ([] if asked else ["a"])
+    assert matches(run, query, now_ms=NOW_MS) == (not asked)
