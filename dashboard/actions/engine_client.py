@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dbos import DBOSClient
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dashboard.actions.inert import InertSerializer
 from dashboard.errors import NotFound, Unavailable
 from dashboard.workflow.names import FAST_POLLING_S, FAST_QUEUE
 from otel_bridge.errors import StoreError
+from otel_bridge.forks import forget_after_fork, leave_to_parent
 from otel_bridge.store.base import StateStore
+
+CLIENT_CONNECTIONS = 5
 
 
 class EngineClient:
@@ -34,7 +38,17 @@ class EngineClient:
         self._store, self._given, self._schema = store, client, schema
         self._lock = threading.Lock()
         self._client: DBOSClient | None = None
+        self._engine: Engine | None = None
         self._fast_queue_ready = False
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """In a forked child: the sockets are the parent's."""
+        self._lock = threading.Lock()
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+            leave_to_parent(self._engine)
+        self._client = self._engine = None
 
     @contextmanager
     def use(self, *, fast_queue: bool = False) -> Iterator[DBOSClient]:
@@ -66,7 +80,9 @@ class EngineClient:
         with self._lock:
             if self._client is not None and self._given is None:
                 self._client.destroy()
-            self._client = None
+            if self._engine is not None:
+                self._engine.dispose()
+            self._client = self._engine = None
 
     def _get(self) -> DBOSClient:
         with self._lock:
@@ -84,8 +100,10 @@ class EngineClient:
         url = client_url(self._store.url)
         if url is None:
             raise Unavailable("Actions need the engine's database, and this state store names none. Pass client=...")
+        self._engine = pooler_safe_engine(url) if url.startswith("postgresql") else None
         return DBOSClient(
             system_database_url=url,
+            system_database_engine=self._engine,
             dbos_system_schema=self._schema,
             serializer=InertSerializer(),
             lazy=True,
@@ -96,6 +114,22 @@ class EngineClient:
         if not self._fast_queue_ready:
             client.register_queue(FAST_QUEUE, polling_interval_sec=FAST_POLLING_S, on_conflict="never_update")
             self._fast_queue_ready = True
+
+
+def pooler_safe_engine(url: str) -> Engine:
+    """Return an engine that leaves nothing on a session, which behind a transaction pooler is shared with others.
+
+    The one that the client would make prepares statements, and sets a timeout for the whole session. It looks at each
+    connection before use as that one does, and is as small.
+    """
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        connect_args={"application_name": "durable-dashboard actions", "prepare_threshold": None},
+        pool_size=CLIENT_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+    )
 
 
 def client_url(url: str) -> str | None:

@@ -32,77 +32,25 @@ To read the engine's schema a viewer needs no more than::
 
 from __future__ import annotations
 
-import os
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from otel_bridge.errors import ConfigurationError, LedgerUnavailableError
 from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
+from otel_bridge.postgres import Connection, Connections, parts_of, plain_url
 
 _ADVISORY_KEY = 7_236_823_125_001
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}\Z")
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _MIGRATION_FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
-
-
-class _OneConnection:
-    """What a pool of one would be, without its threads."""
-
-    def __init__(self, connect: Callable[[], psycopg.Connection[Row]], *, timeout_s: float) -> None:
-        self._connect, self._timeout_s = connect, timeout_s
-        self._turn = threading.Lock()
-        self._open: psycopg.Connection[Row] | None = None
-        self._closed = False
-
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Row]]:
-        """Lend the connection out, opened anew where it was lost.
-
-        Raises:
-            PoolTimeout: others kept it for too long.
-            PoolClosed: it was closed for good.
-        """
-        if not self._turn.acquire(timeout=self._timeout_s):
-            raise PoolTimeout(f"no turn on the ledger's connection within {self._timeout_s:g} s")
-        try:
-            if self._closed:
-                raise PoolClosed("the ledger's connection is closed")
-            yield self._checked()
-        finally:
-            self._turn.release()
-
-    def _checked(self) -> psycopg.Connection[Row]:
-        if self._open is not None:
-            try:
-                ConnectionPool.check_connection(self._open)
-            except psycopg.Error:
-                self._open.close()
-                self._open = None
-        if self._open is None:
-            self._open = self._connect()
-        return self._open
-
-    def close(self) -> None:
-        """Close it, after whoever has it now."""
-        got = self._turn.acquire(timeout=self._timeout_s)
-        try:
-            self._closed = True
-            if self._open is not None:
-                self._open.close()
-        finally:
-            if got:
-                self._turn.release()
 
 
 class PostgresLedger(SqlLedger):
@@ -121,12 +69,18 @@ class PostgresLedger(SqlLedger):
     ) -> None:
         if not _NAME.match(schema):
             raise ConfigurationError(f"Ledger schema {schema!r} is no plain name. Use letters, digits and '_'.")
-        self._conninfo, self._schema = conninfo, schema
-        self._timeout_s, self._max_connections = timeout_s, max_connections
+        self._schema, self._timeout_s = schema, timeout_s
         self._target = _without_credentials(conninfo, schema)
-        self._lock = threading.Lock()
-        self._pool: ConnectionPool[psycopg.Connection[Row]] | _OneConnection | None = None
-        self._pid = 0
+        self._connections = Connections(
+            plain_url(conninfo),
+            name="durable-ledger",
+            application="durable-dashboard ledger",
+            max_connections=max_connections,
+            wait_s=timeout_s,
+            connect_s=max(2, round(timeout_s)),
+            timeout_ms=round(timeout_s * 1000),
+            verify=True,
+        )
         self._migrated = False
 
     def __repr__(self) -> str:
@@ -134,11 +88,7 @@ class PostgresLedger(SqlLedger):
 
     def close(self) -> None:
         """Release connections; a later use opens them again. Idempotent."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-            owned = self._pid == os.getpid()
-        if pool is not None and owned:
-            pool.close()
+        self._connections.close()
 
     def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
         for attempt in (1, 2):
@@ -153,64 +103,34 @@ class PostgresLedger(SqlLedger):
         raise AssertionError("unreachable")
 
     def _attempt(self, work: Callable[[Session], T], *, write: bool) -> T:
-        with self._connections().connection() as connection:
-            if not self._migrated:
-                self._migrate(connection)
-                self._migrated = True
-            session = _PostgresSession(connection, self._schema)
-            if not write:
-                return work(session)
-            with connection.transaction():
-                return work(session)
-
-    def _connections(self) -> ConnectionPool[psycopg.Connection[Row]] | _OneConnection:
-        """Return the pool; a new one after a fork, for its threads stay behind."""
-        with self._lock:
-            if self._pool is None or self._pid != os.getpid():
-                self._pool = self._open_connections()
-                self._pid = os.getpid()
-            return self._pool
-
-    def _open_connections(self) -> ConnectionPool[psycopg.Connection[Row]] | _OneConnection:
-        milliseconds = round(self._timeout_s * 1000)
-        settings: dict[str, Any] = {
-            "autocommit": True,
-            "prepare_threshold": None,
-            "connect_timeout": max(2, round(self._timeout_s)),
-            "application_name": "durable-dashboard ledger",
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
-        }
-        if self._max_connections == 1:
-            return _OneConnection(lambda: psycopg.connect(self._conninfo, **settings), timeout_s=self._timeout_s)
-        return ConnectionPool(
-            self._conninfo,
-            min_size=0,
-            max_size=self._max_connections,
-            timeout=self._timeout_s,
-            reconnect_timeout=self._timeout_s,
-            max_idle=60.0,
-            check=ConnectionPool.check_connection,
-            kwargs=settings,
-            name="durable-ledger",
-            open=True,
-        )
+        if not self._migrated:
+            self._migrate()
+            self._migrated = True
+        if not write:
+            return work(_ReadingSession(self._connections, self._schema))
+        with self._connections.writing() as connection:
+            return work(_WritingSession(connection, self._schema))
 
     # -- migrations ---------------------------------------------------------------------------------------------
 
-    def _migrate(self, connection: psycopg.Connection[Row]) -> None:
+    def _migrate(self) -> None:
         available = _migrations()
-        if self._version(connection) == len(available):
+        if self._version(self._connections.read) == len(available):
             return
-        with connection.transaction():
+        with self._connections.writing() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_KEY,))
-            version = self._version(connection)
+
+            def read(statement: str, params: Sequence[object] = ()) -> list[Row]:
+                return connection.execute(statement.encode(), params).fetchall()
+
+            version = self._version(read)
             if version > len(available):
                 raise LedgerUnavailableError(
                     self._target,
                     f"The ledger {self._target!r} was written by a newer version of durable-dashboard (schema "
                     f"{version}; this version knows {len(available)}). Upgrade this process.",
                 )
-            if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,)).fetchone():
+            if not read("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,)):
                 self._script(connection, "CREATE SCHEMA {schema}")
             if version == 0:
                 self._script(
@@ -222,20 +142,18 @@ class PostgresLedger(SqlLedger):
                 self._script(connection, available[number - 1])
                 self._script(connection, f"INSERT INTO {{schema}}.migrations (version) VALUES ({number})")
 
-    def _version(self, connection: psycopg.Connection[Row]) -> int:
+    def _version(self, read: Callable[..., list[Row]]) -> int:
         # Not to_regclass(): it may answer from a cache that is older than the advisory lock.
-        found = connection.execute(
+        found = read(
             "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = %s AND c.relname = 'migrations'",
             (self._schema,),
-        ).fetchone()
+        )
         if not found:
             return 0
-        statement = f'SELECT coalesce(max(version), 0) FROM "{self._schema}".migrations'
-        row = connection.execute(statement.encode()).fetchone()
-        return int(row[0]) if row else 0
+        return int(read(f'SELECT coalesce(max(version), 0) FROM "{self._schema}".migrations')[0][0])
 
-    def _script(self, connection: psycopg.Connection[Row], script: str) -> None:
+    def _script(self, connection: Connection, script: str) -> None:
         connection.execute(script.replace("{schema}", f'"{self._schema}"').encode())
 
     # -- errors -------------------------------------------------------------------------------------------------
@@ -260,8 +178,23 @@ class PostgresLedger(SqlLedger):
         return LedgerUnavailableError(self._target, f"The ledger {self._target!r} cannot be used: {text}. {remedy}")
 
 
-class _PostgresSession:
-    def __init__(self, connection: psycopg.Connection[Row], schema: str) -> None:
+class _ReadingSession:
+    """Each statement is a read-only transaction."""
+
+    def __init__(self, connections: Connections, schema: str) -> None:
+        self._connections, self._schema = connections, schema
+
+    def rows(self, statement: str, **params: Any) -> list[Row]:
+        return self._connections.read(_render(statement, self._schema), params)
+
+    def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
+        raise AssertionError("a read runs one statement")
+
+
+class _WritingSession:
+    """One transaction around all statements."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
         self._connection, self._schema = connection, schema
 
     def rows(self, statement: str, **params: Any) -> list[Row]:
@@ -288,9 +221,6 @@ def _migrations() -> tuple[str, ...]:
 
 
 def _without_credentials(conninfo: str, schema: str) -> str:
-    try:
-        parts = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError("The ledger's Postgres URL is malformed. Check it character by character.") from error
+    parts = parts_of(conninfo, what="The ledger's Postgres URL")
     host, port = parts.get("host") or "local socket", parts.get("port")
     return f"{host}{f':{port}' if port else ''}/{parts.get('dbname') or ''} schema {schema}"

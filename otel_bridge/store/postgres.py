@@ -1,13 +1,11 @@
 """``PostgresStateStore``: reads a DBOS system database on PostgreSQL, through psycopg 3 and a small pool.
 
-Sessions are read-only, in autocommit and bounded by ``statement_timeout``; a lost server is reported within seconds and
-found again by the pool.
+Every read is a read-only transaction of its own, bounded by ``statement_timeout``, which leaves nothing on the session;
+a lost server is reported within seconds and found again by the pool.
 """
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +22,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
+from otel_bridge.postgres import Connections, parts_of, plain_url
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
@@ -34,17 +33,9 @@ POOL_TIMEOUT_S = 4.0
 CLOCK_CHECK_S = 30.0
 
 
-def plain_url(url: str) -> str:
-    """Return the URL without SQLAlchemy's driver name, as libpq wants it."""
-    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
-
-
 def describe(url: str, schema: str) -> str:
     """Return a name for people, without user and password."""
-    try:
-        info = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"The Postgres URL is malformed: {str(error).strip()}.") from error
+    info = parts_of(url, what="The Postgres URL")
     host = info.get("host") or urlsplit(url).hostname or "localhost"
     return f"Postgres database {info.get('dbname', '')!r} on {host} (schema {schema!r})"
 
@@ -74,49 +65,30 @@ class PostgresStateStore(SqlStateStore):
             raise ConfigurationError(f"{schema!r} is not the name of a Postgres schema.")
         self._schema_name = schema
         self._own = isinstance(conninfo, str)
-        self._lock = threading.Lock()
         self._closed = False
         self._offset_ms, self._checked_at = 0, -CLOCK_CHECK_S
         self._reached = False
         self._has_token = True
         if isinstance(conninfo, str):
             self._url = plain_url(conninfo)
-            self.target = describe(self._url, schema)
-            self._pool: ConnectionPool[Any] = ConnectionPool(
-                self._url,
-                min_size=0,
-                max_size=max_connections,
-                open=False,
-                timeout=POOL_TIMEOUT_S,
-                max_idle=60.0,
-                reconnect_timeout=5.0,
-                name="durable-store",
-                kwargs={
-                    "autocommit": True,
-                    "connect_timeout": CONNECT_TIMEOUT_S,
-                    "application_name": "durable-dashboard",
-                    "keepalives_idle": 10,
-                    "keepalives_interval": 3,
-                    "keepalives_count": 2,
-                    "tcp_user_timeout": 6_000,
-                },
-                configure=_configure,
-            )
         else:
-            self._pool = conninfo
             own_url = conninfo.conninfo
             self._url = plain_url(url if url is not None else own_url if isinstance(own_url, str) else own_url())
-            self.target = describe(self._url, schema)
+        self.target = describe(self._url, schema)
+        self._connections = Connections(
+            self._url if self._own else conninfo,
+            name="durable-store",
+            application="durable-dashboard",
+            max_connections=max_connections,
+            wait_s=POOL_TIMEOUT_S,
+            connect_s=CONNECT_TIMEOUT_S,
+            timeout_ms=STATEMENT_TIMEOUT_MS,
+        )
 
     @property
     def url(self) -> str:
         """The database URL, credentials included."""
         return self._url
-
-    @property
-    def schema_name(self) -> str:
-        """Where DBOS keeps its tables."""
-        return self._schema_name
 
     def now_ms(self) -> int:
         """The server's clock, by its distance from ours, which is measured every half a minute."""
@@ -160,39 +132,23 @@ class PostgresStateStore(SqlStateStore):
             raise self._unavailable(error) from error
 
     def _run(self, statement: str, params: Sequence[object]) -> list[Row]:
-        if self._own:
-            with self._lock:
-                if self._closed:
-                    raise StoreUnavailableError(
-                        self.target, f"{self.target} was closed by this process. Open a new store."
-                    )
-                if self._pool.closed:
-                    self._pool.open(wait=False)
-            if not self._reached:
-                self._reach()
+        if not self._own:
+            return self._connections.read(statement, params)
+        if self._closed:
+            raise StoreUnavailableError(self.target, f"{self.target} was closed by this process. Open a new store.")
+        if not self._reached:
+            self._connections.reach()
         try:
-            found = self._fetch(statement, params)
+            found = self._connections.read(statement, params)
         except (pg.AdminShutdown, pg.CrashShutdown, psycopg.OperationalError) as error:
-            if isinstance(error, (pg.QueryCanceled, PoolTimeout)) or not self._own:
+            if isinstance(error, (pg.QueryCanceled, PoolTimeout)):
                 raise
             # the server was restarted under idle connections: drop them, and see whether it is back
-            self._pool.check()
-            self._reach()
-            found = self._fetch(statement, params)
+            self._connections.replace_broken()
+            self._connections.reach()
+            found = self._connections.read(statement, params)
         self._reached = True
         return found
-
-    def _fetch(self, statement: str, params: Sequence[object]) -> list[Row]:
-        with self._pool.connection() as connection:
-            found: list[Row] = connection.execute(statement, params or None).fetchall()
-            return found
-
-    def _reach(self) -> None:
-        """Connect once outside the pool, which keeps the reason of a refusal to itself."""
-        try:
-            psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S, autocommit=True).close()
-        except psycopg.OperationalError as error:
-            raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> StoreError:
         self._reached = self._reached and not isinstance(error, (PoolTimeout, psycopg.OperationalError))
@@ -237,21 +193,6 @@ class PostgresStateStore(SqlStateStore):
         )
 
     def close(self) -> None:
-        """Close the pool that we built. Idempotent."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        if self._own and not self._pool.closed:
-            self._pool.close()
-
-
-def _configure(connection: psycopg.Connection[Any]) -> None:
-    # generic plans do not know how few rows a page wants; compiling costs more than any of our statements
-    for setting in (
-        f"statement_timeout = {STATEMENT_TIMEOUT_MS}",
-        "default_transaction_read_only = on",
-        "plan_cache_mode = force_custom_plan",
-        "jit = off",
-    ):
-        connection.execute(f"SET {setting}")
+        """Close the connections that we opened. Idempotent."""
+        self._closed = True
+        self._connections.close()

@@ -79,5 +79,6 @@ def test_postgres_is_loaded_only_when_it_is_used() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines() == [
         "False",
-        "A Postgres store needs psycopg: pip install 'durable-dashboard[postgres]'.",
+        "A Postgres database needs psycopg, which is not installed. "
+        "Install it: pip install 'durable-dashboard[postgres]'",
     ]

@@ -339,6 +339,6 @@ def test_waiting_too_long_for_the_one_connection_is_the_ledger_being_unavailable
     """A caller that keeps the connection does not hold others up for ever."""
     ledger = PostgresLedger(postgres_url, timeout_s=0.3, max_connections=1)
     ledger.put_value("k", 1)
-    with ledger._connections().connection(), pytest.raises(LedgerUnavailableError, match="connection in time"):
+    with ledger._connections.connection(), pytest.raises(LedgerUnavailableError, match="connection in time"):
         ledger.get_value("k")
     ledger.close()
