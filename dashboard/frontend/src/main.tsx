@@ -7,7 +7,6 @@ import { makeQueryClient } from "./api/client";
 import { App } from "./shell/App";
 import { Boundary } from "./shell/Boundary";
 import { applyTheme } from "./shell/theme";
-import { ToastProvider } from "./ui/toast";
 
 applyTheme();
 
@@ -17,9 +16,7 @@ if (root) {
     <StrictMode>
       <Boundary what="The page">
         <QueryClientProvider client={makeQueryClient()}>
-          <ToastProvider>
-            <App />
-          </ToastProvider>
+          <App />
         </QueryClientProvider>
       </Boundary>
     </StrictMode>,

@@ -1,81 +1,76 @@
 /** Everything that changes something. Each answers at once; a worker does the work, and the stream tells. */
-import { type RunFilter, filterToQuery } from "../lib/filter";
-import { postJson } from "./http";
-import type { ActionAnswer, BulkAnswer, Json, NewRun } from "./wire";
+import { filterToQuery, type RunFilter } from "../lib/filter";
+import { post, type RequestOf } from "./http";
+import type { Json } from "./wire";
 
-const run = (id: string): string => `runs/${encodeURIComponent(id)}`;
+const on = (runId: string) => ({ path: { runId } });
 
-export const retryRun = (id: string, queue?: string): Promise<ActionAnswer> =>
-  postJson(`${run(id)}/retry`, queue ? { queue } : {});
+export const retryRun = (id: string, queue?: string) =>
+  post("/runs/{runId}/retry", { ...on(id), body: queue ? { queue } : {} });
 
-export function cancelRun(id: string, options: { compensate: boolean; children: boolean }): Promise<ActionAnswer> {
-  const params = new URLSearchParams();
-  if (options.compensate) params.set("compensate", "true");
-  if (options.children) params.set("children", "true");
-  return postJson(`${run(id)}/cancel`, {}, params);
-}
-
-export const continueRun = (id: string): Promise<ActionAnswer> => postJson(`${run(id)}/continue`);
-
-export const forkRun = (id: string, fromSeq: number): Promise<NewRun> => postJson(`${run(id)}/fork`, { fromSeq });
-
-export const retryWithInput = (id: string, input: Json): Promise<NewRun> =>
-  postJson(`${run(id)}/retry-with-input`, { input });
-
-/** ``force``: the worker is known to be gone, although nobody reports presence. */
-export const redispatchRun = (id: string, force: boolean): Promise<{ redispatched: boolean; status: string }> =>
-  postJson(`${run(id)}/redispatch`, { force });
-
-/** The key makes a repeat of the same sending, after a lost answer say, arrive once. */
-export const sendSignal = (id: string, topic: string, message: Json, key: string): Promise<ActionAnswer> =>
-  postJson(`${run(id)}/signals/${encodeURIComponent(topic)}`, message, undefined, { "Idempotency-Key": key });
-
-export const sendUpdate = (id: string, name: string, argument: Json, key: string): Promise<unknown> =>
-  postJson(`${run(id)}/updates/${encodeURIComponent(name)}`, argument, undefined, { "Idempotency-Key": key });
-
-export interface NewRunRequest {
-  workflow: string;
-  input: Json;
-  runId?: string;
-  queue?: string;
-}
-
-export const startRun = (request: NewRunRequest): Promise<NewRun> => postJson("runs", request);
-
-export type BulkAction = "retry" | "cancel";
-
-export interface BulkOptions {
+export interface CancelOptions {
   compensate: boolean;
   children: boolean;
+}
+
+/** Only what is asked for is sent. */
+const asked = ({ compensate, children }: CancelOptions) => ({
+  ...(compensate ? { compensate } : {}),
+  ...(children ? { children } : {}),
+});
+
+export const cancelRun = (id: string, options: CancelOptions) =>
+  post("/runs/{runId}/cancel", { ...on(id), query: asked(options) });
+
+export const continueRun = (id: string) => post("/runs/{runId}/continue", on(id));
+
+export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
+
+export const retryWithInput = (id: string, input: Json) =>
+  post("/runs/{runId}/retry-with-input", { ...on(id), body: { input } });
+
+/** ``force``: the worker is known to be gone, although nobody reports presence. */
+export const redispatchRun = (id: string, force: boolean) =>
+  post("/runs/{runId}/redispatch", { ...on(id), body: { force } });
+
+const once = (key: string) => ({ headers: { "Idempotency-Key": key } });
+
+/** The key makes a repeat of the same sending, after a lost answer say, arrive once. */
+export const sendSignal = (runId: string, topic: string, message: Json, key: string) =>
+  post("/runs/{runId}/signals/{topic}", { path: { runId, topic }, body: message, ...once(key) });
+
+export const sendUpdate = (runId: string, name: string, argument: Json, key: string) =>
+  post("/runs/{runId}/updates/{name}", { path: { runId, name }, body: argument, ...once(key) });
+
+export const startRun = (body: RequestOf<"/runs", "post">["body"]) => post("/runs", { body });
+
+export type BulkAction = RequestOf<"/bulk/{action}", "post">["path"]["action"];
+
+export interface BulkOptions extends CancelOptions {
   toQueue: string;
 }
 
-function bulkParams(filter: RunFilter, options: BulkOptions): URLSearchParams {
-  const params = filterToQuery(filter, Date.now());
-  if (options.compensate) params.set("compensate", "true");
-  if (options.children) params.set("children", "true");
-  if (options.toQueue) params.set("toQueue", options.toQueue);
-  return params;
-}
-
-export function previewBulk(action: BulkAction, filter: RunFilter): Promise<BulkAnswer> {
-  const params = filterToQuery(filter, Date.now());
-  params.set("dryRun", "true");
-  return postJson(`bulk/${action}`, {}, params);
-}
+export const previewBulk = (action: BulkAction, filter: RunFilter) =>
+  post("/bulk/{action}", { path: { action }, query: { ...filterToQuery(filter, Date.now()), dryRun: true } });
 
 /** ``boundMs`` is the preview's: nothing newer than what was shown is touched. */
-export function applyBulk(
-  action: BulkAction,
-  filter: RunFilter,
-  options: BulkOptions,
-  boundMs: number | undefined,
-): Promise<BulkAnswer> {
-  return postJson(`bulk/${action}`, boundMs === undefined ? {} : { boundMs }, bulkParams(filter, options));
-}
+export const applyBulk = (action: BulkAction, filter: RunFilter, options: BulkOptions, boundMs: number | undefined) =>
+  post("/bulk/{action}", {
+    path: { action },
+    query: {
+      ...filterToQuery(filter, Date.now()),
+      ...asked(options),
+      ...(options.toQueue ? { toQueue: options.toQueue } : {}),
+    },
+    body: boundMs === undefined ? {} : { boundMs },
+  });
 
-export const scheduleAction = (name: string, action: "pause" | "resume" | "trigger"): Promise<unknown> =>
-  postJson(`schedules/${encodeURIComponent(name)}/${action}`);
+export type ScheduleVerb = "pause" | "resume" | "trigger";
+
+export async function scheduleAction(name: string, verb: ScheduleVerb): Promise<void> {
+  if (verb === "trigger") await post("/schedules/{name}/trigger", { path: { name } });
+  else await post("/schedules/{name}/{action}", { path: { name, action: verb } });
+}
 
 /** A key of one's own, without crypto.randomUUID: that one is missing where the page is served without TLS. */
 export function newKey(): string {

@@ -1,11 +1,8 @@
 /** The cache of answers, and what holds for every request through it. */
 import { QueryClient } from "@tanstack/react-query";
-import { ApiError } from "../lib/errors";
+import { isWorthAnotherTry } from "../lib/errors";
 
-/** A refusal stays a refusal; only silence and overload are worth asking again. */
-function isWorthAnotherTry(count: number, error: Error): boolean {
-  return count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500);
-}
+const TRIES = 2;
 
 export function makeQueryClient(): QueryClient {
   return new QueryClient({
@@ -16,7 +13,7 @@ export function makeQueryClient(): QueryClient {
         networkMode: "always",
         staleTime: 2000,
         refetchOnWindowFocus: true,
-        retry: isWorthAnotherTry,
+        retry: (count, error) => count < TRIES && isWorthAnotherTry(error),
         retryDelay: (attempt) => 400 * 2 ** attempt,
       },
       mutations: { networkMode: "always", retry: false },

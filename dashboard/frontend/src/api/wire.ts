@@ -1,71 +1,46 @@
 /**
- * The shapes on the wire. ``openapi.d.ts`` is generated from the server's own document (npm run types); this file only
- * names its parts, and says what JSON Schema cannot: a field that is null is left out of an answer, payloads are any JSON.
+ * The shapes on the wire, by the names that the page uses. ``openapi.d.ts`` is generated from the server's own document
+ * (npm run types): absent fields are undefined, payloads are any JSON.
  */
 import type { components } from "./openapi";
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type Schemas = components["schemas"];
 
-/** Optional fields are absent, never null. */
-type Present<T> = T extends readonly (infer Item)[]
-  ? Present<Item>[]
-  : T extends object
-    ? { [Key in keyof T]: undefined extends T[Key] ? Present<Exclude<T[Key], null>> : Present<T[Key]> }
-    : T;
-
-type Schema<Name extends keyof components["schemas"]> = Present<components["schemas"][Name]>;
-type With<T, Fields> = Omit<T, keyof Fields> & Fields;
-
-export type RunRow = With<Schema<"RunRow">, { searchAttributes: Record<string, Json> }>;
+export type { Json } from "../lib/json";
+export type RunRow = Schemas["RunRow"];
 export type RunStatus = RunRow["status"];
-export type Waiting = Schema<"WaitingView">;
+/** What may be done to a run as it is now, said by the server. */
+export type Action = RunRow["allowed"][number];
+export type Waiting = Schemas["WaitingView"];
 export type WaitingOn = Waiting["on"];
-export type ErrorInfo = Schema<"ErrorView">;
-export type Run = With<
-  Schema<"RunView">,
-  { input?: Json; output?: Json; searchAttributes: Record<string, Json>; payloadFormats?: Record<string, string> }
->;
-export type Step = With<Schema<"StepView">, { input?: Json; output?: Json; payloadFormats?: Record<string, string> }>;
+export type ErrorInfo = Schemas["ErrorView"];
+export type Run = Schemas["RunView"];
+export type Step = Schemas["StepView"];
 export type StepKind = Step["kind"];
 export type StepStatus = Step["status"];
-
-export interface Lineage {
-  parent?: RunRow;
-  forkedFrom?: RunRow;
-  forks: RunRow[];
-  deadRun?: RunRow;
-  deadLetter?: RunRow;
-  undo?: RunRow;
-  undoes?: RunRow;
-}
-export type RunDetail = With<Schema<"RunDetail">, { run: Run; timeline: Step[]; children: RunRow[]; lineage: Lineage }>;
-export type Facet = Schema<"FacetView">;
-
-export type GraphNode = With<Schema<"GraphNode">, { byStatus?: Record<string, number> }>;
-export type GraphEdge = Schema<"GraphEdge">;
-export type Graph = With<Schema<"Graph">, { nodes: GraphNode[]; edges: GraphEdge[] }>;
-
-export type PublishedView = With<Schema<"PublishedView">, { value?: Json }>;
-export type WorkerGroup = Schema<"WorkerGroup">;
-export type Executor = Schema<"ExecutorView">;
-export type Schedule = Schema<"ScheduleView">;
-export type Topology = Schema<"Topology">;
-export type Health = Schema<"HealthView">;
-
-export type LifecycleEvent = With<Schema<"EventView">, { run?: RunRow; step?: Step }>;
+export type Lineage = Schemas["Lineage"];
+export type RunDetail = Schemas["RunDetail"];
+export type Facet = Schemas["FacetView"];
+export type GraphNode = Schemas["GraphNode"];
+export type GraphEdge = Schemas["GraphEdge"];
+export type Graph = Schemas["Graph"];
+export type PublishedView = Schemas["PublishedView"];
+export type WorkerGroup = Schemas["WorkerGroup"];
+export type Executor = Schemas["ExecutorView"];
+export type Schedule = Schemas["ScheduleView"];
+export type Topology = Schemas["Topology"];
+export type Health = Schemas["HealthView"];
+export type LifecycleEvent = Schemas["EventView"];
 export type EventType = LifecycleEvent["type"];
-export type Changed = With<Schema<"Changed">, { type: "changed"; run: RunRow }>;
-export type Heartbeat = With<Schema<"Heartbeat">, { type: "heartbeat" }>;
-export type RunSnapshot = With<Schema<"RunSnapshot">, { type: "snapshot"; detail: RunDetail }>;
-export type ListSnapshot = With<Schema<"ListSnapshot">, { type: "snapshot"; runs: RunRow[] }>;
-
-export type Problem = Schema<"ProblemDocument">;
-export type ActionAnswer = With<Schema<"ActionAnswer">, { searchAttributes: Record<string, Json> }>;
-export type NewRun = Schema<"NewRun">;
-export type UndoView = Schema<"UndoView">;
-export type BulkAnswer = With<Schema<"BulkAnswer">, { byStatus?: Record<string, number>; sample?: RunRow[] }>;
-export type BulkStatus = Schema<"BulkStatus">;
-export type AuditEntry = With<Schema<"AuditView">, { params: Record<string, Json> }>;
+export type Changed = Schemas["Changed"];
+export type Heartbeat = Schemas["Heartbeat"];
+export type RunSnapshot = Schemas["RunSnapshot"];
+export type ListSnapshot = Schemas["ListSnapshot"];
+export type NewRun = Schemas["NewRun"];
+export type UndoView = Schemas["UndoView"];
+export type BulkAnswer = Schemas["BulkAnswer"];
+export type BulkStatus = Schemas["BulkStatus"];
+export type AuditEntry = Schemas["AuditView"];
 
 /** In the order that the eye should meet them. */
 export const RUN_STATUSES: readonly RunStatus[] = [

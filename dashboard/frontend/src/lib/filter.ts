@@ -1,4 +1,5 @@
 /** The run list's filter: kept in the page's address, sent to the API. Pure. */
+import type { operations } from "../api/openapi";
 import { RUN_STATUSES, type RunStatus } from "../api/wire";
 import { resolveSince } from "./time";
 
@@ -69,11 +70,20 @@ export function filterToParams(filter: RunFilter): URLSearchParams {
   return params;
 }
 
-/** As the API wants it: moving windows become instants. */
-export function filterToQuery(filter: RunFilter, now: number): URLSearchParams {
-  const params = filterToParams(filter);
-  if (filter.since) params.set("since", resolveSince(filter.since, now));
-  return params;
+type RunsQuery = NonNullable<operations["listRuns"]["parameters"]["query"]>;
+
+/** As the API wants it: moving windows become instants, a length a number. */
+export function filterToQuery(filter: RunFilter, now: number): RunsQuery {
+  const { status, tag, attr, since, minDurationMs, ...text } = filter;
+  const set = Object.fromEntries(Object.entries(text).filter(([, value]) => value !== ""));
+  return {
+    ...set,
+    ...(status.length > 0 ? { status: RUN_STATUSES.filter((entry) => status.includes(entry)) } : {}),
+    ...(tag.length > 0 ? { tag } : {}),
+    ...(attr.length > 0 ? { attr } : {}),
+    ...(since !== "" ? { since: resolveSince(since, now) } : {}),
+    ...(/^\d+$/.test(minDurationMs) ? { minDurationMs: Number(minDurationMs) } : {}),
+  };
 }
 
 export function isEmptyFilter(filter: RunFilter): boolean {

@@ -1,31 +1,46 @@
 /** Words for states. Pure. */
-import type { RunRow, RunStatus, Step, StepKind, Waiting, WaitingOn } from "../api/wire";
+import { formatCount } from "./time";
+import type { RunRow, RunStatus, StepKind, Waiting, WaitingOn } from "../api/wire";
 
-export type AnyStatus = RunStatus | Step["status"];
+/** Of runs and of steps: what a step alone can be is to have been interrupted. */
+export type AnyStatus = RunStatus | "interrupted";
 
-export const STATUS_LABEL: Record<RunStatus, string> = {
-  pending: "Pending",
-  running: "Running",
-  suspended: "Suspended",
-  cancelling: "Cancelling",
-  completed: "Completed",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  dead: "Dead",
-  blocked: "Blocked",
+interface StatusFacts {
+  label: string;
+  hint: string;
+  /** More may happen to it by itself. */
+  open?: true;
+  /** What bulk actions count; whether a run itself may be acted on is in its ``allowed``. */
+  retriable?: true;
+  cancellable?: true;
+}
+
+/** One row for each status. */
+export const STATUS: Record<AnyStatus, StatusFacts> = {
+  pending: { label: "Pending", hint: "Created, not yet picked up by a worker", open: true, cancellable: true },
+  running: { label: "Running", hint: "A worker is executing it", open: true, cancellable: true },
+  suspended: {
+    label: "Suspended",
+    hint: "Waits for a sleep, signal, webhook, update, breakpoint or child run",
+    open: true,
+    cancellable: true,
+  },
+  blocked: { label: "Blocked", hint: "No live worker can run it", open: true, cancellable: true },
+  cancelling: { label: "Cancelling", hint: "Being undone: compensations run in reverse order", open: true },
+  completed: { label: "Completed", hint: "Ended without an error" },
+  failed: { label: "Failed", hint: "Ended with an error; can be retried", retriable: true },
+  dead: { label: "Dead", hint: "Given up after too many recoveries", retriable: true },
+  cancelled: { label: "Cancelled", hint: "Stopped by somebody or by its timeout", retriable: true },
+  interrupted: {
+    label: "Interrupted",
+    hint: "In flight when its run was cancelled or its worker lost. It may have taken effect",
+  },
 };
 
-export const STATUS_HINT: Record<RunStatus, string> = {
-  pending: "Created, not yet picked up by a worker",
-  running: "A worker is executing it",
-  suspended: "Parked on a sleep, signal, webhook, update, breakpoint or child",
-  cancelling: "Being undone: compensations run in reverse",
-  completed: "Ended well",
-  failed: "Ended with an error; can be retried",
-  cancelled: "Stopped by somebody",
-  dead: "Gave up after too many recoveries; in the dead-letter state",
-  blocked: "Nobody is there to run it: backlog and no live worker",
-};
+/** A status as the wire spells it, or one that this page does not know yet. */
+export function knownStatus(status: string): AnyStatus {
+  return status in STATUS ? (status as AnyStatus) : "pending";
+}
 
 export const KIND_LABEL: Record<StepKind, string> = {
   local: "Local step",
@@ -56,13 +71,7 @@ export function waitingLabel(waiting: Waiting): string {
 }
 
 export function isOpen(run: Pick<RunRow, "status">): boolean {
-  return (
-    run.status === "pending" ||
-    run.status === "running" ||
-    run.status === "suspended" ||
-    run.status === "cancelling" ||
-    run.status === "blocked"
-  );
+  return STATUS[run.status].open ?? false;
 }
 
 /** Blocked in the hands of a worker that is gone, not in a queue to which nobody listens. */
@@ -80,38 +89,12 @@ export function stepLabel(name: string, compensates: number | undefined): string
   return compensates === undefined ? name : `undo ${name.replace(/^compensate:/, "")}`;
 }
 
-/** What can be done to a run in this state; the server has the last word. */
-export interface Allowed {
-  retry: boolean;
-  cancel: boolean;
-  undo: boolean;
-  continue: boolean;
-  signal: boolean;
-  update: boolean;
-  fork: boolean;
-  retryWithInput: boolean;
-  redispatch: boolean;
-}
-
-export function allowedActions(run: RunRow, hasSteps: boolean): Allowed {
-  const { status, waiting } = run;
-  const undone = run.undoId !== undefined;
-  const open = status === "pending" || status === "running" || status === "suspended" || status === "blocked";
-  const ended = status === "failed" || status === "dead" || status === "cancelled" || status === "completed";
-  return {
-    retry: (status === "failed" || status === "dead" || status === "cancelled") && !undone,
-    cancel: open,
-    undo: status !== "completed" && status !== "cancelling" && status !== "pending" && !undone && hasSteps,
-    continue: status === "suspended" && waiting?.on === "breakpoint",
-    signal: status === "suspended" && waiting?.on === "signal",
-    update: status === "suspended" && waiting?.on === "update",
-    fork: hasSteps && status !== "cancelling",
-    retryWithInput: ended,
-    redispatch: isHeld(run) || status === "running",
-  };
-}
-
 /** A UUID by its first eight digits; ids that somebody chose stay whole. */
 export function shortId(id: string): string {
   return /^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(id) ? id.slice(0, 8) : id;
+}
+
+/** "1 run", "3 runs", "1.2k runs". */
+export function counted(n: number, one: string, many = `${one}s`): string {
+  return `${formatCount(n)} ${n === 1 ? one : many}`;
 }

@@ -130,3 +130,8 @@ export function formatCount(n: number): string {
   if (n < 1_000_000) return `${(n / 1000).toFixed(n < 100_000 ? 1 : 0)}k`;
   return `${(n / 1_000_000).toFixed(1)}M`;
 }
+
+/** A count, or what is known of it: "150", "150 or more". A lower bound is never shown as a total. */
+export function formatBound(n: number, exact: boolean): string {
+  return exact ? formatCount(n) : `${formatCount(n)} or more`;
+}

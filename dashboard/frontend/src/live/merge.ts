@@ -1,11 +1,8 @@
 /** Keeps a loaded run list true while the world moves. Pure. */
+import type { Page } from "../api/http";
 import type { Changed, LifecycleEvent, RunRow, RunStatus } from "../api/wire";
 
-export interface RunPage {
-  rows: RunRow[];
-  next: string | null;
-  /** How far back the server looked before its time budget ended, if it stopped early. */
-  scannedTo: string | null;
+export interface RunPage extends Page<RunRow> {
   /** Fewer rows than asked, and yet not the last page: a rare filter, searched within a time budget. */
   short: boolean;
 }

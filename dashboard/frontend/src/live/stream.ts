@@ -1,5 +1,5 @@
 /** The live connection: websocket, else Server-Sent Events, else polling; reconnects with the last id it saw. */
-import { apiUrl } from "../api/http";
+import { apiUrl, type Query } from "../api/http";
 import type { Changed, Heartbeat, LifecycleEvent } from "../api/wire";
 
 /** "closed": the view at hand has no stream. */
@@ -40,7 +40,7 @@ function reasonIn(text: unknown): string {
 /** Open a stream; call the result to close it. */
 export function openStream<S extends { type: "snapshot"; id: number }>(
   path: string,
-  params: () => URLSearchParams,
+  params: () => Query,
   handlers: StreamHandlers<S>,
 ): () => void {
   let closed = false;
@@ -53,9 +53,8 @@ export function openStream<S extends { type: "snapshot"; id: number }>(
   let watchdog: number | undefined;
 
   const address = (): URL => {
-    const query = params();
-    if (lastId !== null) query.set("lastEventId", String(lastId));
-    return new URL(apiUrl(path, query), window.location.href);
+    const resume = lastId === null ? {} : { lastEventId: lastId };
+    return new URL(apiUrl(path, {}, { ...params(), ...resume }), window.location.href);
   };
 
   const release = (): void => {

@@ -53,7 +53,7 @@ export function useLiveRun(id: string) {
         });
       }, pause.current);
     };
-    const close = openStream<RunSnapshot>(`runs/${encodeURIComponent(id)}/stream`, () => new URLSearchParams(), {
+    const close = openStream<RunSnapshot>(`/runs/${encodeURIComponent(id)}/stream`, () => ({}), {
       onState: setLive,
       onProblem: setStreamProblem,
       onPoll: refresh,

@@ -33,6 +33,8 @@ function useThrottle(work: () => void, everyMs: number): () => void {
   }, [everyMs]);
 }
 
+export type LiveRuns = ReturnType<typeof useLiveRuns>;
+
 export function useLiveRuns(filter: RunFilter) {
   const client = useQueryClient();
   const options = runsQuery(filter);
@@ -69,7 +71,7 @@ export function useLiveRuns(filter: RunFilter) {
 
   useEffect(() => {
     queue.current = [];
-    return openStream<ListSnapshot>("stream", () => filterToQuery(filter, Date.now()), {
+    return openStream<ListSnapshot>("/stream", () => filterToQuery(filter, Date.now()), {
       onState: setLive,
       onProblem: setStreamProblem,
       onPoll: () => {

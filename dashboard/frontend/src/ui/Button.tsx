@@ -2,8 +2,8 @@ import type { ButtonHTMLAttributes } from "react";
 import { Glyph, type IconName } from "./icons";
 import "./Button.css";
 
-type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & {
-  icon?: IconName;
+export type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & {
+  icon?: IconName | undefined;
   tone?: "plain" | "primary" | "danger" | "quiet";
   busy?: boolean;
 };

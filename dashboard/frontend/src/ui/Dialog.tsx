@@ -1,4 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useId, useRef } from "react";
+import { useCloseOverlay } from "../shell/overlay";
 import { Button, IconButton } from "./Button";
 import { Notice } from "./Notice";
 import "./Dialog.css";
@@ -6,7 +7,8 @@ import "./Dialog.css";
 interface DialogProps {
   title: string;
   children?: ReactNode;
-  onClose: () => void;
+  /** Closes the overlay it stands in, when not given. */
+  onClose?: () => void;
   onConfirm?: () => void;
   confirm?: string;
   danger?: boolean;
@@ -24,7 +26,7 @@ interface DialogProps {
 export function Dialog({
   title,
   children,
-  onClose,
+  onClose: given,
   onConfirm,
   confirm = "Confirm",
   danger = false,
@@ -35,6 +37,8 @@ export function Dialog({
   only = false,
   dismiss = "Keep as is",
 }: DialogProps) {
+  const closeOverlay = useCloseOverlay();
+  const onClose = given ?? closeOverlay;
   const ref = useRef<HTMLDialogElement>(null);
   const headingId = useId();
   useEffect(() => {

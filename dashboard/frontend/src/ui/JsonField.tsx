@@ -8,7 +8,7 @@ export function parseJson(text: string): { value: Json; error: null } | { value:
   try {
     return { value: JSON.parse(text) as Json, error: null };
   } catch (error) {
-    return { value: null, error: `This is no JSON: ${errorText(error)}. Text needs quotes.` };
+    return { value: null, error: `This is not JSON: ${errorText(error)}. Text needs quotes.` };
   }
 }
 
@@ -18,12 +18,15 @@ export function JsonField({
   error,
   label,
   hint,
+  autoFocus = false,
 }: {
   text: string;
   onText: (text: string) => void;
   error: string | null;
   label: string;
   hint?: string;
+  /** In a dialog: where the typing begins. */
+  autoFocus?: boolean;
 }) {
   return (
     <label className="field">
@@ -33,6 +36,7 @@ export function JsonField({
         rows={8}
         value={text}
         spellCheck={false}
+        data-autofocus={autoFocus || undefined}
         aria-invalid={error !== null}
         onChange={(event) => onText(event.target.value)}
       />

@@ -1,13 +1,13 @@
 import type { RunStatus } from "../api/wire";
-import { STATUS_HINT, STATUS_LABEL } from "../lib/status";
+import { STATUS } from "../lib/status";
 import { StatusIcon } from "./icons";
 import "./Badge.css";
 
 export function StatusBadge({ status }: { status: RunStatus }) {
   return (
-    <span className="badge" data-status={status} title={STATUS_HINT[status]}>
+    <span className="badge" data-status={status} title={STATUS[status].hint}>
       <StatusIcon status={status} />
-      {STATUS_LABEL[status]}
+      {STATUS[status].label}
     </span>
   );
 }

@@ -1,5 +1,6 @@
-/** Short outcomes, announced politely. */
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
+/** Short outcomes, announced politely. What went wrong stays until it is dismissed. */
+import { type ReactNode, useEffect, useState } from "react";
+import { makeCell, useCell } from "../lib/cell";
 import { IconButton } from "./Button";
 import "./toast.css";
 
@@ -9,38 +10,50 @@ interface Toast {
   text: ReactNode;
 }
 
-type Say = (text: ReactNode, tone?: "good" | "bad") => void;
-
-const ToastContext = createContext<Say>(() => undefined);
+const MOST = 4;
 const SHOWN_MS = 6000;
+const toasts = makeCell<readonly Toast[]>([]);
+let lastId = 0;
 
-export function useToast(): Say {
-  return useContext(ToastContext);
+const drop = (id: number): void => toasts.set(toasts.get().filter((toast) => toast.id !== id));
+
+/** Say something to the person at the page. */
+export function say(text: ReactNode, tone: "good" | "bad" = "good"): void {
+  lastId += 1;
+  toasts.set([...toasts.get().slice(1 - MOST), { id: lastId, tone, text }]);
 }
 
-export function ToastProvider({ children }: { children: ReactNode }) {
-  const [toasts, setToasts] = useState<Toast[]>([]);
-  const drop = useCallback((id: number) => setToasts((all) => all.filter((toast) => toast.id !== id)), []);
-  const say = useCallback<Say>(
-    (text, tone = "good") => {
-      const id = Date.now() + Math.random();
-      setToasts((all) => [...all.slice(-3), { id, tone, text }]);
-      window.setTimeout(() => drop(id), SHOWN_MS);
-    },
-    [drop],
-  );
-  const list = useMemo(() => toasts, [toasts]);
+/** Goes by itself after a while, unless it is pointed at or is about trouble. */
+function ToastView({ toast }: { toast: Toast }) {
+  const [held, setHeld] = useState(false);
+  useEffect(() => {
+    if (held || toast.tone === "bad") return;
+    const timer = window.setTimeout(() => drop(toast.id), SHOWN_MS);
+    return () => window.clearTimeout(timer);
+  }, [held, toast]);
   return (
-    <ToastContext.Provider value={say}>
-      {children}
-      <div className="toasts" role="status" aria-live="polite">
-        {list.map((toast) => (
-          <div key={toast.id} className="toast" data-tone={toast.tone}>
-            <span>{toast.text}</span>
-            <IconButton icon="close" label="Dismiss" onClick={() => drop(toast.id)} />
-          </div>
-        ))}
-      </div>
-    </ToastContext.Provider>
+    <div
+      className="toast"
+      data-tone={toast.tone}
+      role={toast.tone === "bad" ? "alert" : undefined}
+      onMouseEnter={() => setHeld(true)}
+      onMouseLeave={() => setHeld(false)}
+      onFocus={() => setHeld(true)}
+      onBlur={() => setHeld(false)}
+    >
+      <span>{toast.text}</span>
+      <IconButton icon="close" label="Dismiss" onClick={() => drop(toast.id)} />
+    </div>
+  );
+}
+
+export function Toasts() {
+  const all = useCell(toasts);
+  return (
+    <div className="toasts" role="status" aria-live="polite">
+      {all.map((toast) => (
+        <ToastView key={toast.id} toast={toast} />
+      ))}
+    </div>
   );
 }

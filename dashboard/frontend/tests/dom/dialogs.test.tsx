@@ -22,7 +22,7 @@ test("a dialog opens with the focus on its answer, not on the button that closes
 test("a dialog with something to type opens with the focus there", async () => {
   showApp("/");
   fireEvent.click(await screen.findByRole("button", { name: "Start a run" }));
-  expect(document.activeElement).toBe(screen.getByLabelText("Workflow"));
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByLabelText("Workflow")));
 });
 
 test("an answer that comes after its dialog was dismissed does not lead away from where one is", async () => {
@@ -30,7 +30,7 @@ test("an answer that comes after its dialog was dismissed does not lead away fro
   server.on("POST runs", () => later.response);
   showApp("/");
   fireEvent.click(await screen.findByRole("button", { name: "Start a run" }));
-  fireEvent.change(screen.getByLabelText("Workflow"), { target: { value: "order" } });
+  fireEvent.change(await screen.findByLabelText("Workflow"), { target: { value: "order" } });
   fireEvent.click(screen.getByRole("button", { name: "Start" }));
   fireEvent.click(screen.getByRole("button", { name: "Not now" }));
   fireEvent.click(screen.getByRole("link", { name: "Workers" }));

@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 test("the server's last word is said, and a fresh snapshot is asked for", async () => {
-  const close = openStream<ListSnapshot>("stream", () => new URLSearchParams(), handlers);
+  const close = openStream<ListSnapshot>("stream", () => ({}), handlers);
   FakeSocket.last.accept();
   FakeSocket.last.say({ type: "snapshot", id: 7, runs: [] });
   FakeSocket.last.end(1013, "This client is too slow to keep up.");
@@ -32,7 +32,7 @@ test("the server's last word is said, and a fresh snapshot is asked for", async 
 });
 
 test("a connection that merely breaks goes on from its last id", async () => {
-  const close = openStream<ListSnapshot>("stream", () => new URLSearchParams(), handlers);
+  const close = openStream<ListSnapshot>("stream", () => ({}), handlers);
   FakeSocket.last.accept();
   FakeSocket.last.say({ type: "snapshot", id: 7, runs: [] });
   FakeSocket.last.end();

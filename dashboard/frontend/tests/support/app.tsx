@@ -5,7 +5,6 @@ import type { ReactNode } from "react";
 import { vi } from "vitest";
 import { makeQueryClient } from "../../src/api/client";
 import { App } from "../../src/shell/App";
-import { ToastProvider } from "../../src/ui/toast";
 import type { Later } from "./server";
 
 export interface Shown {
@@ -20,11 +19,7 @@ export function show(children: ReactNode): Shown {
     ...client.getDefaultOptions(),
     queries: { ...client.getDefaultOptions().queries, retry: false },
   });
-  const { unmount } = render(
-    <QueryClientProvider client={client}>
-      <ToastProvider>{children}</ToastProvider>
-    </QueryClientProvider>,
-  );
+  const { unmount } = render(<QueryClientProvider client={client}>{children}</QueryClientProvider>);
   return { client, unmount };
 }
 

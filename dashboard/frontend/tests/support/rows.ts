@@ -1,7 +1,20 @@
 /** Rows as the server sends them. */
-import type { Executor, Facet, Run, RunDetail, RunRow, RunStatus, Step } from "../../src/api/wire";
+import type { Action, Executor, Facet, Run, RunDetail, RunRow, RunStatus, Step } from "../../src/api/wire";
 
 export const at = (ms: number): string => new Date(ms).toISOString();
+
+/** What the server offers for each status, near enough. */
+const ALLOWED: Record<RunStatus, Action[]> = {
+  pending: ["cancel", "cancel_undo", "fork"],
+  running: ["redispatch", "cancel", "cancel_undo", "fork"],
+  suspended: ["cancel", "cancel_undo", "fork"],
+  blocked: ["redispatch", "cancel", "cancel_undo", "fork"],
+  cancelling: [],
+  completed: ["fork", "retry_with_input"],
+  failed: ["retry", "cancel_undo", "fork", "retry_with_input"],
+  dead: ["retry", "cancel_undo", "fork", "retry_with_input"],
+  cancelled: ["retry", "cancel_undo", "fork", "retry_with_input"],
+};
 
 /** A run row; the number gives its id and its creation, one second apart. */
 export function row(n: number, fields: Partial<RunRow> = {}): RunRow {
@@ -17,6 +30,7 @@ export function row(n: number, fields: Partial<RunRow> = {}): RunRow {
     startedAt: when,
     updatedAt: when,
     traceId: "t",
+    allowed: ALLOWED[fields.status ?? "running"],
     ...fields,
   };
 }
@@ -48,7 +62,7 @@ export function detail(
   timeline: Step[] = [],
   fields: Partial<RunDetail> = {},
 ): RunDetail {
-  return { run: { ...row(1), ...run }, timeline, children: [], lineage: { forks: [] }, ...fields };
+  return { run: { ...row(1, run), ...run }, timeline, children: [], lineage: { forks: [] }, ...fields };
 }
 
 export function executor(id: string, fields: Partial<Executor> = {}): Executor {

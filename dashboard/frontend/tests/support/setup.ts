@@ -32,7 +32,7 @@ HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement): voi
 };
 
 globalThis.CSS = { escape: (text: string) => text.replace(/["\\]/g, "\\$&") } as unknown as typeof CSS;
-configure({ getElementError: (message) => new Error(message ?? "Not found."), asyncUtilTimeout: 5000 });
+configure({ getElementError: (message) => new Error(message ?? "Not found."), asyncUtilTimeout: 15_000 });
 window.matchMedia = (query: string) =>
   ({
     matches: false,

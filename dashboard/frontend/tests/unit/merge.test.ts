@@ -1,20 +1,10 @@
 import { expect, test } from "vitest";
+import { row as makeRow } from "../support/rows";
 import type { LifecycleEvent, RunRow, RunStatus } from "../../src/api/wire";
 import { mergeEvents, mergeHead, type RunPage } from "../../src/live/merge";
 
 function row(n: number, status: RunStatus = "running"): RunRow {
-  const at = new Date(n * 1000).toISOString();
-  return {
-    id: `r${n}`,
-    workflow: "w",
-    status,
-    recoveryAttempts: 1,
-    tags: [],
-    searchAttributes: {},
-    createdAt: at,
-    updatedAt: at,
-    traceId: "t",
-  };
+  return makeRow(n, { status });
 }
 
 function page(numbers: number[], next: string | null): RunPage {

@@ -1,33 +1,21 @@
 import { expect, test } from "vitest";
+import { row } from "../support/rows";
 import type { RunRow } from "../../src/api/wire";
 import { measure } from "../../src/lib/measure";
-import { allowedActions, isHeld, stepLabel, waitingLabel } from "../../src/lib/status";
+import { isHeld, stepLabel, waitingLabel } from "../../src/lib/status";
 
 const at = (ms: number): string => new Date(ms).toISOString();
-const blocked: RunRow = {
-  id: "r",
-  workflow: "w",
-  status: "blocked",
-  executor: "e",
-  recoveryAttempts: 1,
-  tags: [],
-  searchAttributes: {},
-  traceId: "t",
-  createdAt: at(1000),
-  updatedAt: at(1000),
-};
+const blocked: RunRow = { ...row(1, { status: "blocked", executor: "e" }), startedAt: undefined };
 
 test("a run whose worker is lost has been at work and can be re-dispatched", () => {
   expect(isHeld(blocked)).toBe(true);
   expect(measure(blocked, 5000)).toEqual({ queueMs: 0, workMs: 4000 });
-  expect(allowedActions(blocked, true).redispatch).toBe(true);
 });
 
 test("a run that nobody took waits in its queue, where a re-dispatch would put it", () => {
   const queued: RunRow = { ...blocked, waiting: { on: "queue", name: "gpu", since: at(1000) } };
   expect(isHeld(queued)).toBe(false);
   expect(measure(queued, 5000)).toEqual({ queueMs: 4000, workMs: 0 });
-  expect(allowedActions(queued, false).redispatch).toBe(false);
 });
 
 test("the engine's own queues are not named to people", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { row } from "../support/rows";
 import type { RunRow, Step } from "../../src/api/wire";
 import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
@@ -21,17 +22,7 @@ function step(fields: Partial<Step>): Step {
   };
 }
 
-const run: RunRow = {
-  id: "r",
-  workflow: "w",
-  status: "running",
-  recoveryAttempts: 1,
-  tags: [],
-  searchAttributes: {},
-  createdAt: at(1000),
-  updatedAt: at(1000),
-  traceId: "t",
-};
+const run: RunRow = row(1);
 
 test("a bar begins in the queue and ends at the step's end", () => {
   const bar = barOf(step({ enqueuedAt: at(1000), startedAt: at(1500), finishedAt: at(2000) }), 9000, null);

@@ -1,6 +1,7 @@
 import type { AuditEntry } from "../../api/wire";
 import { shortId } from "../../lib/status";
-import { Link, runPath } from "../../shell/router";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Ago } from "../../ui/Ago";
 import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
@@ -59,7 +60,7 @@ function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRun: bool
             {withRun ? (
               <td data-label="Run">
                 {entry.runId ? (
-                  <Link to={runPath(entry.runId)} className="mono">
+                  <Link to={links.run(entry.runId)} className="mono">
                     {shortId(entry.runId)}
                   </Link>
                 ) : (

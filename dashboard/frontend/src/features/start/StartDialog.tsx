@@ -1,16 +1,18 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { startRun } from "../../api/actions";
 import { executorsQuery, workflowsQuery } from "../../api/queries";
-import { navigate, runPath } from "../../shell/router";
+import { links } from "../../shell/links";
+import { useCloseOverlay } from "../../shell/overlay";
+import { navigate } from "../../shell/router";
+import { useAct } from "../../shell/useAct";
 import { errorText } from "../../lib/errors";
 import { Dialog } from "../../ui/Dialog";
 import { JsonField, parseJson } from "../../ui/JsonField";
-import { useToast } from "../../ui/toast";
 
 /** Start a run of a workflow that a worker has. */
-export function StartDialog({ onClose }: { onClose: () => void }) {
-  const say = useToast();
+export function StartDialog() {
+  const close = useCloseOverlay();
   const listId = useId();
   const known = useQuery(workflowsQuery);
   const workers = useQuery(executorsQuery);
@@ -23,34 +25,28 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
     ...(known.data ?? []).flatMap((facet) => facet.workflow ?? []),
     ...(workers.data ?? []).flatMap((worker) => worker.workflows),
   ]);
-  const act = useMutation({
-    mutationFn: () =>
-      startRun({
-        workflow: workflow.trim(),
-        input: parsed.value,
-        ...(queue.trim() ? { queue: queue.trim() } : {}),
-        ...(runId.trim() ? { runId: runId.trim() } : {}),
-      }),
-    onSuccess: () => say("Started."),
+  const { act, isPending, error } = useAct({
+    send: startRun,
+    said: "Started.",
+    // Only while this dialog is what the person looks at: after "Not now" they are somewhere else.
+    then: (answer) => {
+      close();
+      navigate(links.run(answer.runId));
+    },
   });
-  // Only while this dialog is what the person looks at: after "Not now" they are somewhere else.
-  const start = (): void =>
-    act.mutate(undefined, {
-      onSuccess: (answer) => {
-        onClose();
-        navigate(runPath(answer.runId));
-      },
-    });
+  const start = (): void => {
+    const [name, onQueue, id] = [workflow, queue, runId].map((field) => field.trim()) as [string, string, string];
+    act({ workflow: name, input: parsed.value, ...(onQueue ? { queue: onQueue } : {}), ...(id ? { runId: id } : {}) });
+  };
   return (
     <Dialog
       title="Start a run"
       confirm="Start"
       dismiss="Not now"
-      onClose={onClose}
       onConfirm={start}
-      busy={act.isPending}
+      busy={isPending}
       disabled={workflow.trim() === "" || parsed.error !== null}
-      refusal={act.isError ? errorText(act.error) : null}
+      refusal={error ? errorText(error) : null}
     >
       <label className="field">
         <span>Workflow</span>

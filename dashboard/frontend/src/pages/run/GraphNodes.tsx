@@ -2,7 +2,7 @@
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import { memo } from "react";
 import type { GraphNode } from "../../api/wire";
-import { type AnyStatus, KIND_LABEL, STATUS_LABEL, stepLabel } from "../../lib/status";
+import { KIND_LABEL, knownStatus, stepLabel } from "../../lib/status";
 import { formatDuration, formatGrowing, parseTime } from "../../lib/time";
 import { useNow } from "../../lib/clock";
 import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
@@ -16,10 +16,6 @@ export interface NodeData extends Record<string, unknown> {
   stranded?: boolean;
 }
 export type FlowNode = Node<NodeData>;
-
-function known(status: string): AnyStatus {
-  return status in STATUS_LABEL ? (status as AnyStatus) : "pending";
-}
 
 function Ports() {
   return (
@@ -55,7 +51,7 @@ function Foot({ node }: { node: GraphNode }) {
 
 const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>) {
   const { node } = data;
-  const status = data.stranded && node.status === "running" ? "blocked" : known(node.status);
+  const status = data.stranded && node.status === "running" ? "blocked" : knownStatus(node.status);
   const cell = node.groupId !== undefined;
   const parked = node.kind === "sleep" || node.kind === "signal";
   if (cell || node.housekeeping) {
@@ -118,13 +114,13 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
   );
 });
 
-const ORDER = ["failed", "running", "pending", "completed"] as const;
+const ORDER = ["failed", "dead", "interrupted", "running", "pending", "cancelled", "completed"] as const;
 
 const StackNode = memo(function StackNode({ data }: NodeProps<FlowNode>) {
   const { node } = data;
   const count = node.count ?? 0;
   return (
-    <div className={node.expanded ? "node-frame" : "node node-group"} data-status={known(node.status)}>
+    <div className={node.expanded ? "node-frame" : "node node-group"} data-status={knownStatus(node.status)}>
       <Ports />
       <div className="group-head">
         {node.kind ? <KindIcon kind={node.kind} /> : null}
@@ -174,7 +170,7 @@ const StartNode = memo(function StartNode({ data }: NodeProps<FlowNode>) {
 });
 
 const EndNode = memo(function EndNode({ data }: NodeProps<FlowNode>) {
-  const status = known(data.node.status);
+  const status = knownStatus(data.node.status);
   return (
     <div className="node-end" data-status={status}>
       <Ports />

@@ -1,25 +1,23 @@
 import type { ReactNode } from "react";
 import type { RunDetail, RunRow } from "../../api/wire";
-import { config } from "../../config";
-import { type Allowed, isHeld, isOpen, namedQueue, shortId, STATUS_LABEL } from "../../lib/status";
+import { isHeld, isOpen, namedQueue, shortId, STATUS } from "../../lib/status";
 import { measure } from "../../lib/measure";
 import { formatDuration, formatGrowing, formatRunDuration } from "../../lib/time";
-import { Link, runPath } from "../../shell/router";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Ago, Clock } from "../../ui/Ago";
-import { Button } from "../../ui/Button";
+import { CommandButton } from "../../ui/CommandButton";
 import { CopyButton } from "../../ui/CopyButton";
 import { StatusBadge } from "../../ui/StatusBadge";
 import { useNow } from "../../lib/clock";
 import { Glyph, StatusIcon } from "../../ui/icons";
-import { Menu, type MenuItem } from "../../ui/Menu";
-import type { Ask } from "./RunDialogs";
-
-const VIEWER = "You may look, not act. Ask for the operator role.";
+import { Menu } from "../../ui/Menu";
+import { childRows } from "./children";
+import type { RunCommands } from "./commands";
 
 interface Props {
   detail: RunDetail;
-  allowed: Allowed;
-  onAsk: (ask: Ask) => void;
+  commands: RunCommands;
 }
 
 function Worked({ run }: { run: RunRow }) {
@@ -37,7 +35,7 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 }
 
 /** Who the run is, in two lines, with the actions its state allows. */
-export function RunHeader({ detail, allowed, onAsk }: Props) {
+export function RunHeader({ detail, commands }: Props) {
   const { run } = detail;
   const trace = run.traceUrl ?? null;
   const queue = namedQueue(run.queue);
@@ -52,7 +50,7 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
           </span>
           <CopyButton text={run.id} label="Copy the run id" />
         </span>
-        <Actions run={run} allowed={allowed} onAsk={onAsk} />
+        <Actions commands={commands} />
       </div>
       <dl className="facts">
         <Fact label="Created">
@@ -73,12 +71,12 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
         {run.queueMs ? <Fact label="In queue">{formatDuration(run.queueMs)}</Fact> : null}
         {queue ? (
           <Fact label="Queue">
-            <Link to={`/?queue=${encodeURIComponent(queue)}`}>{queue}</Link>
+            <Link to={links.runs({ queue })}>{queue}</Link>
           </Fact>
         ) : null}
         {run.executor ? (
           <Fact label="Executor">
-            <Link to={`/?executor=${encodeURIComponent(run.executor)}`} className="mono clip" title={run.executor}>
+            <Link to={links.runs({ executor: run.executor })} className="mono clip" title={run.executor}>
               {run.executor}
             </Link>
           </Fact>
@@ -93,7 +91,7 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
         {run.recoveryAttempts > 1 ? <Fact label="Started">{run.recoveryAttempts} times</Fact> : null}
         {run.schedule ? (
           <Fact label="Schedule">
-            <Link to="/schedules">{run.schedule}</Link>
+            <Link to={links.schedules}>{run.schedule}</Link>
           </Fact>
         ) : null}
         <Fact label="Trace">
@@ -113,7 +111,7 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
         {run.tags.length > 0 ? (
           <Fact label="Tags">
             {run.tags.map((tag) => (
-              <Link key={tag} to={`/?tag=${encodeURIComponent(tag)}`} className="tag">
+              <Link key={tag} to={links.runs({ tag: [tag] })} className="tag">
                 {tag}
               </Link>
             ))}
@@ -132,52 +130,20 @@ export function RunHeader({ detail, allowed, onAsk }: Props) {
   );
 }
 
-function Actions({ run, allowed, onAsk }: { run: RunRow; allowed: Allowed; onAsk: (ask: Ask) => void }) {
-  const why = config.role === "viewer" ? VIEWER : undefined;
-  const blocked = why !== undefined;
-  const items: MenuItem[] = [];
-  const add = (item: Omit<MenuItem, "disabled">): void => {
-    items.push({ ...item, disabled: why ?? null });
-  };
-  if (allowed.undo)
-    add({
-      id: "undo",
-      label: run.status === "failed" || run.status === "dead" ? "Undo…" : "Cancel and undo…",
-      icon: "undo",
-      danger: true,
-      onSelect: () => onAsk({ kind: "undo" }),
-    });
-  const stranded = isHeld(run);
-  if (allowed.redispatch && !stranded)
-    add({ id: "redispatch", label: "Re-dispatch…", icon: "send", onSelect: () => onAsk({ kind: "redispatch" }) });
-  if (allowed.retryWithInput)
-    add({ id: "input", label: "Retry with other input…", icon: "retry", onSelect: () => onAsk({ kind: "input" }) });
-  if (allowed.fork)
-    add({ id: "fork", label: "Fork from a step…", icon: "fork", onSelect: () => onAsk({ kind: "fork", seq: null }) });
-  if (isOpen(run) && run.status !== "cancelling")
-    add({ id: "signal", label: "Send a signal…", icon: "send", onSelect: () => onAsk({ kind: "signal" }) });
+function Actions({ commands }: { commands: RunCommands }) {
+  const items = commands.more.map(({ id, label, icon, danger, disabled, run }) => ({
+    id,
+    label,
+    danger: danger ?? false,
+    disabled: disabled ?? null,
+    onSelect: () => void run(),
+    ...(icon ? { icon } : {}),
+  }));
   return (
     <div className="run-actions">
-      {allowed.continue ? (
-        <Button tone="primary" icon="play" disabled={blocked} title={why} onClick={() => onAsk({ kind: "continue" })}>
-          Continue
-        </Button>
-      ) : null}
-      {stranded ? (
-        <Button tone="primary" icon="send" disabled={blocked} title={why} onClick={() => onAsk({ kind: "redispatch" })}>
-          Re-dispatch
-        </Button>
-      ) : null}
-      {allowed.retry ? (
-        <Button tone="primary" icon="retry" disabled={blocked} title={why} onClick={() => onAsk({ kind: "retry" })}>
-          Retry
-        </Button>
-      ) : null}
-      {allowed.cancel ? (
-        <Button icon="stop" disabled={blocked} title={why} onClick={() => onAsk({ kind: "cancel" })}>
-          Cancel
-        </Button>
-      ) : null}
+      {commands.first.map((command) => (
+        <CommandButton key={command.id} command={command} tone={command.id === "run.cancel" ? "plain" : "primary"} />
+      ))}
       {items.length > 0 ? (
         <Menu label="More actions" items={items}>
           <Glyph name="more" />
@@ -189,8 +155,9 @@ function Actions({ run, allowed, onAsk }: { run: RunRow; allowed: Allowed; onAsk
 
 /** Parent, forks, dead letter, undo: each one click away. */
 function Relatives({ detail }: { detail: RunDetail }) {
-  const { run, lineage, children } = detail;
-  const links: [string, RunRow | undefined, string | undefined][] = [
+  const { run, lineage } = detail;
+  const children = childRows(detail);
+  const related: [string, RunRow | undefined, string | undefined][] = [
     ["Child of", lineage.parent, run.parentId],
     ["Forked from", lineage.forkedFrom, run.forkedFrom],
     ["Handles dead run", lineage.deadRun, run.deadRunId],
@@ -199,7 +166,7 @@ function Relatives({ detail }: { detail: RunDetail }) {
     ["Undoes", lineage.undoes, run.undoesId],
     ...lineage.forks.map((fork): [string, RunRow, string] => ["Fork", fork, fork.id]),
   ];
-  const shown = links.filter(([, row, id]) => row ?? id);
+  const shown = related.filter(([, row, id]) => row ?? id);
   if (shown.length === 0 && children.length === 0) return null;
   return (
     <div className="relatives">
@@ -209,7 +176,7 @@ function Relatives({ detail }: { detail: RunDetail }) {
           <span key={`${label}${target}`} className="relative">
             <span className="muted">{label}</span>
             {row ? <StatusIcon status={row.status} size={14} /> : null}
-            <Link to={runPath(target)} title={row ? `${STATUS_LABEL[row.status]} · ${target}` : target}>
+            <Link to={links.run(target)} title={row ? `${STATUS[row.status].label} · ${target}` : target}>
               {row ? row.workflow : ""} <span className="mono muted">{shortId(target)}</span>
             </Link>
           </span>
@@ -218,7 +185,7 @@ function Relatives({ detail }: { detail: RunDetail }) {
       {children.length > 0 ? (
         <span className="relative">
           <span className="muted">Started</span>
-          <Link to={`/?parent=${encodeURIComponent(run.id)}`}>
+          <Link to={links.runs({ parent: run.id })}>
             {children.length === 1 ? "1 child run" : `${children.length} child runs`}
           </Link>
         </span>

@@ -1,37 +1,35 @@
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
-import { ApiError } from "../../lib/errors";
+import { lazy, Suspense, useEffect, useMemo } from "react";
 import type { RunDetail, Step } from "../../api/wire";
-import { config } from "../../config";
-import { allowedActions, shortId, STATUS_LABEL } from "../../lib/status";
-import { orderSteps } from "./bars";
-import { leaveToList, Link, setParams, useLocation } from "../../shell/router";
-import { useKeys } from "../../shell/keys";
-import { Empty, Failure, Skeleton } from "../../ui/Notice";
-import { Tabs } from "../../ui/Tabs";
+import { ApiError } from "../../lib/errors";
+import { shortId, STATUS } from "../../lib/status";
+import { useLiveRun } from "../../live/useLiveRun";
+import { offers } from "../../shell/access";
+import { type Command, useCommands } from "../../shell/commands";
+import { openOverlay } from "../../shell/overlay";
+import { leaveToList, Link, useSearch } from "../../shell/router";
 import { NARROW, useMedia } from "../../ui/media";
-import { type Ask, RunDialogs } from "./RunDialogs";
+import { Empty, Failure, Skeleton } from "../../ui/Notice";
+import { Stale } from "../../ui/QueryView";
+import { Tabs } from "../../ui/Tabs";
+import { orderSteps } from "./bars";
+import { runCommands } from "./commands";
+import { ForkDialog } from "./dialogs/NewRunDialogs";
 import { RunHeader } from "./RunHeader";
 import { RunState } from "./RunState";
+import { runSearch, type View, VIEWS } from "./search";
 import { StepPanel } from "./StepPanel";
 import { AuditTab, PayloadsTab, PublishedTab } from "./tabs";
 import { Timeline } from "./Timeline";
-import { useLiveRun } from "../../live/useLiveRun";
-import "./run.css";
 import "./run.css";
 
 const RunGraph = lazy(() => import("./RunGraph").then((module) => ({ default: module.RunGraph })));
 
-const VIEWS = ["overview", "graph", "timeline", "payloads", "published", "audit"] as const;
-type View = (typeof VIEWS)[number];
-
-function isView(value: string | null): value is View {
-  return VIEWS.some((view) => view === value);
-}
-
 /** One run: what it is, what it does, why it failed, and what can be done about it. */
 export function RunPage({ id }: { id: string }) {
   const query = useLiveRun(id);
-  if (query.data) return <Loaded detail={query.data} />;
+  if (query.data) {
+    return <Loaded detail={query.data} stale={query.error ? { at: query.dataUpdatedAt, error: query.error } : null} />;
+  }
   if (query.isError) {
     if (query.error instanceof ApiError && query.error.status === 404) {
       return (
@@ -61,110 +59,134 @@ export function RunPage({ id }: { id: string }) {
   );
 }
 
-function Loaded({ detail }: { detail: RunDetail }) {
+/** The step next to the selected one, in the order in which the timeline shows them. */
+function neighbour(steps: Step[], seq: number | null, by: number): Step | undefined {
+  const at = steps.findIndex((step) => step.seq === seq);
+  const start = by > 0 ? 0 : steps.length - 1;
+  return steps[at < 0 ? start : Math.min(steps.length - 1, Math.max(0, at + by))];
+}
+
+const VIEW_LABEL: Record<View, string> = {
+  overview: "Overview",
+  graph: "Graph",
+  timeline: "Timeline",
+  payloads: "Payloads",
+  published: "Published",
+  audit: "Audit",
+};
+
+interface LoadedProps {
+  detail: RunDetail;
+  stale: { at: number; error: Error } | null;
+}
+
+function Loaded({ detail, stale }: LoadedProps) {
   const { run, timeline } = detail;
-  const { search } = useLocation();
-  const params = useMemo(() => new URLSearchParams(search), [search]);
+  const [{ view: wanted, step: seq }, setSearch] = useSearch(runSearch);
   const narrow = useMedia(NARROW);
-  const wanted = params.get("view");
-  const view: View = isView(wanted) ? wanted : narrow ? "timeline" : "overview";
-  const stepText = params.get("step");
-  const seq = stepText !== null && /^-?\d+$/.test(stepText) ? Number(stepText) : null;
-  const [ask, setAsk] = useState<Ask | null>(null);
-  const ordered = useMemo(() => orderSteps(timeline, true), [timeline]);
-  const allowed = allowedActions(run, timeline.length > 0);
-  const viewer = config.role === "viewer";
+  const view: View = wanted ?? (narrow ? "timeline" : "overview");
+  const steps = useMemo(() => orderSteps(timeline, true).filter((step) => !step.housekeeping), [timeline]);
+  const commands = runCommands(detail);
 
   useEffect(() => {
-    document.title = `${STATUS_LABEL[run.status]} · ${run.workflow} · ${shortId(run.id)}`;
+    document.title = `${STATUS[run.status].label} · ${run.workflow} · ${shortId(run.id)}`;
   }, [run.status, run.workflow, run.id]);
 
-  const select = (next: number | null): void => setParams({ step: next === null ? null : String(next) });
-  const show = (next: View): void => setParams({ view: next });
-  const move = (by: number): void => {
-    const visible = ordered.filter((step) => !step.housekeeping);
-    const at = visible.findIndex((step) => step.seq === seq);
-    const next =
-      visible[Math.min(visible.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : visible.length - 1) : at + by))];
+  const select = (next: number | null): void => setSearch({ step: next });
+  const move = (by: number): boolean => {
+    const next = neighbour(steps, seq, by);
     if (next) select(next.seq);
+    return next !== undefined;
   };
-  useKeys({
-    j: () => move(1),
-    k: () => move(-1),
-    ...Object.fromEntries(VIEWS.map((name, index) => [String(index + 1), () => show(name)])),
-    r: () => {
-      if (!allowed.retry || viewer) return false;
-      setAsk({ kind: "retry" });
-      return true;
-    },
-    Escape: () => {
-      if (seq !== null) select(null);
-      else leaveToList();
-    },
-  });
+  const leave = (): void => {
+    if (seq !== null) select(null);
+    else leaveToList();
+  };
+  const moves: Command[] = [
+    { id: "run.next", label: "Next step", keys: ["j"], keysOnly: true, run: () => move(1) },
+    { id: "run.previous", label: "Previous step", keys: ["k"], keysOnly: true, run: () => move(-1) },
+    { id: "run.leave", label: "Close the step, then back to the list", keys: ["Escape"], keysOnly: true, run: leave },
+    ...VIEWS.map((name, index) => ({
+      id: `run.view.${name}`,
+      label: `Show ${VIEW_LABEL[name].toLowerCase()}`,
+      keys: [String(index + 1)],
+      run: () => setSearch({ view: name }),
+    })),
+  ];
+  useCommands("This run", [...commands.first, ...commands.more, ...moves]);
 
-  const step: Step | undefined = seq === null ? undefined : timeline.find((entry) => entry.seq === seq);
-  const stepCount = timeline.filter((entry) => !entry.housekeeping).length;
+  const canFork = offers(run, "fork") && timeline.length > 0;
+  const fork = (from: number): void => void openOverlay(<ForkDialog detail={detail} seq={from} />);
   return (
     <div className="page run-page">
-      <RunHeader detail={detail} allowed={allowed} onAsk={setAsk} />
-      <RunState detail={detail} allowed={allowed} onStep={select} />
+      {stale ? <Stale at={stale.at} error={stale.error} /> : null}
+      <RunHeader detail={detail} commands={commands} />
+      <RunState detail={detail} onStep={select} />
       <div className="run-tabs">
         <Tabs
           label="Views of the run"
           active={view}
-          onSelect={show}
-          tabs={[
-            { id: "overview", label: "Overview" },
-            { id: "graph", label: "Graph" },
-            { id: "timeline", label: "Timeline", count: stepCount.toLocaleString("en-US") },
-            { id: "payloads", label: "Payloads" },
-            { id: "published", label: "Published" },
-            { id: "audit", label: "Audit" },
-          ]}
+          onSelect={(next) => setSearch({ view: next })}
+          tabs={VIEWS.map((name) => ({
+            id: name,
+            label: VIEW_LABEL[name],
+            ...(name === "timeline" ? { count: steps.length.toLocaleString("en-US") } : {}),
+          }))}
         />
       </div>
       <div className="run-body" data-panel={seq !== null || undefined}>
-        <section className="run-view" role="tabpanel" aria-label={view}>
-          {view === "graph" || view === "overview" ? (
-            <Suspense
-              fallback={
-                <div className="pad">
-                  <Skeleton rows={4} kind="block" />
-                </div>
-              }
-            >
-              <RunGraph
-                key={view}
-                compact={view === "overview"}
-                runId={run.id}
-                active={run.finishedAt === undefined}
-                stranded={run.status === "blocked"}
-                selected={seq}
-                onSelect={select}
-              />
-            </Suspense>
-          ) : null}
-          {view === "timeline" || view === "overview" ? (
-            <Timeline detail={detail} selected={seq} onSelect={select} />
-          ) : null}
-          {view === "payloads" ? <PayloadsTab run={run} /> : null}
-          {view === "published" ? <PublishedTab runId={run.id} /> : null}
-          {view === "audit" ? <AuditTab runId={run.id} /> : null}
+        <section className="run-view" role="tabpanel" aria-label={VIEW_LABEL[view]}>
+          <ViewOf view={view} detail={detail} selected={seq} onSelect={select} />
         </section>
         {seq !== null ? (
           <StepPanel
             key={seq}
             run={run}
             seq={seq}
-            brief={step}
-            canFork={allowed.fork}
-            onAsk={setAsk}
+            brief={timeline.find((entry) => entry.seq === seq)}
+            onFork={canFork ? fork : null}
             onClose={() => select(null)}
           />
         ) : null}
       </div>
-      {ask ? <RunDialogs ask={ask} detail={detail} onClose={() => setAsk(null)} /> : null}
     </div>
+  );
+}
+
+interface ViewProps {
+  view: View;
+  detail: RunDetail;
+  selected: number | null;
+  onSelect: (seq: number | null) => void;
+}
+
+function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
+  const { run } = detail;
+  if (view === "payloads") return <PayloadsTab run={run} />;
+  if (view === "published") return <PublishedTab runId={run.id} />;
+  if (view === "audit") return <AuditTab runId={run.id} />;
+  return (
+    <>
+      {view !== "timeline" ? (
+        <Suspense
+          fallback={
+            <div className="pad">
+              <Skeleton rows={4} kind="block" />
+            </div>
+          }
+        >
+          <RunGraph
+            key={view}
+            compact={view === "overview"}
+            runId={run.id}
+            active={run.finishedAt === undefined}
+            stranded={run.status === "blocked"}
+            selected={selected}
+            onSelect={onSelect}
+          />
+        </Suspense>
+      ) : null}
+      {view !== "graph" ? <Timeline detail={detail} selected={selected} onSelect={onSelect} /> : null}
+    </>
   );
 }

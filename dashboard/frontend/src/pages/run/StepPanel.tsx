@@ -5,10 +5,12 @@ import { ApiError } from "../../lib/errors";
 import { stepQuery } from "../../api/queries";
 import type { Run, Step } from "../../api/wire";
 import { config } from "../../config";
-import { KIND_LABEL, stepLabel } from "../../lib/status";
+import { whyReadOnly } from "../../shell/access";
+import { links } from "../../shell/links";
+import { KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
 import { formatBytes, formatDuration } from "../../lib/time";
 import { traceLink } from "../../lib/trace";
-import { Link, runPath } from "../../shell/router";
+import { Link } from "../../shell/router";
 import { Clock, Since } from "../../ui/Ago";
 import { Button, IconButton } from "../../ui/Button";
 import { CopyButton } from "../../ui/CopyButton";
@@ -16,27 +18,19 @@ import { Failure, Skeleton } from "../../ui/Notice";
 import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
 import { JsonView } from "../../ui/JsonView";
 import { ErrorView } from "../../features/error/ErrorView";
-import type { Ask } from "./RunDialogs";
 
 interface Props {
   run: Run;
   seq: number;
   /** What the timeline knows already, drawn until the payloads are there. */
   brief: Step | undefined;
-  canFork: boolean;
-  onAsk: (ask: Ask) => void;
+  /** Given where the run can be forked. */
+  onFork: ((seq: number) => void) | null;
   onClose: () => void;
 }
 
-const STATUS_WORD: Record<Step["status"], string> = {
-  pending: "Queued",
-  running: "Running",
-  completed: "Completed",
-  failed: "Failed",
-};
-
 /** One step: when, where, how long, with what and to what end. */
-export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
+export function StepPanel({ run, seq, brief, onFork, onClose }: Props) {
   const inFlightOnly = brief !== undefined && brief.finishedAt === undefined;
   const query = useQuery(stepQuery(run.id, seq));
   const heading = useRef<HTMLHeadingElement>(null);
@@ -80,7 +74,7 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
       <div className="panel-body">
         <p className="panel-status" data-status={step.status}>
           <StatusIcon status={step.status} />
-          <strong>{STATUS_WORD[step.status]}</strong>
+          <strong>{step.status === "pending" && step.kind !== "signal" ? "Queued" : STATUS[step.status].label}</strong>
           <span className="muted">
             {KIND_LABEL[step.kind]} · step {step.seq}
             {step.compensates !== undefined ? ` · undoes step ${step.compensates}` : ""}
@@ -89,7 +83,7 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
         <Timings step={step} />
         <div className="panel-actions">
           {step.childRunId ? (
-            <Link to={runPath(step.childRunId)} className="btn">
+            <Link to={links.run(step.childRunId)} className="btn">
               <Glyph name="external" />
               <span>Open child run</span>
             </Link>
@@ -100,12 +94,12 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
               <span>Open span</span>
             </a>
           ) : null}
-          {canFork && step.compensates === undefined && step.finishedAt ? (
+          {onFork && step.compensates === undefined && step.finishedAt ? (
             <Button
               icon="fork"
-              disabled={config.role === "viewer"}
-              title={config.role === "viewer" ? "Forking needs the operator role." : undefined}
-              onClick={() => onAsk({ kind: "fork", seq: step.seq })}
+              disabled={whyReadOnly() !== undefined}
+              title={whyReadOnly()}
+              onClick={() => onFork(step.seq)}
             >
               Fork from here
             </Button>
@@ -127,10 +121,7 @@ export function StepPanel({ run, seq, brief, canFork, onAsk, onClose }: Props) {
           <p className="muted small">
             Cut: the whole is {formatBytes(step.truncated.bytes)}.{" "}
             <a
-              href={apiUrl(
-                `runs/${encodeURIComponent(run.id)}/steps/${step.seq}`,
-                new URLSearchParams({ full: "true" }),
-              )}
+              href={apiUrl("/runs/{runId}/steps/{seq}", { runId: run.id, seq: step.seq }, { full: true })}
               target="_blank"
               rel="noreferrer"
             >

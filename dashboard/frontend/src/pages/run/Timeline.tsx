@@ -1,16 +1,18 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type PointerEvent, useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 import type { RunDetail, Step } from "../../api/wire";
 import { isHeld, isOpen, KIND_LABEL, stepLabel } from "../../lib/status";
 import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../../lib/time";
+import { childRows } from "./children";
 import { type Bar, barOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
 import { IconButton } from "../../ui/Button";
 import { Empty } from "../../ui/Notice";
 import { useQuickNow } from "../../lib/clock";
 import { KindIcon, StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
+import { useWindow } from "../../ui/useWindow";
 
 const ROW_PX = 30;
+const HEAD_PX = 38;
 
 interface Props {
   detail: RunDetail;
@@ -26,14 +28,15 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const narrow = useMedia(NARROW);
   const active = isOpen(run) || timeline.some((step) => step.finishedAt === undefined && step.status !== "failed");
   const quick = useQuickNow(active && isOpen(run));
-  const now = quick || Date.now();
+  const runEnd = parseTime(run.finishedAt);
+  // Time stands still for a run that has ended: its bars are placed once.
+  const now = quick || (runEnd ?? parseTime(run.updatedAt) ?? 0);
   const scroller = useRef<HTMLDivElement>(null);
   const plot = useRef<HTMLDivElement>(null);
 
   const steps = useMemo(() => orderSteps(timeline, housekeeping), [timeline, housekeeping]);
   const hidden = useMemo(() => timeline.filter((step) => step.housekeeping).length, [timeline]);
-  const runEnd = parseTime(run.finishedAt);
-  const children = useMemo(() => new Map(detail.children.map((child) => [child.id, child])), [detail.children]);
+  const children = useMemo(() => new Map(childRows(detail).map((child) => [child.id, child])), [detail]);
   const bars = useMemo(
     () =>
       steps.map((step) =>
@@ -50,16 +53,12 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const shown = view ?? whole;
   const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
 
-  const virtual = useVirtualizer({
-    count: bars.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    overscan: 10,
-  });
+  const rows = useWindow(scroller, bars.length, ROW_PX, HEAD_PX);
+  const { show: showRow } = rows;
   const index = selected === null ? -1 : steps.findIndex((step) => step.seq === selected);
   useEffect(() => {
-    if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
-  }, [index, virtual]);
+    if (index >= 0) showRow(index);
+  }, [index, showRow]);
 
   const zoomBy = (factor: number, at?: number): void => {
     const next = zoom(shown, whole, factor, at ?? (shown.from + shown.to) / 2);
@@ -70,8 +69,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
     if (!box || box.width === 0) return shown.from;
     return shown.from + ((clientX - box.left) / box.width) * (shown.to - shown.from);
   };
-  const wheel = useRef<(event: WheelEvent) => void>(() => undefined);
-  wheel.current = (event) => {
+  const onWheel = useEffectEvent((event: WheelEvent) => {
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       zoomBy(Math.exp(event.deltaY / 240), timeAt(event.clientX));
@@ -79,10 +77,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       event.preventDefault();
       setView(pan(view, whole, (event.deltaX / 800) * (view.to - view.from)));
     }
-  };
+  });
   useEffect(() => {
     const element = scroller.current;
-    const listen = (event: WheelEvent): void => wheel.current(event);
+    const listen = (event: WheelEvent): void => onWheel(event);
     element?.addEventListener("wheel", listen, { passive: false });
     return () => element?.removeEventListener("wheel", listen);
   }, []);
@@ -187,7 +185,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
               : "This run ended without recording a step."}
           </Empty>
         ) : null}
-        <div className="tl-canvas" role="group" aria-label="Steps" style={{ height: `${virtual.getTotalSize()}px` }}>
+        <div className="tl-canvas" role="group" aria-label="Steps" style={{ height: `${rows.height}px` }}>
           <div className="tl-grid" aria-hidden="true">
             {ticks.map((tick) => {
               const at = place(tick + whole.from, tick + whole.from, shown);
@@ -195,19 +193,16 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             })}
             {nowPlace ? <span className="tl-now" style={{ left: `${nowPlace.left}%` }} /> : null}
           </div>
-          {virtual.getVirtualItems().map((item) => {
-            const bar = bars[item.index];
-            return bar ? (
-              <Row
-                key={bar.step.seq}
-                bar={bar}
-                top={item.start}
-                view={shown}
-                selected={bar.step.seq === selected}
-                onSelect={onSelect}
-              />
-            ) : null;
-          })}
+          {bars.slice(rows.from, rows.to).map((bar, offset) => (
+            <Row
+              key={bar.step.seq}
+              bar={bar}
+              top={(rows.from + offset) * ROW_PX}
+              view={shown}
+              selected={bar.step.seq === selected}
+              onSelect={onSelect}
+            />
+          ))}
         </div>
       </div>
     </div>

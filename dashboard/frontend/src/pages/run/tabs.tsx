@@ -53,7 +53,7 @@ function PayloadCard({
   missing: string;
 }) {
   const cut = run.truncated?.fields.includes(name) ?? false;
-  const url = apiUrl(`runs/${encodeURIComponent(run.id)}/payload/${name}`);
+  const url = apiUrl("/runs/{runId}/payload/{name}", { runId: run.id, name });
   return (
     <section className="card">
       <header className="card-head">

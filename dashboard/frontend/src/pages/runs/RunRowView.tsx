@@ -1,9 +1,10 @@
 import { memo } from "react";
 import type { RunRow } from "../../api/wire";
 import { measure } from "../../lib/measure";
-import { isOpen, namedQueue, STATUS_LABEL, shortId, waitingLabel } from "../../lib/status";
+import { isOpen, namedQueue, STATUS, shortId, waitingLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
-import { Link, runPath } from "../../shell/router";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Ago } from "../../ui/Ago";
 import { useNow } from "../../lib/clock";
 import { StatusIcon } from "../../ui/icons";
@@ -17,7 +18,7 @@ interface Props {
   scaleMs: number;
   selected: boolean;
   current: boolean;
-  onToggle: (id: string) => void;
+  onToggle: (id: string, shift: boolean) => void;
 }
 
 /** One run in the list. Draws its row; fetches nothing. */
@@ -49,15 +50,16 @@ export const RunRowView = memo(function RunRowView({
           type="checkbox"
           checked={selected}
           aria-label={`Select ${row.workflow} ${row.id}`}
-          onChange={() => onToggle(row.id)}
+          readOnly
+          onClick={(event) => onToggle(row.id, event.shiftKey)}
         />
       </span>
       <span role="gridcell" className="cell-status">
         <StatusIcon status={row.status} />
-        <span className="status-text">{STATUS_LABEL[row.status]}</span>
+        <span className="status-text">{STATUS[row.status].label}</span>
       </span>
       <span role="gridcell" className="cell-workflow">
-        <Link to={runPath(row.id)} className="run-link" data-row-link>
+        <Link to={links.run(row.id)} className="run-link" data-row-link>
           {row.workflow}
         </Link>
         <span className="run-id" title={row.id}>

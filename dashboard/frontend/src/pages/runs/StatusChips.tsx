@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import { type Facet, RUN_STATUSES, type RunStatus } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
-import { STATUS_HINT, STATUS_LABEL } from "../../lib/status";
+import { STATUS } from "../../lib/status";
 import { formatCount } from "../../lib/time";
 import { StatusIcon } from "../../ui/icons";
 
@@ -50,11 +50,11 @@ export function StatusChips({ facets, filter, onChange }: Props) {
             data-status={status}
             data-none={facets && !count?.count ? true : undefined}
             aria-pressed={filter.status.includes(status)}
-            title={STATUS_HINT[status]}
+            title={STATUS[status].hint}
             onClick={() => toggle(status)}
           >
             <StatusIcon status={status} size={14} />
-            {STATUS_LABEL[status]}
+            {STATUS[status].label}
             <span className="chip-count">
               {facets ? `${formatCount(count?.count ?? 0)}${count && !count.exact ? "+" : ""}` : "·"}
             </span>

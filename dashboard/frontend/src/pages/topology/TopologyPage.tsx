@@ -2,8 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { topologyQuery } from "../../api/queries";
 import { RUN_STATUSES, type Topology } from "../../api/wire";
-import { STATUS_LABEL } from "../../lib/status";
+import { STATUS } from "../../lib/status";
 import { formatCount } from "../../lib/time";
+import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { Glyph, StatusIcon } from "../../ui/icons";
@@ -156,7 +157,7 @@ function NodeCard({ node, starts, byId, onHot }: CardProps) {
       <header className="topo-head">
         <h3>
           <Link
-            to={`/?${node.type}=${encodeURIComponent(node.label)}`}
+            to={links.runs({ [node.type]: node.label })}
             title={node.label}
             onFocus={() => onHot(node.id)}
             onBlur={() => onHot(null)}
@@ -166,7 +167,7 @@ function NodeCard({ node, starts, byId, onHot }: CardProps) {
         </h3>
         <div className="topo-counts">
           {counts.map((status) => (
-            <span key={status} title={STATUS_LABEL[status]} className="count-pill">
+            <span key={status} title={STATUS[status].label} className="count-pill">
               <StatusIcon status={status} size={12} />
               {formatCount(node.counts[status] ?? 0)}
             </span>

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { executorsQuery, workersQuery } from "../../api/queries";
 import type { Executor, WorkerGroup } from "../../api/wire";
-import { shortId } from "../../lib/status";
+import { counted, shortId } from "../../lib/status";
 import { formatCount, formatDuration, formatGrowing, parseTime } from "../../lib/time";
-import { Link, runPath } from "../../shell/router";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Ago, Since } from "../../ui/Ago";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import "./workers.css";
@@ -41,7 +42,7 @@ export function WorkersPage() {
         {executors.data?.length === 0 ? (
           <Empty title="No worker reports presence" icon="help">
             Runs work all the same. With <code>DBOSInstrumentor().instrument()</code> in your workers, each shows here
-            with its host, version, last beat and the steps in its hands.
+            with its host, version, last heartbeat and the steps it runs.
           </Empty>
         ) : null}
         {executors.data && executors.data.length > 0 ? (
@@ -91,7 +92,7 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
           return (
             <tr key={group.group} data-alarm={group.noWorker || undefined}>
               <td>
-                <Link to={`/?queue=${encodeURIComponent(group.group)}`}>
+                <Link to={links.runs({ queue: group.group })}>
                   <strong>{group.group}</strong>
                 </Link>{" "}
                 {group.group.startsWith("_dbos") ? (
@@ -165,7 +166,7 @@ function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
       <div className="card-body">
         <dl className="timings">
           <div>
-            <dt>Last beat</dt>
+            <dt>Last seen</dt>
             <dd>
               <Ago at={worker.lastBeatAt} />
             </dd>
@@ -208,17 +209,17 @@ function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
           {worker.inFlightTotal === 0
             ? alive
               ? "Idle"
-              : "Held nothing"
+              : "Idle when last seen"
             : alive
-              ? `${worker.inFlightTotal} in hand`
-              : `${worker.inFlightTotal} in hand at its last beat`}
+              ? `${counted(worker.inFlightTotal, "step")} running`
+              : `${counted(worker.inFlightTotal, "step")} running when last seen`}
         </h4>
         <ul className="plain inflight">
           {busyFirst(worker.inFlight)
             .slice(0, 6)
             .map((entry) => (
               <li key={`${entry.runId}-${entry.seq ?? "run"}`}>
-                <Link to={runPath(entry.runId, entry.seq === undefined ? undefined : { step: String(entry.seq) })}>
+                <Link to={links.run(entry.runId, entry.seq === undefined ? {} : { step: entry.seq })}>
                   {entry.name}
                 </Link>
                 <span className="mono muted">{shortId(entry.runId)}</span>
@@ -234,7 +235,7 @@ function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
         </ul>
         {worker.status === "lost" && !replaced ? (
           <Link
-            to={`/?executor=${encodeURIComponent(worker.executorId)}&status=running&status=suspended&status=blocked`}
+            to={links.runs({ executor: worker.executorId, status: ["running", "suspended", "blocked"] })}
             className="btn"
           >
             Runs it held

@@ -1,0 +1,28 @@
+/** Names of cached answers. A shorter key stands for everything below it: invalidating ``keys.run(id)`` reads all of it again. */
+import { filterToParams, type RunFilter } from "../lib/filter";
+
+const named = (filter: RunFilter): string => filterToParams(filter).toString();
+
+export const keys = {
+  runs: ["runs"] as const,
+  runList: (filter: RunFilter) => ["runs", "list", named(filter)] as const,
+  facets: (filter: RunFilter) => ["runs", "facets", named(filter)] as const,
+  workflows: ["runs", "workflows"] as const,
+  run: (id: string) => ["run", id] as const,
+  runDetail: (id: string) => ["run", id, "detail"] as const,
+  graph: (id: string) => ["run", id, "graph"] as const,
+  graphOf: (id: string, expand: readonly string[]) => ["run", id, "graph", ...expand] as const,
+  step: (id: string, seq: number) => ["run", id, "step", seq] as const,
+  payload: (id: string, name: string) => ["run", id, "payload", name] as const,
+  published: (id: string) => ["run", id, "published"] as const,
+  undo: (id: string) => ["run", id, "undo"] as const,
+  audit: ["audit"] as const,
+  auditOf: (runId: string | null) => ["audit", runId] as const,
+  bulk: (id: string) => ["bulk", id] as const,
+  bulkPreview: (action: string, filter: RunFilter) => ["bulk-preview", action, named(filter)] as const,
+  workers: ["workers"] as const,
+  executors: ["executors"] as const,
+  schedules: ["schedules"] as const,
+  topology: ["topology"] as const,
+  health: ["health"] as const,
+};

@@ -1,0 +1,29 @@
+/** What a bulk action is called and whom it can touch. Pure. */
+import type { BulkAction } from "../../api/actions";
+import type { Facet, RunStatus } from "../../api/wire";
+import type { RunFilter } from "../../lib/filter";
+import { STATUS } from "../../lib/status";
+
+export const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel" };
+export const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled" };
+
+export function touches(action: BulkAction, status: RunStatus): boolean {
+  return (action === "retry" ? STATUS[status].retriable : STATUS[status].cancellable) ?? false;
+}
+
+/** How many runs of the filter there are, of those that ``which`` picks; a lower bound when not all were counted. */
+export function countOf(
+  facets: readonly Facet[] | undefined,
+  filter: RunFilter,
+  which: (status: RunStatus) => boolean,
+): { count: number; exact: boolean } {
+  let count = 0;
+  let exact = true;
+  for (const facet of facets ?? []) {
+    if (filter.status.length > 0 && !filter.status.includes(facet.status)) continue;
+    if (!which(facet.status)) continue;
+    count += facet.count;
+    exact &&= facet.exact;
+  }
+  return { count, exact };
+}

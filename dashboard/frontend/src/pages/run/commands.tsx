@@ -1,0 +1,89 @@
+/** What can be done to a run, as commands: its buttons, its menu, its keys and Ctrl-K draw from this one list. */
+import type { Action, RunDetail } from "../../api/wire";
+import { isHeld, isOpen } from "../../lib/status";
+import { offers, whyReadOnly } from "../../shell/access";
+import type { Command } from "../../shell/commands";
+import { openOverlay } from "../../shell/overlay";
+import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
+import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
+import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
+import { RetryDialog } from "./dialogs/RetryDialog";
+import { SignalDialog } from "./dialogs/SignalDialog";
+
+export interface RunCommands {
+  /** Buttons: what a run in this state most likely needs. */
+  first: Command[];
+  /** In the menu behind them. */
+  more: Command[];
+}
+
+/** Commands for a run as it is now. Only what the server offers; disabled, with the reason, for a viewer. */
+export function runCommands(detail: RunDetail): RunCommands {
+  const { run, timeline } = detail;
+  const disabled = whyReadOnly();
+  const hasSteps = timeline.length > 0;
+  const stranded = isHeld(run);
+  const may = (action: Action): boolean => offers(run, action);
+  const when = (shown: boolean, command: Omit<Command, "disabled">): Command[] =>
+    shown ? [{ ...command, disabled }] : [];
+  const redispatch = {
+    id: "run.redispatch",
+    label: stranded ? "Re-dispatch" : "Re-dispatch…",
+    icon: "send",
+    run: () => void openOverlay(<RedispatchDialog detail={detail} />),
+  } as const;
+  return {
+    first: [
+      ...when(may("continue"), {
+        id: "run.continue",
+        label: "Continue",
+        icon: "play",
+        run: () => void openOverlay(<ContinueDialog detail={detail} />),
+      }),
+      ...when(may("redispatch") && stranded, redispatch),
+      ...when(may("retry"), {
+        id: "run.retry",
+        label: "Retry",
+        icon: "retry",
+        keys: ["r"],
+        run: () => void openOverlay(<RetryDialog detail={detail} />),
+      }),
+      ...when(may("cancel"), {
+        id: "run.cancel",
+        label: "Cancel",
+        icon: "stop",
+        keys: ["c"],
+        run: () => void openOverlay(<CancelDialog detail={detail} />),
+      }),
+    ],
+    more: [
+      ...when(may("cancel_undo") && hasSteps, {
+        id: "run.undo",
+        label: isOpen(run) ? "Cancel and undo…" : "Undo…",
+        icon: "undo",
+        danger: true,
+        run: () => void openOverlay(<UndoDialog detail={detail} />),
+      }),
+      ...when(may("redispatch") && !stranded, redispatch),
+      ...when(may("retry_with_input"), {
+        id: "run.input",
+        label: "Retry with other input…",
+        icon: "retry",
+        run: () => void openOverlay(<InputDialog detail={detail} />),
+      }),
+      ...when(may("fork") && hasSteps, {
+        id: "run.fork",
+        label: "Fork from a step…",
+        icon: "fork",
+        run: () => void openOverlay(<ForkDialog detail={detail} seq={null} />),
+      }),
+      // A signal may be sent ahead of the wait for it.
+      ...when(isOpen(run) && run.status !== "cancelling", {
+        id: "run.signal",
+        label: "Send a signal…",
+        icon: "send",
+        run: () => void openOverlay(<SignalDialog detail={detail} />),
+      }),
+    ],
+  };
+}

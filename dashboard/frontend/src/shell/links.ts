@@ -1,0 +1,15 @@
+/** Every address within the page, made in one place from typed parts. Pure. */
+import { EMPTY_FILTER, filterToParams, type RunFilter } from "../lib/filter";
+import { type RunSearch, runSearch } from "../pages/run/search";
+
+const withQuery = (path: string, params: URLSearchParams): string => (params.size > 0 ? `${path}?${params}` : path);
+
+export const links = {
+  runs: (filter: Partial<RunFilter> = {}): string => withQuery("/", filterToParams({ ...EMPTY_FILTER, ...filter })),
+  run: (id: string, search: Partial<RunSearch> = {}): string =>
+    withQuery(`/runs/${encodeURIComponent(id)}`, runSearch.format({ view: null, step: null, ...search })),
+  workers: "/workers",
+  schedules: "/schedules",
+  topology: "/topology",
+  audit: "/audit",
+};

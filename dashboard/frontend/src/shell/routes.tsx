@@ -1,0 +1,68 @@
+/** The pages: where each is, what it is called, how it is reached. Navigation, keys, titles and Ctrl-K read this table. */
+import type { ReactNode } from "react";
+import { RunListPage } from "../pages/runs/RunListPage";
+import { lazyPart } from "./lazyPart";
+
+export interface PageRoute {
+  /** Below the base; ``:id`` takes the rest of the path. */
+  path: string;
+  title: string;
+  /** Pages with a place in the top bar have a key: "g" and this. */
+  nav?: { key: string };
+  /** The entry of the top bar to which a page without its own belongs. */
+  under?: string;
+  Page: (props: { id: string }) => ReactNode;
+  preload?: () => void;
+}
+
+const run = lazyPart(
+  () => import("../pages/run/RunPage"),
+  (module) => module.RunPage,
+);
+const workers = lazyPart(
+  () => import("../pages/workers/WorkersPage"),
+  (module) => module.WorkersPage,
+);
+const schedules = lazyPart(
+  () => import("../pages/schedules/SchedulesPage"),
+  (module) => module.SchedulesPage,
+);
+const topology = lazyPart(
+  () => import("../pages/topology/TopologyPage"),
+  (module) => module.TopologyPage,
+);
+const audit = lazyPart(
+  () => import("../pages/audit/AuditPage"),
+  (module) => module.AuditPage,
+);
+
+export const ROUTES: readonly PageRoute[] = [
+  { path: "/", title: "Runs", nav: { key: "r" }, Page: RunListPage },
+  { path: "/runs/:id", title: "Run", under: "/", Page: run.Part, preload: run.preload },
+  { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
+  { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },
+  { path: "/topology", title: "Topology", nav: { key: "t" }, Page: topology.Part, preload: topology.preload },
+  { path: "/audit", title: "Audit", nav: { key: "a" }, Page: audit.Part, preload: audit.preload },
+];
+
+/** A part of the address as text; null when its escapes are none ("%" alone). */
+function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
+/** The page at a path, and the id in it; null when there is none. */
+export function matchRoute(path: string): { route: PageRoute; id: string } | null {
+  const exact = path === "/runs" ? "/" : path;
+  for (const route of ROUTES) {
+    if (route.path === exact) return { route, id: "" };
+    const prefix = route.path.endsWith("/:id") ? route.path.slice(0, -3) : null;
+    if (prefix === null || !path.startsWith(prefix) || path.length === prefix.length) continue;
+    const id = decoded(path.slice(prefix.length));
+    if (id !== null) return { route, id };
+  }
+  return null;
+}
