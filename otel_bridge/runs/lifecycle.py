@@ -27,8 +27,13 @@ def run_events(
     *,
     ending: bool,
     error: Callable[[Run], str | None] | None = None,
+    undone_at_ms: int | None = None,
 ) -> list[LifecycleEvent]:
-    """Return a run's own events: those that precede its steps', or (``ending``) those that follow them."""
+    """Return a run's own events: those that precede its steps', or (``ending``) those that follow them.
+
+    Args:
+        undone_at_ms: when the run's undo ended; only then has the run that was undone come to its end.
+    """
 
     def event(kind: EventType, at_ms: int, **more: object) -> LifecycleEvent:
         queue_ms = run.started_at_ms - run.created_at_ms if run.started_at_ms is not None else None
@@ -55,20 +60,40 @@ def run_events(
         ran = run.status not in _WAITING and not (run.status in ("cancelled", "dead") and run.started_at_ms is None)
         if left_queue and ran and run.status != "cancelling":
             events.append(event("run.started", run.started_at_ms or run.created_at_ms))
-        same_wait = before is not None and run.waiting == before.waiting
-        if was == "suspended" and not run.is_terminal and not same_wait:
+        if before is not None and was == "suspended" and not run.is_terminal and not _still_waits(run, before):
             events.append(event("run.resumed", run.updated_at_ms))
         return events
     if run.status == "suspended":
-        if before is None or was != "suspended" or run.waiting != before.waiting:
+        if before is None or was != "suspended" or not _still_waits(run, before):
             since = run.waiting.since_ms if run.waiting else run.updated_at_ms
             return [event("run.suspended", since)] if before is not None or since >= since_ms - 1_000 else []
         return []
-    if run.status in _ENDINGS and run.status != was:
-        at_ms = run.finished_at_ms or run.updated_at_ms
-        if before is not None or at_ms >= since_ms - 1_000:
-            return [event(_ENDINGS[run.status], at_ms)]
-    return []
+    if run.status not in _ENDINGS:
+        return []
+    at_ms = run.finished_at_ms or run.updated_at_ms
+    if undo_missed(run, before):
+        ends = [event("run.cancelling", at_ms), event(_ENDINGS[run.status], max(at_ms, undone_at_ms or 0))]
+    elif run.status != was:
+        ends = [event(_ENDINGS[run.status], max(at_ms, undone_at_ms or 0))]
+    else:
+        return []
+    return ends if before is not None or ends[-1].at_ms >= since_ms - 1_000 else []
+
+
+def undo_missed(run: Run, before: Run | None) -> bool:
+    """True when an undo of the run began and ended between two looks at it: it was ``cancelling`` meanwhile."""
+    return run.undo_id is not None and run.status != "cancelling" and (before is None or before.undo_id is None)
+
+
+def _still_waits(run: Run, before: Run) -> bool:
+    """True when the run goes on waiting for the same: then nothing has happened to it.
+
+    A run that waits for its children one after the other only waits, whichever of them is named at the moment.
+    """
+    now, then = run.waiting, before.waiting
+    if now is None or then is None or run.status != before.status:
+        return False
+    return now.on == then.on == "child" or (now.on, now.seq, now.name) == (then.on, then.seq, then.name)
 
 
 def step_events(

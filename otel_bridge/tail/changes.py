@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError
@@ -87,15 +87,19 @@ class ChangeTail:
         try:
             scan = self._scanner.scan(self._cursor, watch=watch)
             runs = {**self._store.get_runs(list(self._moved_by_presence(scan.runs))), **scan.runs}
+            partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
+            runs.update(partners)
             steps = self._store.get_steps_of(list(runs), errors=True) if runs else {}
-            compared = [self._compare(run, steps.get(run.id, [])) for run in runs.values()]
+            undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
+            compared = [self._compare(run, steps.get(run.id, []), undone.get(run.id)) for run in runs.values()]
         except BaseException:
             self._scanner = self._new_scanner()  # what the old one has seen was never told
             raise
         for _, known in compared:
             self._remember(known)
         self._cursor, self._told = scan.cursor, self.presence
-        return [change for change, _ in compared if change is not None]
+        changes = (change for change, _ in compared if change is not None)
+        return in_order([change for change in changes if change.events or change.run.id not in partners])
 
     def _refresh_presence(self) -> None:
         if self._ledger is None or self._monotonic() < self._next_presence_at:
@@ -121,16 +125,20 @@ class ChangeTail:
                 found.add(run_id)
         return found.difference(scanned)
 
-    def _compare(self, stored: Run, steps: list[Step]) -> tuple[RunChange | None, _Known]:
+    def _compare(self, stored: Run, recorded: list[Step], undone_at_ms: int | None) -> tuple[RunChange | None, _Known]:
         run = overlay_run(stored, self.presence)
-        steps = overlay_steps(run, steps, self.presence)
+        steps = overlay_steps(run, recorded, self.presence)
         before = self._known.get(run.id)
-        events = [
-            *run_events(run, before.run if before else None, self._since_ms, ending=False),
-            *step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec),
-            *run_events(run, before.run if before else None, self._since_ms, ending=True, error=self._run_error),
-        ]
-        known = _Known(run, stored, {step.seq: step.status for step in steps})
+        then = before.run if before else None
+        events = run_events(run, then, self._since_ms, ending=False)
+        if stored.status != "pending":
+            events += step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec)
+            told = {step.seq: step.status for step in steps}
+        else:
+            # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
+            told = _reported(recorded, before.steps if before else None)
+        events += run_events(run, then, self._since_ms, ending=True, error=self._run_error, undone_at_ms=undone_at_ms)
+        known = _Known(run, stored, told)
         same = not events and before is not None and before.run == run and before.steps == known.steps
         return None if same else RunChange(run, steps, events), known
 
@@ -144,3 +152,41 @@ class ChangeTail:
 
     def _run_error(self, run: Run) -> str | None:
         return message_of(self._store.get_payload(run.id, "error"), self._codec)
+
+
+def in_order(changes: Sequence[RunChange]) -> list[RunChange]:
+    """Return the changes as they happened: an undo between the ``run.cancelling`` and the end of the run it undoes."""
+    undos = {change.run.undoes_id: change for change in changes if change.run.undoes_id is not None}
+    ordered: list[RunChange] = []
+    for change in changes:
+        undo = undos.get(change.run.id)
+        if undo is None:
+            if change.run.undoes_id is None or change.run.undoes_id not in {other.run.id for other in changes}:
+                ordered.append(change)
+            continue
+        at = next((at for at, event in enumerate(change.events) if event.type == "run.cancelling"), None)
+        ends = change.run.is_terminal and change.run.status != "cancelling"
+        cut = len(change.events) if not ends else (at + 1 if at is not None else 0)
+        if cut:
+            as_of_then = replace(change.run, status="cancelling", waiting=None) if at is not None else change.run
+            ordered.append(replace(change, run=as_of_then, events=change.events[:cut]))
+        ordered.append(undo)
+        if cut < len(change.events) or not change.events:
+            ordered.append(replace(change, events=change.events[cut:]))
+    return ordered
+
+
+def _undo_partners(runs: Mapping[str, Run]) -> Iterator[str]:
+    """Yield the undo of each run and the run of each undo: their events belong together."""
+    for run in runs.values():
+        if run.undoes_id is not None:
+            yield run.undoes_id
+        elif run.undo_id is not None:
+            yield run.undo_id
+
+
+def _reported(recorded: Sequence[Step], before: Mapping[int, StepStatus] | None) -> dict[int, StepStatus]:
+    """Return which of the recorded steps have been reported; those of a run first seen are history."""
+    if before is None:
+        return {step.seq: step.status for step in recorded}
+    return {step.seq: before[step.seq] for step in recorded if step.seq in before}

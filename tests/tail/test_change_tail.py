@@ -147,3 +147,101 @@ def test_errors_in_events_are_redacted():
     store.put_step(make_step("a", 1, status="failed", started_at_ms=START + 1, error=error))
     told = {event.type: event.error for change in tail.poll() for event in change.events if event.error}
     assert told == dict.fromkeys(["step.failed", "run.failed"], '(\'declined\', {"card": "[redacted]"})')
+
+
+def started_undo(store: MemoryStateStore) -> None:
+    """Cancel run ``a`` and begin its undo, as the engine's rows tell it."""
+    store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 10))
+    store.put_run(make_run("undo:a", workflow="durable.undo", status="running", created_at_ms=START + 20))
+
+
+def ended_undo(store: MemoryStateStore) -> None:
+    """Compensate one step and end the undo."""
+    store.put_step(make_step("undo:a", 1, name="compensate:charge", started_at_ms=START + 30))
+    store.put_run(
+        make_run(
+            "undo:a", workflow="durable.undo", status="completed", created_at_ms=START + 20, finished_at_ms=START + 50
+        )
+    )
+
+
+COMPENSATED = ["run.pending", "run.started", "step.completed compensate:charge", "run.completed"]
+
+
+def test_an_undo_is_told_between_cancelling_and_the_end_however_often_one_looks():
+    """Each look sees a part; a viewer that stops at the run's end has seen its compensations."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    tail.poll()
+    started_undo(store)
+    seen = events(tail)
+    ended_undo(store)
+    seen += events(tail)
+    assert seen == ["run.cancelling", *COMPENSATED, "run.cancelled"]
+
+
+def test_an_undo_that_began_and_ended_between_two_looks_is_told_in_the_same_order():
+    """Nobody saw the run as ``cancelling``; it was, and the row sent with that event says so."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    tail.poll()
+    started_undo(store)
+    ended_undo(store)
+    changes = tail.poll()
+    told = [(event.type, event.run_id, event.at_ms - START) for change in changes for event in change.events]
+    assert [kind for kind, *_ in told] == [
+        "run.cancelling",
+        "run.pending",
+        "run.started",
+        "step.completed",
+        "run.completed",
+        "run.cancelled",
+    ]
+    assert [at for kind, run_id, at in told if run_id == "a"] == [10, 50]
+    assert [change.run.status for change in changes] == ["cancelling", "completed", "cancelled"]
+
+
+def test_no_step_is_told_before_its_run_has_started():
+    """The run's row was read before a worker took it, its steps after."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+    tail.poll()
+    store.put_step(make_step("a", 1, started_at_ms=START + 20))
+    assert events(tail) == []
+    store.put_run(make_run("a", status="running", created_at_ms=START, started_at_ms=START + 10))
+    assert events(tail) == ["run.started", "step.completed charge"]
+
+
+def test_the_steps_that_a_retry_executes_again_are_told_again():
+    """The engine deletes them at the rewind, while the run is pending."""
+    store, _, tail = new_tail()
+    failed = make_step("a", 2, status="failed", started_at_ms=START + 3)
+    store.put_run(make_run("a", status="failed", created_at_ms=START, finished_at_ms=START + 5))
+    store.put_step(make_step("a", 1, name="reserve", started_at_ms=START + 1))
+    store.put_step(failed)
+    tail.poll()
+    store.delete_steps("a", from_seq=2)
+    store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+    assert events(tail, watch=["a"]) == ["run.pending"]
+    store.put_step(failed)
+    store.put_run(make_run("a", status="failed", created_at_ms=START, finished_at_ms=START + 90))
+    assert events(tail) == ["run.started", "step.failed charge", "run.failed"]
+
+
+def test_a_run_that_only_waits_is_not_told_as_resumed():
+    """It asks for its children's results one after the other: other names, the same wait."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    for seq in (1, 2):
+        child = f"a-{seq}"
+        store.put_run(make_run(child, workflow=f"kid{seq}", status="running", created_at_ms=START, parent_id="a"))
+        store.put_step(make_step("a", seq, name=f"kid{seq}", kind="remote", child_run_id=child, status="running"))
+    seen = [kind for kind in events(tail, watch=["a"]) if kind.startswith("run.")]
+    assert "run.suspended" in seen
+    store.put_run(
+        make_run(
+            "a-1", workflow="kid1", status="completed", created_at_ms=START, finished_at_ms=START + 9, parent_id="a"
+        )
+    )
+    told = [event for change in tail.poll(watch=["a"]) if change.run.id == "a" for event in change.events]
+    assert [event.type for event in told if event.seq is None] == []
