@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
+from pydantic import Field
 
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
@@ -14,9 +15,7 @@ from dashboard.read.graph import build_graph
 from dashboard.wire.base import Json, Query, iso
 from dashboard.wire.convert import facet_view
 from dashboard.wire.filters import FacetsQuery, RunsQuery
-from dashboard.wire.fleet import (
-    PublishedView,
-)
+from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
 from otel_bridge.codec import WHOLE, holds_token
@@ -165,4 +164,42 @@ def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
     return Reply(payloads.show_published(found, codec=ctx.codec).value)
 
 
-# -- the fleet ----------------------------------------------------------------------------------------------------
+class StreamQuery(Query):
+    """Which part of a stream."""
+
+    after: int = Field(-1, ge=-1, le=2**31 - 1, description="Values behind this offset; -1 begins at the first.")
+    limit: int = Field(200, ge=1, le=1000)
+
+
+@routes.get(f"{RUN}/streams", summary="Streams the run writes to", answers={200: list[StreamView]}, problems=(404,))
+def list_streams(ctx: RequestContext, *, run_id: str) -> list[StreamView]:
+    """By name, with the number of values each holds."""
+    run.get_run(ctx.services, run_id)
+    return [
+        StreamView(key=key, count=count, closed=closed) for key, (count, closed) in ctx.store.streams(run_id).items()
+    ]
+
+
+@routes.get(
+    f"{RUN}/streams/<path:key>",
+    summary="Values of one stream",
+    query=StreamQuery,
+    answers={200: list[StreamEntryView]},
+    problems=(404,),
+)
+def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str) -> list[StreamEntryView]:
+    """In order. To follow a stream, ask for what is behind the last offset received."""
+    run.get_run(ctx.services, run_id)
+    entries = ctx.store.stream_entries(
+        run_id, key, after=query.after, limit=query.limit, cap_bytes=ctx.settings.payload_cap_bytes
+    )
+    redact = ctx.settings.redact
+    return [
+        StreamEntryView(
+            offset=entry.offset,
+            seq=entry.seq,
+            closes=entry.value is None,
+            value=None if entry.value is None else payloads.show(entry.value, what="event", redact=redact).value,
+        )
+        for entry in entries
+    ]

@@ -181,6 +181,7 @@ def step_view(
         housekeeping=step.housekeeping,
         wake_at=iso(step.wake_at_ms),
         waits_on=step.waits_on,
+        key=step.key,
         compensates=step.compensates,
         error=error,
         span_id=ids.step_span_id(source_id, source_seq, generation=generation, namespace=namespace).hex(),

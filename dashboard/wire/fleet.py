@@ -108,6 +108,23 @@ class PublishedView(Wire):
     value: Json = None
 
 
+class StreamView(Wire):
+    """A stream that the run writes to: how many values it holds, and whether the run closed it."""
+
+    key: str
+    count: int
+    closed: bool
+
+
+class StreamEntryView(Wire):
+    """One value of a stream, written by step ``seq``; ``closes`` is true of the entry with which the run ended it."""
+
+    offset: int
+    seq: int | None = None
+    closes: bool
+    value: Json = None
+
+
 class HealthView(Wire):
     """``ok``, or ``degraded`` with sentences that say what is wrong and what to do."""
 

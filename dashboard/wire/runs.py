@@ -115,6 +115,7 @@ class StepView(Wire):
     housekeeping: bool
     wake_at: Timestamp | None = None
     waits_on: WaitingOn | None = None
+    key: str | None = Field(None, description="Topic received, event key set, or stream written to.")
     compensates: int | None = None
     input: Json = None
     output: Json = None

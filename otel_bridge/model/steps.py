@@ -20,12 +20,13 @@ class Step(NamedTuple):
 
     Args:
         seq: the engine's step number; a gap is a row that was folded away.
-        name: function name; for a wait made by ``dashboard.workflow`` its topic or label.
+        name: function name; of a wait what it waits on and its topic or label: ``signal:paid``, ``breakpoint:approve``.
         waits_on: for kind ``signal``: what is awaited, where that is known.
         folded: numbers of the bookkeeping rows that this step absorbed.
         recorded_at_ms: when the engine wrote the row that ended the step (database clock).
         finished_at_ms: when the step ended; of a remote one, when its child did, whenever the parent asked for it.
         collected_at_ms: when the parent took the result of a remote step.
+        key: topic of a message received, key of an event set, name of a stream written to.
         attempts: executions, where known (presence tells; the engine does not store it).
     """
 
@@ -52,6 +53,7 @@ class Step(NamedTuple):
     output: StoredValue | None = None
     error: StoredValue | None = None
     compensates: int | None = None
+    key: str | None = None
 
     @property
     def is_open(self) -> bool:

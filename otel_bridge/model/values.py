@@ -38,6 +38,16 @@ class PublishedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamEntry:
+    """One value that the step ``seq`` wrote to a stream; ``value`` is None where it closed the stream."""
+
+    stream: str
+    offset: int
+    seq: int | None
+    value: StoredValue | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadMessage:
     """A message in a run's mailbox that the run has not received yet. ``key`` is the sender's idempotency key."""
 

@@ -74,6 +74,8 @@ class RunSpans:
             attributes[semconv.STEP_UNFINISHED] = True
         if step.housekeeping:
             attributes[semconv.STEP_HOUSEKEEPING] = True
+        if step.key is not None:
+            attributes[semconv.STEP_KEY] = step.key
         if step.kind != "local":
             _set(attributes, semconv.WAIT_ON, step.waits_on)
             _set(attributes, semconv.QUEUE_NAME, step.worker_group)

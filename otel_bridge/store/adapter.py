@@ -15,9 +15,9 @@ from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
-from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.sql import changes, counts, mailbox, queues, related, runs, steps
+from otel_bridge.store.sql import changes, counts, keys, mailbox, queues, related, runs, steps
 from otel_bridge.store.sql.conditions import Dialect
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Schema
 from otel_bridge.store.sql.session import Row, derive_runs, run_rows_by_id
@@ -185,6 +185,24 @@ class SqlStateStore(abc.ABC):
     ) -> PublishedEvent | None:
         """See ``StateStore.published_event``."""
         return next(iter(steps.published(self, run_id, key, cap_bytes=cap_bytes)), None)
+
+    @looks_again
+    def streams(self, run_id: str) -> dict[str, tuple[int, bool]]:
+        """See ``StateStore.streams``."""
+        return keys.stream_keys(self, run_id)
+
+    @looks_again
+    def stream_entries(
+        self,
+        run_id: str,
+        stream: str,
+        *,
+        after: int = -1,
+        limit: int = 500,
+        cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES,
+    ) -> list[StreamEntry]:
+        """See ``StateStore.stream_entries``."""
+        return keys.stream_entries(self, run_id, stream, after=after, limit=limit, cap_bytes=cap_bytes)
 
     @looks_again
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:

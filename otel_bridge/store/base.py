@@ -8,7 +8,7 @@ from typing import Protocol
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
-from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, UnreadMessage
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
 
@@ -98,6 +98,20 @@ class StateStore(Protocol):
         self, run_id: str, key: str, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
     ) -> PublishedEvent | None:
         """Return one published value, ``durable.*`` keys included, or None."""
+
+    def streams(self, run_id: str) -> dict[str, tuple[int, bool]]:
+        """Return the run's streams by name: how many values each has, and whether it was closed."""
+
+    def stream_entries(
+        self,
+        run_id: str,
+        stream: str,
+        *,
+        after: int = -1,
+        limit: int = 500,
+        cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES,
+    ) -> list[StreamEntry]:
+        """Return what the run wrote to a stream behind an offset, in order."""
 
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:
         """Return messages that were sent to the run and not received yet, oldest first, whole."""

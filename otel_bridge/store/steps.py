@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.store.remote import remote_step
@@ -74,6 +75,7 @@ def fold_steps(
     now_ms: int,
     children: Mapping[str, Child] = {},
     waits: Mapping[int, Wait] = {},
+    keys: Mapping[int, str] = {},
 ) -> list[Step]:
     """Return one run's steps by ``seq``.
 
@@ -82,6 +84,7 @@ def fold_steps(
         end: whether the run has ended; an ended run has no open steps but children that outlived it.
         children: the runs it started, by id.
         waits: announced waits, by the ``seq`` of the row that announced them.
+        keys: topics received, event keys set and streams written to, by ``seq``.
     """
     if is_plain(rows):
         return plain_steps(rows)
@@ -100,12 +103,13 @@ def fold_steps(
             if step is not None:
                 steps.append(step)
         elif name in SIGNALS:
-            steps.append(_signal(row, names, waits))
+            steps.append(_signal(row, names, waits, keys.get(row[1])))
         elif name == GET_RESULT:
             if row[1] not in results:
                 steps.append(_other_result(row, results))
         else:
-            steps.append(_local(row, is_housekeeping(name)))
+            step = _local(row, is_housekeeping(name))
+            steps.append(step._replace(key=keys[row[1]]) if row[1] in keys else step)
     return _without_announcements(steps, rows[-1], waits, end) if waits else steps
 
 
@@ -182,7 +186,7 @@ def _remote(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
     return step if result is None or result[10] is None else step._replace(error=_error(result))
 
 
-def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait]) -> Step:
+def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], topic: str | None) -> Step:
     seq = row[1]
     wait = waits.get(seq - 1)
     folded: tuple[int, ...] = (seq - 1,) if wait is not None else ()
@@ -191,13 +195,14 @@ def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait]) -
     return Step(
         run_id=row[0],
         seq=seq,
-        name=(wait.name or row[2]) if wait is not None else row[2],
+        name=wait_name(wait.on, wait.name, row[2]) if wait is not None else wait_name("signal", topic, row[2]),
         kind="signal",
         status=_outcome(row),
         started_at_ms=row[3] if row[3] is not None else row[4],
         finished_at_ms=row[4] if row[4] is not None else row[5],
         recorded_at_ms=row[5],
         waits_on=wait.on if wait is not None else "signal",
+        key=topic if wait is None else None,
         folded=folded,
         has_output=bool(row[7]),
         has_error=bool(row[8]),
@@ -263,11 +268,16 @@ def _open_signal(
     return Step(
         run_id=run_id,
         seq=seq,
-        name=(wait.name if wait is not None else None) or "DBOS.recv",
+        name=wait_name(wait.on, wait.name, "DBOS.recv") if wait is not None else "DBOS.recv",
         kind="signal",
-        status="running",
+        status="pending",
         started_at_ms=since_ms,
         wake_at_ms=wait.until_ms if wait is not None else until_ms,
         waits_on=wait.on if wait is not None else "signal",
         folded=folded,
     )
+
+
+def wait_name(on: WaitingOn, label: str | None, otherwise: str) -> str:
+    """Return the name of a wait's step: its kind and its topic or label, ``breakpoint:manager approves``."""
+    return otherwise if label is None else f"{on}:{label}"

@@ -47,6 +47,14 @@ CREATE TABLE workflow_events (
 CREATE TABLE workflow_events_history (
     workflow_uuid TEXT NOT NULL, function_id INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
     serialization TEXT, PRIMARY KEY (workflow_uuid, function_id, key));
+CREATE TABLE notifications (
+    message_uuid TEXT NOT NULL PRIMARY KEY, destination_uuid TEXT NOT NULL, topic TEXT, message TEXT NOT NULL,
+    created_at_epoch_ms INTEGER NOT NULL DEFAULT 0, serialization TEXT, consumed BOOLEAN NOT NULL DEFAULT 0,
+    consumed_by_function_id INTEGER);
+CREATE INDEX idx_workflow_topic ON notifications (destination_uuid, topic);
+CREATE TABLE streams (
+    workflow_uuid TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "offset" INTEGER NOT NULL,
+    function_id INTEGER NOT NULL DEFAULT 0, serialization TEXT, PRIMARY KEY (workflow_uuid, key, "offset"));
 CREATE TABLE workflow_schedules (
     schedule_id TEXT PRIMARY KEY, schedule_name TEXT NOT NULL UNIQUE, workflow_name TEXT NOT NULL,
     workflow_class_name TEXT, schedule TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'ACTIVE',

@@ -209,7 +209,8 @@ class MemoryStateStore(SqlStateStore):
                 self._put_operation(step.run_id, at, GET_RESULT, asked, finished, child_id=step.child_run_id, **outcome)
         elif step.kind == "signal":
             if step.name not in ("DBOS.recv", "DBOS.getEvent"):
-                self.put_wait_event(step.run_id, step.seq - 1, step.waits_on or "signal", step.name, at_ms=started or 0)
+                on = step.waits_on or "signal"
+                self.put_wait_event(step.run_id, step.seq - 1, on, step.name.removeprefix(f"{on}:"), at_ms=started or 0)
             name = "DBOS.getEvent" if step.name == "DBOS.getEvent" else "DBOS.recv"
             if finished is None:
                 wake = step.wake_at_ms if step.wake_at_ms is not None else (started or 0) + 365 * 86_400_000

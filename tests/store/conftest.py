@@ -78,7 +78,8 @@ def copy_to_memory(path: Path) -> MemoryStateStore:
     try:
         for table, columns in kept.items():
             names = sorted(columns & {row[1] for row in source.execute(f"PRAGMA table_info({table})")})
-            for row in source.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall():
+            quoted = ", ".join(f'"{name}"' for name in names)
+            for row in source.execute(f"SELECT {quoted} FROM {table}").fetchall():
                 store.put_row(table, **dict(zip(names, row, strict=True)))
     finally:
         source.close()

@@ -122,6 +122,16 @@ def fan_out() -> None:
 
 
 @DBOS.workflow()
+def talks() -> Any:
+    for value in ("to", "ken"):
+        DBOS.write_stream("tokens", value)
+    DBOS.close_stream("tokens")
+    DBOS.set_event("phase", "one")
+    DBOS.set_event("phase", "two")
+    return DBOS.recv("approve", timeout_seconds=60)
+
+
+@DBOS.workflow()
 def tick(at: Any, context: Any) -> None: ...
 
 
@@ -146,6 +156,9 @@ for run_id, workflow in (("failed-1", doomed), ("failed-2", fails_by_child)):
     except ValueError as error:
         print(run_id, type(error).__name__)
 start("fan-1", fan_out).get_result()
+talking = start("talks-1", talks)
+DBOS.send("talks-1", {"by": "ada"}, "approve")
+talking.get_result()
 start("asleep-1", nap)
 start("waits-1", waits_for_message)
 start("breakpoint-1", waits_at_breakpoint)

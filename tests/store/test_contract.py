@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from otel_bridge.codec import decode
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
@@ -22,6 +23,7 @@ WAITING_RUNS: dict[str, tuple[str, str | None]] = {
     "parent-1": ("child", "nap"),
 }
 STATUS_OF_RUN: dict[str, RunStatus] = {
+    "talks-1": "completed",
     "done-1": "completed",
     "failed-1": "failed",
     "failed-2": "failed",
@@ -294,7 +296,7 @@ def test_bookkeeping_rows_are_folded_into_the_steps_people_know(store: SqlStateS
         (2, "charge", "remote", "completed"),
         (3, "DBOS.setEvent", "local", "completed"),
         (5, "DBOS.sleep", "sleep", "completed"),
-        (7, "payment", "signal", "completed"),
+        (7, "webhook:payment", "signal", "completed"),
         (9, "charge", "remote", "completed"),
         (11, "DBOS.getEvent", "signal", "completed"),
         (13, "DBOS.getResult", "remote", "completed"),
@@ -334,8 +336,11 @@ def test_a_sleep_ends_at_its_wake_time(store: SqlStateStore) -> None:
     ("run_id", "expected"),
     [
         ("asleep-1", [(1, "DBOS.sleep", "sleep", "running")]),
-        ("waits-1", [(1, "DBOS.recv", "signal", "running")]),
-        ("breakpoint-1", [(1, "reserve", "local", "completed"), (3, "before shipping", "signal", "running")]),
+        ("waits-1", [(1, "DBOS.recv", "signal", "pending")]),
+        (
+            "breakpoint-1",
+            [(1, "reserve", "local", "completed"), (3, "breakpoint:before shipping", "signal", "pending")],
+        ),
         ("parent-1", [(1, "nap", "remote", "running")]),
         ("failed-1", [(1, "reserve", "local", "completed"), (2, "boom", "local", "failed")]),
         ("failed-2", [(1, "broken_charge", "remote", "failed")]),
@@ -350,6 +355,36 @@ def test_open_and_failed_steps_are_shown(
     steps = store.get_steps(run_id)
     assert named(steps) == expected
     assert all(step.is_open == (step.status in ("running", "pending")) for step in steps)
+
+
+def test_what_was_received_set_and_streamed_is_named(store: SqlStateStore) -> None:
+    """The engine keeps topic, key and stream in tables of their own; an event that was set twice is two values."""
+    steps = {step.seq: (step.name, step.key) for step in store.get_steps("talks-1")}
+    assert steps == {
+        1: ("DBOS.writeStream", "tokens"),
+        2: ("DBOS.writeStream", "tokens"),
+        3: ("DBOS.closeStream", "tokens"),
+        4: ("DBOS.setEvent", "phase"),
+        5: ("DBOS.setEvent", "phase"),
+        6: ("signal:approve", "approve"),
+    }
+
+    def output(seq: int) -> object:
+        step = store.get_step("talks-1", seq)
+        assert step is not None
+        return None if step.output is None else decode(step.output).json
+
+    assert [output(seq) for seq in range(1, 7)] == ["to", "ken", None, "one", "two", {"by": "ada"}]
+
+
+def test_streams_are_read_on_from_an_offset(store: SqlStateStore) -> None:
+    """Which streams there are, how much is in them, and what was written behind a place."""
+    assert store.streams("talks-1") == {"tokens": (2, True)}
+    assert store.streams("done-1") == {}
+    entries = store.stream_entries("talks-1", "tokens", after=0)
+    assert [(entry.offset, entry.seq, entry.value is None) for entry in entries] == [(1, 2, False), (2, 3, True)]
+    assert store.stream_entries("talks-1", "tokens", limit=1)[0].offset == 0
+    assert store.stream_entries("talks-1", "no such stream") == []
 
 
 def test_a_step_waits_where_its_run_does(store: SqlStateStore) -> None:

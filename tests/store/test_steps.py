@@ -189,7 +189,7 @@ def test_the_engines_internal_queue_is_no_worker_group() -> None:
 def test_a_timeout_row_without_its_wait_means_waiting() -> None:
     """The wait's own row is written when it ends."""
     steps = fold(row(1), timeout(3, NOW + 60_000))
-    assert [(s.seq, s.kind, s.status, s.wake_at_ms) for s in steps][1:] == [(2, "signal", "running", NOW + 60_000)]
+    assert [(s.seq, s.kind, s.status, s.wake_at_ms) for s in steps][1:] == [(2, "signal", "pending", NOW + 60_000)]
     assert waiting_of(tail(row(1), timeout(3, NOW + 60_000)), {}, (), NOW) == Waiting(
         "signal", None, NOW - 9_700, NOW + 60_000, 2
     )
@@ -209,16 +209,16 @@ def test_an_announced_wait_gives_its_name_before_and_after() -> None:
     """``dashboard.workflow`` publishes what a wait is for in the step before it."""
     waits = {1: Wait("webhook", "payment", None)}
     (waiting,) = fold(row(1, "DBOS.setEvent"), timeout(3, NOW + 60_000), waits=waits)
-    assert (waiting.seq, waiting.name, waiting.waits_on, waiting.wake_at_ms) == (2, "payment", "webhook", None)
+    assert (waiting.seq, waiting.name, waiting.waits_on, waiting.wake_at_ms) == (2, "webhook:payment", "webhook", None)
     (done,) = fold(row(1, "DBOS.setEvent"), row(2, "DBOS.recv"), timeout(3, NOW), waits=waits)
-    assert (done.seq, done.name, done.waits_on, done.folded) == (2, "payment", "webhook", (1, 3))
+    assert (done.seq, done.name, done.waits_on, done.folded) == (2, "webhook:payment", "webhook", (1, 3))
 
 
 def test_an_announcement_with_nothing_behind_it_is_a_wait_about_to_begin() -> None:
     """Between the two rows lies a moment that a reader may hit."""
     waits = {1: Wait("breakpoint", "check", NOW + 5)}
     (step,) = fold(row(1, "DBOS.setEvent"), waits=waits)
-    assert (step.seq, step.name, step.status) == (2, "check", "running")
+    assert (step.seq, step.name, step.status) == (2, "breakpoint:check", "pending")
     waiting = waiting_of(tail(row(1, "DBOS.setEvent")), waits, (), NOW)
     assert waiting == Waiting("breakpoint", "check", NOW - 9_890, NOW + 5, 2)
 
@@ -248,7 +248,7 @@ def test_typescript_counts_steps_from_zero_and_time_in_milliseconds() -> None:
     """The same tables, other habits."""
     wake = NOW + 60_000
     steps = fold(row(0), timeout(2, NOW)._replace(wake=str(wake)))
-    assert [(s.seq, s.kind, s.status) for s in steps] == [(0, "local", "completed"), (1, "signal", "running")]
+    assert [(s.seq, s.kind, s.status) for s in steps] == [(0, "local", "completed"), (1, "signal", "pending")]
     asleep = row(0, "DBOS.sleep", finished_ms=wake, wake=f'{{"json":{wake}}}')
     assert waiting_of(tail(asleep), {}, (), NOW) == Waiting("sleep", None, NOW - 10_000, wake, 0)
 

@@ -61,8 +61,8 @@ STEPS = [
     make_step(kind="remote", name="ship", child_run_id="c", folded=(4,), has_output=True),
     make_step(kind="sleep", name="DBOS.sleep", wake_at_ms=NOW + 10),
     make_step(kind="signal", name="DBOS.recv", waits_on="signal", has_output=True),
-    make_step(seq=2, kind="signal", name="payment", waits_on="webhook", folded=(1,)),
-    make_step(kind="signal", name="DBOS.recv", status="running", waits_on="signal", wake_at_ms=NOW + 99, folded=(2,)),
+    make_step(seq=2, kind="signal", name="webhook:payment", waits_on="webhook", folded=(1,)),
+    make_step(kind="signal", name="DBOS.recv", status="pending", waits_on="signal", wake_at_ms=NOW + 99, folded=(2,)),
 ]
 
 

@@ -9,7 +9,9 @@ from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 from otel_bridge.store.sql.conditions import in_list
+from otel_bridge.store.sql.keys import KEYED, keys_of, value_at
 from otel_bridge.store.sql.session import Reader, Row, children_by_id, chunks, waits_of
+from otel_bridge.store.sql.values import capped, stored_value
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
 from otel_bridge.store.waiting import SLEEP
 
@@ -60,6 +62,8 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
         return
     waits = waits_of(reader, announcing)
     child_of = children_by_id(reader, children) if children else {}
+    keyed = {run_id: {row[2] for row in rows_of[run_id]} & KEYED for run_id in folding}
+    keys = keys_of(reader, [run_id for run_id, names in keyed.items() if names], frozenset().union(*keyed.values()))
     ends = _ends(reader, folding)
     now_ms = reader.now_ms()
     for run_id in folding:
@@ -70,6 +74,7 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
             now_ms=now_ms,
             children=child_of,
             waits=waits.get(run_id, {}),
+            keys=keys.get(run_id, {}),
         )
 
 
@@ -108,23 +113,6 @@ def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
     }
 
 
-def _capped(reader: Reader, column: str, cap_bytes: int | None) -> tuple[str, list[Any]]:
-    """Return the select list ``text, size in bytes`` of a payload column that may be long."""
-    size = f"octet_length({column})" if reader.dialect == "postgres" else f"length(CAST({column} AS BLOB))"
-    if cap_bytes is None:
-        return f"{column}, {size}", []
-    return f"substr({column}, 1, ?), {size}", [cap_bytes]
-
-
-def stored_value(text: str | None, size: int | None, serialization: str | None, cap: int | None) -> StoredValue | None:
-    """Return the value, cut to ``cap`` bytes at a whole character; None for SQL NULL."""
-    if text is None or size is None:
-        return None
-    if cap is not None and size > cap:
-        text = text.encode("utf-8", "surrogatepass")[:cap].decode("utf-8", "ignore")
-    return StoredValue(text, serialization, size)
-
-
 def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Step | None:
     """Return one step with its stored output and error."""
     found = next((s for s in steps_of(reader, [run_id], errors=False)[run_id] if s.seq == seq), None)
@@ -132,8 +120,8 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
         return None
     schema = reader.schema()
     row_seq = found.folded[0] if found.kind == "remote" and found.folded else seq
-    output, cap_params = _capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
-    error, error_params = _capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
+    output, cap_params = capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
+    error, error_params = capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
     rows = reader.rows(
         f"SELECT {output}, {error}, {schema.column('operation_outputs', 'serialization', alias='o')} "
         f"FROM {schema.table('operation_outputs')} o WHERE o.workflow_uuid = ? AND o.function_id = ?",
@@ -142,8 +130,9 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
     if not rows or found.is_open:
         return found
     text, size, error_text, error_size, serialization = rows[0]
+    output_value = stored_value(text, size, serialization, cap_bytes)
     return found._replace(
-        output=stored_value(text, size, serialization, cap_bytes),
+        output=output_value or value_at(reader, run_id, seq, found.name, cap_bytes=cap_bytes),
         error=stored_value(error_text, error_size, serialization, cap_bytes),
     )
 
@@ -156,7 +145,7 @@ def run_payload(reader: Reader, run_id: str, name: PayloadName, *, cap_bytes: in
     for where, alias in ((table, "p"), ("workflow_status", "w")):
         if not schema.has(where, column):
             continue
-        select, params = _capped(reader, f"{alias}.{column}", cap_bytes)
+        select, params = capped(reader, f"{alias}.{column}", cap_bytes)
         source = f"{schema.table('workflow_status')} w"
         if alias == "p":
             source += f" JOIN {schema.table(table)} p ON p.workflow_uuid = w.workflow_uuid"
@@ -176,7 +165,7 @@ def published(
     schema = reader.schema()
     if not schema.has("workflow_events"):
         return []
-    select, params = _capped(reader, "e.value", cap_bytes)
+    select, params = capped(reader, "e.value", cap_bytes)
     only = "e.key = ?" if key is not None else f"substr(e.key, 1, ?) {'=' if own else '<>'} ?"
     wanted: list[Any] = [key] if key is not None else [len(OWN_EVENTS_PREFIX), OWN_EVENTS_PREFIX]
     rows = reader.rows(
