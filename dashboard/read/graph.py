@@ -310,7 +310,7 @@ def _nodes(box: _Box, x: float, y: float) -> list[GraphNode]:
 
 def _step_node(step: Step, place: dict[str, Any]) -> GraphNode:
     return GraphNode(
-        label=step.name,
+        label=step.name.removeprefix(f"{step.waits_on}:"),
         seq=step.seq,
         kind=step.kind,
         status=step.status,

@@ -91,6 +91,8 @@ def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dic
         "started_at": iso(run.started_at_ms),
         "updated_at": iso(run.updated_at_ms),
         "finished_at": iso(run.finished_at_ms),
+        "deadline_at": iso(run.deadline_at_ms),
+        "timed_out": run.timed_out or None,
         "duration_ms": run_duration_ms(run),
         "queue_ms": run_queue_ms(run),
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),

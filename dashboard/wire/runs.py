@@ -72,6 +72,8 @@ class RunRow(Wire):
     started_at: Timestamp | None = None
     updated_at: Timestamp
     finished_at: Timestamp | None = None
+    deadline_at: Timestamp | None = Field(None, description="When the engine cancels the run, or cancelled it.")
+    timed_out: bool | None = Field(None, description="True of a run that was cancelled because its deadline passed.")
     duration_ms: int | None = None
     queue_ms: int | None = None
     trace_id: str

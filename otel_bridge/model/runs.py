@@ -9,6 +9,8 @@ from typing import Any, Literal
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.status import STATUSES, RunStatus
 
+ROUNDING_MS = 1_000
+"""Run rows on SQLite may be cut to whole seconds."""
 WaitingOn = Literal["signal", "webhook", "update", "breakpoint", "child", "sleep", "queue", "delay"]
 
 
@@ -72,6 +74,16 @@ class Run:
     def is_queued(self) -> bool:
         """True while the run waits to be picked up, be it ``blocked`` there or about to be undone."""
         return self.status == "pending" or (self.waiting is not None and self.waiting.on in ("queue", "delay"))
+
+    @property
+    def timed_out(self) -> bool:
+        """True when the engine cancelled the run because its deadline had passed."""
+        return (
+            self.status == "cancelled"
+            and self.deadline_at_ms is not None
+            and self.finished_at_ms is not None
+            and self.finished_at_ms + ROUNDING_MS > self.deadline_at_ms
+        )
 
     @property
     def dead_run_id(self) -> str | None:

@@ -8,6 +8,7 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
@@ -188,6 +189,10 @@ class RunSpans:
         attributes: Attributes = {**self._common, semconv.RUN_STATUS: run.status}
         if facts.generation:
             attributes[semconv.RUN_GENERATION] = facts.generation
+        if run.deadline_at_ms is not None:
+            attributes[semconv.RUN_DEADLINE] = _iso(run.deadline_at_ms)
+        if run.timed_out:
+            attributes[semconv.RUN_TIMED_OUT] = True
         optional: Mapping[str, AttributeValue | None] = {
             semconv.WORKFLOW_VERSION: run.workflow_version,
             semconv.WORKFLOW_CLASS: run.class_name,
@@ -358,6 +363,15 @@ def _span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
     """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
     start_ns = start_ms * NS_PER_MS
     return start_ns, end_ms * NS_PER_MS if end_ms > start_ms else start_ns
+
+
+def _iso(ms: int) -> str:
+    """Return a time as people and backends read it, in UTC; a stamp that is no time stays a number."""
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return str(ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _set(attributes: Attributes, name: str, value: AttributeValue | None) -> None:

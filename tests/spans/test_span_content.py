@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -223,3 +224,14 @@ def test_housekeeping_and_waits_are_marked():
     assert span.attributes["durable.wait.on"] == "breakpoint"
     kept = step_span(make_run(), make_step(name="DBOS.setEvent")._replace(housekeeping=True))
     assert kept.attributes["durable.step.housekeeping"] is True
+
+
+def test_a_run_that_its_timeout_cancelled_says_so():
+    """The engine only calls it cancelled; its deadline, which had passed, tells why."""
+    run = make_run(status="cancelled", deadline_at_ms=T + 400, finished_at_ms=T + 500)
+    attributes = root_span(run, []).attributes
+    assert attributes["durable.run.timed_out"] is True
+    assert attributes["durable.run.deadline"] == "2023-11-14T22:13:20.400Z"
+    by_hand = root_span(replace(run, deadline_at_ms=T + 90_000), []).attributes
+    assert "durable.run.timed_out" not in by_hand
+    assert root_span(replace(run, deadline_at_ms=10**18), []).attributes["durable.run.deadline"] == str(10**18)
