@@ -18,7 +18,7 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import PayloadName, StoredValue
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.presence import overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
@@ -203,6 +203,9 @@ def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full
     step_input = payloads.whole_enough(codec, read_input, cap_bytes)
 
     def show(value: StoredValue | None, what: payloads.What) -> payloads.Shown | None:
+        if value is not None and what == "step" and source.key is not None:
+            event = PublishedEvent(source.run_id, source.key, value)  # its key names it, as it does on its own route
+            return payloads.show_published(event, codec=codec, limits=limits)
         return None if value is None else payloads.show(value, what=what, codec=codec, limits=limits)
 
     return step_view(

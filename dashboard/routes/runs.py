@@ -20,7 +20,7 @@ from dashboard.wire.graph import Graph
 from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
 from otel_bridge.codec import WHOLE, holds_token
 from otel_bridge.errors import InvalidCursorError
-from otel_bridge.model.values import PayloadName, StoredValue
+from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 
 routes = RouteTable()
 
@@ -193,13 +193,17 @@ def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str
     entries = ctx.store.stream_entries(
         run_id, key, after=query.after, limit=query.limit, cap_bytes=ctx.settings.payload_cap_bytes
     )
-    redact = ctx.settings.redact
     return [
         StreamEntryView(
             offset=entry.offset,
             seq=entry.seq,
             closes=entry.value is None,
-            value=None if entry.value is None else payloads.show(entry.value, what="event", redact=redact).value,
+            value=None if entry.value is None else _streamed(ctx, run_id, key, entry.value),
         )
         for entry in entries
     ]
+
+
+def _streamed(ctx: RequestContext, run_id: str, key: str, value: StoredValue) -> Any:
+    """Return one value as it may be shown: the stream's name is its key."""
+    return payloads.show_published(PublishedEvent(run_id, key, value), codec=ctx.codec).value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 
 from otel_bridge.codec import redact_keys
 from otel_bridge.spans import ids
+from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.story import mounted
 
 Get = Callable[..., Any]
@@ -283,3 +285,37 @@ def test_one_list_request_reads_in_a_fixed_number_of_statements(
         )
     assert len(story_app.test_client().get("/durable/api/runs?limit=500").get_json()) > 15
     assert calls == ["list_runs"]
+
+
+def test_streams_and_messages_are_shown_by_name_and_followed_by_offset() -> None:
+    """What a run received, set and streamed; a key that must be redacted is redacted wherever the value is shown."""
+    store = MemoryStateStore()
+    store.put_run(make_run("talk", status="completed"))
+    for seq, (name, key, value) in enumerate(
+        [
+            ("DBOS.writeStream", "tokens", "to"),
+            ("DBOS.writeStream", "tokens", "ken"),
+            ("DBOS.setEvent", "api_key", "s3"),
+        ],
+        1,
+    ):
+        store.put_step(make_step("talk", seq, name=name))
+        row = {"workflow_uuid": "talk", "function_id": seq, "key": key, "value": json.dumps(value)}
+        table = "streams" if name == "DBOS.writeStream" else "workflow_events_history"
+        store.put_row(
+            table, **row, serialization="portable_json", **({"offset": seq - 1} if table == "streams" else {})
+        )
+    with mounted(store, ledger=MemoryLedger(), redact=redact_keys(["*key*"])) as app:
+        ask = app.test_client().get
+        assert ask("/durable/api/runs/talk/streams").json == [{"key": "tokens", "count": 2, "closed": False}]
+        entries = ask("/durable/api/runs/talk/streams/tokens?after=0").json
+        assert entries == [{"offset": 1, "seq": 2, "closes": False, "value": "ken"}]
+        assert [step["key"] for step in ask("/durable/api/runs/talk").json["timeline"]] == [
+            "tokens",
+            "tokens",
+            "api_key",
+        ]
+        assert ask("/durable/api/runs/talk/steps/2").json["output"] == "ken"
+        assert "s3" not in ask("/durable/api/runs/talk/steps/3").text
+        assert ask("/durable/api/runs/nobody/streams").status_code == 404
+        assert ask("/durable/api/runs/talk/streams/tokens?after=-2").status_code == 400

@@ -368,6 +368,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listStreams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{runId}/streams/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getStream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{runId}/undo": {
         parameters: {
             query?: never;
@@ -538,6 +570,8 @@ export interface components {
             createdAt: string;
             deadLetterId?: string;
             deadRunId?: string;
+            /** Format: date-time */
+            deadlineAt?: string;
             durationMs?: number;
             executor?: string;
             /** Format: date-time */
@@ -560,6 +594,7 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             tags: string[];
+            timedOut?: boolean;
             traceId: string;
             undoId?: string;
             undoesId?: string;
@@ -847,6 +882,8 @@ export interface components {
             createdAt: string;
             deadLetterId?: string;
             deadRunId?: string;
+            /** Format: date-time */
+            deadlineAt?: string;
             durationMs?: number;
             executor?: string;
             /** Format: date-time */
@@ -867,6 +904,7 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             tags: string[];
+            timedOut?: boolean;
             traceId: string;
             undoId?: string;
             undoesId?: string;
@@ -893,6 +931,8 @@ export interface components {
             createdAt: string;
             deadLetterId?: string;
             deadRunId?: string;
+            /** Format: date-time */
+            deadlineAt?: string;
             durationMs?: number;
             error?: components["schemas"]["ErrorView"];
             executor?: string;
@@ -922,6 +962,7 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             tags: string[];
+            timedOut?: boolean;
             traceId: string;
             traceUrl?: string;
             truncated?: components["schemas"]["Truncated"];
@@ -973,6 +1014,7 @@ export interface components {
             finishedAt?: string;
             housekeeping: boolean;
             input?: components["schemas"]["Json"];
+            key?: string;
             /** @enum {string} */
             kind: "local" | "remote" | "sleep" | "signal";
             name: string;
@@ -999,6 +1041,17 @@ export interface components {
             /** Format: date-time */
             wakeAt?: string;
             workerGroup?: string;
+        };
+        StreamEntryView: {
+            closes: boolean;
+            offset: number;
+            seq?: number;
+            value?: components["schemas"]["Json"];
+        };
+        StreamView: {
+            closed: boolean;
+            count: number;
+            key: string;
         };
         Topology: {
             edges: components["schemas"]["TopologyEdge"][];
@@ -1691,6 +1744,52 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["RunSnapshot"] | components["schemas"]["EventView"] | components["schemas"]["Changed"] | components["schemas"]["Heartbeat"];
+                };
+            };
+        };
+    };
+    listStreams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamView"][];
+                };
+            };
+        };
+    };
+    getStream: {
+        parameters: {
+            query?: {
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                runId: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamEntryView"][];
                 };
             };
         };
