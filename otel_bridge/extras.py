@@ -9,24 +9,24 @@ from otel_bridge.errors import ConfigurationError
 
 DISTRIBUTION = "durable-dashboard"
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "client": ("The durable command and DurableClient", ("httpx", "httpx_sse")),
-    "postgres": ("A Postgres database", ("psycopg", "psycopg_pool")),
+    "client": ("the durable command and DurableClient need", ("httpx", "httpx_sse")),
+    "postgres": ("a Postgres database needs", ("psycopg", "psycopg_pool")),
 }
-"""Extra -> what needs it, and the modules that it brings."""
+"""Extra -> what needs it, as the beginning of a clause, and the modules that it brings."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
     """A package that an extra brings is not installed.
 
     Args:
-        what: what needs it, as the subject of a sentence.
+        need: what needs it: ``a Postgres database needs``.
         package: the module that could not be imported.
         install: the command that mends it.
     """
 
-    def __init__(self, what: str, package: str, install: str) -> None:
+    def __init__(self, need: str, package: str, install: str) -> None:
         self.package, self.install = package, install
-        super().__init__(f"{what} needs {package}, which is not installed. Install it: {install}")
+        super().__init__(f"{package} is not installed, and {need} it. Install it: {install}")
 
 
 def missing_extra(error: ImportError, *, package: str | None = None) -> MissingExtraError | None:
@@ -43,7 +43,7 @@ def missing_extra(error: ImportError, *, package: str | None = None) -> MissingE
             raise missing_extra(error) or error from error
     """
     module = (error.name or package or "").partition(".")[0]
-    for extra, (what, modules) in EXTRAS.items():
+    for extra, (need, modules) in EXTRAS.items():
         if module in modules:
-            return MissingExtraError(what, module, f"pip install '{DISTRIBUTION}[{extra}]'")
+            return MissingExtraError(need, module, f"pip install '{DISTRIBUTION}[{extra}]'")
     return None

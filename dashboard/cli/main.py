@@ -87,7 +87,8 @@ def _unavailable(name: str, error: MissingExtraError) -> click.Command:
     """Return a command that takes any arguments and says what to install."""
 
     def refuse(rest: Sequence[str]) -> None:
-        raise click.UsageError(str(error))
+        click.echo(f"Error: {error}", err=True)
+        raise click.exceptions.Exit(2)
 
     rest = click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)
     settings = {"ignore_unknown_options": True, "help_option_names": []}

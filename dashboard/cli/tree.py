@@ -61,6 +61,7 @@ def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[st
     yield "Input", "" if run.input is None else brief(run.input, 100)
     yield "Output", "" if run.output is None else brief(run.output, 100)
     yield "Error", error_text(run.error)
+    yield "Allowed", ", ".join(action.replace("cancel_", "").replace("_", "-") for action in run.allowed)
     yield "Trace", run.trace_url or run.trace_id
     yield "Page", url or ""
 

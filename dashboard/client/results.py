@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from dashboard.client.times import duration
 from dashboard.wire.fleet import ExecutorView, WorkerGroup
+from dashboard.wire.json import to_json
 from dashboard.wire.runs import RunDetail, RunRow, StepView
 from otel_bridge.extras import MissingExtraError
 
@@ -63,7 +64,7 @@ class Rows(list[M]):
         try:
             import pandas
         except ImportError as error:
-            raise MissingExtraError("to_pandas()", "pandas", "pip install pandas") from error
+            raise MissingExtraError("to_pandas() needs", "pandas", "pip install pandas") from error
         plain = [row.model_dump(by_alias=False) for row in self]
         frame = pandas.json_normalize(plain) if plain else pandas.DataFrame(columns=list(self.kind.model_fields))
         for name in frame.columns:
@@ -112,9 +113,8 @@ def _cell(name: str, value: object) -> str:
         return ""
     if name.endswith("_ms") and isinstance(value, int):
         return duration(value)
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(json.loads(to_json(value)), ensure_ascii=False)
+    text = text.encode("utf-8", "backslashreplace").decode()  # half a character has no UTF-8, which notebooks send
     return text if len(text) <= MAX_CELL_CHARS else text[: MAX_CELL_CHARS - 1] + "…"
 
 

@@ -63,6 +63,14 @@ def test_nothing_that_a_run_says_becomes_markup() -> None:
     assert "<b>" not in html
 
 
+def test_half_a_character_is_shown_as_an_escape() -> None:
+    """A notebook sends what it shows as UTF-8, in which it has no place."""
+    html = Rows(RunRow, [row(id="\ud800", waiting={"on": "signal", "name": "\udfff", "since": TIME})])._repr_html_()
+    html.encode("utf-8")
+    assert "\\ud800" in html
+    assert "\\udfff" in html
+
+
 def test_a_long_list_is_cut_and_says_so() -> None:
     """A notebook stays usable."""
     html = Rows(RunRow, [row(id=f"r{number}") for number in range(MAX_HTML_ROWS + 7)])._repr_html_()
