@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -27,6 +27,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+SpanKey = tuple[bytes, bytes]
+"""Trace id and span id."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -34,6 +37,9 @@ class Fault:
 
     Args:
         status: HTTP status; 200 with ``rejected`` is a partial success.
+        raw: answer with these bytes instead of an OTLP message: what no collector would say. The spans are not taken.
+        content_type: of the answer.
+        write: writes whatever it likes to the connection, status line included, and then hangs up.
         grpc_code: what a gRPC client gets instead.
         delay_s: how long to think first; with ``status=200`` the request is then accepted.
         hang_up: close the connection without an answer.
@@ -43,6 +49,9 @@ class Fault:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    raw: bytes | None = None
+    content_type: str | None = None
+    write: Callable[[BinaryIO], None] | None = None
     rejected: int = 0
     message: str = ""
     delay_s: float = 0.0
@@ -50,6 +59,12 @@ class Fault:
     keep: bool = False
     grpc_code: grpc.StatusCode | None = None
     retry_info_s: float | None = None
+
+    @property
+    def accepts(self) -> bool:
+        """True when the collector has the spans after this answer."""
+        answers_otlp = self.raw is None and self.write is None and not self.hang_up
+        return self.keep or (self.status == 200 and self.grpc_code is None and answers_otlp)
 
 
 @dataclass(frozen=True)
@@ -80,12 +95,12 @@ class FakeCollector:
         self.decide = decide or (lambda request: None)
         self.keep_bytes = keep_bytes
         self.requests: list[Request] = []
-        self.spans: dict[tuple[bytes, bytes], Span] = {}
-        self.resources: dict[tuple[bytes, bytes], dict[str, str]] = {}
-        self.copies: Counter[tuple[bytes, bytes]] = Counter()
-        self.contents: defaultdict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
+        self.spans: dict[SpanKey, Span] = {}
+        self.resources: dict[SpanKey, dict[str, str]] = {}
+        self.copies: Counter[SpanKey] = Counter()
+        self.contents: defaultdict[SpanKey, set[bytes]] = defaultdict(set)
         self.faults: list[Fault] = []
-        self.refused_keys: set[tuple[bytes, bytes]] = set()
+        self.refused_keys: set[SpanKey] = set()
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -130,7 +145,7 @@ class FakeCollector:
         return self._grpc_port
 
     @property
-    def seen(self) -> set[tuple[bytes, bytes]]:
+    def seen(self) -> set[SpanKey]:
         """Spans that arrived, those that a partial success refused included."""
         with self._changed:
             return self.refused_keys | set(self.copies)
@@ -147,7 +162,7 @@ class FakeCollector:
             fault = self.decide(request)
             if fault is not None:
                 self.faults.append(fault)
-            if fault is None or fault.keep or (fault.status == 200 and fault.grpc_code is None and not fault.hang_up):
+            if fault is None or fault.accepts:
                 self._keep(request.message, skip=fault.rejected if fault is not None else 0)
             self._changed.notify_all()
         if fault is not None and fault.delay_s:
@@ -241,6 +256,17 @@ def _answer(fault: Fault | None) -> ExportTraceServiceResponse:
     return ExportTraceServiceResponse(partial_success=partial)
 
 
+def _http_body(fault: Fault | None) -> tuple[bytes, str]:
+    """Return the body of an answer and its content type."""
+    if fault is not None and fault.raw is not None:
+        body, kind = fault.raw, "application/x-protobuf"
+    elif fault is None or fault.status == 200:
+        body, kind = _answer(fault).SerializeToString(), "application/x-protobuf"
+    else:
+        body, kind = fault.body.encode(), "text/plain"
+    return body, kind if fault is None or fault.content_type is None else fault.content_type
+
+
 def _handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -251,19 +277,16 @@ def _handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
                 body = gzip.decompress(body)
             headers = {key.lower(): value for key, value in self.headers.items()}
             fault = collector.take(Request(self.path, headers, ExportTraceServiceRequest.FromString(body)))
-            if fault is not None and fault.hang_up:
+            if fault is not None and (fault.hang_up or fault.write is not None):
                 self.close_connection = True
+                if fault.write is not None:
+                    fault.write(self.wfile)
                 return
             status = fault.status if fault is not None else 200
-            payload = _answer(fault).SerializeToString() if status == 200 else (fault.body if fault else "").encode()
+            payload, content_type = _http_body(fault)
             self.send_response(status)
-            content_type = "application/x-protobuf" if status == 200 else "text/plain"
-            extra = fault.headers if fault is not None else {}
-            for name, value in {
-                "Content-Type": content_type,
-                "Content-Length": str(len(payload)),
-                **extra,
-            }.items():
+            headers = {"Content-Length": str(len(payload)), **(fault.headers if fault is not None else {})}
+            for name, value in {"Content-Type": content_type, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(payload)

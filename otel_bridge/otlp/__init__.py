@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from otel_bridge.otlp.delivery import Delivery, DeliveryStats, DeliveryStoppedError, Rejection
 from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.otlp.settings import OtlpSettings, sdk_disabled, settings_from_env
@@ -23,12 +25,18 @@ __all__ = [
 ]
 
 
-def open_transport(settings: OtlpSettings, resource: ResourceSettings) -> Transport:
-    """Return the transport of the settings' protocol; gRPC is imported only when it is used."""
+def open_transport(
+    settings: OtlpSettings, resource: ResourceSettings, *, stop: threading.Event | None = None
+) -> Transport:
+    """Return the transport of the settings' protocol; gRPC is imported only when it is used.
+
+    Args:
+        stop: ends a request under way within a tenth of a second.
+    """
     if settings.protocol == "grpc":
         from otel_bridge.otlp.grpc import GrpcTransport
 
-        return GrpcTransport(settings, resource)
+        return GrpcTransport(settings, resource, stop=stop)
     from otel_bridge.otlp.http import HttpTransport
 
-    return HttpTransport(settings, resource)
+    return HttpTransport(settings, resource, stop=stop)

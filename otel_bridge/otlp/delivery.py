@@ -1,8 +1,8 @@
 """Delivery: batches until the collector has them, for as long as it takes. Sleeps between tries.
 
-At least once, in order, nothing dropped. Retryable failures are retried without a deadline. A batch that the
-collector will never accept is split until the one bad span is found. That span is set aside, counted and logged, once
-the collector has shown that it does take other requests: one that refuses everything is out of order, and spans wait.
+At least once, in order, nothing dropped. Retryable failures are retried without a deadline. A batch whose content the
+collector refuses is split until the one bad span is found. That span is set aside, counted and logged, once the
+collector has shown that it does take other spans: one that refuses everything is out of order, and spans wait.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from otel_bridge.errors import BridgeError, RejectedBatchError, RetryableDeliveryError
+from otel_bridge.otlp.batches import MAX_BATCH_SPANS, batches
 from otel_bridge.otlp.transport import Accepted, Transport
 from otel_bridge.spans.model import SpanData
 
@@ -25,9 +27,12 @@ LONGEST_BACKOFF_S = 30.0
 LONGEST_RETRY_AFTER_S = 300.0
 REMEMBERED_REJECTIONS = 100
 CONFIRMATIONS = 2
-MAX_BATCH_SPANS = 2_500
-MAX_BATCH_BYTES = 2_000_000
-_SPAN_BYTES = 300
+SAME_OUTAGE_S = 60.0
+"""A collector that fails again so soon is still in the outage that was logged."""
+REFUSED_IN_A_ROW = 8
+"""So many single spans refused, and none taken: the collector refuses everything."""
+PATIENT_TRIES = 8
+"""So often are a few spans tried, of which none is taken, before they are looked at one by one: about a minute."""
 
 
 class DeliveryStoppedError(BridgeError):
@@ -78,12 +83,14 @@ class Delivery:
         batch_spans: int = MAX_BATCH_SPANS,
         first_backoff_s: float = FIRST_BACKOFF_S,
         jitter: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport, self._stop = transport, stop or threading.Event()
         self._batch_spans, self._first_backoff_s, self._jitter = batch_spans, first_backoff_s, jitter
         self.stats = stats if stats is not None else DeliveryStats()
         self.alive: Callable[[], None] | None = None
         self._witness: list[SpanData] = []
+        self._log = _OutageLog(transport, monotonic)
 
     @property
     def target(self) -> str:
@@ -104,20 +111,42 @@ class Delivery:
         self._transport.close()
 
     def _deliver(self, batch: Sequence[SpanData]) -> None:
-        pending = [batch]
+        attempt = 0
+        while True:
+            refused, took = self._split(batch)
+            if took or self._witness or len(refused) <= 1 or (attempt >= PATIENT_TRIES and len(refused) == len(batch)):
+                break
+            # Every span was refused, and none was ever taken: that says something about the collector, not about them.
+            self._pause(RetryableDeliveryError(str(refused[0][1])), attempt)
+            attempt += 1
+        for span, error in refused:
+            self._settle(span, error)
+
+    def _split(self, batch: Sequence[SpanData]) -> tuple[list[tuple[SpanData, RejectedBatchError]], bool]:
+        """Send a batch, in halves where it is refused.
+
+        Returns the spans that were refused by themselves, and whether any was taken. Not all have been tried when so
+        many are refused in a row that the collector seems to take none.
+        """
+        refused: list[tuple[SpanData, RejectedBatchError]] = []
+        pending, took = [batch], False
         while pending:
             part = pending.pop()
             try:
                 accepted = self._send(part)
             except RejectedBatchError as error:
                 self.stats.last_error = str(error)
-                if len(part) == 1:
-                    self._settle(part[0], error)
-                else:
+                if len(part) > 1:
                     middle = len(part) // 2
                     pending += [part[middle:], part[:middle]]
+                    continue
+                refused.append((part[0], error))
+                if len(refused) >= REFUSED_IN_A_ROW and not (took or self._witness):
+                    break
             else:
                 self._count(part, accepted)
+                took = True
+        return refused, took
 
     def _settle(self, span: SpanData, error: RejectedBatchError) -> None:
         """Set one refused span aside, but only when it is the span that is refused."""
@@ -133,7 +162,7 @@ class Delivery:
         self._set_aside(span, str(error))
 
     def _await_collector(self) -> None:
-        """Return once the collector accepts what it had accepted before; at first, an empty request.
+        """Return once the collector accepts what it had accepted before; an empty request, where there is nothing.
 
         A span sent twice is the same span: backends keep one.
         """
@@ -158,28 +187,29 @@ class Delivery:
                 self._pause(error, attempt)
                 attempt += 1
             else:
-                self._note_recovery()
+                if part:
+                    self.stats.failing = False
+                    self._log.works()
                 return accepted
 
     def _pause(self, error: RetryableDeliveryError, attempt: int) -> None:
         """Wait before the next try, or give up when told to stop."""
-        self._note_failure(error)
+        self.stats.retries += 1
+        self.stats.last_error = str(error)
+        self.stats.failing = True
+        self._log.fails(error)
         if self._stop.wait(backoff_s(attempt, error.retry_after_s, self._first_backoff_s, self._jitter())):
             raise DeliveryStoppedError(
                 f"Stopped while {self._transport.target} was failing. The spans are sent after a restart."
             ) from error
 
     def _count(self, part: Sequence[SpanData], accepted: Accepted) -> None:
-        self.stats.exported += len(part) - min(accepted.rejected, len(part))
-        self.stats.partial += accepted.rejected
-        if part and not accepted.rejected:
+        rejected = min(accepted.rejected, len(part))
+        self.stats.exported += len(part) - rejected
+        self.stats.partial += rejected
+        if not rejected:
             self._witness = [part[-1]]
-        if accepted.rejected:
-            _logger.warning(
-                "%s rejected %d of %d spans: %s", self._transport.target, accepted.rejected, len(part), accepted.message
-            )
-        elif accepted.message:
-            _logger.warning("%s accepted %d spans and warns: %s", self._transport.target, len(part), accepted.message)
+        self._log.partial(rejected, len(part), accepted.message)
 
     def _set_aside(self, span: SpanData, reason: str) -> None:
         self.stats.set_aside += 1
@@ -195,48 +225,50 @@ class Delivery:
             reason,
         )
 
-    def _note_failure(self, error: RetryableDeliveryError) -> None:
-        self.stats.retries += 1
-        self.stats.last_error = str(error)
-        if not self.stats.failing:
-            self.stats.failing = True
+
+class _OutageLog:
+    """Logs an outage once, and its end, however often it comes back within a minute."""
+
+    def __init__(self, transport: Transport, monotonic: Callable[[], float]) -> None:
+        self._transport, self._monotonic = transport, monotonic
+        self._logged = False
+        self._quiet_until = -float("inf")
+        self._complaint: str | None = None
+
+    def fails(self, error: RetryableDeliveryError) -> None:
+        """A request failed."""
+        if not self._logged and self._monotonic() >= self._quiet_until:
+            self._logged = True
             _logger.warning("Spans wait, none is lost: %s Retrying.", error)
 
-    def _note_recovery(self) -> None:
-        if self.stats.failing:
-            self.stats.failing = False
+    def works(self) -> None:
+        """A request with spans was accepted."""
+        if self._logged:
+            self._logged = False
+            self._quiet_until = self._monotonic() + SAME_OUTAGE_S
             _logger.info("%s accepts spans again.", self._transport.target)
 
-
-def batches(spans: Iterable[SpanData], size: int) -> Iterator[list[SpanData]]:
-    """Yield spans in batches of at most ``size``, and of a bounded weight."""
-    batch: list[SpanData] = []
-    weight = 0
-    for span in spans:
-        heavy = _weight(span)
-        if batch and (len(batch) >= size or weight + heavy > MAX_BATCH_BYTES):
-            yield batch
-            batch, weight = [], 0
-        batch.append(span)
-        weight += heavy
-    if batch:
-        yield batch
-
-
-def _weight(span: SpanData) -> int:
-    weight = _SPAN_BYTES + 60 * len(span.attributes)
-    for event in span.events:
-        weight += sum(len(value) for value in event.attributes.values() if isinstance(value, str))
-    return weight
+    def partial(self, rejected: int, sent: int, message: str) -> None:
+        """A request was accepted less some of its spans, or with a warning; the same complaint is logged once."""
+        complaint = message if message or rejected else None
+        if complaint is not None and complaint != self._complaint:
+            if rejected:
+                _logger.warning("%s rejected %d of %d spans: %s", self._transport.target, rejected, sent, message)
+            else:
+                _logger.warning("%s accepted %d spans and warns: %s", self._transport.target, sent, message)
+        self._complaint = complaint
 
 
 def backoff_s(attempt: int, wish_s: float | None, first_s: float, jitter: float) -> float:
-    """Return how long to wait before the next try: what the collector asked for, or twice as long each time.
+    """Return how long to wait before the next try: twice as long each time, and as long as the collector asks for.
+
+    >>> backoff_s(0, 7.0, first_s=0.5, jitter=0.0)
+    7.0
 
     Args:
+        wish_s: what ``Retry-After`` asks for, up to five minutes of it; never less than the back-off.
         jitter: in [0, 1); spreads bridges that fail together.
     """
-    if wish_s is not None:
-        return min(wish_s, LONGEST_RETRY_AFTER_S) + first_s * jitter
     longest = min(LONGEST_BACKOFF_S, first_s * 2.0 ** min(attempt, 30))
-    return longest * (0.5 + jitter / 2)
+    own_s = longest * (0.5 + jitter / 2)
+    return own_s if wish_s is None else max(own_s, min(wish_s, LONGEST_RETRY_AFTER_S) + first_s * jitter)

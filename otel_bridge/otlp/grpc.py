@@ -5,6 +5,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#failures
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,35 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
+from otel_bridge.otlp.answer import CONTENT_CODES, MAX_ANSWER_BYTES, TRANSIENT_CODES, NotOtlpError, read_answer
+from otel_bridge.otlp.deadline import SLICE_S
 from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.otlp.settings import OtlpSettings
-from otel_bridge.otlp.transport import Accepted, parse_answer
+from otel_bridge.otlp.transport import Accepted
 from otel_bridge.spans.model import SpanData
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-RETRYABLE_CODES = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
-MISCONFIGURED_CODES = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"})
 
 
 class GrpcTransport:
-    """Sends batches over one channel."""
+    """Sends batches over one channel.
 
-    def __init__(self, settings: OtlpSettings, resource: ResourceSettings) -> None:
+    Args:
+        stop: ends a call under way.
+    """
+
+    def __init__(
+        self, settings: OtlpSettings, resource: ResourceSettings, *, stop: threading.Event | None = None
+    ) -> None:
         self._settings, self._resource = settings, resource
+        self._stop = stop or threading.Event()
         compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
         address = _address(settings.endpoint)
-        options = [("grpc.enable_retries", 0), ("grpc.max_send_message_length", -1)]
+        options = [
+            ("grpc.enable_retries", 0),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+        ]
         if settings.insecure:
             self._channel = grpc.insecure_channel(address, options=options, compression=compression)
         else:
@@ -47,22 +59,38 @@ class GrpcTransport:
         return self._settings.target
 
     def send(self, spans: Sequence[SpanData]) -> Accepted:
-        """Send one batch."""
+        """Send one batch; the answer must be there within the timeout."""
         body = encode_request(spans, self._resource)
+        call = self._export.future(body, timeout=self._settings.timeout_s, metadata=self._metadata)
         try:
-            return parse_answer(self._export(body, timeout=self._settings.timeout_s, metadata=self._metadata))
+            return read_answer(self._result(call))
+        except NotOtlpError as error:
+            raise RetryableDeliveryError(
+                f"{self.target} answered with {error}: that is no OTLP collector. "
+                "Correct the endpoint; the spans are kept."
+            ) from error
         except grpc.RpcError as error:
             raise self._translate(error) from error
+
+    def _result(self, call: Any) -> bytes:
+        """Return the answer of a call; gRPC keeps its deadline, ``stop`` ends it before."""
+        while True:
+            try:
+                return bytes(call.result(timeout=SLICE_S))
+            except grpc.FutureTimeoutError:
+                if self._stop.is_set():
+                    call.cancel()
+                    raise RetryableDeliveryError(f"Stopped while waiting for {self.target}.") from None
 
     def _translate(self, error: Any) -> RetryableDeliveryError | RejectedBatchError:
         code = error.code().name
         message = f"{self.target} answered {code}: {error.details()}."
         wish = retry_info_s(error)
-        if code in RETRYABLE_CODES or (code == "RESOURCE_EXHAUSTED" and wish is not None):
+        if code in CONTENT_CODES and wish is None:
+            return RejectedBatchError(message, code=code)
+        if code in TRANSIENT_CODES:
             return RetryableDeliveryError(message, retry_after_s=wish)
-        if code in MISCONFIGURED_CODES:
-            return RetryableDeliveryError(message + " Correct the endpoint or its headers; the spans are kept.")
-        return RejectedBatchError(message, code=code)
+        return RetryableDeliveryError(message + " Correct the endpoint or its headers; the spans are kept.")
 
     def close(self) -> None:
         """Close the channel."""
@@ -70,14 +98,18 @@ class GrpcTransport:
 
 
 def retry_info_s(error: Any) -> float | None:
-    """Return the delay that a ``RetryInfo`` in the error's details asks for."""
+    """Return the delay that a ``RetryInfo`` in the error's details asks for, if there is one that makes sense."""
     for key, value in error.trailing_metadata() or ():
         if key != "grpc-status-details-bin":
             continue
-        for detail in status_pb2.Status.FromString(value).details:
+        try:
+            details = status_pb2.Status.FromString(value).details
+        except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
+            return None
+        for detail in details:
             info = error_details_pb2.RetryInfo()
             if detail.Unpack(info):
-                return float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9
+                return max(0.0, float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9)
     return None
 
 

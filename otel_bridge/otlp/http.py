@@ -6,20 +6,30 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 
 from __future__ import annotations
 
-import email.utils
 import gzip
+import threading
 import time
 from collections.abc import Callable, Sequence
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
+from otel_bridge.otlp.answer import (
+    CONTENT_STATUS,
+    MAX_ANSWER_BYTES,
+    TRANSIENT_STATUS,
+    NotOtlpError,
+    decoded,
+    read_answer,
+    retry_after_s,
+)
+from otel_bridge.otlp.deadline import Deadline, DeadlineAdapter
 from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.otlp.settings import OtlpSettings
-from otel_bridge.otlp.transport import Accepted, parse_answer
+from otel_bridge.otlp.transport import Accepted
 from otel_bridge.spans.model import SpanData
 
-RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
 _SHOWN_CHARS = 300
 _GZIP_LEVEL = 1
 
@@ -28,6 +38,7 @@ class HttpTransport:
     """Posts batches over one kept-alive connection.
 
     Args:
+        stop: ends a request under way.
         wall_clock: Unix seconds, for a ``Retry-After`` that is a date.
     """
 
@@ -36,13 +47,18 @@ class HttpTransport:
         settings: OtlpSettings,
         resource: ResourceSettings,
         *,
+        stop: threading.Event | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._resource, self._wall_clock = settings, resource, wall_clock
+        self._deadline = Deadline(stop or threading.Event())
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, DeadlineAdapter(self._deadline))
         self._session.headers.update({"User-Agent": "otel-bridge", "Accept": "application/x-protobuf"})
         self._session.headers.update(settings.headers)
         self._session.headers["Content-Type"] = "application/x-protobuf"
+        self._session.headers["Accept-Encoding"] = "identity"
         if settings.gzip:
             self._session.headers["Content-Encoding"] = "gzip"
         self._verify: bool | str = settings.certificate or True
@@ -58,61 +74,57 @@ class HttpTransport:
         return self._settings.target
 
     def send(self, spans: Sequence[SpanData]) -> Accepted:
-        """Post one batch."""
+        """Post one batch; the answer must be there, whole, within the timeout."""
         body = encode_request(spans, self._resource)
         if self._settings.gzip:
             body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
+        self._deadline.begin(self._settings.timeout_s)
         try:
-            answer = self._session.post(
+            with self._session.post(
                 self._settings.endpoint,
                 data=body,
                 timeout=self._settings.timeout_s,
                 allow_redirects=False,
                 verify=self._verify,
                 cert=self._cert,
-            )
-        except requests.RequestException as error:
+                stream=True,
+            ) as answer:
+                said = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise RetryableDeliveryError(f"{self.target} cannot be reached: {_cause(error)}.") from error
-        return self._read(answer)
+        return self._read(answer, said)
 
-    def _read(self, answer: requests.Response) -> Accepted:
-        status = answer.status_code
+    def _read(self, answer: requests.Response, body: bytes) -> Accepted:
+        status, kind = answer.status_code, answer.headers.get("Content-Type", "")
+        encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         if 200 <= status < 300:
-            return parse_answer(answer.content)
-        said = answer.text[:_SHOWN_CHARS].strip() if _is_text(answer) else ""
+            try:
+                return read_answer(decoded(body, encoding), kind)
+            except NotOtlpError as error:
+                raise RetryableDeliveryError(
+                    f"{self.target} answered {status} with {error}: that is no OTLP collector. "
+                    "Correct the endpoint; the spans are kept."
+                ) from error
+        said = body[: 4 * _SHOWN_CHARS].decode("utf-8", "replace")[:_SHOWN_CHARS].strip() if _is_text(kind) else ""
         message = f"{self.target} answered {status} {answer.reason}" + (f": {said}" if said else "") + "."
-        if status in RETRYABLE_STATUS:
+        if status in CONTENT_STATUS:
+            raise RejectedBatchError(message, code=str(status))
+        if status in TRANSIENT_STATUS:
             wish = retry_after_s(answer.headers.get("Retry-After"), self._wall_clock())
             raise RetryableDeliveryError(message, retry_after_s=wish)
         if 300 <= status < 400:
-            to = answer.headers.get("Location", "?")
+            to = answer.headers.get("Location", "?")[:_SHOWN_CHARS]
             message = f"{self.target} redirects ({status}) to {to!r}. Set the endpoint to where it really is."
             raise RetryableDeliveryError(message)
-        if status in (401, 403, 404, 405, 407):
-            raise RetryableDeliveryError(message + " Correct the endpoint or its headers; the spans are kept.")
-        raise RejectedBatchError(message, code=str(status))
+        raise RetryableDeliveryError(message + " Correct the endpoint or its headers; the spans are kept.")
 
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
 
 
-def retry_after_s(header: str | None, now_s: float) -> float | None:
-    """Parse ``Retry-After``: seconds, or a date. None when there is none that makes sense."""
-    if header is None:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now_s)
-    except ValueError:
-        return None
-
-
-def _is_text(answer: requests.Response) -> bool:
-    return answer.headers.get("Content-Type", "text/plain").startswith(("text/", "application/json"))
+def _is_text(kind: str) -> bool:
+    return kind.startswith(("text/", "application/json")) or not kind
 
 
 def _cause(error: BaseException) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
 from otel_bridge.spans.model import SpanData
 
 
@@ -36,15 +34,3 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release connections. Idempotent."""
-
-
-def parse_answer(body: bytes) -> Accepted:
-    """Read an ``ExportTraceServiceResponse``; what is no such message counts as plain acceptance."""
-    if not body:
-        return Accepted()
-    try:
-        answer = ExportTraceServiceResponse.FromString(body)
-    except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
-        return Accepted()
-    partial = answer.partial_success
-    return Accepted(max(0, partial.rejected_spans), partial.error_message)

@@ -1,0 +1,217 @@
+"""What counts as an acceptance: a collector's answer, and nothing else that says 200."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from typing import BinaryIO
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+
+from examples.fake_collector import FakeCollector, Fault
+from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
+from otel_bridge.otlp import Accepted, OtlpSettings, ResourceSettings, Transport, open_transport
+from otel_bridge.otlp.answer import MAX_ANSWER_BYTES, NotOtlpError, decoded, read_answer
+from tests.otlp.samples import sample_span
+from tests.waiting import until
+
+PARTIAL = ExportTraceServiceResponse(
+    partial_success=ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
+).SerializeToString()
+HTML = b"<!DOCTYPE html><html><body>Please sign in to the guest wifi</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "accepted"),
+    [
+        (b"", "application/x-protobuf", Accepted()),
+        (b"", "", Accepted()),
+        (PARTIAL, "application/x-protobuf", Accepted(2, "too old")),
+        (PARTIAL, "Application/X-Protobuf; charset=utf-8", Accepted(2, "too old")),
+        (PARTIAL, "application/octet-stream", Accepted(2, "too old")),
+        (PARTIAL, "", Accepted(2, "too old")),
+        (PARTIAL + b"\x12\x02hi", "application/x-protobuf", Accepted(2, "too old")),
+        (b"", "application/json", Accepted()),
+        (b"{}", "application/json", Accepted()),
+        (b'{"partialSuccess": {}}', "application/json; charset=utf-8", Accepted()),
+        (b'{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "q"}}', "application/json", Accepted(3, "q")),
+        (b'{"partial_success": {"rejected_spans": 3}}', "application/json", Accepted(3)),
+        (b'{"partialSuccess": {"rejectedSpans": -3}}', "application/json", Accepted()),
+    ],
+)
+def test_an_otlp_message_is_an_acceptance(body: bytes, kind: str, accepted: Accepted):
+    """In protobuf or JSON; fields that a later version may add are left alone."""
+    assert read_answer(body, kind) == accepted
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (HTML, "text/html"),
+        (HTML, "application/x-protobuf"),
+        (HTML, ""),
+        (b"", "text/html; charset=utf-8"),
+        (b"", "text/plain"),
+        (b"OK", "text/plain"),
+        (b"OK", ""),
+        (PARTIAL, "text/html"),
+        (bytes(range(1, 201)), "application/x-protobuf"),
+        (b"\xff" * 50, "application/x-protobuf"),
+        (b"\xc0\x3e\x01", "application/x-protobuf"),
+        (PARTIAL[:-1], "application/x-protobuf"),
+        (b'{"error": "tenant unknown"}', "application/json"),
+        (b'{"partialSuccess": {"rejectedSpans": "many"}}', "application/json"),
+        (b'{"partialSuccess": "no"}', "application/json"),
+        (b"[]", "application/json"),
+        (b"{", "application/json"),
+        (b"[" * 60_000, "application/json"),
+        (b"\xff", "application/json"),
+        (b"x" * (MAX_ANSWER_BYTES + 1), "application/x-protobuf"),
+    ],
+)
+def test_anything_else_is_no_collector(body: bytes, kind: str):
+    """HTML, garbage, an error in JSON, the wrong content type, an answer without end."""
+    with pytest.raises(NotOtlpError):
+        read_answer(body, kind)
+
+
+def test_a_compressed_answer_is_read_up_to_a_bound():
+    """None was asked for; a zip bomb takes no memory."""
+    assert decoded(gzip.compress(PARTIAL), "gzip") == PARTIAL
+    assert decoded(PARTIAL, "identity") == PARTIAL
+    assert len(decoded(gzip.compress(b"x" * 50_000_000), "gzip")) == MAX_ANSWER_BYTES + 1
+    for body, encoding in ((b"not gzip", "gzip"), (b"", "br")):
+        with pytest.raises(NotOtlpError):
+            decoded(body, encoding)
+
+
+def transport_to(collector: FakeCollector, *, timeout_s: float = 10.0) -> Transport:
+    settings = OtlpSettings(endpoint=collector.http_url, timeout_s=timeout_s)
+    return open_transport(settings, ResourceSettings(environ={}))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Fault(raw=HTML, content_type="text/html"),
+        Fault(status=202, raw=HTML, content_type="text/html"),
+        Fault(raw=b"\xff" * 200),
+        Fault(raw=json.dumps({"error": "x"}).encode(), content_type="application/json"),
+        Fault(raw=b"not gzip", headers={"Content-Encoding": "gzip"}),
+        Fault(raw=b"x" * 1_000_000),
+    ],
+)
+def test_spans_are_kept_where_no_collector_answers_200(collector: FakeCollector, answer: Fault):
+    """Such an answer can be tried again; it says what to correct."""
+    collector.script(answer)
+    transport = transport_to(collector)
+    with pytest.raises(RetryableDeliveryError, match=r"no OTLP collector\. Correct the endpoint"):
+        transport.send([sample_span()])
+    transport.close()
+    assert collector.copies == {}
+
+
+@pytest.mark.parametrize(("status", "final"), [(400, True), (413, True), (422, True), (418, False), (500, False)])
+def test_only_statuses_about_the_content_count_against_spans(collector: FakeCollector, status: int, final: bool):
+    """Everything else is the server's failure or a setting's."""
+    collector.script(Fault(status=status))
+    transport = transport_to(collector)
+    with pytest.raises(RejectedBatchError if final else RetryableDeliveryError):
+        transport.send([sample_span()])
+    transport.close()
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_only_codes_about_the_content_count_against_spans(collector: FakeCollector, code: grpc.StatusCode):
+    """INTERNAL and UNKNOWN are a server's failures."""
+    collector.script(Fault(grpc_code=code))
+    settings = OtlpSettings(endpoint=collector.grpc_url, protocol="grpc", insecure=True)
+    transport = open_transport(settings, ResourceSettings(environ={}))
+    final = code.name in ("INVALID_ARGUMENT", "ALREADY_EXISTS", "RESOURCE_EXHAUSTED")
+    with pytest.raises(RejectedBatchError if final else RetryableDeliveryError):
+        transport.send([sample_span()])
+    transport.close()
+
+
+def dribble(head: bytes, ended: threading.Event) -> Fault:
+    """Answer with ``head`` and then a byte at a time, until the other side has had enough."""
+
+    def write(out: BinaryIO) -> None:
+        try:
+            out.write(head)
+            while not ended.wait(0.02):
+                out.write(b"x")
+        except OSError:
+            ended.set()
+
+    return Fault(write=write)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Padding: ",
+        b"HTTP/1.1 200 ",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+    ids=["body", "headers", "status line", "body without length"],
+)
+def test_an_answer_that_trickles_in_ends_at_the_deadline(collector: FakeCollector, head: bytes):
+    """The deadline is the request's, not each read's: a byte a second would hold the bridge for ever."""
+    ended = threading.Event()
+    collector.script(dribble(head, ended))
+    transport = transport_to(collector, timeout_s=0.5)
+    with pytest.raises(RetryableDeliveryError, match=r"no whole answer within 0\.5 s|read timeout=0\.5"):
+        transport.send([sample_span()])
+    transport.close()
+    until(ended.is_set, what="the connection to be closed")
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(collector: FakeCollector):
+    """Nor kept in memory."""
+    ended = threading.Event()
+
+    def flood(out: BinaryIO) -> None:
+        out.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while True:
+                out.write(b"10000\r\n" + b"z" * 65536 + b"\r\n")
+        except OSError:
+            ended.set()
+
+    collector.script(Fault(write=flood))
+    transport = transport_to(collector)
+    with pytest.raises(RetryableDeliveryError, match="more than 64 KB"):
+        transport.send([sample_span()])
+    transport.close()
+    until(ended.is_set, what="the connection to be closed")
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_stop_ends_a_request_under_way(collector: FakeCollector, protocol: str):
+    """A collector that does not answer holds up a stop no longer than a moment, whatever the timeout."""
+    stop, release = threading.Event(), threading.Event()
+
+    def hang(request: object) -> Fault | None:
+        stop.set()
+        release.wait(30)
+        return None
+
+    collector.decide = hang
+    url = collector.grpc_url if protocol == "grpc" else collector.http_url
+    settings = OtlpSettings(endpoint=url, protocol=protocol, insecure=True, timeout_s=3600)  # type: ignore[arg-type]
+    transport = open_transport(settings, ResourceSettings(environ={}), stop=stop)
+    began = time.monotonic()
+    with pytest.raises(RetryableDeliveryError, match=r"(?i)stopped while waiting"):
+        transport.send([sample_span()])
+    assert time.monotonic() - began < 3600, "it waited for the timeout"
+    release.set()
+    transport.close()
