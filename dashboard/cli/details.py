@@ -1,4 +1,4 @@
-"""``durable step``, ``payload``, ``events`` and ``trace``: parts of one run."""
+"""``durable step``, ``payload``, ``events``, ``streams`` and ``trace``: parts of one run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dashboard.cli.options import run_argument
 from dashboard.cli.session import Session, connected, json_text, width
 from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, table
 from dashboard.client import Rows
-from dashboard.wire.fleet import PublishedView
+from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.runs import StepView
 from otel_bridge.model.values import PayloadName
 
@@ -82,6 +82,32 @@ def events_table(found: Rows[PublishedView]) -> str:
     """Return published values, one a line."""
     rows = [[plain(item.key), brief(item.value, 2000)] for item in found]
     return table(["KEY", "VALUE"], rows, width=width()) if rows else "It published nothing."
+
+
+@click.command()
+@run_argument
+@click.argument("key", required=False)
+@click.option("--after", type=int, default=-1, show_default=True, help="Behind this offset.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most so many values.")
+@connected(watch=True)
+def streams(session: Session, *, run_id: str, key: str | None, after: int, limit: int) -> None:
+    """Show the streams that a run writes to, or the values of one."""
+    if key is None:
+        session.show(lambda: session.client.list_streams(run_id), streams_table)
+    else:
+        session.show(lambda: session.client.get_stream(run_id, key, after=after, limit=limit), entries_table)
+
+
+def streams_table(found: Rows[StreamView]) -> str:
+    """Return streams, one a line."""
+    rows = [[plain(item.key), str(item.count), "closed" if item.closed else "open"] for item in found]
+    return table(["STREAM", "VALUES", "STATE"], rows, width=width()) if rows else "It writes to no stream."
+
+
+def entries_table(found: Rows[StreamEntryView]) -> str:
+    """Return a stream's values, one a line."""
+    rows = [[str(item.offset), "(closed)" if item.closes else brief(item.value, 2000)] for item in found]
+    return table(["OFFSET", "VALUE"], rows, width=width()) if rows else "It holds no value."
 
 
 @click.command()

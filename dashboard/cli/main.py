@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "step": "dashboard.cli.details:step",
         "payload": "dashboard.cli.details:payload",
         "events": "dashboard.cli.details:events",
+        "streams": "dashboard.cli.details:streams",
         "trace": "dashboard.cli.details:trace",
     },
     "Act on runs": {

@@ -168,6 +168,44 @@ def test_it_works_directly_on_a_database(database: tuple[str, str]) -> None:
     assert {finding["what"]: finding["level"] for finding in doctor.json}["store"] == "ok"
 
 
+STREAMING = """
+import sys
+from examples.newer_sqlite import use_newer_sqlite
+use_newer_sqlite()
+from dbos import DBOS, SetWorkflowID
+DBOS(config={"name": "streaming", "system_database_url": sys.argv[1]})
+
+@DBOS.workflow()
+def count(to):
+    for number in range(to):
+        DBOS.write_stream("numbers", number)
+    DBOS.close_stream("numbers")
+    return to
+
+DBOS.launch()
+with SetWorkflowID("counted"):
+    count(3)
+DBOS.destroy()
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite_url", "postgres_url"])
+def test_streams_are_read_from_either_database(database_url: str, request: pytest.FixtureRequest) -> None:
+    """On SQLite and on Postgres, with nobody serving it; the ledger's schema is an option too."""
+    url = request.getfixturevalue(database_url)
+    command = [sys.executable, "-c", STREAMING, url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    where = ("--system-database-url", url, "--ledger-schema", "elsewhere")
+    assert run_durable("runs", "--json", *where).json[0]["id"] == "counted"
+    assert run_durable("streams", "counted", "--json", *where).json == [{"key": "numbers", "count": 3, "closed": True}]
+    values = [line.split() for line in run_durable("streams", "counted", "numbers", *where).out.splitlines()]
+    assert values == [["OFFSET", "VALUE"], ["0", "0"], ["1", "1"], ["2", "2"], ["3", "(closed)"]]
+    assert run_durable("streams", "counted", "numbers", "--after", "2", *where).out.splitlines()[1:] == [
+        "3       (closed)"
+    ]
+
+
 def test_a_database_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None:
     """And it is not created by looking for it."""
     path = tmp_path / "missing.sqlite"

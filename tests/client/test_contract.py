@@ -8,9 +8,12 @@ import runpy
 from datetime import datetime, timezone
 from typing import Any, get_args, get_type_hints
 
+import httpx
 import pytest
+from flask import Flask
 from pydantic import BaseModel, TypeAdapter
 
+from dashboard import create_blueprint
 from dashboard.client import AsyncDurableClient, DurableClient, RunFilter, RunListPage
 from dashboard.client.call import Call
 from dashboard.wire.runs import RunRow
@@ -30,10 +33,13 @@ def snake(name: str) -> str:
     return re.sub(r"([A-Z])", lambda match: "_" + match.group(1).lower(), name)
 
 
-@pytest.fixture
-def document(client: DurableClient) -> dict[str, Any]:
-    """The document that a running dashboard serves."""
-    return client.get_openapi()
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The document that a dashboard serves; it needs no database."""
+    app = Flask(__name__)
+    app.register_blueprint(create_blueprint("sqlite:///none.sqlite", caretaker=False), url_prefix="/durable")
+    with DurableClient("http://localhost/durable", transport=httpx.WSGITransport(app)) as client:
+        return client.get_openapi()
 
 
 def method_name(operation_id: str) -> str:

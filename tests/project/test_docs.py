@@ -16,6 +16,7 @@ import pytest
 
 from dashboard.cli.main import durable
 from otel_bridge.cli import otel_bridge
+from otel_bridge.extras import EXTRAS
 from tests.programs import ROOT, running_shop
 
 README = (ROOT / "README.md").read_text()
@@ -129,3 +130,14 @@ def test_nothing_committed_names_this_machine() -> None:
     places += [path for path in (ROOT / "examples").rglob("*") if path.suffix in kinds]
     machine = re.compile(r"/(?:root|work|home/\w+|tmp/venvs)/")
     assert [str(path) for path in places if machine.search(path.read_text())] == []
+
+
+def test_every_extra_is_named_where_it_is_missed() -> None:
+    """The table of extras holds what is declared, but for the demo's; each is known by the modules that it brings."""
+    section = (
+        (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")[2].partition("\n[")[0]
+    )
+    declared = dict(re.findall(r"^([\w-]+) = (\[[^\]]*(?:\[[^\]]*\][^\]]*)*\])$", section, re.M))
+    assert EXTRAS.keys() == declared.keys() - {"demo"}
+    for extra, (_, modules) in EXTRAS.items():
+        assert modules[0] in declared[extra].replace("-", "_")

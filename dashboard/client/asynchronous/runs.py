@@ -14,7 +14,7 @@ from dashboard.client.results import Rows, RunListPage, RunReport
 from dashboard.client.stream import Follower, ListMessage, RunMessage, ends_run
 from dashboard.wire.actions import UndoView
 from dashboard.wire.base import Json
-from dashboard.wire.fleet import PublishedView
+from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import FacetView, RunRow, StepView
 from otel_bridge.model.values import PayloadName
@@ -74,6 +74,15 @@ class RunRoutes(Connection):
     async def get_event(self, run_id: str, key: str) -> Json:
         """Return one value that a run published; None when it published none under this key."""
         return await self._send(Call("GET", path_of("runs", run_id, "events", key), as_json))
+
+    async def list_streams(self, run_id: str) -> Rows[StreamView]:
+        """Return the streams that a run writes to, with the number of values in each."""
+        return await self._send(Call("GET", path_of("runs", run_id, "streams"), rows_of(StreamView)))
+
+    async def get_stream(self, run_id: str, key: str, *, after: int = -1, limit: int = 200) -> Rows[StreamEntryView]:
+        """Return the values of one stream behind the offset ``after``; -1 begins at the first."""
+        query = query_of(after=after, limit=limit)
+        return await self._send(Call("GET", path_of("runs", run_id, "streams", key), rows_of(StreamEntryView), query))
 
     async def undo(self, run_id: str) -> UndoView:
         """Return what an undo of the run would do, does or did, in order. Undoes nothing: see ``cancel``."""
