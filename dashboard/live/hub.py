@@ -20,7 +20,7 @@ from itertools import islice
 from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
-from dashboard.wire.convert import event_view, run_row, step_view
+from dashboard.wire.convert import event_view, step_view
 from dashboard.wire.json import to_json
 from dashboard.wire.runs import RunRow, StepView
 from dashboard.wire.stream import Changed, Heartbeat
@@ -312,8 +312,11 @@ class LiveHub:
             return True
 
     def _publish(self, changes: list[RunChange]) -> None:
+        rows = self._services.rows([change.run for change in changes])
         with self._lock:
-            messages = [message for change in changes for message in self._messages(change)]
+            messages = [
+                message for change, row in zip(changes, rows, strict=True) for message in self._messages(change, row)
+            ]
             self._ring.extend(messages)
             for subscription in self._lists:
                 subscription.offer(messages)
@@ -321,10 +324,9 @@ class LiveHub:
                 for subscription in self._by_run[run_id]:
                     subscription.offer(messages)
 
-    def _messages(self, change: RunChange) -> Iterable[Message]:
+    def _messages(self, change: RunChange, row: RunRow) -> Iterable[Message]:
         settings = self._services.settings
         namespace = settings.namespace
-        row = run_row(change.run, seen=self._services.presence(), codec=settings.codec, namespace=namespace)
         if not change.events:
             yield self._issue("changed", change.run, change.run.id, lambda id_: Changed(id=id_, run_id=row.id, run=row))
             return
@@ -342,6 +344,8 @@ class LiveHub:
                     yield self._event(replace(event, run_id=shown.run_id, seq=shown.seq), change.run, None, view)
 
     def _event(self, event: LifecycleEvent, run: Run, row: RunRow | None, step: StepView | None) -> Message:
+        if event.type == "run.started" and row is not None:
+            event = replace(event, queue_ms=row.queue_ms)
         return self._issue(event.type, run, event.run_id, lambda id_: event_view(event, id_, run=row, step=step))
 
     def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:

@@ -11,14 +11,15 @@ from dashboard.read.links import trace_link
 from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
-from dashboard.wire.convert import run_fields, step_view
+from dashboard.wire.convert import attempt_view, run_fields, step_view
 from dashboard.wire.runs import Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.ledger.base import AuditEntry, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
+from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.presence import overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
@@ -147,8 +148,9 @@ def lineage(services: Services, run: Run) -> Lineage:
     }
     wanted = sorted({run_id for run_id in related.values() if run_id is not None})
     found = services.store.get_runs(wanted) if wanted else {}
-    rows = {name: services.row(found[run_id]) for name, run_id in related.items() if run_id in found}
-    forks = [services.row(fork) for fork in services.store.forks(run.id)]
+    listed = {row.id: row for row in services.rows(list(found.values()))}
+    rows = {name: listed[run_id] for name, run_id in related.items() if run_id in found}
+    forks = services.rows(services.store.forks(run.id))
     return Lineage(forks=forks, **rows)
 
 
@@ -162,13 +164,26 @@ def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
         NotFound: there is no such run.
     """
     loaded = load(services, run_id)
+    requeues = services.requeues([run_id]).get(run_id, [])
     children = services.store.children(run_id, limit=CHILDREN_SHOWN)
     return RunDetail(
-        run=run_view(services, loaded.run, codec=codec),
+        run=run_view(services, overlay_requeue(loaded.run, requeues), codec=codec),
         timeline=timeline(services, loaded),
-        children=[services.row(child) for child in children],
+        children=services.rows(children),
         lineage=lineage(services, loaded.run),
+        attempts=[attempt_view(attempt) for attempt in _attempts(services, loaded.run, requeues)],
     )
+
+
+def _attempts(services: Services, run: Run, requeues: Sequence[AuditEntry]) -> list[Attempt]:
+    """Return the run's history; of its earlier attempts as much as the ledger kept."""
+    if not requeues:
+        return attempts(run, [])
+    try:
+        lives = services.ledger.past_lives([run.id]).get(run.id, [])
+    except LedgerError:
+        lives = []
+    return attempts(run, requeues, exported=exported_of(services, [run.id]).get(run.id), lives=lives)
 
 
 def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full: bool = False) -> StepView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from dashboard.wire.convert import run_row
 from dashboard.wire.runs import RunRow
 from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError, StoreError
-from otel_bridge.ledger.base import Executor, Ledger
+from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
 from otel_bridge.runs.presence import Presence, overlay_run, presence
 from otel_bridge.store.base import StateStore
 
@@ -129,8 +130,28 @@ class Services:
 
     def row(self, run: Run) -> RunRow:
         """Return a run as listed, as presence shows it."""
+        return self.rows([run])[0]
+
+    def rows(self, runs: Sequence[Run]) -> list[RunRow]:
+        """Return runs as listed, as presence shows them, each with when it was last put on a queue."""
         seen, settings = self.presence(), self.settings
-        return run_row(overlay_run(run, seen), seen=seen, codec=settings.codec, namespace=settings.namespace)
+        requeues = self.requeues([run.id for run in runs])
+        return [
+            run_row(
+                overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())),
+                seen=seen,
+                codec=settings.codec,
+                namespace=settings.namespace,
+            )
+            for run in runs
+        ]
+
+    def requeues(self, run_ids: Sequence[str]) -> dict[str, list[AuditEntry]]:
+        """Return what put these runs on a queue again; nothing, where the ledger cannot be read."""
+        try:
+            return self.ledger.audit_of_runs(run_ids, REQUEUES) if run_ids else {}
+        except LedgerError:
+            return {}
 
     def ledger_or_none(self) -> Ledger | None:
         """Return the ledger, or None where it cannot be opened now."""

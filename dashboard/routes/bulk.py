@@ -56,7 +56,7 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
                 matched=len(seen.ids),
                 skipped=seen.skipped,
                 by_status=seen.by_status,
-                sample=[ctx.services.row(run) for run in seen.sample],
+                sample=ctx.services.rows(seen.sample),
                 bound_ms=seen.bound_ms,
             )
         )

@@ -63,7 +63,7 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
     scanned_to = iso(page.scanned_to_ms)
     if scanned_to is not None:
         headers["X-Scanned-To"] = scanned_to
-    return Reply([ctx.services.row(run) for run in page.runs], headers=headers)
+    return Reply(ctx.services.rows(page.runs), headers=headers)
 
 
 @routes.get("runs/facets", summary="Count runs by status", query=FacetsQuery, answers={200: list[FacetView]})

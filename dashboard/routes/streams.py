@@ -68,7 +68,7 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     def snapshot(subscription: Subscription) -> Wire:
         runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
         subscription.note_listed(run.id for run in runs)
-        rows = [ctx.services.row(run) for run in runs]
+        rows = ctx.services.rows(runs)
         return ListSnapshot(id=subscription.last_id, runs=rows)
 
     return Stream(

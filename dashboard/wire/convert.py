@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.wire.base import iso
-from dashboard.wire.runs import ErrorView, FacetView, RunRow, StepView, WaitingView
+from dashboard.wire.runs import AttemptView, ErrorView, FacetView, RunRow, StepView, WaitingView
 from dashboard.wire.stream import EventView
 from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
@@ -14,6 +14,7 @@ from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Facet, Run, Waiting
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.allowed import allowed_actions
+from otel_bridge.runs.attempts import Attempt
 from otel_bridge.runs.presence import Presence
 from otel_bridge.spans import ids
 
@@ -51,10 +52,10 @@ def waiting_view(waiting: Waiting | None) -> WaitingView | None:
 
 
 def run_queue_ms(run: Run) -> int | None:
-    """Return how long a run waited before it started; None where recovery or a retry overwrote its start."""
+    """Return how long a run waited since it was last put on a queue; None where recovery overwrote its start."""
     if run.started_at_ms is None or run.recovery_attempts > 1:
         return None
-    return max(0, run.started_at_ms - run.created_at_ms)
+    return max(0, run.started_at_ms - (run.requeued_at_ms or run.created_at_ms))
 
 
 def run_duration_ms(run: Run) -> int | None:
@@ -98,6 +99,20 @@ def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dic
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
         "allowed": allowed_actions(run, seen),
     }
+
+
+def attempt_view(attempt: Attempt) -> AttemptView:
+    """Return one attempt of a run for the wire."""
+    return AttemptView(
+        n=attempt.n,
+        enqueued_at=iso(attempt.enqueued_at_ms) or "",
+        started_at=iso(attempt.started_at_ms),
+        ended_at=iso(attempt.ended_at_ms),
+        outcome=attempt.outcome,
+        executor=attempt.executor,
+        cause=attempt.cause,
+        by=attempt.by,
+    )
 
 
 def run_row(run: Run, *, seen: Presence, codec: Codec, namespace: str = "") -> RunRow:

@@ -140,6 +140,23 @@ class Lineage(Wire):
     undoes: RunRow | None = None
 
 
+class AttemptView(Wire):
+    """One execution of a run, from when it was put on a queue; the last is the run as it is now.
+
+    ``outcome`` is a run's status, ``lost`` where its worker was, or absent where nobody kept it or it goes on.
+    ``cause`` is what began the attempt (``start``, ``retry``, ``redispatch``, ``move``), ``by`` whoever did that.
+    """
+
+    n: int
+    enqueued_at: Timestamp
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
+    outcome: str | None = None
+    executor: str | None = None
+    cause: str
+    by: str | None = None
+
+
 class RunDetail(Wire):
     """A run, its steps by ``seq`` (compensations last), the runs it started, and its relatives."""
 
@@ -147,6 +164,7 @@ class RunDetail(Wire):
     timeline: list[StepView]
     children: list[RunRow]
     lineage: Lineage
+    attempts: list[AttemptView]
 
 
 class FacetView(Wire):

@@ -237,6 +237,9 @@ class Ledger(Protocol):
     def audit(self, *, run_id: str | None = None, before_id: int | None = None, limit: int = 100) -> list[AuditEntry]:
         """Return audit entries, newest first."""
 
+    def audit_of_runs(self, run_ids: Sequence[str], actions: Sequence[str]) -> dict[str, list[AuditEntry]]:
+        """Return what was done to these runs by these actions, oldest first; a run without any is absent."""
+
     # -- small shared facts -------------------------------------------------------------------------------------
 
     def get_value(self, key: str) -> Any | None:

@@ -249,6 +249,15 @@ class MemoryLedger:
             ]
         return entries[:limit]
 
+    def audit_of_runs(self, run_ids: Sequence[str], actions: Sequence[str]) -> dict[str, list[AuditEntry]]:
+        """Return what was done to these runs by these actions, oldest first; a run without any is absent."""
+        found: dict[str, list[AuditEntry]] = {}
+        with self._lock:
+            for entry in self._audit:
+                if entry.run_id in run_ids and entry.action in actions and entry.outcome == "done":
+                    found.setdefault(str(entry.run_id), []).append(entry)
+        return found
+
     # -- small shared facts ---------------------------------------------------------------------------------------
 
     def get_value(self, key: str) -> Any | None:

@@ -258,6 +258,16 @@ class SqlLedger(ABC):
             rows = self._read(sql.AUDIT_OF_RUN, before=before, limit=limit, run_id=run_id)
         return [_audit_entry(row) for row in rows]
 
+    def audit_of_runs(self, run_ids: Sequence[str], actions: Sequence[str]) -> dict[str, list[AuditEntry]]:
+        """Return what was done to these runs by these actions, oldest first; a run without any is absent."""
+        found: dict[str, list[AuditEntry]] = {}
+        for start in range(0, len(run_ids), _READ_BATCH):
+            for row in self._read(sql.AUDIT_OF_RUNS, ids=list(run_ids[start : start + _READ_BATCH])):
+                entry = _audit_entry(row)
+                if entry.run_id is not None and entry.action in actions:
+                    found.setdefault(entry.run_id, []).append(entry)
+        return found
+
     # -- small shared facts ---------------------------------------------------------------------------------------
 
     def get_value(self, key: str) -> Any | None:

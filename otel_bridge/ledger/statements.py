@@ -138,6 +138,9 @@ ADD_AUDIT = """
 TRIM_AUDIT = "DELETE FROM {t}audit WHERE id <= :through"
 AUDIT_COLUMNS = "id, at_ms, actor, action, run_id, outcome, detail, params"
 AUDIT = f"SELECT {AUDIT_COLUMNS} FROM {{t}}audit WHERE id < :before ORDER BY id DESC LIMIT :limit"
+AUDIT_OF_RUNS = f"""
+    SELECT {AUDIT_COLUMNS} FROM {{t}}audit WHERE run_id {{ids}} AND outcome = 'done' ORDER BY id
+"""
 AUDIT_OF_RUN = f"""
     SELECT {AUDIT_COLUMNS} FROM {{t}}audit WHERE run_id = :run_id AND id < :before
     ORDER BY id DESC LIMIT :limit

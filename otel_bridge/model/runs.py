@@ -30,7 +30,8 @@ class Run:
     """One workflow execution. Payloads are not part of it: see ``StateStore.get_payload``.
 
     ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
-    ``queue`` is likewise the queue it was last put on; the ledger remembers the first.
+    ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
+    action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``).
     """
 
     id: str
@@ -56,6 +57,7 @@ class Run:
     priority: int = 0
     wake_at_ms: int | None = None
     deadline_at_ms: int | None = None
+    requeued_at_ms: int | None = None
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None

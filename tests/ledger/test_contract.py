@@ -386,3 +386,14 @@ def test_a_closed_ledger_may_be_closed_again_and_used_again(ledger: Ledger) -> N
     ledger.close()
     ledger.close()
     assert ledger.get_value("k") == 1
+
+
+def test_what_was_done_to_some_runs_is_read_at_once(ledger: Ledger) -> None:
+    """Oldest first; what was refused was not done."""
+    for number, (run_id, action, outcome) in enumerate(
+        [("a", "retry", "done"), ("a", "cancel", "done"), ("b", "move", "done"), ("a", "retry", "refused")], 1
+    ):
+        ledger.add_audit(AuditEntry(at_ms=number, actor="ada", action=action, run_id=run_id, outcome=outcome))
+    ledger.add_audit(AuditEntry(at_ms=9, actor="bob", action="retry", run_id="a", outcome="done"))
+    found = ledger.audit_of_runs(["a", "b", "nobody"], ("retry", "move"))
+    assert {run_id: [entry.at_ms for entry in entries] for run_id, entries in found.items()} == {"a": [1, 9], "b": [3]}

@@ -606,6 +606,19 @@ export interface components {
             workflow: string;
             workflowVersion?: string;
         };
+        AttemptView: {
+            by?: string;
+            cause: string;
+            /** Format: date-time */
+            endedAt?: string;
+            /** Format: date-time */
+            enqueuedAt: string;
+            executor?: string;
+            n: number;
+            outcome?: string;
+            /** Format: date-time */
+            startedAt?: string;
+        };
         AuditView: {
             action: string;
             actor: string;
@@ -871,6 +884,7 @@ export interface components {
             queue?: string;
         };
         RunDetail: {
+            attempts: components["schemas"]["AttemptView"][];
             children: components["schemas"]["RunRow"][];
             lineage: components["schemas"]["Lineage"];
             run: components["schemas"]["RunView"];

@@ -1,0 +1,131 @@
+"""A run's history as attempts: queued, ran, ended how, why it began again and by whom. Pure.
+
+The engine overwrites a run's row whenever the run is put on a queue again. What it forgets is pieced together from
+what others kept: the audit log knows when and by whom, a kept life is the row as it was before a retry, and the
+record of exported steps knows when each life's steps ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, PastLife
+from otel_bridge.model.runs import Run
+from otel_bridge.model.status import STATUSES, RunStatus
+
+REQUEUES = ("retry", "redispatch", "move")
+"""Actions, by their names in the audit log, that put a run on a queue again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution of a run, from when it was put on a queue.
+
+    Args:
+        n: 1 for the first.
+        outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it goes on.
+        cause: what began it: ``start``, ``retry``, ``redispatch`` or ``move``.
+        by: who did that, as the audit log names them; None for the start.
+    """
+
+    n: int
+    enqueued_at_ms: int
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    outcome: RunStatus | str | None = None
+    executor: str | None = None
+    cause: str = "start"
+    by: str | None = None
+
+
+def overlay_requeue(run: Run, requeues: Sequence[AuditEntry]) -> Run:
+    """Return the run with when it was last put on a queue, so that it has not waited there since its creation.
+
+    Args:
+        requeues: the run's ``REQUEUES`` in the audit log, oldest first.
+    """
+    if not requeues:
+        return run
+    at_ms = max(run.created_at_ms, requeues[-1].at_ms)
+    waiting = run.waiting
+    if waiting is not None and waiting.on == "queue":
+        waiting = replace(waiting, since_ms=max(waiting.since_ms, at_ms))
+    return replace(run, requeued_at_ms=at_ms, waiting=waiting)
+
+
+def attempts(
+    run: Run,
+    requeues: Sequence[AuditEntry],
+    *,
+    exported: ExportedRun | None = None,
+    lives: Sequence[PastLife] = (),
+) -> list[Attempt]:
+    """Return the run's attempts, the first one first; the last is the run as it is now.
+
+    Args:
+        requeues: the run's ``REQUEUES`` in the audit log, oldest first.
+        exported: what was exported of the run, where a bridge is at work.
+        lives: the run's kept lives.
+    """
+    starts = [run.created_at_ms, *(entry.at_ms for entry in requeues)]
+    causes = [None, *requeues]
+    found = []
+    life = 0
+    for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
+        if cause is not None and cause.action == "retry":
+            life += 1
+        begun = Attempt(
+            n=n,
+            enqueued_at_ms=enqueued_ms,
+            cause="start" if cause is None else cause.action,
+            by=None if cause is None else cause.actor,
+        )
+        if n == len(starts):
+            found.append(_present(begun, run))
+        else:
+            found.append(_past(begun, requeues[n - 1], life, exported, lives))
+    return found
+
+
+def _present(begun: Attempt, run: Run) -> Attempt:
+    ended = STATUSES[run.status].ended
+    return replace(
+        begun,
+        started_at_ms=run.started_at_ms,
+        ended_at_ms=run.finished_at_ms if ended else None,
+        outcome=run.status if ended else None,
+        executor=run.executor,
+    )
+
+
+def _past(
+    begun: Attempt, ended_by: AuditEntry, life: int, exported: ExportedRun | None, lives: Sequence[PastLife]
+) -> Attempt:
+    """Return an attempt that another one followed, as far as anybody kept how it went."""
+    if ended_by.action != "retry":
+        # it had not ended: its worker was lost, or it waited where nobody took it
+        outcome = "lost" if ended_by.action == "redispatch" else None
+        return replace(begun, ended_at_ms=ended_by.at_ms, outcome=outcome)
+    kept = next((kept.run for kept in lives if kept.generation == life), None)
+    if kept is not None:
+        return replace(
+            begun,
+            started_at_ms=kept.started_at_ms,
+            ended_at_ms=kept.finished_at_ms,
+            outcome=kept.status,
+            executor=kept.executor,
+        )
+    if exported is None:
+        return replace(begun, ended_at_ms=ended_by.at_ms)
+    ends = [end_ms for end_ms, generation in exported.steps.values() if generation == life]
+    if exported.generation == life and exported.ended:
+        return replace(begun, ended_at_ms=exported.ended_at_ms, outcome=exported.status)
+    failed = exported.failed_step is not None and exported.failed_step[1] == life
+    first_start = exported.first_started_at_ms if life == 0 else None
+    return replace(
+        begun,
+        started_at_ms=first_start,
+        ended_at_ms=max(ends, default=ended_by.at_ms),
+        outcome="failed" if failed else None,
+    )

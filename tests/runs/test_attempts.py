@@ -1,0 +1,96 @@
+"""A run's history as attempts, pieced together from the audit log, kept lives and exported records."""
+
+from __future__ import annotations
+
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, PastLife
+from otel_bridge.model.runs import Waiting
+from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
+from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
+from tests.story import mounted
+
+T = 1_700_000_000_000
+HOUR = 3_600_000
+
+
+def done(action: str, at_ms: int, actor: str = "ada") -> AuditEntry:
+    return AuditEntry(at_ms=at_ms, actor=actor, action=action, run_id="a", outcome="done")
+
+
+def test_a_run_that_was_never_put_on_a_queue_again_has_one_attempt() -> None:
+    """It is the run as it is now; while it goes on it has no outcome."""
+    run = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + 5, finished_at_ms=T + 9, executor="e")
+    assert attempts(run, []) == [
+        Attempt(n=1, enqueued_at_ms=T, started_at_ms=T + 5, ended_at_ms=T + 9, outcome="completed", executor="e")
+    ]
+    going = attempts(make_run("a", status="suspended", created_at_ms=T), [])[0]
+    assert (going.ended_at_ms, going.outcome) == (None, None)
+
+
+def test_a_retry_begins_an_attempt_and_the_kept_life_tells_how_the_one_before_went() -> None:
+    """By whom and when is in the audit log; the row as it was before is kept with the life."""
+    failed = make_run("a", status="failed", created_at_ms=T, started_at_ms=T + 5, finished_at_ms=T + 9, executor="e1")
+    now = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + HOUR + 7, finished_at_ms=T + HOUR + 20)
+    first, second = attempts(now, [done("retry", T + HOUR)], lives=[PastLife(run=failed, generation=0)])
+    assert (first.outcome, first.started_at_ms, first.ended_at_ms, first.executor) == ("failed", T + 5, T + 9, "e1")
+    assert (second.n, second.cause, second.by, second.enqueued_at_ms) == (2, "retry", "ada", T + HOUR)
+    assert (second.started_at_ms, second.outcome) == (T + HOUR + 7, "completed")
+
+
+def test_what_a_bridge_exported_tells_of_a_life_that_nobody_kept() -> None:
+    """Its steps' ends, and whether one of them failed it."""
+    exported = ExportedRun(
+        run_id="a",
+        generation=1,
+        steps={1: (T + 30, 0), 2: (T + 60, 0), 3: (T + HOUR + 9, 1)},
+        first_started_at_ms=T + 10,
+        failed_step=(2, 0),
+    )
+    first, _ = attempts(make_run("a", created_at_ms=T), [done("retry", T + HOUR)], exported=exported)
+    assert (first.started_at_ms, first.ended_at_ms, first.outcome) == (T + 10, T + 60, "failed")
+
+
+def test_a_redispatched_run_lost_its_worker_and_a_moved_one_only_waited() -> None:
+    """Neither had ended."""
+    run = make_run("a", status="running", created_at_ms=T, started_at_ms=T + 900)
+    history = attempts(run, [done("redispatch", T + 100, "caretaker"), done("move", T + 500)])
+    assert [(attempt.cause, attempt.by, attempt.outcome, attempt.ended_at_ms) for attempt in history] == [
+        ("start", None, "lost", T + 100),
+        ("redispatch", "caretaker", None, T + 500),
+        ("move", "ada", None, None),
+    ]
+
+
+def test_nothing_kept_is_nothing_claimed() -> None:
+    """The ledger was deleted, or the engine's own API retried the run."""
+    first, _ = attempts(make_run("a", created_at_ms=T), [done("retry", T + HOUR)])
+    assert (first.outcome, first.started_at_ms, first.ended_at_ms) == (None, None, T + HOUR)
+
+
+def test_a_run_waits_on_its_queue_since_it_was_last_put_there() -> None:
+    """Not since its creation, fifteen hours ago."""
+    run = make_run("a", status="pending", created_at_ms=T, queue="q", waiting=Waiting("queue", "q", T))
+    again = overlay_requeue(run, [done("retry", T + 15 * HOUR)])
+    assert again.requeued_at_ms == T + 15 * HOUR
+    assert again.waiting is not None
+    assert again.waiting.since_ms == T + 15 * HOUR
+    assert overlay_requeue(run, []) is run
+
+
+def test_list_and_detail_say_how_long_a_retried_run_really_waited() -> None:
+    """Fifteen hours after it failed somebody retried it; a worker took it within three seconds."""
+    store, ledger = MemoryStateStore(), MemoryLedger()
+    again = T + 15 * HOUR
+    store.put_run(
+        make_run("a", status="completed", created_at_ms=T, started_at_ms=again + 3_000, finished_at_ms=again + 4_000)
+    )
+    ledger.add_audit(done("retry", again))
+    ledger.add_audit(AuditEntry(at_ms=again + 1, actor="eve", action="retry", run_id="a", outcome="refused"))
+    with mounted(store, ledger=ledger) as app:
+        ask = app.test_client().get
+        (row,) = ask("/durable/api/runs").json
+        detail = ask("/durable/api/runs/a").json
+    assert row["queueMs"] == detail["run"]["queueMs"] == 3_000
+    assert [(attempt["n"], attempt["cause"], attempt.get("by")) for attempt in detail["attempts"]] == [
+        (1, "start", None),
+        (2, "retry", "ada"),
+    ]
