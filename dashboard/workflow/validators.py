@@ -6,11 +6,15 @@ no clock, file, socket or database, beyond what a validator itself does.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from otel_bridge.instrumentation.capabilities import report_validators
+from otel_bridge.ledger.base import UpdateValidator
 
 Validator = Callable[[Any], Any]
 """Takes the update. Raises ``ValueError`` (its text is the reason) or returns False or a string (the reason) to reject;
@@ -27,6 +31,7 @@ class ValidatorRegistry:
     def __init__(self, validators: Mapping[tuple[str, str], Any] | None = None) -> None:
         self._lock = threading.Lock()
         self._validators: dict[tuple[str, str], list[Any]] = {}
+        self._described: tuple[UpdateValidator, ...] | None = None
         for (workflow, name), validator in (validators or {}).items():
             self.add(workflow, name, validator)
 
@@ -36,6 +41,17 @@ class ValidatorRegistry:
             known = self._validators.setdefault((workflow, name), [])
             if validator not in known:
                 known.append(validator)
+                self._described = None
+
+    def describe(self) -> tuple[UpdateValidator, ...]:
+        """Return what is registered, with what it accepts as JSON schema where types say so; for presence."""
+        with self._lock:
+            if self._described is None:
+                self._described = tuple(
+                    UpdateValidator(workflow=workflow, name=name, schema=_schema(validators))
+                    for (workflow, name), validators in self._validators.items()
+                )
+            return self._described
 
     def check(self, workflow: str, name: str, value: Any) -> None:
         """Run the validators of an update.
@@ -47,6 +63,28 @@ class ValidatorRegistry:
             found = [*self._validators.get((workflow, name), ()), *self._validators.get(("*", name), ())]
         for validator in found:
             _check(validator, name, value)
+
+
+def _schema(validators: list[Any]) -> dict[str, Any] | None:
+    """Return what all the validators accept, as far as their types say; None where only code knows."""
+    schemas = [schema for schema in map(_schema_of, validators) if schema is not None]
+    if len(schemas) < 2:
+        return schemas[0] if schemas else None
+    return {"allOf": schemas}
+
+
+def _schema_of(validator: Any) -> dict[str, Any] | None:
+    accepted = validator
+    try:
+        if callable(validator) and not isinstance(validator, type):
+            parameters = list(inspect.signature(validator, eval_str=True).parameters.values())
+            accepted = parameters[0].annotation if parameters else inspect.Parameter.empty
+            if accepted in (inspect.Parameter.empty, Any):
+                return None
+        adapter: TypeAdapter[Any] = accepted if isinstance(accepted, TypeAdapter) else TypeAdapter(accepted)
+        return adapter.json_schema()
+    except Exception:  # noqa: BLE001 - types of the user's own, which need not have a schema; code still validates
+        return None
 
 
 def _check(validator: Any, name: str, value: Any) -> None:
@@ -75,6 +113,7 @@ def _check(validator: Any, name: str, value: Any) -> None:
 
 registry = ValidatorRegistry()
 """What ``validator`` declared in this process."""
+report_validators(registry.describe)
 
 
 def validator(workflow: str, name: str, type: Any = None) -> Any:

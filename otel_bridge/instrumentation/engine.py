@@ -12,10 +12,12 @@ import importlib.metadata
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+from otel_bridge.instrumentation.capabilities import declared_validators
 from otel_bridge.instrumentation.guard import untraced
 from otel_bridge.ledger.base import Executor
 
@@ -108,6 +110,7 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
 
     listening = instance._listening_queues
     names = list(instance._registry.workflow_info_map)
+    active = _active_runs(instance)
     always = {INTERNAL_QUEUE_NAME, *(queue.name for queue in instance._registry.internal_queues())}
     return Executor(
         instance_id=instance_id,
@@ -122,4 +125,27 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
         sdk=f"dbos-python/{GlobalParams.dbos_version} durable-dashboard/{_own_version()}",
         queues=() if listening is None else tuple(sorted({*listening, *always})),
         workflows=tuple(sorted(names)),
+        runs=None if active is None else tuple(active),
+        busy=dict(Counter(queue for queues in (active or {}).values() for queue in queues)),
+        serializer=_serializer_name(instance),
+        validators=declared_validators(),
     )
+
+
+def _active_runs(instance: Any) -> dict[str, tuple[str, ...]] | None:
+    """Return the runs that the engine drives in the background, oldest first, each with the queues it came from.
+
+    A run that is called directly, in its caller's thread, is not among them. None where this engine keeps no such list.
+    """
+    known = getattr(getattr(instance, "_active_workflows_set", None), "_m", None)
+    if not isinstance(known, dict):
+        return None
+    # A run that was resumed while it still ran is there twice. Copied at once: the engine's threads go on writing.
+    buckets = {run_id: list(entries) for run_id, entries in known.copy().items()}
+    return {run_id: tuple(entry[0] for entry in entries if entry is not None) for run_id, entries in buckets.items()}
+
+
+def _serializer_name(instance: Any) -> str | None:
+    serializer = getattr(instance, "_serializer", None)
+    name = getattr(serializer, "name", None)
+    return str(name()) if callable(name) else None

@@ -19,14 +19,12 @@ from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger.base import Executor, InFlightStep, Ledger
 
 HELD_S = 0.1
-"""A step that executes for longer than this is worth telling."""
+"""A step that executes for longer than this is worth reporting."""
 TICK_S = 0.05
 MAX_TICK_S = 0.5
 MIN_GAP_S = 0.2
-"""Changes are told at most this often."""
-MAX_IN_FLIGHT = 1000
-"""Rows name at most this many steps; ``in_flight_total`` says how many there are."""
-GOODBYE_S = 2.0
+"""Changes are reported at most this often."""
+SIGN_OFF_S = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +40,7 @@ class Scope:
     attempt: int = field(default=1)
 
     def describe(self) -> InFlightStep:
-        """Return what presence says of it. The engine's context knows which attempt of a step is running."""
+        """Return what presence reports of it. The engine's context knows which attempt of a step is running."""
         status = getattr(self.context, "step_status", None)
         attempt = getattr(status, "current_attempt", None)
         if attempt is not None:
@@ -56,15 +54,15 @@ class Scope:
         )
 
 
-def told(held: Iterable[Scope]) -> list[InFlightStep]:
-    """Return what is told of the held scopes, oldest first: a body only where none of its run's steps is there."""
+def reported(held: Iterable[Scope]) -> tuple[InFlightStep, ...]:
+    """Return what is reported of held scopes, oldest first: a body only where none of its run's steps is there."""
     scopes = sorted(held, key=lambda scope: (scope.seq is None, scope.started_s))
     with_steps = {scope.run_id for scope in scopes if scope.seq is not None}
-    return [scope.describe() for scope in scopes if scope.seq is not None or scope.run_id not in with_steps]
+    return tuple(scope.describe() for scope in scopes if scope.seq is not None or scope.run_id not in with_steps)
 
 
 class Heartbeat:
-    """Writes this process's executor row until stopped, then says goodbye.
+    """Writes this process's executor row until stopped, then signs off.
 
     Args:
         since_s: scopes that were entered before belong to an engine that was destroyed.
@@ -86,7 +84,7 @@ class Heartbeat:
         self._stopping = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._told = False
+        self._wrote = False
         self._shown: frozenset[Scope] = frozenset()
         self._interval_s = 2.0
         self._last_beat_s = self._next_beat_s = 0.0
@@ -100,7 +98,7 @@ class Heartbeat:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Say goodbye and end the thread, within ``GOODBYE_S``. Idempotent."""
+        """Sign off and end the thread, within ``SIGN_OFF_S``. Idempotent."""
         atexit.unregister(self.stop)
         if self._lookup is not None and self._thread is not None:
             self._lookup.carry(None)
@@ -108,7 +106,7 @@ class Heartbeat:
         self._wake.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=GOODBYE_S)
+            thread.join(timeout=SIGN_OFF_S)
 
     def forget(self) -> None:
         """In a forked child: the thread and the row are the parent's; leave both alone."""
@@ -131,11 +129,11 @@ class Heartbeat:
             self._look_up()
             self._wake.wait(max(0.0, next_look_s - time.monotonic()))
             self._wake.clear()
-        if self._told:
+        if self._wrote:
             try:
-                self._beat([], stopped=True)
+                self._sign_off()
             except Exception as error:  # noqa: BLE001 - the row will be seen to have stopped beating
-                self._guard.caught("saying goodbye", error)
+                self._guard.caught("signing off", error)
 
     def _look_up(self) -> None:
         try:
@@ -153,16 +151,31 @@ class Heartbeat:
 
     def _look(self, now_s: float) -> None:
         before_s = time.time() - HELD_S
-        held = frozenset(scope for scope in list(self._in_flight) if self._since_s <= scope.started_s <= before_s)
+        held = frozenset(
+            scope for scope in list(self._in_flight) if self._is_ours(scope) and scope.started_s <= before_s
+        )
         changed = held != self._shown and now_s - self._last_beat_s >= MIN_GAP_S
         if changed or now_s >= self._next_beat_s:
-            self._beat(told(held))
+            self._beat(reported(held))
             self._shown, self._last_beat_s = held, now_s
             self._next_beat_s = now_s + self._interval_s
 
-    def _beat(self, steps: list[InFlightStep], *, stopped: bool = False) -> None:
+    def _beat(self, steps: tuple[InFlightStep, ...]) -> None:
         row = self._describe()
         self._interval_s = row.interval_ms / 1000
-        in_flight = tuple(steps[:MAX_IN_FLIGHT])
-        self._source.get().beat(replace(row, in_flight=in_flight, in_flight_total=len(steps), stopped=stopped))
-        self._told = True
+        if row.runs is not None:
+            # Beside what the engine drives in the background: what was called directly, in a thread of the caller's.
+            bodies = [scope.run_id for scope in list(self._in_flight) if scope.seq is None and self._is_ours(scope)]
+            runs = tuple(dict.fromkeys([*row.runs, *bodies]))
+            row = replace(row, runs=runs, runs_total=len(runs))
+        self._write(replace(row, in_flight=steps, in_flight_total=len(steps)))
+
+    def _sign_off(self) -> None:
+        self._write(replace(self._describe(), runs=(), busy={}, stopped=True))
+
+    def _write(self, row: Executor) -> None:
+        self._source.get().heartbeat(row)
+        self._wrote = True
+
+    def _is_ours(self, scope: Scope) -> bool:
+        return scope.started_s >= self._since_s

@@ -131,7 +131,7 @@ class Hooks:
             try:
                 original(instance, *args, **kwargs)
             finally:
-                self._guarded("saying goodbye", session.destroyed)
+                self._guarded("signing off", session.destroyed)
 
         return _destroy
 

@@ -3,7 +3,7 @@
 A worker must know which life of a run it executes before anybody else does, for the ids of its spans. It and the bridge
 see the same facts: what was exported, what is on its way, the lives that the dashboard kept when it retried, and rows
 that are gone although they were exported. Where there is none of these, a run that the engine's own API rewound or
-resumed before a bridge had told of it, both take the new life for the old one's going on: its spans are told once, as
+resumed before a bridge had exported it, both take the new life for the old one's going on: its spans are sent once, as
 the rows are at the end, and those that user code made in the lost steps hang in the air.
 """
 
@@ -47,9 +47,9 @@ class RunPlaces:
 
     def _generations(self, run_ids: Sequence[str]) -> dict[str, int]:
         ledger = self._sources.ledger.get()
-        past = ledger.past_lives(run_ids)  # before what was exported: a life that is told in between is found there
+        past = ledger.past_lives(run_ids)  # before what was exported: a life that is exported in between is found there
         exported = exported_or_underway(ledger, run_ids)
-        begun = [run_id for run_id, told in exported.items() if told.steps and not told.ended]
+        begun = [run_id for run_id, record in exported.items() if record.steps and not record.ended]
         steps = self._steps(begun) if begun else {}
         return {
             run_id: present_generation(steps.get(run_id), exported.get(run_id), past.get(run_id, ()))

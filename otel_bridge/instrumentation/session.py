@@ -1,4 +1,4 @@
-"""One instrumented period of a process: what is current, what is in flight, and the threads that tell of it."""
+"""One instrumented period of a process: what is current, what is in flight, and the threads that report it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Session:
         self._heartbeat.start()
 
     def destroyed(self) -> None:
-        """The engine was destroyed: say goodbye. Steps that outlive it are told no more."""
+        """The engine was destroyed: sign off. Steps that outlive it are reported no more."""
         self._epoch_s = time.time()
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:

@@ -93,14 +93,34 @@ class InFlightStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateValidator:
+    """A check that a worker makes of an update before it takes it.
+
+    Args:
+        workflow: the workflow's name; ``*`` for every workflow.
+        schema: what it accepts, as JSON schema; None where code decides, or where it is too large to report.
+    """
+
+    workflow: str
+    name: str
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
     """One live worker process.
 
     Args:
         instance_id: unique to the process; ``executor_id`` is the engine's and may be shared or reused.
-        stopped: True when the process said goodbye.
+        stopped: True when the process signed off.
         queues: queues it listens to; empty means all.
         workflows: names registered in it.
+        in_flight: steps, and bodies without a step, that have been executing for a while; at most ``MAX_IN_FLIGHT``.
+        runs: the runs that it drives, executing or waiting; the newest ``MAX_RUNS`` of ``runs_total``. None from a
+            process that does not report them.
+        busy: runs it executes now, by the queue that they came from.
+        serializer: of the engine, by its name (``py_pickle``).
+        validators: of updates, declared in it.
     """
 
     instance_id: str
@@ -118,6 +138,11 @@ class Executor:
     workflows: tuple[str, ...] = ()
     in_flight: tuple[InFlightStep, ...] = ()
     in_flight_total: int = 0
+    runs: tuple[str, ...] | None = None
+    runs_total: int = 0
+    busy: Mapping[str, int] = field(default_factory=dict)
+    serializer: str | None = None
+    validators: tuple[UpdateValidator, ...] = ()
 
     def is_live(self, now_ms: int) -> bool:
         """True while it beats: three intervals and a second of grace."""
@@ -212,7 +237,7 @@ class Ledger(Protocol):
 
     # -- presence ---------------------------------------------------------------------------------------------
 
-    def beat(self, executor: Executor) -> None:
+    def heartbeat(self, executor: Executor) -> None:
         """Upsert one executor's row; ``beat_at_ms`` is set to the ledger's own clock."""
 
     def executors(self) -> list[Executor]:

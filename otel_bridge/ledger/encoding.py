@@ -12,17 +12,23 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
-from otel_bridge.ledger.base import Executor, InFlightStep, PastLife
+from otel_bridge.ledger.base import Executor, InFlightStep, PastLife, UpdateValidator
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 
 MAX_IN_FLIGHT = 500
-"""Steps in flight that one executor's row tells; ``in_flight_total`` has the true number."""
+"""Steps in flight that one executor's row names; ``in_flight_total`` has the true number."""
+MAX_RUNS = 2_000
+"""Runs that one executor's row names; ``runs_total`` has the true number."""
+_MAX_NAMES = 2_000
+_LIST_CHARS = 100_000
+_SCHEMA_CHARS, _SCHEMAS_CHARS = 8_000, 64_000
+# A row is written every few seconds and read by every dashboard: whatever a process holds, it stays below 600 kB.
 
 _LONG, _SHORT = b"\x01", b"\x02"
 _SHORT_STEPS = 64
@@ -99,26 +105,49 @@ def _little_endian(columns: array[int]) -> array[int]:
 
 
 def dump_executor(executor: Executor) -> str:
-    """Encode an executor, its in-flight steps bounded, without its beat (a column of its own)."""
-    kept = executor.in_flight[:MAX_IN_FLIGHT]
-    bounded = replace(executor, in_flight=kept, in_flight_total=max(executor.in_flight_total, len(executor.in_flight)))
-    data = asdict(bounded)
+    """Encode an executor, its lists bounded, without its beat (a column of its own)."""
+    in_flight = executor.in_flight[:MAX_IN_FLIGHT]
+    data = {name: getattr(executor, name) for name in Executor.__slots__}
     del data["beat_at_ms"]
+    data |= {
+        "in_flight": [asdict(step) for step in in_flight],
+        "in_flight_total": max(executor.in_flight_total, len(executor.in_flight)),
+        "workflows": _within(executor.workflows[:_MAX_NAMES]),
+        "queues": _within(executor.queues[:_MAX_NAMES]),
+        "busy": dict(executor.busy),
+        "validators": _bounded_schemas(executor.validators),
+    }
+    if executor.runs is not None:
+        newest = _within(executor.runs[: -MAX_RUNS - 1 : -1])
+        data |= {"runs": newest[::-1], "runs_total": max(executor.runs_total, len(executor.runs))}
     return dump_json(data)
+
+
+def _within(names: tuple[str, ...]) -> list[str]:
+    """Return as many of the names, from the first one on, as fit a row."""
+    lengths = accumulate(map(len, names))
+    return [name for name, length in zip(names, lengths, strict=True) if length <= _LIST_CHARS]
+
+
+def _bounded_schemas(validators: Iterable[UpdateValidator]) -> list[dict[str, Any]]:
+    left, found = _SCHEMAS_CHARS, []
+    for validator in validators:
+        size = len(dump_json(validator.schema)) + len(validator.workflow) + len(validator.name)
+        fits = size <= min(left, _SCHEMA_CHARS)
+        left -= size if fits else 0
+        found.append(asdict(validator if fits else replace(validator, schema=None)))
+    return found[:_MAX_NAMES]
 
 
 def load_executor(text: str, *, beat_at_ms: int) -> Executor:
     """Undo ``dump_executor``; fields of a newer version are ignored."""
     data = json.loads(text)
-    known = {field.name for field in fields(Executor)}
-    values: dict[str, Any] = {key: value for key, value in data.items() if key in known}
-    step_fields = {field.name for field in fields(InFlightStep)}
-    values["in_flight"] = tuple(
-        InFlightStep(**{key: value for key, value in step.items() if key in step_fields})
-        for step in data.get("in_flight", ())
-    )
+    values: dict[str, Any] = _known(Executor, data)
+    values["in_flight"] = tuple(InFlightStep(**_known(InFlightStep, step)) for step in data.get("in_flight", ()))
     values["queues"] = tuple(data.get("queues", ()))
     values["workflows"] = tuple(data.get("workflows", ()))
+    values["runs"] = None if data.get("runs") is None else tuple(data["runs"])
+    values["validators"] = tuple(UpdateValidator(**_known(UpdateValidator, one)) for one in data.get("validators", ()))
     return Executor(**values | {"beat_at_ms": beat_at_ms})
 
 
@@ -152,7 +181,9 @@ def load_life(data: bytes) -> PastLife:
     )
 
 
-def _known(kind: type[Run | Step], values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(
+    kind: type[Run | Step | Executor | InFlightStep | UpdateValidator], values: Mapping[str, Any]
+) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in kind.__annotations__}
 
 

@@ -192,7 +192,7 @@ class MemoryLedger:
 
     # -- presence -----------------------------------------------------------------------------------------------
 
-    def beat(self, executor: Executor) -> None:
+    def heartbeat(self, executor: Executor) -> None:
         """Upsert one executor's row, stamped with the ledger's own clock."""
         with self._lock:
             self._executors[executor.instance_id] = (self._clock(), dump_executor(executor))

@@ -200,9 +200,9 @@ class SqlLedger(ABC):
 
     # -- presence -----------------------------------------------------------------------------------------------
 
-    def beat(self, executor: Executor) -> None:
+    def heartbeat(self, executor: Executor) -> None:
         """Upsert one executor's row, stamped with the ledger's own clock."""
-        self._write(sql.BEAT, instance_id=executor.instance_id, data=dump_executor(executor))
+        self._write(sql.HEARTBEAT, instance_id=executor.instance_id, data=dump_executor(executor))
 
     def executors(self) -> list[Executor]:
         """Return every executor row, live or not."""

@@ -114,7 +114,7 @@ BUMP_COUNT = """
 
 # -- presence ---------------------------------------------------------------------------------------------------
 
-BEAT = """
+HEARTBEAT = """
     INSERT INTO {t}executors (instance_id, beat_at_ms, data) VALUES (:instance_id, {now}, :data)
     ON CONFLICT (instance_id) DO UPDATE SET beat_at_ms = excluded.beat_at_ms, data = excluded.data
 """

@@ -7,13 +7,15 @@ report presence to the ledger can. Without presence nothing here changes anythin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.ledger.base import Executor, InFlightStep, UpdateValidator
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 
 ENGINE_PREFIX = "DBOS."
+ROUNDED_MS = 1000
+"""Run rows on SQLite are stamped in whole seconds."""
 BLOCKED_AFTER_MS = 10_000
 """A run waits at least this long before it is called blocked: a deploy's restart is no alarm."""
 
@@ -26,6 +28,7 @@ class Presence:
     lost: tuple[Executor, ...]
     now_ms: int
     _in_flight: dict[str, tuple[tuple[Executor, InFlightStep], ...]]
+    _drivers: dict[str, tuple[Executor, ...]] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -41,7 +44,7 @@ class Presence:
         return {step for _, step in self.in_flight(run_id)}
 
     @property
-    def staff(self) -> object:
+    def capabilities(self) -> object:
         """Who is there and what they can run: equal as long as ``serves`` and ``is_lost`` answer the same."""
         skills = {(e.executor_id, e.app_version, e.app_name, e.queues, e.workflows) for e in self.live}
         return skills, {executor.executor_id for executor in self.lost}
@@ -54,6 +57,35 @@ class Presence:
         """Say whether a live executor could pick the run up: same version, listens to its queue, knows its workflow."""
         return any(_can_run(executor, run) for executor in self.live)
 
+    def drivers(self, run_id: str) -> tuple[Executor, ...]:
+        """Return the live executors that report driving a run, executing or waiting in it."""
+        return self._drivers.get(run_id, ())
+
+    def is_driven(self, run: Run) -> bool | None:
+        """Say whether a live executor drives the run; None where that cannot be known (yet).
+
+        Only silence of every live executor of the run's id means that nobody does: each must report its runs, all of
+        them, and have done so since the run's row last changed. An executor that is new to the run reports it within
+        one heartbeat, so ``not_driven`` is known within two.
+        """
+        if run.id in self._drivers or run.id in self._in_flight:
+            return True
+        holders = [executor for executor in self.live if run.executor in (None, executor.executor_id)]
+        if not holders and run.executor is None:
+            return None
+        complete = all(
+            executor.runs is not None
+            and executor.runs_total <= len(executor.runs)
+            and executor.beat_at_ms >= run.updated_at_ms + ROUNDED_MS
+            for executor in holders
+        )
+        return False if complete and self.known else None
+
+    def validators(self, workflow: str) -> tuple[UpdateValidator, ...]:
+        """Return the validators of updates of a workflow that live executors report, each once."""
+        found = [one for executor in self.live for one in executor.validators if one.workflow in (workflow, "*")]
+        return tuple(one for number, one in enumerate(found) if one not in found[:number])
+
     def is_lost(self, run: Run) -> bool:
         """Say whether the run is held by an executor that reported once and beats no more."""
         return (
@@ -64,14 +96,17 @@ class Presence:
 
 
 def presence(executors: Sequence[Executor], now_ms: int) -> Presence:
-    """Sort executors into live and lost. One that said goodbye is lost too: nobody runs what it held."""
+    """Sort executors into live and lost. One that signed off is lost too: nobody runs what it held."""
     live = tuple(executor for executor in executors if executor.is_live(now_ms))
     lost = tuple(executor for executor in executors if not executor.is_live(now_ms))
     in_flight: dict[str, tuple[tuple[Executor, InFlightStep], ...]] = {}
+    drivers: dict[str, tuple[Executor, ...]] = {}
     for executor in live:
+        for run_id in executor.runs or ():
+            drivers[run_id] = (*drivers.get(run_id, ()), executor)
         for step in executor.in_flight:
             in_flight[step.run_id] = (*in_flight.get(step.run_id, ()), (executor, step))
-    return Presence(live, lost, now_ms, in_flight)
+    return Presence(live, lost, now_ms, in_flight, drivers)
 
 
 def _can_run(executor: Executor, run: Run) -> bool:

@@ -117,7 +117,7 @@ class ChangeTail:
             return set()
         ids = {*before.executing_run_ids(), *now.executing_run_ids()}
         found = {run_id for run_id in ids if before.executing(run_id) != now.executing(run_id)}
-        others = before.staff != now.staff
+        others = before.capabilities != now.capabilities
         for run_id in self._open:
             known = self._known[run_id]
             due = others or before.now_ms < may_be_blocked_from_ms(known.stored) <= now.now_ms

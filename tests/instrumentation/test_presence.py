@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS, SetWorkflowID
+from pydantic import BaseModel
 
 from dashboard.workflow.registration import register
+from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.errors import LedgerUnavailableError
-from otel_bridge.instrumentation import DBOSInstrumentor
+from otel_bridge.instrumentation import DBOSInstrumentor, capabilities
 from otel_bridge.instrumentation.guard import Guard
-from otel_bridge.instrumentation.heartbeat import MAX_IN_FLIGHT, Heartbeat, Scope, told
+from otel_bridge.instrumentation.heartbeat import Heartbeat, Scope, reported
 from otel_bridge.instrumentation.sources import Source
 from otel_bridge.ledger import MemoryLedger, open_ledger
 from otel_bridge.ledger.base import Executor
@@ -33,18 +35,22 @@ class CountingLedger(MemoryLedger):
         self.beats: list[Executor] = []
         self.broken = False
 
-    def beat(self, executor: Executor) -> None:
+    def heartbeat(self, executor: Executor) -> None:
         self.beats.append(executor)
         if self.broken:
             raise LedgerUnavailableError("ledger", "gone")
-        super().beat(executor)
+        super().heartbeat(executor)
+
+
+class TypeWithoutSchema:
+    """Nothing that pydantic knows."""
 
 
 def row(interval_ms: int = 60_000) -> Executor:
     return Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=0, interval_ms=interval_ms)
 
 
-def test_a_launched_worker_says_who_it_is_and_says_goodbye_when_destroyed(
+def test_a_launched_worker_says_who_it_is_and_signs_off_when_destroyed(
     instrument: Instrument, dbos: Construct, ledger: MemoryLedger
 ) -> None:
     """The row names the executor, its version, queues and workflows; after DBOS.destroy it is stopped."""
@@ -168,22 +174,89 @@ def test_a_ledger_that_is_gone_is_tried_again_and_never_heard_of_but_once() -> N
     heartbeat.stop()
 
 
-def test_a_body_is_told_only_while_none_of_its_steps_is() -> None:
+def test_a_body_is_reported_only_while_none_of_its_steps_is() -> None:
     """Steps imply their run."""
     body, step, other = Scope("a", None, "wf", 1.0), Scope("a", 3, "s", 2.0), Scope("b", None, "wf", 3.0)
-    assert [(s.run_id, s.seq) for s in told([other, body, step])] == [("a", 3), ("b", None)]
+    assert [(s.run_id, s.seq) for s in reported([other, body, step])] == [("a", 3), ("b", None)]
 
 
-def test_very_many_steps_are_cut_and_counted() -> None:
-    """A row stays small; the total says how many there are."""
-    ledger = CountingLedger()
-    in_flight = {Scope("run", seq, "step", 1.0): None for seq in range(MAX_IN_FLIGHT + 5)}
-    heartbeat = Heartbeat(Source(ledger), in_flight, row, Guard())
-    heartbeat.start()
-    until(lambda: ledger.beats)
-    heartbeat.stop()
-    assert len(ledger.beats[0].in_flight) == MAX_IN_FLIGHT
-    assert ledger.beats[0].in_flight_total == MAX_IN_FLIGHT + 5
+def test_runs_are_reported_whether_they_work_or_wait_and_however_they_were_started(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """In the background, from a queue, called directly: each is driven by this process until it ends, and no longer."""
+    instrument(ledger=ledger, presence_interval_s=0.1)
+    dbos()
+    go = threading.Event()
+
+    @DBOS.workflow()
+    def works() -> None:
+        go.wait(timeout=30)
+
+    @DBOS.workflow()
+    def waits() -> None:
+        DBOS.recv("topic", timeout_seconds=600)
+
+    DBOS.launch()
+    DBOS.register_queue("orders", polling_interval_sec=0.05)
+    with SetWorkflowID("background"):
+        background = DBOS.start_workflow(works)
+    with SetWorkflowID("waiting"):
+        waiting = DBOS.start_workflow(waits)
+    with SetWorkflowID("queued"):
+        queued = DBOS.enqueue_workflow("orders", works)
+
+    def call() -> None:
+        with SetWorkflowID("direct"):
+            works()
+
+    direct = threading.Thread(target=call, daemon=True)
+    direct.start()
+    runs = {"background", "waiting", "queued", "direct"}
+    executor = until(lambda: ledger.executors(), lambda found: found and set(found[0].runs or ()) == runs)[0]
+    assert executor.runs_total == 4
+    assert executor.busy == {"orders": 1}
+    assert executor.serializer == "py_pickle"
+    go.set()
+    for handle in (background, queued):
+        handle.get_result()
+    direct.join(30)
+    until(lambda: ledger.executors()[0].runs, lambda runs: runs == ("waiting",))
+    assert ledger.executors()[0].busy == {}
+    DBOS.send("waiting", "on", topic="topic")
+    waiting.get_result()
+    until(lambda: ledger.executors()[0].runs, lambda runs: runs == ())
+    DBOS.destroy()
+    assert ledger.executors()[0].runs == ()
+
+
+def test_validators_are_reported_with_what_they_accept(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Types as JSON schema; code that says nothing of its argument is known by name."""
+    monkeypatch.setattr(capabilities, "_sources", [])
+    registry = ValidatorRegistry()
+    capabilities.report_validators(registry.describe)
+
+    class Address(BaseModel):
+        street: str
+
+    def positive(value: int) -> bool:
+        return value > 0
+
+    registry.add("order", "address", Address)
+    registry.add("*", "quantity", positive)
+    registry.add("order", "note", lambda text: len(text) < 100)
+    registry.add("order", "odd", TypeWithoutSchema)
+    instrument(ledger=ledger)
+    dbos()
+    DBOS.launch()
+    (executor,) = until(ledger.executors)
+    found = {(one.workflow, one.name): one.schema for one in executor.validators}
+    assert found.keys() == {("*", "quantity"), ("order", "address"), ("order", "note"), ("order", "odd")}
+    assert found["order", "address"]["properties"]["street"]["type"] == "string"
+    assert found["*", "quantity"] == {"type": "integer"}
+    assert found["order", "note"] is None
+    assert found["order", "odd"] is None
 
 
 def test_presence_can_be_off(instrument: Instrument, dbos: Construct, ledger: MemoryLedger) -> None:

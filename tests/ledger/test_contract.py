@@ -9,7 +9,17 @@ import pytest
 
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import Ledger
-from otel_bridge.ledger.base import COPIED, AuditEntry, Cursor, Executor, ExportedRun, InFlightStep, Lease, PastLife
+from otel_bridge.ledger.base import (
+    COPIED,
+    AuditEntry,
+    Cursor,
+    Executor,
+    ExportedRun,
+    InFlightStep,
+    Lease,
+    PastLife,
+    UpdateValidator,
+)
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.values import StoredValue
 from otel_bridge.testing import make_run, make_step
@@ -314,14 +324,19 @@ EXECUTOR = Executor(
     workflows=("order", "mail"),
     in_flight=(InFlightStep(run_id="r1", seq=3, name="charge", started_at_ms=9, attempt=2),),
     in_flight_total=1,
+    runs=("r1", "r2"),
+    runs_total=2,
+    busy={"orders": 2},
+    serializer="py_pickle",
+    validators=(UpdateValidator(workflow="order", name="address", schema={"type": "string"}),),
 )
 
 
 def test_a_beat_replaces_the_row_and_is_stamped_by_the_ledger(ledger: Ledger) -> None:
     """Clocks of workers do not matter, and a worker has one row."""
     before = ledger.now_ms()
-    ledger.beat(replace(EXECUTOR, in_flight=(), in_flight_total=0))
-    ledger.beat(EXECUTOR)
+    ledger.heartbeat(replace(EXECUTOR, in_flight=(), in_flight_total=0))
+    ledger.heartbeat(EXECUTOR)
     (executor,) = ledger.executors()
     assert before <= executor.beat_at_ms <= ledger.now_ms()
     assert replace(executor, beat_at_ms=0) == EXECUTOR
@@ -330,7 +345,7 @@ def test_a_beat_replaces_the_row_and_is_stamped_by_the_ledger(ledger: Ledger) ->
 
 def test_executors_that_stopped_beating_long_ago_are_forgotten(ledger: Ledger) -> None:
     """Rows of lost workers do not pile up."""
-    ledger.beat(EXECUTOR)
+    ledger.heartbeat(EXECUTOR)
     assert ledger.prune_executors(beat_before_ms=ledger.now_ms() - 60_000) == 0
     assert ledger.prune_executors(beat_before_ms=ledger.now_ms() + 60_000) == 1
     assert ledger.executors() == []
@@ -339,7 +354,7 @@ def test_executors_that_stopped_beating_long_ago_are_forgotten(ledger: Ledger) -
 def test_an_executor_with_thousands_of_steps_in_flight_keeps_a_bounded_row(ledger: Ledger) -> None:
     """The row tells some of them and the true number."""
     steps = tuple(InFlightStep(run_id=f"r{n}", seq=1, name="s", started_at_ms=n) for n in range(5_000))
-    ledger.beat(replace(EXECUTOR, in_flight=steps, in_flight_total=5_000))
+    ledger.heartbeat(replace(EXECUTOR, in_flight=steps, in_flight_total=5_000))
     (executor,) = ledger.executors()
     assert len(executor.in_flight) == 500
     assert executor.in_flight_total == 5_000

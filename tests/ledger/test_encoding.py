@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_bridge.ledger.base import COPIED, Executor, InFlightStep
-from otel_bridge.ledger.encoding import dump_executor, load_executor, pack_steps, trace_key, unpack_steps
+from otel_bridge.ledger.base import COPIED, Executor, InFlightStep, UpdateValidator
+from otel_bridge.ledger.encoding import (
+    MAX_IN_FLIGHT,
+    MAX_RUNS,
+    dump_executor,
+    load_executor,
+    pack_steps,
+    trace_key,
+    unpack_steps,
+)
 
 STEPS = st.dictionaries(
     st.integers(-10_000, 2**31), st.tuples(st.integers(0, 2**45), st.integers(COPIED, 100)), max_size=200
@@ -54,6 +62,32 @@ def test_an_executor_of_a_newer_version_is_still_read() -> None:
     data["mood"] = "good"
     data["in_flight"][0]["color"] = "red"
     assert load_executor(json.dumps(data), beat_at_ms=7) == replace(executor, in_flight_total=1)
+
+
+def test_an_executors_row_stays_small_whatever_the_process_holds() -> None:
+    """Lists are cut, the newest runs are kept, totals tell the truth; a schema that is too large is named without."""
+    steps = tuple(InFlightStep(run_id="r" * 40, seq=seq, name="step", started_at_ms=5) for seq in range(5_000))
+    schemas = [{"description": "x" * 100}, {"description": "x" * 20_000}, *({"d": "x" * 7_000} for _ in range(50))]
+    executor = Executor(
+        instance_id="i",
+        executor_id="e",
+        beat_at_ms=7,
+        started_at_ms=1,
+        in_flight=steps,
+        runs=tuple(f"run-{number}" for number in range(10_000)),
+        workflows=tuple(f"workflow-{number}-{'x' * 300}" for number in range(3_000)),
+        validators=tuple(UpdateValidator(workflow="w", name=str(n), schema=one) for n, one in enumerate(schemas)),
+    )
+    text = dump_executor(executor)
+    assert len(text) < 600_000
+    read = load_executor(text, beat_at_ms=7)
+    assert (len(read.in_flight), read.in_flight_total) == (MAX_IN_FLIGHT, 5_000)
+    assert (len(read.runs or ()), read.runs_total) == (MAX_RUNS, 10_000)
+    assert read.runs is not None
+    assert read.runs[-1] == "run-9999"
+    assert [one.name for one in read.validators] == [str(number) for number in range(len(schemas))]
+    assert read.validators[0].schema == schemas[0]
+    assert read.validators[1].schema is None
 
 
 @pytest.mark.parametrize("text", ["", "zz", "ab", "0" * 31, "0" * 33, "é" * 32])

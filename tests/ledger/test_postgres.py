@@ -244,7 +244,7 @@ def test_each_role_can_do_its_work_and_no_more(roles: Roles) -> None:
     operator.add_audit(AuditEntry(at_ms=1, actor="ann", action="retry", run_id=roles.run_id, outcome="ok"))
     assert operator.bump_generation(roles.run_id) == 1
     worker = PostgresLedger(roles.worker)
-    worker.beat(Executor(instance_id="i", executor_id="local", beat_at_ms=0, started_at_ms=0))
+    worker.heartbeat(Executor(instance_id="i", executor_id="local", beat_at_ms=0, started_at_ms=0))
     assert [executor.instance_id for executor in viewer.executors()] == ["i"]
     for ledger in (bridge, viewer, operator, worker):
         ledger.close()

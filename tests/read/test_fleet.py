@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -39,22 +38,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> MemoryLedger:
+def ledger(clock: Clock) -> MemoryLedger:
     """A ledger in memory, on that clock."""
-    ledger = MemoryLedger()
-    monkeypatch.setattr(ledger, "now_ms", lambda: clock.now_ms)
-    original = ledger.executors
-    beats: dict[str, int] = {}
-
-    def beat(one: Executor) -> None:
-        beats[one.instance_id] = clock.now_ms
-        MemoryLedger.beat(ledger, one)
-
-    monkeypatch.setattr(ledger, "beat", beat)
-    monkeypatch.setattr(
-        ledger, "executors", lambda: [replace(one, beat_at_ms=beats[one.instance_id]) for one in original()]
-    )
-    return ledger
+    return MemoryLedger(clock=lambda: clock.now_ms)
 
 
 @pytest.fixture
@@ -78,7 +64,7 @@ def test_without_presence_nobody_is_called_missing(fleet_app: Flask) -> None:
 
 def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """Once executors report: the queue says no worker, its runs are blocked, and facets and filter agree."""
-    ledger.beat(executor("w1", queues=("children",)))
+    ledger.heartbeat(executor("w1", queues=("children",)))
     client = fleet_app.test_client()
     groups = {group["group"]: group for group in client.get("/durable/api/workers").get_json()}
     assert groups["nobody"]["noWorker"] is True
@@ -103,7 +89,7 @@ def counts(store: MemoryStateStore, ledger: MemoryLedger) -> dict[str, tuple[int
 def test_a_backlog_of_any_size_is_counted_as_blocked_or_not() -> None:
     """Queued runs are judged by kind, not one by one."""
     ledger, store = MemoryLedger(), MemoryStateStore()
-    ledger.beat(executor("w1", queues=("children",)))
+    ledger.heartbeat(executor("w1", queues=("children",)))
     for number in range(40):
         queue = "nobody" if number % 4 else "children"
         store.put_run(
@@ -117,7 +103,7 @@ def test_a_backlog_of_any_size_is_counted_as_blocked_or_not() -> None:
 def test_executing_runs_beyond_those_looked_at_make_lower_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them is looked at alone. Of very many, as many as were seen are there for certain."""
     ledger, store = MemoryLedger(), MemoryStateStore()
-    ledger.beat(executor("w1"))
+    ledger.heartbeat(executor("w1"))
     for number in range(5):
         store.put_run(make_run(f"r{number}", executor="elsewhere", created_at_ms=number))
     assert counts(store, ledger) == {"running": (5, True)}
@@ -127,7 +113,7 @@ def test_executing_runs_beyond_those_looked_at_make_lower_bounds(monkeypatch: py
 
 def test_a_worker_for_everything_serves_every_queue(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """An executor that names no queues listens to all."""
-    ledger.beat(executor("w1"))
+    ledger.heartbeat(executor("w1"))
     groups = fleet_app.test_client().get("/durable/api/workers").get_json()
     assert not any(group["noWorker"] for group in groups)
     assert fleet_app.test_client().get("/durable/api/runs?status=blocked").get_json() == []
@@ -137,11 +123,11 @@ def test_executors_are_listed_live_first_with_what_they_do(
     fleet_app: Flask, ledger: MemoryLedger, clock: Clock
 ) -> None:
     """Lost and stopped ones are told apart."""
-    ledger.beat(executor("lost", in_flight=(InFlightStep(run_id="x", seq=1, name="s", started_at_ms=5),)))
-    ledger.beat(executor("gone", stopped=True))
+    ledger.heartbeat(executor("lost", in_flight=(InFlightStep(run_id="x", seq=1, name="s", started_at_ms=5),)))
+    ledger.heartbeat(executor("gone", stopped=True))
     clock.now_ms += 60_000
     doing = InFlightStep(run_id="waiting-1", seq=9, name="charge", started_at_ms=5, attempt=2)
-    ledger.beat(executor("live", in_flight=(doing,), in_flight_total=1, host="h", pid=7))
+    ledger.heartbeat(executor("live", in_flight=(doing,), in_flight_total=1, host="h", pid=7))
     found = fleet_app.test_client().get("/durable/api/executors").get_json()
     assert [(one["instanceId"], one["status"]) for one in found] == [
         ("live", "live"),
@@ -158,7 +144,7 @@ def test_executors_are_listed_live_first_with_what_they_do(
 def test_a_step_in_flight_is_in_timeline_and_graph(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """What only the executor knows is shown among what the store knows."""
     doing = InFlightStep(run_id="waiting-1", seq=9, name="charge", started_at_ms=5, attempt=2)
-    ledger.beat(executor("w1", in_flight=(doing,)))
+    ledger.heartbeat(executor("w1", in_flight=(doing,)))
     client = fleet_app.test_client()
     last = client.get("/durable/api/runs/waiting-1").get_json()["timeline"][-1]
     assert (last["seq"], last["name"], last["status"], last["attempts"]) == (9, "charge", "running", 2)
@@ -168,7 +154,7 @@ def test_a_step_in_flight_is_in_timeline_and_graph(fleet_app: Flask, ledger: Mem
 
 def test_metrics_give_autoscalers_the_backlog_by_worker(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """Prometheus text, parseable, with the signal to scale by; without a worker it is the backlog itself."""
-    ledger.beat(executor("w1", queues=("children",)))
+    ledger.heartbeat(executor("w1", queues=("children",)))
     text = fleet_app.test_client().get("/durable/api/metrics").get_data(as_text=True)
     assert 'durable_queue_depth{queue="nobody"} 1\n' in text
     assert 'durable_queue_depth_per_worker{queue="nobody"} 1\n' in text

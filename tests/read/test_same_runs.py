@@ -67,7 +67,7 @@ class Asked:
         self.reader = RunReader(store, lambda: self.seen)
         self.ledger = MemoryLedger(clock=lambda: NOW_MS)
         for executor in crowd.executors:
-            self.ledger.beat(executor)
+            self.ledger.heartbeat(executor)
 
     def everyone(self) -> list[Run]:
         """Every run as people see it, read without any filter."""

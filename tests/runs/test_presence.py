@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.ledger.base import Executor, InFlightStep, UpdateValidator
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.runs.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
 from otel_bridge.testing import make_run, make_step
@@ -85,3 +87,59 @@ def test_a_run_that_has_ended_executes_nothing():
     """A beat may be older than the end of the run."""
     run = make_run(status="completed")
     assert overlay_steps(run, [], presence([executor(executing("a"))], NOW)) == []
+
+
+RUN = make_run(status="running", created_at_ms=LONG_AGO, updated_at_ms=LONG_AGO, executor="e")
+OTHER = replace(executor(runs=()), instance_id="i2", executor_id="other")
+
+
+@pytest.mark.parametrize(
+    ("executors", "driven"),
+    [
+        ([executor(runs=("run-1",))], True),
+        ([executor(runs=("run-2",))], False),
+        ([executor(executing("charge"), runs=())], True),
+        ([executor(runs=None)], None),
+        ([executor(runs=("run-2",), runs_total=5)], None),
+        ([executor(runs=()), replace(executor(runs=("run-1",)), instance_id="i3")], True),
+        ([executor(runs=()), replace(executor(runs=None), instance_id="i3")], None),
+        ([executor(runs=()), OTHER], False),
+        ([OTHER], False),
+        ([], None),
+        ([executor(beat_ms_ago=60_000, runs=("run-1",))], False),
+    ],
+    ids=[
+        "reported",
+        "not reported",
+        "a step of it executes",
+        "by a worker that reports no runs",
+        "by a worker that reports some of its runs",
+        "by another process of the same executor id",
+        "another process of the same executor id reports no runs",
+        "another executor reports nothing either",
+        "its executor is not there",
+        "nobody reports anything",
+        "its executor is lost",
+    ],
+)
+def test_a_run_is_driven_by_who_reports_it_and_by_nobody_only_where_all_would(
+    executors: list[Executor], driven: bool | None
+):
+    """Silence counts only from those that report every run they drive."""
+    assert presence(executors, NOW).is_driven(RUN) is driven
+
+
+def test_a_run_that_changed_since_the_last_heartbeat_is_not_known_to_be_driven_by_nobody():
+    """Its worker may have taken it in the meantime; the next heartbeat tells."""
+    fresh = replace(RUN, updated_at_ms=NOW - 1_500)
+    assert presence([executor(beat_ms_ago=1_000, runs=())], NOW).is_driven(fresh) is None
+    assert presence([executor(runs=())], NOW).is_driven(fresh) is False
+
+
+def test_validators_are_those_that_live_workers_report_each_once():
+    """Of the workflow, and of all workflows."""
+    address = UpdateValidator(workflow="order", name="address", schema={"type": "string"})
+    note, other = UpdateValidator(workflow="*", name="note"), UpdateValidator(workflow="mail", name="address")
+    live = executor(validators=(address, note, other))
+    lost = executor(beat_ms_ago=60_000, validators=(UpdateValidator(workflow="order", name="gone"),))
+    assert presence([live, replace(live, instance_id="i2"), lost], NOW).validators("order") == (address, note)

@@ -115,7 +115,7 @@ def test_a_step_that_an_executor_executes_is_told_as_started():
     store.put_run(make_run("a", status="running", created_at_ms=START))
     tail.poll()
     step = InFlightStep(run_id="a", seq=1, name="charge", started_at_ms=START + 5)
-    ledger.beat(
+    ledger.heartbeat(
         Executor(
             instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, in_flight=(step,), in_flight_total=1
         )
@@ -129,7 +129,7 @@ def test_a_pending_run_that_nobody_can_run_is_blocked():
     """Executors report, and none of them has the run's version: somebody should be told."""
     ledger = MemoryLedger()
     store, _, tail = new_tail(ledger=ledger)
-    ledger.beat(Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, app_version="v2"))
+    ledger.heartbeat(Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, app_version="v2"))
     age_ms = ledger.now_ms()
     store.put_run(make_run("a", status="pending", created_at_ms=age_ms - 60_000, workflow_version="v1", queue="q"))
     statuses = [change.run.status for change in tail.poll(watch=["a"])]

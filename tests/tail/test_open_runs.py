@@ -206,7 +206,7 @@ class Live(Scene):
         return {change.run.id: change.run.status for change in self.tail.poll()}
 
     def beat(self, *in_flight: InFlightStep, name: str = "e") -> None:
-        self.ledger.beat(
+        self.ledger.heartbeat(
             Executor(
                 instance_id=name,
                 executor_id=name,
@@ -236,11 +236,11 @@ def test_a_run_that_nobody_picks_up_is_told_as_blocked_when_it_has_waited_long_e
     live.beat()
     live.look()
     live.store.put_run(make_run("a", status="pending", created_at_ms=START, workflow_version="v9", queue="q"))
-    live.ledger.beat(replace(live.ledger.executors()[0], app_version="v1"))
+    live.ledger.heartbeat(replace(live.ledger.executors()[0], app_version="v1"))
     assert live.later(1.1) == {"a": "pending"}
     seen = {}
     for _ in range(BLOCKED_AFTER_MS // 1000 + 1):
-        live.ledger.beat(replace(live.ledger.executors()[0], app_version="v1"))
+        live.ledger.heartbeat(replace(live.ledger.executors()[0], app_version="v1"))
         seen |= live.later(1.0)
     assert seen == {"a": "blocked"}
 
