@@ -111,7 +111,13 @@ def test_the_reference_leaves_nothing_out() -> None:
     assert [item for item in wanted if item not in REFERENCE] == []
 
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "examples/deploy/README.md", "examples/tracing/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "examples/deploy/README.md",
+    "examples/tracing/README.md",
+    "examples/typescript_client/README.md",
+]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
