@@ -103,7 +103,7 @@ def step_events(
     events: list[LifecycleEvent] = []
     for step in steps:
         was = before.get(step.seq) if before is not None else None
-        if step.status == was or step.status == "pending":
+        if step.status == was or step.status in ("pending", "interrupted"):
             continue
         if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
             continue

@@ -148,20 +148,49 @@ def overlay_run(run: Run, seen: Presence) -> Run:
 
 
 def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:
-    """Return the steps with those executing now among them, by ``seq``."""
+    """Return the steps with those among them that no row tells of, by ``seq``: executing now, or interrupted.
+
+    A step that a lost executor was executing leaves no row, though it may have had its effect: it stays in sight as
+    ``interrupted``, until it is executed again or its run completes without it.
+    """
     known = {seq for step in steps for seq in (step.seq, *step.folded)}
-    executing = [
-        Step(
-            run_id=run.id,
-            seq=step.seq,
-            name=step.name,
-            kind="local",
-            status="running",
-            started_at_ms=step.started_at_ms,
-            executor=executor.executor_id,
-            attempts=step.attempt,
-        )
-        for executor, step in seen.in_flight(run.id)
-        if step.seq is not None and step.seq not in known and not run.is_terminal
-    ]
-    return sorted([*steps, *executing], key=lambda step: step.seq) if executing else list(steps)
+    unrecorded: dict[int, Step] = {}
+    if run.status != "completed":
+        for executor in seen.lost:
+            for step in executor.in_flight:
+                if step.run_id == run.id and step.seq is not None and step.seq not in known:
+                    unrecorded[step.seq] = interrupted_step(step, ended_ms=executor.beat_at_ms, by=executor.executor_id)
+    if not run.is_terminal:
+        for executor, step in seen.in_flight(run.id):
+            if step.seq is not None and step.seq not in known:
+                unrecorded[step.seq] = Step(
+                    run_id=run.id,
+                    seq=step.seq,
+                    name=step.name,
+                    kind="local",
+                    status="running",
+                    started_at_ms=step.started_at_ms,
+                    executor=executor.executor_id,
+                    attempts=step.attempt,
+                )
+    return sorted([*steps, *unrecorded.values()], key=lambda step: step.seq) if unrecorded else list(steps)
+
+
+def interrupted_step(step: InFlightStep, *, ended_ms: int, by: str | None) -> Step:
+    """Return a step that was in flight when its run was cancelled or its worker was lost.
+
+    Args:
+        ended_ms: until when it is known to have been executing.
+        by: the executor that did.
+    """
+    return Step(
+        run_id=step.run_id,
+        seq=step.seq if step.seq is not None else 0,
+        name=step.name,
+        kind="local",
+        status="interrupted",
+        started_at_ms=step.started_at_ms,
+        finished_at_ms=max(step.started_at_ms, ended_ms),
+        executor=by,
+        attempts=step.attempt,
+    )

@@ -31,7 +31,7 @@ def step(seq: int, name: str = "charge", **members: Any) -> dict[str, Any]:
 
 def detail(*timeline: dict[str, Any], children: tuple[dict[str, Any], ...] = (), **run: Any) -> RunDetail:
     """Return a run with its steps."""
-    document = {"run": row(**run), "timeline": timeline, "children": children, "lineage": {"forks": []}}
+    document = {"run": row(**run), "timeline": timeline, "children": children, "lineage": {"forks": []}, "attempts": []}
     return RunDetail.model_validate(document)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from otel_bridge.ledger.base import Executor, InFlightStep, UpdateValidator
 from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.status import RunStatus
 from otel_bridge.runs.presence import BLOCKED_AFTER_MS, overlay_run, overlay_steps, presence
 from otel_bridge.testing import make_run, make_step
 
@@ -87,6 +88,27 @@ def test_a_run_that_has_ended_executes_nothing():
     """A beat may be older than the end of the run."""
     run = make_run(status="completed")
     assert overlay_steps(run, [], presence([executor(executing("a"))], NOW)) == []
+
+
+@pytest.mark.parametrize("status", ["running", "blocked", "cancelled", "failed"])
+def test_a_step_that_a_lost_worker_was_executing_stays_as_interrupted(status: RunStatus):
+    """It may have had its effect, so it stays in sight, by name, until its worker was last heard of."""
+    lost = executor(executing("charge", 2), beat_ms_ago=60_000)
+    recorded = [make_step(seq=1), make_step(seq=3)]
+    steps = overlay_steps(make_run(status=status), recorded, presence([lost], NOW))
+    assert [(step.seq, step.name, step.status) for step in steps][1] == (2, "charge", "interrupted")
+    assert steps[1].executor == "e"
+    assert steps[1].finished_at_ms is not None
+
+
+def test_an_interrupted_step_gives_way_to_its_next_execution_and_its_row():
+    """Executing again, recorded, or passed over by a run that completed: then it was not the last word."""
+    lost = replace(executor(executing("charge", 2), beat_ms_ago=60_000), instance_id="dead")
+    again = presence([lost, executor(executing("charge", 2))], NOW)
+    assert [step.status for step in overlay_steps(make_run(), [], again)] == ["running"]
+    only_lost = presence([lost], NOW)
+    assert [step.status for step in overlay_steps(make_run(), [make_step(seq=2)], only_lost)] == ["completed"]
+    assert overlay_steps(make_run(status="completed"), [], only_lost) == []
 
 
 RUN = make_run(status="running", created_at_ms=LONG_AGO, updated_at_ms=LONG_AGO, executor="e")
