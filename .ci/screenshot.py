@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from dashboard.client import DurableClient  # noqa: E402
 from dashboard.wire.runs import RunDetail  # noqa: E402
-from tests.programs import eventually, running_shop  # noqa: E402
+from tests.programs import running_shop  # noqa: E402
+from tests.waiting import until  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SIZE = {"width": 1440, "height": 860}
@@ -39,7 +40,7 @@ def main() -> None:
     browser_path = next(path for name in named if name and (path := shutil.which(name)))
     folder = Path(tempfile.mkdtemp(prefix="screenshot-"))
     with running_shop(folder, "--trickle-s", "1") as (address, _), DurableClient(f"{address}/durable") as client:
-        run_id = eventually(lambda: far_gone(client), within_s=60).run.id  # type: ignore[union-attr]
+        run_id = until(lambda: far_gone(client)).run.id  # type: ignore[union-attr]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
             page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]

@@ -84,9 +84,10 @@ export function namedQueue(queue: string | undefined): string | undefined {
   return queue === undefined || queue.startsWith("_dbos") ? undefined : queue;
 }
 
-/** A compensation is recorded as "compensate:<step>": people read "undo <step>". */
+/** Names as people read them: "undo <step>" of a compensation, and of a wait its label; an icon says its kind. */
 export function stepLabel(name: string, compensates: number | undefined): string {
-  return compensates === undefined ? name : `undo ${name.replace(/^compensate:/, "")}`;
+  if (compensates !== undefined) return `undo ${name.replace(/^compensate:/, "")}`;
+  return name.replace(/^(signal|breakpoint|webhook|update):/, "");
 }
 
 /** A UUID by its first eight digits; ids that somebody chose stay whole. */

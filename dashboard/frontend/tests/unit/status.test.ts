@@ -26,4 +26,5 @@ test("the engine's own queues are not named to people", () => {
 test("a compensation is called by the step that it undoes", () => {
   expect(stepLabel("compensate:charge", 2)).toBe("undo charge");
   expect(stepLabel("compensate:charge", undefined)).toBe("compensate:charge");
+  expect(stepLabel("breakpoint:manager approves", undefined)).toBe("manager approves");
 });
