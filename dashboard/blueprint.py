@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Request, Response, g, request, url_for
-from flask.sansio.blueprints import BlueprintSetupState
+from flask import Blueprint, Request, Response, request, url_for
 from flask_sock import Sock
-from simple_websocket import Server
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
@@ -23,11 +20,14 @@ from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from dashboard.http import openapi, transports
+from dashboard.http.admission import can_stream
 from dashboard.http.assets import Assets
 from dashboard.http.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
 from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
-from dashboard.http.routing import Route
+from dashboard.http.routing import RequestContext, Route
+from dashboard.http.server import is_stopping
 from dashboard.live.hub import LiveHub
+from dashboard.live.stream import Stream
 from dashboard.read import service, traces
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
@@ -41,14 +41,6 @@ from otel_bridge.store.base import StateStore
 log = logging.getLogger(__name__)
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-SOCKET_OPTIONS = "SOCK_SERVER_OPTIONS"
-
-
-class _DaemonThread(threading.Thread):
-    """A websocket's reading thread that does not keep the process alive."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "daemon": True})
 
 
 def create_blueprint(
@@ -70,6 +62,9 @@ def create_blueprint(
     public_metrics: bool = False,
     public_health: bool = False,
     heartbeat_s: float = 15.0,
+    stream_max_age_s: float = 300.0,
+    max_streams: int | None = None,
+    max_streams_per_viewer: int | None = None,
     max_body_bytes: int = 4 * 1024 * 1024,
     **options: Any,
 ) -> DashboardBlueprint:
@@ -97,6 +92,11 @@ def create_blueprint(
             dead-letter handlers, switches recovery of lost executors' runs on, and says what may be deleted. It starts
             with the first request to the app.
         public_metrics, public_health: serve these routes without auth.
+        heartbeat_s: how often a quiet stream says that it is alive, and how often ``auth`` is asked again about every
+            open stream.
+        stream_max_age_s: how long a stream lasts; its viewer then connects again and goes on where it was.
+        max_streams: how many streams one server process holds; default: as many as its threads allow. 0: none.
+        max_streams_per_viewer: how many of them one actor holds; default: half.
 
     Raises:
         ValueError: ``trace_url`` is malformed.
@@ -113,6 +113,9 @@ def create_blueprint(
         public_metrics=public_metrics,
         public_health=public_health,
         heartbeat_s=heartbeat_s,
+        stream_max_age_s=stream_max_age_s,
+        max_streams=max_streams,
+        max_streams_per_viewer=max_streams_per_viewer,
         max_body_bytes=max_body_bytes,
         **options,
     )
@@ -159,7 +162,7 @@ class DashboardBlueprint(Blueprint):
         if caretaker is not None:
             # Not at registration: a server that forks its workers afterwards would leave the thread behind.
             self.before_app_request(caretaker.start)
-        self.hub = services.hub = LiveHub(services)
+        self.hub = services.hub = LiveHub(services, is_stopping=is_stopping)
         self.routes = [_published(route, services.settings) for route in routes]
         self.assets = Assets() if static_dir is None else Assets(static_dir)
         self._map = Map([Rule("/" + route.path, methods=[route.method], endpoint=route.name) for route in self.routes])
@@ -167,7 +170,7 @@ class DashboardBlueprint(Blueprint):
         for route in self.routes:
             self._add(route)
         self._add_pages()
-        self.record(_set_socket_options)
+        self.record(transports.set_thread_class)
 
     def close(self) -> None:
         """End every stream and close what was opened. A later request opens it again."""
@@ -190,7 +193,8 @@ class DashboardBlueprint(Blueprint):
             rule, endpoint, self._api_view(route), methods=[route.method], merge_slashes=False, strict_slashes=False
         )
         if route.stream:
-            self._sock.route(rule, bp=_Guarded(self, route), endpoint=f"ws_{route.name}", merge_slashes=False)(_talk)
+            checked = transports.SocketRoute(self.add_url_rule, lambda values: self._open_stream(route, values))
+            self._sock.route(rule, bp=checked, endpoint=f"ws_{route.name}", merge_slashes=False)(transports.talk)
 
     def _api_view(self, route: Route) -> Callable[..., Response]:
         def view(**values: Any) -> Response:
@@ -204,6 +208,19 @@ class DashboardBlueprint(Blueprint):
             return transports.as_sse(stream, context)
         return call(route, request, self.services, self.base, values)
 
+    def _open_stream(self, route: Route, values: dict[str, Any]) -> tuple[RequestContext, Stream] | Response:
+        opened: list[tuple[RequestContext, Stream]] = []
+
+        def respond() -> Response:
+            require_same_origin(request)
+            context, stream = invoke(route, request, self.services, self.base, values)
+            transports.reserve(context)
+            opened.append((context, stream))
+            return Response()
+
+        refusal = self.guarded(respond)
+        return opened[0] if opened else refusal
+
     def guarded(self, respond: Callable[[], Response]) -> Response:
         """Return the answer, or the problem that prevented it; never a page, never a stack trace."""
         try:
@@ -216,7 +233,7 @@ class DashboardBlueprint(Blueprint):
             response = problem_response(_as_problem(error))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            response = problem_response(Problem("This is a bug of the dashboard; the server's log has the details."))
+            response = problem_response(Problem("Internal error. The details are in the server log; please report it."))
         response.headers.setdefault("Content-Security-Policy", API_POLICY)
         return _secured(response)
 
@@ -262,7 +279,8 @@ class DashboardBlueprint(Blueprint):
             return found
         if rest.startswith("assets/"):
             raise NotFound(f"There is no file {rest[:200]!r}. Reload the page: it was built anew.")
-        return self.assets.index(service.config(self.services, actor, self.base))
+        streams = can_stream(request.environ, self.services.settings)
+        return self.assets.index(service.config(self.services, actor, self.base, streams=streams))
 
     def _trace(self, trace_id: str) -> Answer:
         def respond() -> Response:
@@ -292,43 +310,6 @@ def _published(route: Route, settings: Settings) -> Route:
         route.path == "health" and settings.public_health
     )
     return replace(route, role="public") if public else route
-
-
-class _Guarded:
-    """Registers flask-sock's view behind a check: who asks, from where, for what; refusals are plain HTTP answers."""
-
-    def __init__(self, blueprint: DashboardBlueprint, route: Route) -> None:
-        self._blueprint, self._route = blueprint, route
-
-    def route(self, rule: str, **options: Any) -> Callable[[Callable[..., Any]], None]:
-        blueprint, route = self._blueprint, self._route
-
-        def register(upgrade: Callable[..., Any]) -> None:
-            def view(**values: Any) -> Any:
-                def respond() -> Response:
-                    require_same_origin(request)
-                    _, g.durable_stream = invoke(route, request, blueprint.services, blueprint.base, values)
-                    return Response()
-
-                checked = blueprint.guarded(respond)
-                if checked.status_code != 200:
-                    return checked
-                # Compression would cost each viewer a window of its own, and the same work again and again.
-                request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-                transports.limit_sends(request.environ)
-                return upgrade()
-
-            blueprint.add_url_rule(rule, view_func=view, **options)
-
-        return register
-
-
-def _talk(ws: Server) -> None:
-    transports.over_websocket(g.durable_stream, ws)
-
-
-def _set_socket_options(state: BlueprintSetupState) -> None:
-    state.app.config.setdefault(SOCKET_OPTIONS, {"thread_class": _DaemonThread, "max_message_size": 65_536})
 
 
 def _as_problem(error: HTTPException) -> Problem:

@@ -29,3 +29,6 @@ class Settings:
     payload_cap_bytes: int = 64 * 1024
     heartbeat_s: float = 15.0
     stream_queue: int = 1000
+    stream_max_age_s: float = 300.0
+    max_streams: int | None = None
+    max_streams_per_viewer: int | None = None

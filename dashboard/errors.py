@@ -2,7 +2,9 @@
 
 * Problem
   * BadRequest (400)   NotFound (404)   Refused (409)   Unprocessable (422)   TooLarge (413)
-  * Unauthorized (401) Forbidden (403)  Unavailable (503)  MethodNotAllowed (405)  NotAcceptable (406)
+  * Unauthorized (401) Forbidden (403)  MethodNotAllowed (405)  NotAcceptable (406)
+  * Unavailable (503)
+    * TooManyStreams   NoStreams
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ class Problem(Exception):
 
     Args:
         extra: further members of the problem document (camelCase).
+
+    Attributes:
+        retry_after_s: when to ask again, for the header ``Retry-After``; None where that is not known.
     """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    retry_after_s: ClassVar[int | None] = None
 
     def __init__(self, detail: str, **extra: Any) -> None:
         self.detail, self.extra = detail, extra
@@ -32,19 +38,19 @@ class BadRequest(Problem):
 
 
 class Unauthorized(Problem):
-    """Nobody said who asks."""
+    """The request is not authenticated."""
 
     status, title = 401, "Unauthorized"
 
 
 class Forbidden(Problem):
-    """Whoever asks may not."""
+    """The caller's role does not allow this."""
 
     status, title = 403, "Forbidden"
 
 
 class NotFound(Problem):
-    """There is no such thing."""
+    """No such resource."""
 
     status, title = 404, "Not found"
 
@@ -56,7 +62,7 @@ class MethodNotAllowed(Problem):
 
 
 class NotAcceptable(Problem):
-    """The client takes no answer that there is."""
+    """The client accepts none of the media types that this route offers."""
 
     status, title = 406, "Not acceptable"
 
@@ -83,3 +89,15 @@ class Unavailable(Problem):
     """The state store or the ledger cannot be reached now."""
 
     status, title = 503, "Unavailable"
+
+
+class TooManyStreams(Unavailable):
+    """This process, or this viewer, holds as many live streams as it may. Poll, or ask again later."""
+
+    title, retry_after_s = "Too many streams", 15
+
+
+class NoStreams(Unavailable):
+    """The web server cannot carry live streams. Poll."""
+
+    title, retry_after_s = "No live streams", 600

@@ -139,6 +139,8 @@ def problem_response(problem: Problem) -> Response:
     }
     response = Response(to_json(document), status=problem.status, mimetype=PROBLEM_TYPE)
     response.headers["Cache-Control"] = "no-store"
+    if problem.retry_after_s is not None:
+        response.headers["Retry-After"] = str(problem.retry_after_s)
     return response
 
 

@@ -25,6 +25,7 @@ from dashboard.wire.json import to_json
 from dashboard.wire.runs import RunRow, StepView
 from dashboard.wire.stream import Changed, Heartbeat
 from otel_bridge.errors import BridgeError
+from otel_bridge.forks import forget_after_fork
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Run, RunQuery
@@ -39,7 +40,7 @@ FAST_S, SLOW_S, SLOWEST_S, FAILED_S = 0.04, 0.1, 0.3, 1.0
 REST_FACTOR = 20
 """The watcher rests for so many times the time that its last look took: looking is a small part of its life."""
 ACTIVE_FOR_S = 5.0
-SLOW_REASON = "This viewer reads more slowly than events come; connect again for a fresh snapshot."
+SLOW_REASON = "This client is too slow to keep up. Reconnect to get a fresh snapshot."
 STOPPED_REASON = "The server is going away; connect again."
 
 
@@ -145,6 +146,7 @@ class LiveHub:
 
     Args:
         new_tail: makes the change tail when the watcher starts (again).
+        is_stopping: says whether the server is ending; then every stream ends, before the server loses patience.
     """
 
     def __init__(
@@ -154,17 +156,24 @@ class LiveHub:
         new_tail: Callable[[Services], ChangeTail] | None = None,
         linger_s: float = LINGER_S,
         ring_events: int = RING_EVENTS,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._services = services
         self._new_tail = new_tail or _tail_of
         self._linger_s = linger_s
+        self._is_stopping = is_stopping
+        self.forget()
+        self._ring: deque[Message] = deque(maxlen=ring_events)
+        self._last_id = time.time_ns() // 1000
+        self._first_id = self._last_id
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """Begin without viewers and without a watcher: the parent's threads are not in this process."""
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
         self._by_run: dict[str, set[Subscription]] = {}
         self._lists: set[Subscription] = set()
-        self._ring: deque[Message] = deque(maxlen=ring_events)
-        self._last_id = time.time_ns() // 1000
-        self._first_id = self._last_id
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -221,10 +230,14 @@ class LiveHub:
         with self._lock:
             thread, self._thread = self._thread, None
             self._stop.set()
-            for subscription in self._subscriptions:
-                subscription.close(STOPPED_REASON)
+        self._end_streams(STOPPED_REASON)
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
+
+    def _end_streams(self, reason: str) -> None:
+        with self._lock:
+            for subscription in self._subscriptions:
+                subscription.close(reason)
 
     def wait_until_watching(self, timeout_s: float = READY_S) -> bool:
         """Wait for the watcher's first look: a snapshot read after it and the events that follow leave no gap."""
@@ -268,6 +281,8 @@ class LiveHub:
         quiet_since = last_viewer = time.monotonic()
         while not stop.is_set():
             now = time.monotonic()
+            if self._subscriptions and self._is_stopping():
+                self._end_streams(STOPPED_REASON)
             if self._subscriptions:
                 last_viewer = now
             elif now - last_viewer > self._linger_s and self._retire(stop):
@@ -286,8 +301,8 @@ class LiveHub:
                 continue
             except Exception:
                 # A bug must not end everybody's streams: say so once per occurrence and go on.
-                log.exception("The live watcher failed; it goes on")
-                self._note_problem("The live watcher failed; see the server's log.")
+                log.exception("Unexpected error in the live watcher; continuing")
+                self._note_problem("The live watcher failed. The details are in the server log.")
                 stop.wait(FAILED_S)
                 continue
             if changes:

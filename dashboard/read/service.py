@@ -23,10 +23,14 @@ def package_version() -> str:
         return "0"
 
 
-def config(services: Services, actor: Actor, base: str) -> ConfigView:
-    """Return what the page needs to start."""
+def config(services: Services, actor: Actor, base: str, *, streams: bool = True) -> ConfigView:
+    """Return what the page needs to start.
+
+    Args:
+        streams: whether the web server carries live streams; without them the page polls.
+    """
     settings = services.settings
-    capabilities = ["runs", "graph", "stream", "workers", "executors", "schedules", "topology"]
+    capabilities = ["runs", "graph", *(["stream"] if streams else []), "workers", "executors", "schedules", "topology"]
     if services.acts:
         capabilities += ["undo", "bulk", "audit"]
         capabilities += ["actions"] if actor.role == "operator" else []

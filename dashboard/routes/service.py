@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, redirect
 
+from dashboard.http.admission import can_stream
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.read import fleet, service, traces
 from dashboard.read.prometheus import CONTENT_TYPE, metrics_text
@@ -26,7 +27,7 @@ def run_of_trace(ctx: RequestContext, *, trace_id: str) -> Any:
 @routes.get("config", summary="What the page needs to start", answers={200: ConfigView}, tag="service")
 def get_config(ctx: RequestContext) -> ConfigView:
     """Also in the page itself."""
-    return service.config(ctx.services, ctx.actor, ctx.base)
+    return service.config(ctx.services, ctx.actor, ctx.base, streams=can_stream(ctx.request.environ, ctx.settings))
 
 
 @routes.get("health", summary="Can the store be read?", answers={200: HealthView}, tag="service")

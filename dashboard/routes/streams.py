@@ -47,6 +47,7 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
         lambda: hub.subscribe(run_id=run_id, last_event_id=last_event_id),
         snapshot,
         ctx.settings.heartbeat_s,
+        ctx.settings.stream_max_age_s,
     )
 
 
@@ -72,8 +73,9 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
         return ListSnapshot(id=subscription.last_id, runs=rows)
 
     return Stream(
-        hub, lambda: hub.subscribe(query=wanted, last_event_id=last_event_id), snapshot, ctx.settings.heartbeat_s
+        hub,
+        lambda: hub.subscribe(query=wanted, last_event_id=last_event_id),
+        snapshot,
+        ctx.settings.heartbeat_s,
+        ctx.settings.stream_max_age_s,
     )
-
-
-# -- transports -------------------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_a_bug_in_the_watcher_ends_no_stream(scene: Scene, caplog: pytest.LogCap
     while scene.hub.problem is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert "server's log" in (scene.hub.heartbeat(viewer).problem or "")
+    assert "server log" in (scene.hub.heartbeat(viewer).problem or "")
     scene.tail.poll = original  # type: ignore[method-assign]
     scene.tail.say(RunChange(make_run("r-1"), [], [event("r-1", "run.started")]))
     assert viewer.take(5)
