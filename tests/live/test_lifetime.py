@@ -95,7 +95,7 @@ def test_a_busy_stream_asks_again_too() -> None:
         subscription = next(iter(hub._subscriptions))
         for number in itertools.count(hub.last_id + 1):
             run = make_run("busy")
-            subscription.offer([Message(number, "run.started", "{}", run, run.id)])
+            subscription.offer([Message(number, "run.started", "{}", run, run.id, 0)])
             frame = next(frames)
             seen.append(frame.event)
             if frame.event == "dropped":
