@@ -8,12 +8,11 @@ from __future__ import annotations
 import getpass
 import os
 
-import httpx
 from flask import Flask
 
 from dashboard.actor import Actor
-from dashboard.blueprint import DashboardBlueprint, create_blueprint
-from dashboard.client import DurableClient
+from dashboard.blueprint import create_blueprint
+from dashboard.client import AppTransport, DurableClient
 from otel_bridge.ledger import open_ledger
 from otel_bridge.store import open_store
 
@@ -40,19 +39,7 @@ def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema:
     )
     app = Flask("durable")
     app.register_blueprint(blueprint, url_prefix="/durable")
-    return InProcessClient(BASE_URL, transport=InProcess(app, blueprint))
-
-
-class InProcess(httpx.WSGITransport):
-    """Asks an app in this process; closing it closes the database."""
-
-    def __init__(self, app: Flask, blueprint: DashboardBlueprint) -> None:
-        super().__init__(app)
-        self._blueprint = blueprint
-
-    def close(self) -> None:
-        """End the streams and close what was opened."""
-        self._blueprint.close()
+    return InProcessClient(BASE_URL, transport=AppTransport(app, on_close=blueprint.close))
 
 
 class InProcessClient(DurableClient):

@@ -25,6 +25,7 @@ from dashboard.client import (
     ConnectionFailedError,
     DurableClient,
     DurableClientError,
+    MalformedRequestError,
     NotFoundError,
     ServerError,
     UnavailableError,
@@ -83,7 +84,7 @@ def exit_code_of(error: DurableClientError) -> int:
     """Return the exit code for an error of the client."""
     if isinstance(error, NotFoundError):
         return NOT_FOUND
-    if isinstance(error, BadRequestError):
+    if isinstance(error, (BadRequestError, MalformedRequestError)):
         return BAD_USAGE
     if isinstance(error, ApiError) and not isinstance(error, (UnavailableError, ServerError)):
         return REFUSED

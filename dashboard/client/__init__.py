@@ -29,6 +29,7 @@ from dashboard.client.errors import (
     ConnectionFailedError,
     DurableClientError,
     ForbiddenError,
+    MalformedRequestError,
     NotFoundError,
     ProtocolError,
     RefusedError,
@@ -37,12 +38,14 @@ from dashboard.client.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from dashboard.client.in_process import AppTransport
 from dashboard.client.results import Rows, RunListPage, RunReport
 from dashboard.client.stream import ListMessage, RunMessage
 from dashboard.client.sync import DurableClient
 
 __all__ = [
     "ApiError",
+    "AppTransport",
     "AsyncDurableClient",
     "BadRequestError",
     "ConnectionFailedError",
@@ -50,6 +53,7 @@ __all__ = [
     "DurableClientError",
     "ForbiddenError",
     "ListMessage",
+    "MalformedRequestError",
     "NotFoundError",
     "ProtocolError",
     "RefusedError",

@@ -23,7 +23,7 @@ WORDS = (
     (r"\bAsyncAsyncIterator\b", "AsyncIterator"),
     (r"httpx\.Client\b", "httpx.AsyncClient"),
     (r"httpx\.BaseTransport", "httpx.AsyncBaseTransport"),
-    (r"httpx\.WSGITransport\(app\)", "httpx.ASGITransport(app)"),
+    (r"``AppTransport\(app\)``", "``httpx.ASGITransport(app)``"),
     (r"\bself\._http\.close\(\)", "await self._http.aclose()"),
     (r"\b__enter__", "__aenter__"),
     (r"\b__exit__", "__aexit__"),

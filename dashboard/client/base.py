@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from dashboard.client.call import NO_BODY, Answer, Call, path_of
-from dashboard.client.errors import ConnectionFailedError, ProtocolError, api_error
+from dashboard.client.errors import ConnectionFailedError, MalformedRequestError, ProtocolError, api_error
 
 T = TypeVar("T")
 
@@ -27,9 +27,18 @@ class ClientBase:
 
     Args:
         base_url: where the dashboard is mounted: ``http://127.0.0.1:8000/durable``.
+
+    Raises:
+        MalformedRequestError: it is not an http:// or https:// URL.
     """
 
     def __init__(self, base_url: str) -> None:
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL as error:
+            raise MalformedRequestError(f"{base_url!r} is not a URL: {error}.") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise MalformedRequestError(f"{base_url!r} is not a dashboard's URL. Write http://host:8000/durable.")
         self.base_url = base_url.rstrip("/")
 
     def run_url(self, run_id: str) -> str:
@@ -45,9 +54,12 @@ class ClientBase:
         if call.body is not NO_BODY:
             content = json.dumps(call.body).encode()
             headers["Content-Type"] = "application/json"
-        return client.build_request(
-            call.method, self._url(call.path), params=call.query, content=content, headers=headers
-        )
+        try:
+            return client.build_request(
+                call.method, self._url(call.path), params=call.query, content=content, headers=headers
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise MalformedRequestError(f"{call.method} {call.path[:80]} cannot be sent: {error}") from error
 
     def _read(self, call: Call[T], response: httpx.Response) -> T:
         """Return the answer's value.
@@ -86,5 +98,14 @@ def connection_failed(error: httpx.HTTPError, url: str) -> ConnectionFailedError
 
 
 def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the headers of every request."""
+    """Return the headers of every request.
+
+    Raises:
+        MalformedRequestError: a value is not printable ASCII, so that no header can hold it.
+    """
+    for name, value in (given or {}).items():
+        if not (value.isascii() and value.isprintable()):
+            raise MalformedRequestError(
+                f"The header {name} cannot hold what it was given: only printable ASCII can be sent."
+            )
     return {"User-Agent": "durable-dashboard-client", **(given or {})}

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from dashboard.client.errors import MalformedRequestError
 from dashboard.client.results import M, Rows, RunListPage
 from dashboard.wire.base import Json
 from dashboard.wire.runs import RunRow
@@ -106,8 +107,21 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def path_of(*parts: str | int) -> str:
-    """Return a path below ``<base>/api/``: each part quoted, a slash in an id stays one."""
-    return "/".join(quote(str(part), safe="/:") for part in parts)
+    """Return a path below ``<base>/api/``: each part quoted, a slash in an id stays one.
+
+    Raises:
+        MalformedRequestError: a part is empty, which would lead to another route.
+    """
+    if "" in parts:
+        raise MalformedRequestError(f"An id or a name is empty in {'/'.join(map(repr, parts))}.")
+    return "/".join(_quoted(segment) for part in parts for segment in str(part).split("/"))
+
+
+def _quoted(segment: str) -> str:
+    """Return one segment of a path. ``.`` and ``..`` are spelt out, or transports would resolve them."""
+    return (
+        segment.replace(".", "%2E") if segment in (".", "..") else quote(segment, safe=":", errors="backslashreplace")
+    )
 
 
 def query_of(**values: Any) -> Params:
@@ -134,7 +148,7 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return str(value)
+    return str(value).encode("utf-8", "backslashreplace").decode()  # bytes of a command line that are not UTF-8
 
 
 def _camel(name: str) -> str:

@@ -1,13 +1,14 @@
 """Every error of the client, in one tree. Pure.
 
 * DurableClientError
+  * MalformedRequestError   it could not be sent: the base URL, an id or a header is not one
   * ConnectionFailedError   no answer: refused, reset, timed out, or no such host
   * ProtocolError           an answer that is not this API's: is the base URL right?
   * ApiError                the API said no; ``status``, ``detail`` and ``problem`` hold its words
     * BadRequestError       400, 406, 413, 415: the request is malformed
-    * UnauthorizedError     401: nobody said who asks
-    * ForbiddenError        403: whoever asks may not
-    * NotFoundError         404: there is no such thing
+    * UnauthorizedError     401: the request is not authenticated
+    * ForbiddenError        403: the caller's role does not allow it
+    * NotFoundError         404: no such resource
     * RefusedError          409: the run's state does not allow it
     * RejectedError         422: a validator said no; ``reason`` says why
     * UnavailableError      502, 503, 504: the state store or the service cannot be reached now
@@ -23,12 +24,16 @@ class DurableClientError(Exception):
     """Base of everything the client raises."""
 
 
+class MalformedRequestError(DurableClientError):
+    """Nothing was sent, because what was asked for cannot be: correct the argument that the message names."""
+
+
 class ConnectionFailedError(DurableClientError):
     """No answer came. ``url`` is what was asked."""
 
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
-        super().__init__(f"No answer from {url}: {reason}. Is it running, and is this its address?")
+        super().__init__(f"No answer from {url}: {reason.rstrip('.')}. Is it running, and is this its address?")
 
 
 class ProtocolError(DurableClientError):
@@ -57,15 +62,15 @@ class BadRequestError(ApiError):
 
 
 class UnauthorizedError(ApiError):
-    """Nobody said who asks: give the client ``auth`` or ``headers``."""
+    """The request is not authenticated: give the client ``auth`` or ``headers``."""
 
 
 class ForbiddenError(ApiError):
-    """Whoever asks may not."""
+    """The caller's role does not allow it."""
 
 
 class NotFoundError(ApiError):
-    """There is no such thing."""
+    """No such resource."""
 
 
 class RefusedError(ApiError):

@@ -146,11 +146,25 @@ def test_a_dashboard_that_does_not_answer_is_exit_code_3(free_port: int) -> None
     assert (done.code, str(free_port) in done.err) == (UNREACHABLE, True)
 
 
-def test_an_address_that_is_none_is_said() -> None:
-    """Not a traceback of the transport's."""
-    for url in ("nowhere", "http://[", "ftp://x", "http://exa mple", "http://x:99999"):
-        done = run_durable("runs", url=url)
-        assert (done.code, "Error: " in done.err) == (UNREACHABLE, True), url
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "--url", "nowhere"),
+        ("runs", "--url", "http://"),
+        ("runs", "--url", "http:///durable"),
+        ("runs", "--url", "http://x:abc"),
+        ("runs", "--url", "ftp://x"),
+        ("runs", "--url", "http://x", "--token", "naïve"),
+        ("runs", "--url", "http://x", "--token", "two\nlines"),
+        ("show", "", "--url", "http://x"),
+        ("show", "r" * 100_000, "--url", "http://x"),
+        ("send", "r", "topic", "1", "--idempotency-key", "naïve", "--url", "http://x"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_before_anything_is_sent(arguments: tuple[str, ...]) -> None:
+    """A sentence and exit code 2, not a traceback of the transport's."""
+    done = run_durable(*arguments)
+    assert (done.code, done.err.startswith("Error: ")) == (BAD_USAGE, True), done.err
 
 
 def test_without_an_address_it_asks_for_one() -> None:

@@ -50,6 +50,12 @@ def test_the_filter_takes_spans_of_time(durable: Durable, failed: str) -> None:
     assert durable("runs", "--since", "9" * 30 + "d").code == BAD_USAGE
 
 
+def test_what_is_not_text_matches_nothing(durable: Durable) -> None:
+    """A shell may pass bytes that are not UTF-8; no run has them in its name."""
+    assert durable("runs", "-q", "\udcff").out == "No runs match.\n"
+    assert durable("show", "\udcff").code == NOT_FOUND
+
+
 def test_runs_are_counted(durable: Durable, failed: str) -> None:
     """By workflow and status."""
     done = durable("runs", "--count", "--workflow", "refund_order")

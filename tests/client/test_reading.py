@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+
 import httpx
 import pytest
+from flask import Flask
+from werkzeug.serving import make_server
 
+from dashboard import create_blueprint
 from dashboard.client import (
+    AppTransport,
     AsyncDurableClient,
     BadRequestError,
     ConnectionFailedError,
@@ -13,6 +20,7 @@ from dashboard.client import (
     NotFoundError,
     ProtocolError,
 )
+from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.client.orders import place_order
 from tests.waiting import until
 
@@ -96,6 +104,46 @@ def test_an_answer_of_something_else_is_named() -> None:
         for ask in (client.get_health, client.get_config, client.list_workers, lambda: next(client.stream_runs())):
             with pytest.raises(ProtocolError, match="base URL"):
                 ask()
+
+
+IDS = [
+    "a/b",
+    "a//b",
+    ".",
+    "..",
+    "a/../b",
+    "./a",
+    "naïve 日本",
+    "a b",
+    "a?b#c&d=e",
+    "%2F",
+    "50%",
+    "a;b",
+    "a\\b",
+    "a'\"<b>",
+    "a:b",
+]
+
+
+@pytest.mark.parametrize("served", ["in this process", "by a server"])
+def test_a_run_is_read_whatever_its_id_is_made_of(served: str) -> None:
+    """Slashes, dots, percent signs and what else a URL has a meaning for are part of the id."""
+    store = MemoryStateStore()
+    for run_id in IDS:
+        store.put_run(make_run(run_id))
+    app = Flask(__name__)
+    app.register_blueprint(create_blueprint(store, ledger=MemoryLedger(), caretaker=False), url_prefix="/durable")
+    with contextlib.ExitStack() as stack:
+        if served == "by a server":
+            server = make_server("127.0.0.1", 0, app, threaded=True)
+            threading.Thread(target=server.serve_forever, name="read-server", daemon=True).start()
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+            client = DurableClient(f"http://127.0.0.1:{server.port}/durable")
+        else:
+            client = DurableClient("http://localhost/durable", transport=AppTransport(app))
+        stack.enter_context(client)
+        assert [client.get_run(run_id).run.id for run_id in IDS] == IDS
 
 
 @pytest.mark.asyncio

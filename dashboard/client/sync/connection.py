@@ -39,7 +39,7 @@ class Connection(ClientBase):
         auth: as httpx takes it: ``("user", "password")``, or an ``httpx.Auth``.
         headers: sent with every request, such as ``{"Authorization": "Bearer ..."}``.
         timeout_s: how long one request may take to connect, and between two parts of its answer.
-        transport: of httpx, such as ``httpx.WSGITransport(app)`` to talk to an app in the same process.
+        transport: of httpx, such as ``AppTransport(app)`` to talk to an app in the same process.
     """
 
     def __init__(
