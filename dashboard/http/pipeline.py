@@ -15,12 +15,14 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from dashboard.actor import Actor, RequiredRole
-from dashboard.errors import BadRequest, Problem, TooLarge
+from dashboard.errors import BadRequest, Forbidden, Problem, TooLarge
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role, require_same_origin
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
+from dashboard.wire.filters import RunFilter, attribute_filter
 from dashboard.wire.json import to_json
+from otel_bridge.codec import Codec
 
 
 def _is_list(annotation: Any) -> bool:
@@ -170,6 +172,20 @@ def admit(request: Request, services: Services, role: RequiredRole, *, writes: b
     return actor
 
 
+def refuse_hidden(query: BaseModel, codec: Codec) -> None:
+    """Refuse a filter that asks about what is hidden: its matches would tell the value, one comparison at a time.
+
+    Raises:
+        Forbidden: it names a hidden attribute.
+    """
+    if not isinstance(query, RunFilter):
+        return
+    asked = [*(attribute_filter(given).key for given in query.attr), *(["tags"] if query.tag else [])]
+    hidden = next((key for key in asked if codec.hides(key)), None)
+    if hidden is not None:
+        raise Forbidden(f"Attribute {hidden[:100]!r} is redacted here, so it cannot be filtered by.")
+
+
 def invoke(
     route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]
 ) -> tuple[RequestContext, Any]:
@@ -182,6 +198,7 @@ def invoke(
     check_encoding(request, path_values)
     keywords: dict[str, Any] = dict(path_values)
     query = parse_query(request.args, route.query)
+    refuse_hidden(query, services.settings.codec)
     if route.query is not NoQuery:
         keywords["query"] = query
     if route.has_body:

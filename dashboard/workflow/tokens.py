@@ -2,6 +2,7 @@
 
 A token is what a third party holds, so it reads as noise: its content is enciphered with a key stream of
 HMAC-SHA256 in counter mode and then signed (itsdangerous), each under a key of its own derived from the secret.
+It begins with a prefix of its own, by which ``codec`` finds and hides it in whatever a viewer is shown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import secrets
 from dataclasses import dataclass
 
 from itsdangerous import BadSignature, Signer
+
+from otel_bridge.model.names import WEBHOOK_TOKEN_PREFIX
 
 _NONCE_BYTES = 16
 
@@ -53,7 +56,7 @@ def seal(token: WebhookToken, secret: str) -> str:
     content = json.dumps([token.run_id, token.name, token.seq, token.expires_ms], separators=(",", ":")).encode()
     nonce = secrets.token_bytes(_NONCE_BYTES)
     sealed = nonce + _stream(_key(secret, "seal"), nonce, content)
-    return _signer(secret).sign(base64.urlsafe_b64encode(sealed).rstrip(b"=")).decode()
+    return WEBHOOK_TOKEN_PREFIX + _signer(secret).sign(base64.urlsafe_b64encode(sealed).rstrip(b"=")).decode()
 
 
 def unseal(text: str, secret: str) -> WebhookToken:
@@ -63,7 +66,9 @@ def unseal(text: str, secret: str) -> WebhookToken:
         InvalidTokenError: forged, damaged, or sealed under another secret.
     """
     try:
-        raw = _signer(secret).unsign(text.encode())
+        if not text.startswith(WEBHOOK_TOKEN_PREFIX):
+            raise InvalidTokenError("This webhook token is not valid.")
+        raw = _signer(secret).unsign(text.removeprefix(WEBHOOK_TOKEN_PREFIX).encode())
         sealed = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
         nonce, content = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         run_id, name, seq, expires_ms = json.loads(_stream(_key(secret, "seal"), nonce, content))

@@ -20,6 +20,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from otel_bridge.bridge.exporter import Progress
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.session import Shift
+from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -64,6 +65,9 @@ class OTelBridge:
         children: ``link`` or ``nest`` child runs.
         parent: ``link`` to the caller's trace, or ``adopt`` it.
         queue_spans: send the wait on a queue as a span of its own.
+        redact: what hides secrets in error messages and attributes, such as
+            ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
+        serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
         namespace: part of every id; keeps apart environments that reuse run ids.
         start_from: where to begin when the ledger is new: ``now`` (what is open, and from now on) or ``beginning``.
         poll_interval_s: how often to look at the store.
@@ -83,6 +87,8 @@ class OTelBridge:
         children: Literal["link", "nest"] = "link",
         parent: Literal["link", "adopt"] = "link",
         queue_spans: bool = False,
+        redact: Redact | None = None,
+        serializer: Serializer | None = None,
         namespace: str = "",
         start_from: Literal["now", "beginning"] = "now",
         poll_interval_s: float = 0.5,
@@ -105,6 +111,7 @@ class OTelBridge:
             children=children,
             parent=parent,
             queue_spans=queue_spans,
+            codec=Codec(redact=redact, serializer=serializer),
         )
         self._service_name, self._start_from = service_name, start_from
         self._poll_interval_s, self._lease_ttl_s = poll_interval_s, lease_ttl_s

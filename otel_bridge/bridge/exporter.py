@@ -234,7 +234,7 @@ class _Related:
         runs: Mapping[str, Run],
         before: Mapping[str, ExportedRun],
     ) -> None:
-        self._store = store
+        self._store, self._settings = store, settings
         parents = {run.parent_id for run in runs.values() if run.parent_id is not None and _is_due(run, before)}
         undone = {run.undoes_id for run in runs.values() if run.undoes_id is not None}
         wanted = sorted((parents | undone) - before.keys())
@@ -249,7 +249,8 @@ class _Related:
         """Return one run's relatives."""
         failed = run.status == "failed" and (before is None or not before.ended or before.status != "failed")
         again = run.status == "failed" and before is not None and before.ended_at_ms != run.finished_at_ms
-        error = decode_span_error(self._store.get_payload(run.id, "error")) if failed or again else None
+        stored = self._store.get_payload(run.id, "error") if failed or again else None
+        error = decode_span_error(stored, self._settings)
         return replace(self.of_past(run), error=error)
 
     def of_past(self, run: Run) -> Relatives:

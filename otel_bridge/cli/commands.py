@@ -24,6 +24,7 @@ from otel_bridge.bridge.bridge import NO_COLLECTOR
 from otel_bridge.bridge.doctor import Finding, examine
 from otel_bridge.bridge.metrics import meter_provider_from_env
 from otel_bridge.cli.options import INCOMPLETE, Place, SpanOptions, as_moment, exporting, fail, placed, spanned
+from otel_bridge.codec import Codec
 from otel_bridge.errors import ConfigurationError, LeaseLostError
 from otel_bridge.ledger import Ledger, open_ledger
 from otel_bridge.otlp import Delivery, DeliveryStoppedError, ResourceSettings, open_transport, settings_from_env
@@ -46,6 +47,7 @@ def export(
     place: Place,
     *,
     spans: SpanOptions,
+    codec: Codec,
     service_name: str | None,
     start_from: Literal["now", "beginning"],
     retention_days: float,
@@ -63,6 +65,8 @@ def export(
         flush_timeout_s=flush_timeout,
         meter_provider=meters,
         service_name=service_name,
+        redact=codec.redact,
+        serializer=codec.serializer,
         **spans,
     )
     try:
@@ -90,6 +94,7 @@ def backfill_(
     place: Place,
     *,
     spans: SpanOptions,
+    codec: Codec,
     service_name: str | None,
     since: int | None,
     until: int | None,
@@ -106,7 +111,7 @@ def backfill_(
     try:
         store.check()
         with progress_bar(stop) as show:
-            settings = SpanSettings(**spans)
+            settings = SpanSettings(**spans, codec=codec)
             done = backfill(
                 store, ledger, delivery, settings=settings, since_ms=since, until_ms=until, on_progress=show
             )

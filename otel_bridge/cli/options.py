@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn, TypedDict
 import click
 
 from otel_bridge.bridge.backfill import BackfillRunningError
+from otel_bridge.codec import Codec, load_serializer, redact_keys
 from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
 from otel_bridge.model.moments import parse_moment
 
@@ -115,6 +116,19 @@ SPANS = (
         show_default=True,
     ),
     option("--queue-spans", "DURABLE_QUEUE_SPANS", "Send waits on a queue as spans of their own.", is_flag=True),
+    option(
+        "--redact",
+        "DURABLE_REDACT",
+        "Hide what stands under such keys in errors and attributes; may be given more than once.",
+        metavar="PATTERN",
+        multiple=True,
+    ),
+    option(
+        "--serializer",
+        "DURABLE_SERIALIZER",
+        "The application's own DBOS serializer, which is imported, and called on what it wrote.",
+        metavar="MODULE:OBJECT",
+    ),
 )
 EXPORT = (
     option(
@@ -171,12 +185,16 @@ def placed(function: Command) -> Command:
 
 
 def spanned(function: Command) -> Command:
-    """Give a command ``spans``, the ``SpanOptions``, and ``service_name``."""
+    """Give a command ``spans``, the ``SpanOptions``, the ``codec`` for what is in them, and ``service_name``."""
 
     @functools.wraps(function)
-    def command(*args: Any, **options: Any) -> None:
+    def command(*args: Any, redact: tuple[str, ...], serializer: str | None, **options: Any) -> None:
         spans = {name: options.pop(name) for name in SpanOptions.__annotations__}
-        function(*args, spans=spans, **options)
+        codec = Codec(
+            redact=redact_keys(redact) if redact else None,
+            serializer=None if serializer is None else load_serializer(serializer),
+        )
+        function(*args, spans=spans, codec=codec, **options)
 
     return with_options(command, SPANS)
 

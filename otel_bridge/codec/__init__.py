@@ -9,7 +9,7 @@ from otel_bridge.codec.errors import DecodedError
 from otel_bridge.codec.limits import MESSAGE, PREVIEW, WHOLE, Limits
 from otel_bridge.codec.masking import holds_token
 from otel_bridge.codec.redaction import REDACTED, WITHHELD, KeyRedactor, Redact, redact_keys
-from otel_bridge.codec.serializers import Serializer
+from otel_bridge.codec.serializers import Serializer, load_serializer
 
 __all__ = [
     "MESSAGE",
@@ -28,5 +28,6 @@ __all__ = [
     "decode_error",
     "decode_input",
     "holds_token",
+    "load_serializer",
     "redact_keys",
 ]

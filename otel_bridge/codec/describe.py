@@ -258,7 +258,9 @@ class Describer:
         if instance.kwargs is not None:
             kwargs = self._scalar(instance.kwargs)
             result["$kwargs"] = (yield instance.kwargs) if kwargs is _CONTAINER else kwargs
-        if instance.built:
+        if instance.built and instance.open and self._hides(instance):
+            result["$state"] = REDACTED
+        elif instance.built:
             state = known.state_of(instance, self._budget)
             shown = self._scalar(state)
             result["$state"] = (yield state) if shown is _CONTAINER else shown

@@ -45,7 +45,7 @@ class Instance:
         new: True for ``cls.__new__(cls, *args)``, False for ``factory(*args)``.
         state: what ``__setstate__`` or ``__dict__`` would have received; ``built`` says whether there was one.
         items, pairs: appended and set afterwards, as on a subclass of list or dict.
-        open: the value was cut before this was made; ``args`` is what stood there.
+        open: the value was cut before this was made; ``args`` and ``state`` are what stood there.
     """
 
     factory: Any

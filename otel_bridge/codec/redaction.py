@@ -178,9 +178,10 @@ def _words(key: Any) -> Iterator[str]:
 def redact_keys(patterns: Iterable[str]) -> KeyRedactor:
     """Return a hook that hides what stands under a key: ``redact_keys(["password", "*token*"])``.
 
-    Patterns ignore case; ``*`` and ``?`` are wildcards. A key is a key of a mapping (text, bytes or a member of an
-    enum), an attribute of an object, the first of two items, the ``name`` beside a ``value``, the key of a published
-    event or of a workflow's attribute, and what is written as ``key=value`` or ``"key": value`` within a text.
+    Patterns ignore case; ``*`` and ``?`` are wildcards. A key is a key of a mapping (text, bytes, or a member of an
+    enum by the value or name that was stored), an attribute of an object, the first of two items, the ``name`` beside
+    a ``value``, the key of a published event or of a workflow's attribute, and what is written as ``key=value`` or
+    ``"key": value`` within a text.
 
     What stands under no key cannot be found: positional arguments of workflows and exceptions, fields of named tuples
     and of frozen dataclasses with slots (their pickles hold no names), and words in a sentence. To hide all positional

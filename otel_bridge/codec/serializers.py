@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from typing import Any, Protocol, runtime_checkable
 
 from otel_bridge.errors import ConfigurationError
@@ -36,6 +39,30 @@ def checked(serializer: Serializer | None) -> Serializer | None:
             f"serializer={serializer!r} is no DBOS serializer: give an object with name() and deserialize(text)."
         )
     return serializer
+
+
+def load_serializer(place: str) -> Serializer:
+    """Return the serializer that a command line names: ``load_serializer("shop.config:serializer")``.
+
+    The module is imported, from the working directory too; a class is called without arguments.
+
+    Raises:
+        ConfigurationError: there is no such module or object, or it is no serializer.
+    """
+    module, _, attribute = place.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+        found = found() if isinstance(found, type) else found
+    except Exception as error:
+        raise ConfigurationError(
+            f"The serializer {place!r} cannot be loaded ({type(error).__name__}: {error}). Write module:object."
+        ) from error
+    checked(found)
+    return found  # type: ignore[no-any-return]
 
 
 def reads(serializer: Serializer | None, name: object) -> bool:

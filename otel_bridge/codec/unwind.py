@@ -79,7 +79,7 @@ def _joined(value: Any, above: list[Any]) -> list[Any] | None:
         return [Instance(value, args, open=True)]
     if isinstance(value, Instance) and not value.built and not value.open:
         if len(above) == 1 and isinstance(above[0], (Mapping, Sequence)):
-            value.state, value.built = above[0], True
+            value.state, value.built, value.open = above[0], True, True  # or it was a key, and this its value
             return [value]
         return None
     if isinstance(value, Sequence) and value.kind == "list" and not value.items:

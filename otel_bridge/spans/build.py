@@ -210,7 +210,8 @@ class RunSpans:
         }
         for name, value in optional.items():
             _set(attributes, name, value)
-        for key, given in run.attributes.items():
+        shown = self._settings.reader().show_members(run.attributes) if run.attributes else {}
+        for key, given in shown.items():
             if key == "tags" and isinstance(given, (list, tuple)):
                 attributes[semconv.TAGS] = tuple(str(tag) for tag in given)
             elif isinstance(given, (str, bool, int, float)) and not key.startswith(("dbos.", "durable.")):

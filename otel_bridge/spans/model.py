@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from otel_bridge.codec import Codec
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
@@ -95,6 +98,8 @@ class SpanSettings:
         children: ``link`` gives a child run a trace of its own, ``nest`` puts it into its parent's.
         parent: ``link`` links to the caller's context, ``adopt`` continues the caller's trace.
         queue_spans: also send the time a run waited on its queue as a span of its own.
+        codec: reads stored errors, and hides what nobody may see of them and of attributes. It never shows webhook
+            tokens: spans leave the house.
     """
 
     dashboard_url: str | None = None
@@ -102,3 +107,12 @@ class SpanSettings:
     children: Literal["link", "nest"] = "link"
     parent: Literal["link", "adopt"] = "link"
     queue_spans: bool = False
+    codec: Codec | None = None
+
+    def reader(self) -> Codec:
+        """Return the codec, or one that hides tokens alone."""
+        if self.codec is not None:
+            return self.codec
+        from otel_bridge.codec import Codec  # workers make span ids and decode nothing
+
+        return Codec()

@@ -61,5 +61,5 @@ def plan_past(
     """Return what is due of a kept life; nothing when it was exported after all."""
     if before is not None and before.generation + before.ended > life.generation:
         return Plan(spans=(), record=before, changed=False)
-    relatives = replace(relatives or Relatives(), error=decode_span_error(life.error))
+    relatives = replace(relatives or Relatives(), error=decode_span_error(life.error, settings))
     return plan_run(life.run, life.steps, before, settings=settings, now_ms=_LONG_AFTER_MS, relatives=relatives)

@@ -57,7 +57,7 @@ def plan_run(
     life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms)
     builder = RunSpans(run, life, relatives, settings)
     spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
-    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step)) for due in life.due]
+    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in life.due]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
@@ -96,7 +96,8 @@ def step_span(run: Run, step: Step, *, generation: int = 0, settings: SpanSettin
         raise OpenStepError(step.run_id, step.seq)
     facts = ExportedRun(run_id=run.id, generation=generation)
     life = Life(facts=facts, due=(), ends=False, end_ms=None)
-    return RunSpans(run, life, Relatives(), settings or SpanSettings()).step(DueStep(step, end_ms), step_error(step))
+    settings = settings or SpanSettings()
+    return RunSpans(run, life, Relatives(), settings).step(DueStep(step, end_ms), step_error(step, settings))
 
 
 def root_span(run: Run, steps: Sequence[Step], *, settings: SpanSettings | None = None) -> SpanData:
@@ -112,22 +113,20 @@ def root_span(run: Run, steps: Sequence[Step], *, settings: SpanSettings | None 
     return builder.life(_earlier_bounds(builder, steps, life))
 
 
-def step_error(step: Step) -> SpanError | None:
+def step_error(step: Step, settings: SpanSettings) -> SpanError | None:
     """Return why a step failed; None when it did not. A cancelled child is no error."""
     if step.status == "dead":
         return SpanError(semconv.DEAD_ERROR_TYPE, "The engine gave the child run up.")
     if step.status != "failed":
         return None
-    return decode_span_error(step.error) or SpanError(semconv.UNKNOWN_ERROR_TYPE, "The step failed.")
+    return decode_span_error(step.error, settings) or SpanError(semconv.UNKNOWN_ERROR_TYPE, "The step failed.")
 
 
-def decode_span_error(value: StoredValue | None) -> SpanError | None:
-    """Return a stored error as type, message and stack; None when there is none."""
+def decode_span_error(value: StoredValue | None, settings: SpanSettings) -> SpanError | None:
+    """Return a stored error as type, message and stack, as they may be shown; None when there is none."""
     if value is None:
         return None
-    from otel_bridge.codec import decode_error
-
-    error = decode_error(value)
+    error = settings.reader().decode_error(value)
     return SpanError(error.type or semconv.UNKNOWN_ERROR_TYPE, error.message, error.stack)
 
 
