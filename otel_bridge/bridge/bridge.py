@@ -36,6 +36,7 @@ from otel_bridge.otlp import (
     settings_from_env,
 )
 from otel_bridge.spans import SpanSettings
+from otel_bridge.spans.model import Housekeeping
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
@@ -65,6 +66,8 @@ class OTelBridge:
         children: ``link`` or ``nest`` child runs.
         parent: ``link`` to the caller's trace, or ``adopt`` it.
         queue_spans: send the wait on a queue as a span of its own.
+        housekeeping: ``fold`` like steps of the engine's own (events, streamed tokens) into one span, send ``all`` or
+            ``none``.
         redact: what hides secrets in error messages and attributes, such as
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
         serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
@@ -87,6 +90,7 @@ class OTelBridge:
         children: Literal["link", "nest"] = "link",
         parent: Literal["link", "adopt"] = "link",
         queue_spans: bool = False,
+        housekeeping: Housekeeping = "fold",
         redact: Redact | None = None,
         serializer: Serializer | None = None,
         namespace: str = "",
@@ -111,6 +115,7 @@ class OTelBridge:
             children=children,
             parent=parent,
             queue_spans=queue_spans,
+            housekeeping=housekeeping,
             codec=Codec(redact=redact, serializer=serializer),
         )
         self._service_name, self._start_from = service_name, start_from

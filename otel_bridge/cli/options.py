@@ -15,6 +15,7 @@ from otel_bridge.bridge.backfill import BackfillRunningError
 from otel_bridge.codec import Codec, load_serializer, redact_keys
 from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
 from otel_bridge.model.moments import parse_moment
+from otel_bridge.spans.model import Housekeeping
 
 INCOMPLETE, MISCONFIGURED, UNUSABLE = 1, 2, 3
 
@@ -38,6 +39,7 @@ class SpanOptions(TypedDict):
     children: Literal["link", "nest"]
     parent: Literal["link", "adopt"]
     queue_spans: bool
+    housekeeping: Housekeeping
 
 
 def option(name: str, variable: str, text: str, **settings: Any) -> Callable[[Command], Command]:
@@ -116,6 +118,14 @@ SPANS = (
         show_default=True,
     ),
     option("--queue-spans", "DURABLE_QUEUE_SPANS", "Send waits on a queue as spans of their own.", is_flag=True),
+    option(
+        "--housekeeping",
+        "DURABLE_HOUSEKEEPING",
+        "Fold like steps of the engine's own (events, streamed tokens) into one span, send all, or none.",
+        type=click.Choice(["fold", "all", "none"]),
+        default="fold",
+        show_default=True,
+    ),
     option(
         "--redact",
         "DURABLE_REDACT",

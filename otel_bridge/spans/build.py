@@ -56,7 +56,7 @@ class RunSpans:
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:
         """Return the span of one step."""
         step = due.step
-        ended_ms = shown_end_ms(due)
+        ended_ms = max(shown_end_ms(item) for item in (due, *due.folded))
         start_ms = _step_start_ms(step, ended_ms)
         start_ns, end_ns = _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
         attributes: Attributes = {
@@ -75,6 +75,8 @@ class RunSpans:
             attributes[semconv.STEP_UNFINISHED] = True
         if step.housekeeping:
             attributes[semconv.STEP_HOUSEKEEPING] = True
+        if due.folded:
+            attributes[semconv.STEP_COUNT] = 1 + len(due.folded)
         if step.key is not None:
             attributes[semconv.STEP_KEY] = step.key
         if step.kind != "local":

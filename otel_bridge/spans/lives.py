@@ -32,6 +32,7 @@ class DueStep(NamedTuple):
         again: the life in which it had run before, if it had.
         unfinished: it had not ended when its run did.
         copied: the original of this fork began it; the fork brought it to its end.
+        folded: the steps behind it that are told with it: like bookkeeping, such as the tokens of one stream.
     """
 
     step: Step
@@ -39,6 +40,7 @@ class DueStep(NamedTuple):
     again: int | None = None
     unfinished: bool = False
     copied: bool = False
+    folded: tuple[DueStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,15 @@ class Life:
 
 
 def compare(
-    run: Run, steps: Sequence[Step], before: ExportedRun | None, *, original_steps: Sequence[Step], now_ms: int
+    run: Run,
+    steps: Sequence[Step],
+    before: ExportedRun | None,
+    *,
+    original_steps: Sequence[Step],
+    now_ms: int,
+    fold: bool = False,
 ) -> Life:
-    """Say what is due of a run."""
+    """Say what is due of a run; with ``fold`` like bookkeeping steps in a row are due as one, once the row is over."""
     final = is_final(run, now_ms)
     end_ms = run_end_ms(run, steps) if run.is_terminal else None
     facts, lost_end = _facts(run, steps, before, final=final)
@@ -73,10 +81,12 @@ def compare(
         copied = copied_steps(run, steps, original_steps)
         facts = replace(facts, steps={step.seq: (step.finished_at_ms or 0, COPIED) for step in copied})
     awaiting_retry = _awaits_retry(run, steps, facts)
-    due = () if awaiting_retry else tuple(_due_steps(run, steps, facts, end_ms if final else None))
+    due = [] if awaiting_retry else _due_steps(run, steps, facts, end_ms if final else None)
+    if fold:
+        due = _fold(due, steps, over=final)
     return Life(
         facts=facts,
-        due=due,
+        due=tuple(due),
         ends=final and not facts.ended and not awaiting_retry,
         end_ms=end_ms,
         lost_end=lost_end,
@@ -267,3 +277,35 @@ def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int
         elif known[0] != end_ms and known[1] != facts.generation:
             due.append(DueStep(step, end_ms, known[1], unfinished))
     return due
+
+
+def _fold(due: Sequence[DueStep], steps: Sequence[Step], *, over: bool) -> list[DueStep]:
+    """Return the due steps with each row of like bookkeeping as one.
+
+    A row that may still grow is not due yet: what was sent is final. So a row is over when another step follows it, or
+    its run has ended. Steps that were sent before stay apart: a row goes on with those that are due.
+    """
+    place = {step.seq: at for at, step in enumerate(steps)}
+    folded: list[DueStep] = []
+    row: list[DueStep] = []
+    for item in due:
+        if row and not (_alike(row[-1].step, item.step) and place[item.step.seq] == place[row[-1].step.seq] + 1):
+            folded.append(_one_of(row))
+            row = []
+        row.append(item)
+    if not row:
+        return folded
+    last = row[-1].step
+    at_the_end = place[last.seq] == len(steps) - 1
+    if not (last.housekeeping and at_the_end and not over):
+        folded.append(_one_of(row))
+    return folded
+
+
+def _alike(one: Step, other: Step) -> bool:
+    both = one.housekeeping and other.housekeeping and not (one.went_wrong or other.went_wrong)
+    return both and (one.name, one.key) == (other.name, other.key)
+
+
+def _one_of(row: Sequence[DueStep]) -> DueStep:
+    return row[0]._replace(folded=tuple(row[1:])) if len(row) > 1 else row[0]

@@ -88,6 +88,9 @@ class SpanError:
     stack: str | None = None
 
 
+Housekeeping = Literal["fold", "all", "none"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanSettings:
     """How runs become spans.
@@ -98,6 +101,8 @@ class SpanSettings:
         children: ``link`` gives a child run a trace of its own, ``nest`` puts it into its parent's.
         parent: ``link`` links to the caller's context, ``adopt`` continues the caller's trace.
         queue_spans: also send the time a run waited on its queue as a span of its own.
+        housekeeping: of the engine's own steps (events set, tokens streamed), ``fold`` sends like ones in a row as one
+            span once the row is over, ``all`` one span each, ``none`` none.
         codec: reads stored errors, and hides what nobody may see of them and of attributes. It never shows webhook
             tokens: spans leave the house.
     """
@@ -107,6 +112,7 @@ class SpanSettings:
     children: Literal["link", "nest"] = "link"
     parent: Literal["link", "adopt"] = "link"
     queue_spans: bool = False
+    housekeeping: Housekeeping = "fold"
     codec: Codec | None = None
 
     def reader(self) -> Codec:

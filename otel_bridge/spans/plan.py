@@ -54,10 +54,12 @@ def plan_run(
         now_ms: the store's clock; decides when a dead run's root is due, never what is in it.
     """
     relatives = relatives or Relatives()
-    life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms)
+    fold = settings.housekeeping == "fold"
+    life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms, fold=fold)
     builder = RunSpans(run, life, relatives, settings)
+    told = [due for due in life.due if settings.housekeeping != "none" or not due.step.housekeeping]
     spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
-    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in life.due]
+    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in told]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
@@ -133,7 +135,7 @@ def decode_span_error(value: StoredValue | None, settings: SpanSettings) -> Span
 def _earlier_bounds(builder: RunSpans, steps: Sequence[Step], life: Life) -> list[SpanData]:
     """Return spans of this life's steps that were sent before, for the bounds of its root only."""
     facts = life.facts
-    due = {step.step.seq for step in life.due}
+    due = {item.step.seq for first in life.due for item in (first, *first.folded)}
     sent = []
     for step in steps:
         known = facts.steps.get(step.seq)
@@ -146,7 +148,8 @@ def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:
     facts = life.facts
     if not life.due and not life.ends:
         return facts
-    sent = {**facts.steps, **{due.step.seq: (due.end_ms, facts.generation) for due in life.due}}
+    due = [item for first in life.due for item in (first, *first.folded)]
+    sent = {**facts.steps, **{item.step.seq: (item.end_ms, facts.generation) for item in due}}
     if not life.ends:
         return replace(facts, steps=sent)
     failed = [step.seq for step in steps if step.went_wrong and sent[step.seq][1] == facts.generation]

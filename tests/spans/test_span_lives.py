@@ -12,6 +12,7 @@ from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
+from otel_bridge.spans.model import Housekeeping
 from otel_bridge.testing import make_run, make_step
 from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
@@ -352,3 +353,47 @@ def test_a_deleted_run_still_gets_its_root():
 def test_a_run_deleted_before_anything_was_sent_leaves_no_trace():
     """A root without steps would tell nothing."""
     assert plan_deleted(ExportedRun(run_id="run-1"), settings=SETTINGS).spans == ()
+
+
+# -- bookkeeping ---------------------------------------------------------------------------------------------
+
+
+def token(seq: int, key: str = "tokens") -> Step:
+    """One streamed token, as a step."""
+    return make_step(seq=seq, name="DBOS.writeStream", housekeeping=True, key=key, started_at_ms=T + seq * 10)
+
+
+def test_like_bookkeeping_in_a_row_is_one_span_once_the_row_is_over():
+    """1,500 streamed tokens are no 1,500 spans; and what was sent is final, so an open row waits."""
+    tokens = [token(seq) for seq in range(2, 1_502)]
+    first = plan(make_run(), [make_step(seq=1), *tokens])
+    assert names(first) == ["charge"]
+    then = plan(make_run(), [make_step(seq=1), *tokens, make_step(seq=1_502, name="ship")], first.record)
+    assert names(then) == ["DBOS.writeStream", "ship"]
+    span = then.spans[0]
+    assert (span.seq, span.attributes["durable.step.count"], span.attributes["durable.step.key"]) == (
+        2,
+        1_500,
+        "tokens",
+    )
+    assert (span.start_ns, span.end_ns) == ((T + 20) * 10**6, (T + 15_010 + 10) * 10**6)
+    again = plan(make_run(), [make_step(seq=1), *tokens, make_step(seq=1_502, name="ship")], then.record)
+    assert (names(again), again.changed) == ([], False)
+
+
+def test_a_row_of_bookkeeping_ends_with_its_run_and_where_its_key_changes():
+    """Two streams are two rows."""
+    steps = [token(1), token(2), token(3, key="log"), token(4, key="log")]
+    result = plan(make_run(status="completed", finished_at_ms=T + 500), steps)
+    assert [span.attributes.get("durable.step.count") for span in result.spans] == [2, 2, None]
+    assert set(result.record.steps) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("setting", "spans"), [("all", 3), ("none", 1)])
+def test_bookkeeping_is_sent_as_the_setting_says(setting: Housekeeping, spans: int):
+    """One span each, or none; what is not sent is remembered, so that it is not looked at again."""
+    run = make_run(status="completed", finished_at_ms=T + 500)
+    settings = SpanSettings(housekeeping=setting)
+    result = plan_run(run, [token(1), token(2)], None, settings=settings, now_ms=T + 900)
+    assert len(result.spans) == spans
+    assert set(result.record.steps) == {1, 2}
