@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -11,11 +12,12 @@ from dashboard.cli.options import complete_runs, filtered, run_argument
 from dashboard.cli.session import NOT_COMPLETED, Session, connected, json_text, now, width
 from dashboard.cli.text import coloured, error_text, lasted, plain, runs_table, table
 from dashboard.cli.tree import run_text
-from dashboard.client import DurableClient, ListMessage, NotFoundError, RunFilter, RunMessage
+from dashboard.client import DurableClient, ListMessage, NotFoundError, RunFilter, RunMessage, UnavailableError
 from dashboard.client.stream import ends_run
 from dashboard.wire.runs import FacetView, RunDetail, RunRow
 from dashboard.wire.stream import EventView, ListSnapshot, RunSnapshot
 
+POLL_S = 2.0
 MOST_CHILDREN = 200
 """``show --depth`` reads at most so many runs below the one shown."""
 
@@ -98,8 +100,27 @@ def tail(session: Session, *, run_id: str | None, filters: RunFilter) -> None:
             follow(session, session.client.stream_runs(**filters))
         except KeyboardInterrupt:
             return
-    elif follow(session, session.client.stream_run(run_id)) != "completed":
+    elif follow(session, messages_of(session.client, run_id)) != "completed":
         raise click.exceptions.Exit(NOT_COMPLETED)
+
+
+def messages_of(client: DurableClient, run_id: str) -> Iterator[RunMessage]:
+    """Yield a run's stream; where the server has no place for one, a snapshot whenever the run has changed."""
+    try:
+        yield from client.stream_run(run_id)
+        return
+    except UnavailableError:
+        # The store is there when this works: it is streams that the server does not offer now.
+        detail = client.get_run(run_id)
+    before: RunDetail | None = None
+    while True:
+        if detail != before:
+            yield (snapshot := RunSnapshot(id=0, detail=detail))
+            if ends_run(snapshot):
+                return
+        before = detail
+        time.sleep(POLL_S)
+        detail = client.get_run(run_id)
 
 
 def follow(session: Session, stream: Iterable[RunMessage | ListMessage]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboard.cli.options import as_json, json_argument, run_argument
-from dashboard.cli.runs import follow
+from dashboard.cli.runs import follow, messages_of
 from dashboard.cli.session import NOT_COMPLETED, Session, connected
 from dashboard.cli.text import acted_text
 from dashboard.wire.actions import NewRun
@@ -17,7 +17,7 @@ follow_option = click.option("-f", "--follow", "followed", is_flag=True, help="F
 def started(session: Session, answer: NewRun, *, followed: bool) -> None:
     """Print a new run; follow it where that was asked for."""
     session.print(answer, lambda new: acted_text(new.run, new.notes))
-    if followed and follow(session, session.client.stream_run(answer.run_id)) != "completed":
+    if followed and follow(session, messages_of(session.client, answer.run_id)) != "completed":
         raise click.exceptions.Exit(NOT_COMPLETED)
 
 

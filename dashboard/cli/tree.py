@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 
 from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, since, table, took, waits_for
-from dashboard.wire.runs import RunDetail, RunRow, RunView, StepView
+from dashboard.wire.runs import AttemptView, RunDetail, RunRow, RunView, StepView
 
 FOLD_FROM = 12
 """So many like steps in a row become one line; ``--all`` shows each."""
@@ -37,11 +37,28 @@ def run_text(
         whole: show every step and the engine's own bookkeeping, fold nothing.
     """
     head = facts(_facts(detail.run, url=url, now=now), width=width)
+    attempts = _attempts(detail.attempts, width=width) if len(detail.attempts) > 1 else None
     branches = _branches(detail, children=children, whole=whole)
-    if not branches:
-        return f"{head}\n\nNo steps yet."
     rows = [[prefix + branch.label, *branch.cells] for prefix, branch in _lines(branches)]
-    return f"{head}\n\n{table(['STEP', 'KIND', 'STATUS', 'QUEUED', 'TOOK', 'RESULT'], rows, width=width)}"
+    heads = ["STEP", "KIND", "STATUS", "QUEUED", "TOOK", "RESULT"]
+    steps = table(heads, rows, width=width) if rows else "No steps yet."
+    return "\n\n".join(filter(None, (head, attempts, steps)))
+
+
+def _attempts(attempts: Sequence[AttemptView], *, width: int | None) -> str:
+    """Return a run's executions, one a line: why it began again, and how each ended."""
+    rows = [
+        [
+            str(attempt.n),
+            plain(attempt.cause + (f" by {attempt.by}" if attempt.by else "")),
+            attempt.started_at or "",
+            attempt.ended_at or "",
+            coloured(attempt.outcome) if attempt.outcome else "",
+            plain(attempt.executor or ""),
+        ]
+        for attempt in attempts
+    ]
+    return table(["ATTEMPT", "BECAUSE OF", "STARTED", "ENDED", "OUTCOME", "EXECUTOR"], rows, width=width)
 
 
 def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[str, str]]:

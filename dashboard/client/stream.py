@@ -52,6 +52,11 @@ class Follower:
         resumed = {} if self.last_event_id is None else {"Last-Event-ID": str(self.last_event_id)}
         return {"Accept": "text/event-stream", "Cache-Control": "no-store", **resumed}
 
+    def wait_as_told(self, retry_after: str | None) -> None:
+        """Take the seconds of a refusal's ``Retry-After`` for the next wait; a date, or none, changes nothing."""
+        if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+            self.retry_s = float(retry_after)
+
     def read(self, sent: ServerSentEvent) -> StreamMessage | None:
         """Return the message of one event; None for what carries none, such as a ``retry`` alone.
 

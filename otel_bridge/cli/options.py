@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import math
 import sys
@@ -11,6 +12,7 @@ from typing import Any, Literal, NoReturn, TypedDict
 
 import click
 
+from otel_bridge.bridge import OTelBridge
 from otel_bridge.bridge.backfill import BackfillRunningError
 from otel_bridge.codec import Codec, load_serializer, redact_keys
 from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
@@ -68,6 +70,11 @@ def as_number(ctx: click.Context, param: click.Parameter, value: float) -> float
     if math.isnan(value):
         raise click.BadParameter("nan is not a number to wait for.", ctx, param)
     return value
+
+
+def default_of(parameter: str) -> float:
+    """Return what a bridge takes when it is told nothing."""
+    return float(inspect.signature(OTelBridge).parameters[parameter].default)
 
 
 PLACE = (
@@ -154,7 +161,7 @@ EXPORT = (
         "DURABLE_RETENTION_DAYS",
         "How long the ledger remembers ended runs.",
         type=click.FloatRange(min=0, max=36_500),
-        default=30.0,
+        default=default_of("retention_days"),
         show_default=True,
         callback=as_number,
     ),
@@ -163,7 +170,7 @@ EXPORT = (
         "DURABLE_FLUSH_TIMEOUT",
         "Seconds that the last delivery may take when it is stopped.",
         type=click.FloatRange(min=0, max=3_600),
-        default=5.0,
+        default=default_of("flush_timeout_s"),
         show_default=True,
         callback=as_number,
     ),

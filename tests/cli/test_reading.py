@@ -6,10 +6,13 @@ import json
 import os
 import signal
 
+import httpx
 import pytest
+from flask import Flask
 
+from dashboard.cli.runs import messages_of
 from dashboard.cli.session import BAD_USAGE, NOT_FOUND
-from dashboard.client import DurableClient
+from dashboard.client import AppTransport, DurableClient, NotFoundError
 from tests.cli.conftest import Durable
 from tests.client.orders import place_order
 from tests.client.test_acting import wait_for
@@ -102,6 +105,27 @@ def test_a_run_is_tailed_to_its_end(durable: Durable, client: DurableClient, fai
     assert messages[0]["type"] == "snapshot"
     wait_for(client, failed, "completed")
     assert durable("tail", failed).code == 0
+
+
+def test_a_run_is_tailed_where_the_server_offers_no_streams(client: DurableClient, failed: str) -> None:
+    """A server with one thread refuses streams: the run is asked for again and again instead."""
+    client.retry(failed)
+    app = Flask(__name__)
+    elsewhere = httpx.Client(base_url=client.base_url)
+
+    @app.get("/durable/api/<path:rest>")
+    def relay(rest: str) -> tuple[str, int, dict[str, str]]:
+        if rest.endswith("/stream"):
+            return '{"title": "No live streams", "detail": "One thread."}', 503, {"Retry-After": "600"}
+        answer = elsewhere.get(f"{client.base_url}/api/{rest}")
+        return answer.text, answer.status_code, {"Content-Type": "application/json"}
+
+    with elsewhere, DurableClient("http://localhost/durable", transport=AppTransport(app)) as refused:
+        messages = list(messages_of(refused, failed))
+        assert {message.type for message in messages} == {"snapshot"}
+        assert messages[-1].detail.run.status == "completed"  # type: ignore[union-attr]
+        with pytest.raises(NotFoundError):
+            next(messages_of(refused, "nobody"))
 
 
 def test_parts_of_a_run_are_read(durable: Durable, client: DurableClient, shop: str, failed: str) -> None:

@@ -29,9 +29,20 @@ def step(seq: int, name: str = "charge", **members: Any) -> dict[str, Any]:
     return {**least, "attempts": 1, "housekeeping": False, "spanId": "0" * 16, **members}
 
 
-def detail(*timeline: dict[str, Any], children: tuple[dict[str, Any], ...] = (), **run: Any) -> RunDetail:
+def detail(
+    *timeline: dict[str, Any],
+    children: tuple[dict[str, Any], ...] = (),
+    attempts: tuple[dict[str, Any], ...] = (),
+    **run: Any,
+) -> RunDetail:
     """Return a run with its steps."""
-    document = {"run": row(**run), "timeline": timeline, "children": children, "lineage": {"forks": []}, "attempts": []}
+    document = {
+        "run": row(**run),
+        "timeline": timeline,
+        "children": children,
+        "lineage": {"forks": []},
+        "attempts": attempts,
+    }
     return RunDetail.model_validate(document)
 
 
@@ -154,3 +165,13 @@ def test_compensations_are_a_branch_of_their_own() -> None:
     lines = drawn(detail(step(1), step(-1, "compensate:charge", compensates=1)))
     assert [line.split("  ")[0] for line in lines[1:]] == ["├─ 1 charge", "└─ undo", ""]
     assert lines[-1].startswith("   └─ -1 compensate:charge")
+
+
+def test_why_a_run_began_again_is_told() -> None:
+    """A line for each attempt, where there was more than one."""
+    first = {"n": 1, "enqueuedAt": TIME, "startedAt": TIME, "endedAt": TIME, "outcome": "failed", "cause": "start"}
+    second = {"n": 2, "enqueuedAt": TIME, "cause": "retry", "by": "ada"}
+    lines = drawn(detail(step(1), attempts=(first, second)))
+    assert lines[0].split() == ["ATTEMPT", "BECAUSE", "OF", "STARTED", "ENDED", "OUTCOME", "EXECUTOR"]
+    assert lines[2].split() == ["2", "retry", "by", "ada"]
+    assert drawn(detail(step(1), attempts=(first,)))[0].startswith("STEP")

@@ -98,6 +98,19 @@ def test_a_broken_connection_is_made_again_from_the_last_message() -> None:
     assert asked == [None, "1", "1", "1", "2"]
 
 
+def test_a_server_that_is_full_is_asked_again_when_it_said() -> None:
+    """``Retry-After`` in seconds sets the wait; as a date it does not."""
+    follower = Follower()
+    for told in (None, "Wed, 21 Oct 2026 07:28:00 GMT", "²"):
+        follower.wait_as_told(told)
+    assert follower.retry_s == 2.0
+    full = httpx.Response(503, headers={"Retry-After": "0"}, json={"detail": "full"})
+    client, asked = scripted(sse(event(1)), full, sse(event(2, "run.completed")))
+    with client:
+        assert [message.id for message in client.stream_run("r")] == [1, 2]
+    assert asked == [None, "1", "1"]
+
+
 def test_nobody_waits_for_ever_who_does_not_want_to() -> None:
     """The first failure is raised at once; later ones after ``give_up_after_s``."""
     client, _ = scripted(httpx.ConnectError("refused"))
