@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 MODULES = ("dashboard", "dashboard.workflow", "dashboard.client", "otel_bridge")
 SETTINGS = (
-    ("dashboard.actions.service", "ActionSettings"),
+    ("dashboard.actions.settings", "ActionSettings"),
     ("dashboard.caretaker.caretaker", "CaretakerSettings"),
     ("dashboard.caretaker.recovery", "RecoveryPolicy"),
     ("dashboard.caretaker.retention", "RetentionPolicy"),

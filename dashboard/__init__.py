@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from dashboard.caretaker.caretaker import CaretakerSettings as CaretakerSettings
     from dashboard.caretaker.recovery import RecoveryPolicy as RecoveryPolicy
     from dashboard.caretaker.retention import RetentionPolicy as RetentionPolicy
+    from dashboard.caretaker.upgrade import AutoUpgrade as AutoUpgrade
 
 _HOMES = {
     "ActionSettings": "dashboard.actions",
     "Actor": "dashboard.actor",
+    "AutoUpgrade": "dashboard.caretaker.upgrade",
     "CaretakerSettings": "dashboard.caretaker.caretaker",
     "RecoveryPolicy": "dashboard.caretaker.recovery",
     "RetentionPolicy": "dashboard.caretaker.retention",
@@ -28,6 +30,7 @@ _HOMES = {
 __all__ = [
     "ActionSettings",
     "Actor",
+    "AutoUpgrade",
     "CaretakerSettings",
     "RecoveryPolicy",
     "RetentionPolicy",

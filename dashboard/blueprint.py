@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Blueprint, Request, Response, request, url_for
@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
-from dashboard.actions import Actions, ActionSettings
+from dashboard.actions import ActionContext, ActionSettings, open_context
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
@@ -31,6 +31,7 @@ from dashboard.live.stream import Stream
 from dashboard.read import service, traces
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
+from dashboard.routes.answers import actions_in
 from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
@@ -38,15 +39,19 @@ from otel_bridge.ledger.base import Ledger
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+    from sqlite_utils import Database
+
 log = logging.getLogger(__name__)
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def create_blueprint(
-    store: Any,
+    store: str | Path | Database | StateStore,
     *,
-    client: Any = None,
+    client: DBOSClient | Callable[[], DBOSClient] | None = None,
     auth: AuthHook | None = None,
     ledger: Ledger | str | None = None,
     trace_url: str | None = None,
@@ -88,7 +93,7 @@ def create_blueprint(
         schema: on Postgres, where DBOS keeps its tables.
         name: the blueprint's name; give each its own where one app registers two.
         actions: False serves a read-only dashboard; ``ActionSettings`` names validators, a webhook signature hook, ...
-        caretaker: False: this process hands no dead run to its handler and mends nothing; ``CaretakerSettings`` names
+        caretaker: False: this process hands no dead run to its handler and recovers none; ``CaretakerSettings`` names
             dead-letter handlers, switches recovery of lost executors' runs on, and says what may be deleted. It starts
             with the first request to the app.
         public_metrics, public_health: serve these routes without auth.
@@ -108,7 +113,6 @@ def create_blueprint(
         title=title,
         auth=auth,
         trace_url=trace_url,
-        webhook_secret=webhook_secret,
         codec=Codec(redact=redact, serializer=serializer),
         public_metrics=public_metrics,
         public_health=public_health,
@@ -125,12 +129,17 @@ def create_blueprint(
             return open_ledger(ledger or opened.url)
         return ledger
 
-    def open_the_actions(services: Services) -> Actions:
+    def open_the_actions(services: Services) -> ActionContext:
         if actions is False:
             raise Forbidden("This dashboard is read-only: it was created with actions=False.")
-        chosen = ActionSettings() if actions is True else actions
-        chosen = replace(chosen, webhook_secret=chosen.webhook_secret or webhook_secret, schema=schema)
-        return Actions(services.store, services.ledger, client, chosen)
+        return open_context(
+            services.store,
+            services.ledger,
+            client=client,
+            settings=None if actions is True else actions,
+            webhook_secret=webhook_secret,
+            schema=schema,
+        )
 
     services = Services(
         settings,
@@ -141,7 +150,7 @@ def create_blueprint(
     services.acts = actions is not False
     keeper = None
     if actions is not False and caretaker is not False:
-        keeper = Caretaker(lambda: services.actions.desk, None if caretaker is True else caretaker)
+        keeper = Caretaker(lambda: actions_in(services), None if caretaker is True else caretaker)
     return DashboardBlueprint(services, routes=all_routes(), caretaker=keeper)
 
 

@@ -20,7 +20,6 @@ class Settings:
     title: str = "Durable"
     auth: AuthHook | None = None
     trace_url: str | None = None
-    webhook_secret: str | None = None
     codec: Codec = field(default_factory=Codec)
     """Reads stored values and hides what nobody here may see."""
     public_metrics: bool = False

@@ -230,12 +230,13 @@ def take_bookings(url: str, directory: Path) -> None:
 
 def undo_a_booking(url: str, directory: Path) -> None:
     """Tell the second story."""
-    from dashboard.actions import Actions
+    from dashboard.actions import open_context
+    from dashboard.actions.cancel import cancel
     from otel_bridge.ledger import MemoryLedger
     from otel_bridge.store import open_store
 
     store = open_store(url)
-    actions = Actions(store, MemoryLedger())
+    ctx = open_context(store, MemoryLedger())
     process = subprocess.Popen([sys.executable, __file__, "--work", url, "--directory", str(directory)])
 
     def until(status: str) -> None:
@@ -247,13 +248,13 @@ def undo_a_booking(url: str, directory: Path) -> None:
 
     try:
         until("suspended")
-        actions.cancel(BOOKING, actor="ada", compensate=True)
+        cancel(ctx, BOOKING, actor="ada", compensate=True)
         until("cancelling")
         until("cancelled")
     finally:
         (directory / "box office closes").touch()
         process.wait(30)
-        actions.close()
+        ctx.close()
         store.close()
 
 

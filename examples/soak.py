@@ -143,18 +143,19 @@ class Retrier:
     def __init__(self, url: str, database: Database, collector: object, directory: Path) -> None:
         from dbos import DBOSClient
 
-        from dashboard.actions import Actions
+        from dashboard.actions import open_context
         from otel_bridge.ledger import open_ledger
         from otel_bridge.store import open_store
 
         self._client = DBOSClient(system_database_url=url)
         self._store, self._ledger = open_store(url), open_ledger(url)
-        self._actions = Actions(self._store, self._ledger)
+        self._ctx = open_context(self._store, self._ledger)
         self._database, self._collector, self._directory = database, collector, directory
         self.failed_seq: dict[str, int] = {}
         self.untraced = 0
 
     def retry(self) -> None:
+        from dashboard.actions.retry import retry
         from otel_bridge.spans import ids
 
         for run_id in self._database.failed():
@@ -166,14 +167,14 @@ class Retrier:
             seq = int(self._database.read(sql, run_id)[0][0])
             (self._directory / "mended" / run_id).touch()
             if at_once:
-                self._actions.retry(run_id, actor="soak")
+                retry(self._ctx, run_id, actor="soak")
                 self.untraced += not traced
             else:
                 self._client.rewind_workflow(run_id, start_step=seq)
             self.failed_seq[run_id] = seq
 
     def close(self) -> None:
-        self._actions.close()
+        self._ctx.close()
         self._client.destroy()
         self._ledger.close()
         self._store.close()

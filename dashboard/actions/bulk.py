@@ -3,36 +3,44 @@
 A dry run first; then at once when few, else as ``bulk:<id>`` in a worker.
 
 What it touches is bound when it is asked for: runs of the filter that were created before, in a status that allows the
-action, and that have not ended anew since. So nothing outside the preview is touched, and nothing is done twice.
+action, and that have not ended again since. So nothing outside the preview is touched, and nothing is done twice.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions import cancel as cancelling
+from dashboard.actions import move as moving
 from dashboard.actions import retry as retrying
-from dashboard.actions.context import Desk
+from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from dashboard.errors import NotFound, Problem, Unprocessable
 from dashboard.read.listing import RunReader
+from dashboard.wire.base import Json
+from dashboard.workflow.names import BULK_APPLY_STEP as APPLY_STEP
+from dashboard.workflow.names import BULK_PLAN_STEP as PLAN_STEP
 from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE
-from dashboard.workflow.validators import ValidatorRegistry
-from otel_bridge.codec import decode
+from otel_bridge.codec import WHOLE, decode
 from otel_bridge.ledger import open_ledger
 from otel_bridge.model.names import BULK_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.presence import Presence, overlay_run
+from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.placement import Need, place
+from otel_bridge.runs.presence import Presence
 from otel_bridge.store import open_store
 
-BulkAction = Literal["retry", "cancel"]
+BulkAction = Literal["retry", "cancel", "move"]
 INLINE_MAX = 25
 """So many are done in the request itself."""
 RUNS_MAX = 50_000
@@ -60,7 +68,7 @@ class Applied:
     results: list[dict[str, Any]]
 
 
-def preview(desk: Desk, action: BulkAction, query: RunQuery, *, bound_ms: int | None = None) -> Preview:
+def preview(ctx: ActionContext, action: BulkAction, query: RunQuery, *, bound_ms: int | None = None) -> Preview:
     """Return what the action would touch now.
 
     Args:
@@ -69,8 +77,8 @@ def preview(desk: Desk, action: BulkAction, query: RunQuery, *, bound_ms: int | 
     Raises:
         Unprocessable: more than ``RUNS_MAX`` runs match.
     """
-    bound = desk.store.now_ms() + 1 if bound_ms is None else bound_ms
-    runs, skipped = _matching(desk, action, query, bound)
+    bound = ctx.store.now_ms() + 1 if bound_ms is None else bound_ms
+    runs, skipped = _matching(ctx, action, query, bound)
     return Preview(
         ids=[run.id for run in runs],
         by_status=dict(Counter(run.status for run in runs)),
@@ -80,13 +88,13 @@ def preview(desk: Desk, action: BulkAction, query: RunQuery, *, bound_ms: int | 
     )
 
 
-def _matching(desk: Desk, action: BulkAction, query: RunQuery, bound_ms: int) -> tuple[list[Run], int]:
+def _matching(ctx: ActionContext, action: BulkAction, query: RunQuery, bound_ms: int) -> tuple[list[Run], int]:
     until = bound_ms if query.until_ms is None else min(bound_ms, query.until_ms)
-    seen = desk.presence()
+    seen = ctx.presence()
     runs: list[Run] = []
     skipped = 0
-    for run in RunReader(desk.store, lambda: seen).every(replace(query, until_ms=until)):
-        if not _touchable(action, run, seen, bound_ms):
+    for run in RunReader(ctx.store, lambda: seen).every(replace(query, until_ms=until)):
+        if not touchable(action, run, seen, bound_ms) or not ctx.may(action, run):
             skipped += 1
             continue
         runs.append(run)
@@ -95,14 +103,20 @@ def _matching(desk: Desk, action: BulkAction, query: RunQuery, bound_ms: int) ->
     return runs, skipped
 
 
-def _touchable(action: BulkAction, run: Run, seen: Presence, bound_ms: int) -> bool:
+def touchable(action: BulkAction, run: Run, seen: Presence, bound_ms: int) -> bool:
+    """Say whether a bulk action may touch a run: its state allows it, and it has not ended again since. Pure.
+
+    Args:
+        run: as presence shows it.
+        bound_ms: when the bulk was previewed.
+    """
     if run.id.startswith(BULK_PREFIX) or action not in allowed_actions(run, seen):
         return False
     return run.finished_at_ms is None or run.finished_at_ms <= bound_ms
 
 
 def apply(
-    desk: Desk,
+    ctx: ActionContext,
     action: BulkAction,
     query: RunQuery,
     *,
@@ -121,9 +135,9 @@ def apply(
         bulk_id: of the caller's choice; the same twice is one bulk.
     """
     chosen = dict(params or {})
-    with desk.audited(actor, f"bulk.{action}", bulk_id, **chosen):
-        seen = preview(desk, action, query, bound_ms=bound_ms)
-        chosen_ids = None if ids is None else frozenset(ids)
+    with ctx.audited(actor, f"bulk.{action}", bulk_id, **chosen):
+        seen = preview(ctx, action, query, bound_ms=bound_ms)
+        chosen_ids = None if ids is None else set(ids)
         wanted = [run_id for run_id in seen.ids if chosen_ids is None or run_id in chosen_ids]
         request = {
             "action": action,
@@ -133,14 +147,15 @@ def apply(
             "boundMs": seen.bound_ms,
             "actor": actor,
         }
-        if len(wanted) <= INLINE_MAX and bulk_id is None:
-            results = apply_ids(desk, request, wanted)
+        # A move tries one run first and waits to see what becomes of it: a worker's work.
+        if len(wanted) <= INLINE_MAX and bulk_id is None and (action != "move" or len(wanted) < 2):
+            results = apply_ids(ctx, request, wanted)
             done = sum(1 for result in results if result["outcome"] == "applied")
             return Applied(len(wanted), done, None, results)
-        return Applied(len(wanted), 0, _enqueue(desk, request, bulk_id), [])
+        return Applied(len(wanted), 0, _enqueue(ctx, request, bulk_id), [])
 
 
-def _enqueue(desk: Desk, request: dict[str, Any], bulk_id: str | None) -> str:
+def _enqueue(ctx: ActionContext, request: dict[str, Any], bulk_id: str | None) -> str:
     run_id = bulk_id if bulk_id is not None else f"{BULK_PREFIX}{uuid.uuid4().hex}"
     if not run_id.startswith(BULK_PREFIX):
         run_id = f"{BULK_PREFIX}{run_id}"
@@ -150,36 +165,35 @@ def _enqueue(desk: Desk, request: dict[str, Any], bulk_id: str | None) -> str:
         "workflow_id": run_id,
         "serialization_type": WorkflowSerializationFormat.PORTABLE,
     }
-    able = desk.capable(BULK_WORKFLOW, None, desk.presence())
-    if able and able[0].app_version is not None:
-        options["app_version"] = able[0].app_version
-    with desk.engine.use() as client:
+    version = place(Need(workflow=BULK_WORKFLOW), ctx.presence().live).version
+    if version is not None:
+        options["app_version"] = version
+    with ctx.engine.use() as client:
         client.enqueue(options, request)
     return run_id
 
 
-def status(desk: Desk, bulk_id: str) -> dict[str, Any]:
+def status(ctx: ActionContext, bulk_id: str, *, first: int = 0) -> dict[str, Any]:
     """Return a bulk run's progress and a result per run.
+
+    Args:
+        first: number of the first result wanted, for callers who have those before it.
 
     Raises:
         NotFound: there is no such bulk action.
     """
     run_id = bulk_id if bulk_id.startswith(BULK_PREFIX) else f"{BULK_PREFIX}{bulk_id}"
-    run = desk.store.get_run(run_id)
+    run = ctx.store.get_run(run_id)
     if run is None:
         raise NotFound(f"There is no bulk action {bulk_id[:200]!r}.")
     matched: int | None = None
     results: list[dict[str, Any]] = []
-    for step in desk.store.get_steps(run_id):
-        if step.name not in ("durable.bulk_plan", "durable.bulk_apply") or step.status != "completed":
-            continue
-        whole = desk.store.get_step(run_id, step.seq, cap_bytes=None)
-        value = decode(whole.output).json if whole is not None and whole.output is not None else None
-        if not isinstance(value, list):
-            continue
-        if step.name == "durable.bulk_plan":
-            matched = len(value)
-        else:
+    # One read of all outputs: the page asks again and again, and a step at a time would cost the square of the runs.
+    for name, output in ctx.store.step_outputs(run_id, (PLAN_STEP, APPLY_STEP)):
+        value = _own_json(output)
+        if name == PLAN_STEP and isinstance(value, dict):
+            matched = int(value["matched"])
+        elif isinstance(value, list):
             results += [entry for entry in value if isinstance(entry, dict)]
     counts = Counter(str(result.get("outcome")) for result in results)
     return {
@@ -189,26 +203,43 @@ def status(desk: Desk, bulk_id: str) -> dict[str, Any]:
         "done": len(results),
         "applied": counts.get("applied", 0),
         "refused": len(results) - counts.get("applied", 0),
-        "results": results,
+        "results": results[first:],
     }
+
+
+def _own_json(output: StoredValue) -> Json:
+    """Return what a step of ours recorded: plain JSON of our own making, unless an engine chose another format."""
+    if output.serialization == "portable_json":
+        try:
+            value: Json = json.loads(output.text)
+            return value
+        except ValueError:
+            return None
+    return decode(output, limits=WHOLE).json
 
 
 # -- in the worker -----------------------------------------------------------------------------------------
 
 
-def plan_ids(url: str, request: Mapping[str, Any]) -> list[str]:
-    """Return the runs that the bulk will touch: those that the request froze."""
-    return [str(run_id) for run_id in request["ids"]]
+def watch_canary(url: str, run_id: str) -> dict[str, object]:
+    """Wait to see what becomes of the first run of a bulk move. See ``dashboard.actions.move.await_canary``."""
+    with _worker_context(url) as ctx:
+        return moving.await_canary(ctx, run_id)
 
 
 def apply_chunk(url: str, request: Mapping[str, Any], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
     """Apply the action to some runs; return an outcome per run. Called again after a crash, it repeats nothing."""
+    with _worker_context(url) as ctx:
+        return apply_ids(ctx, request, ids, bulk_id=bulk_id)
+
+
+@contextmanager
+def _worker_context(url: str) -> Iterator[ActionContext]:
     store = open_store(url)
     ledger = open_ledger(url)
     engine = EngineClient(store)
     try:
-        desk = Desk(store=store, ledger=ledger, engine=engine, validators=ValidatorRegistry())
-        return apply_ids(desk, request, ids, bulk_id=bulk_id)
+        yield ActionContext(store=store, ledger=ledger, engine=engine)
     finally:
         engine.close()
         ledger.close()
@@ -216,17 +247,17 @@ def apply_chunk(url: str, request: Mapping[str, Any], ids: Sequence[str], bulk_i
 
 
 def apply_ids(
-    desk: Desk, request: Mapping[str, Any], ids: Sequence[str], *, bulk_id: str | None = None
+    ctx: ActionContext, request: Mapping[str, Any], ids: Sequence[str], *, bulk_id: str | None = None
 ) -> list[dict[str, Any]]:
     """Apply the request's action to each of ``ids`` that still stands as it was previewed."""
     action: BulkAction = request["action"]
-    seen = desk.presence()
-    runs = {run_id: overlay_run(run, seen) for run_id, run in desk.store.get_runs(ids).items()}
-    return [_apply_one(desk, action, request, run_id, runs.get(run_id), seen, bulk_id) for run_id in ids]
+    seen = ctx.presence()
+    runs = {run_id: overlay_run(run, seen) for run_id, run in ctx.store.get_runs(ids).items()}
+    return [_apply_one(ctx, action, request, run_id, runs.get(run_id), seen, bulk_id) for run_id in ids]
 
 
 def _apply_one(
-    desk: Desk,
+    ctx: ActionContext,
     action: BulkAction,
     request: Mapping[str, Any],
     run_id: str,
@@ -237,21 +268,23 @@ def _apply_one(
     if run is None:
         return {"runId": run_id, "outcome": "gone", "detail": "The run was deleted meanwhile."}
     marker = f"bulk.{bulk_id}"
-    tried_before = bulk_id is not None and desk.ledger.count(run_id, marker) > 0
-    if not _touchable(action, run, seen, int(request["boundMs"])):
+    tried_before = bulk_id is not None and ctx.ledger.count(run_id, marker) > 0
+    if not touchable(action, run, seen, int(request["boundMs"])):
         if tried_before:  # a crash came between the action and its record: it was this bulk that moved the run
             return {"runId": run_id, "outcome": "applied"}
         return {"runId": run_id, "outcome": "changed", "detail": f"The run is {run.status} now; it was left alone."}
     if bulk_id is not None and not tried_before:
-        desk.ledger.bump_count(run_id, marker)
+        ctx.ledger.bump_count(run_id, marker)
     params = request.get("params") or {}
     actor = str(request["actor"])
     try:
         if action == "retry":
-            retrying.retry(desk, run_id, actor=actor, queue=params.get("queue"))
+            retrying.retry(ctx, run_id, actor=actor, queue=params.get("queue"))
+        elif action == "move":
+            moving.move(ctx, run_id, actor=actor, version=params.get("version"), forced=bool(params.get("force")))
         else:
             cancelling.cancel(
-                desk,
+                ctx,
                 run_id,
                 actor=actor,
                 compensate=bool(params.get("compensate")),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
-from dashboard.actions.context import Desk, Outcome
+from dashboard.actions.context import ActionContext, Outcome
+from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import wake
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
@@ -13,7 +14,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES
 
 
-def cancel(desk: Desk, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
+def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
     """Cancel a run; with ``compensate`` undo what it did.
 
     Args:
@@ -23,59 +24,62 @@ def cancel(desk: Desk, run_id: str, *, actor: str, compensate: bool = False, chi
         NotFound: there is no such run.
         Refused: it ended before, or it ended while it was being cancelled.
     """
-    with desk.audited(actor, "undo" if compensate else "cancel", run_id, children=children or None):
-        with desk.alone(run_id):
-            run = desk.run(run_id)
-            return _undo(desk, run) if compensate else _cancel(desk, run, children)
+    with ctx.audited(actor, "undo" if compensate else "cancel", run_id, children=children or None):
+        with ctx.alone(run_id) as lock:
+            run = ctx.run(run_id)
+            ctx.permit("undo" if compensate else "cancel", run)
+            return _undo(ctx, lock, run) if compensate else _cancel(ctx, lock, run, children)
 
 
-def _cancel(desk: Desk, run: Run, children: bool) -> Outcome:
+def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outcome:
     if run.status in ("cancelled", "cancelling"):
         if children:
-            _cancel_now(desk, run, children=True)
+            _cancel_now(ctx, lock, run, children=True)
         return Outcome(run)
     if run.status not in CANCELLABLE_STATUSES:
         raise Refused(f"The run is {run.status} already: there is nothing to cancel.")
-    _cancel_now(desk, run, children=children)
-    after = desk.run(run.id)
+    _cancel_now(ctx, lock, run, children=children)
+    after = ctx.run(run.id)
     if after.status in ("completed", "failed"):
         raise Refused(f"The run {after.status} before it could be cancelled.")
     return Outcome(after)
 
 
-def _cancel_now(desk: Desk, run: Run, *, children: bool) -> None:
-    desk.remember_queue(run)
+def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) -> None:
+    ctx.remember_queue(run)
     if children:
-        for child in desk.store.children(run.id):
-            desk.remember_queue(child)
-    with desk.engine.use() as client:
+        for child in ctx.store.children(run.id):
+            ctx.remember_queue(child)
+    lock.fence()
+    with ctx.engine.use() as client:
         client.cancel_workflow(run.id, cancel_children=children)
-    wake(desk, run)
+    wake(ctx, run)
 
 
-def _undo(desk: Desk, run: Run) -> Outcome:
+def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
     if run.id.startswith(UNDO_PREFIX):
         raise Refused("This run is an undo itself. Retry it if it is stuck; an undo cannot be undone.")
     if run.status == "completed":
         raise Refused("The run completed, and only runs that did not can be undone.")
     if run.undo_id is not None:
         return Outcome(run)  # one undo per run: it is at work, or done
-    version, note = desk.version_for_ours(UNDO_WORKFLOW, run)
-    with desk.engine.use() as client:
+    version, note = ctx.version_for_ours(UNDO_WORKFLOW, run)
+    lock.fence()
+    with ctx.engine.use() as client:
         # First, so that a crash of this process in between loses nothing: the undo cancels the run by itself.
-        enqueue_undo(desk, client, run, version)
+        enqueue_undo(ctx, client, run, version)
         if run.status in CANCELLABLE_STATUSES:
-            desk.remember_queue(run)
+            ctx.remember_queue(run)
             client.cancel_workflow(run.id, cancel_children=True)
-            wake(desk, run)
-            after = desk.run(run.id)
+            wake(ctx, run)
+            after = ctx.run(run.id)
             if after.status == "completed":
                 client.cancel_workflow(f"{UNDO_PREFIX}{run.id}")
                 raise Refused("The run completed before it could be cancelled, so nothing is undone.")
-    return Outcome(desk.run(run.id), (note,) if note else ())
+    return Outcome(ctx.run(run.id), (note,) if note else ())
 
 
-def enqueue_undo(desk: Desk, client: DBOSClient, run: Run, version: str | None) -> None:
+def enqueue_undo(ctx: ActionContext, client: DBOSClient, run: Run, version: str | None) -> None:
     """Enqueue ``undo:<run_id>``. A second time changes nothing: the id is taken."""
     options: EnqueueOptions = {
         "workflow_name": UNDO_WORKFLOW,
@@ -89,5 +93,5 @@ def enqueue_undo(desk: Desk, client: DBOSClient, run: Run, version: str | None) 
     client.enqueue(
         options,
         run.id,
-        {"graceS": desk.grace_s, "cancel": run.status in CANCELLABLE_STATUSES, "unlessCompleted": True},
+        {"graceS": ctx.settings.undo_grace_s, "cancel": run.status in CANCELLABLE_STATUSES, "unlessCompleted": True},
     )

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-import uuid
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from dbos import WorkflowSerializationFormat
+from dbos import DBOSClient, WorkflowSerializationFormat
 
 from dashboard.actions.engine_client import EngineClient
-from dashboard.errors import NotFound, Problem, Unavailable
+from dashboard.actions.locks import RunLock, RunLocks
+from dashboard.actions.settings import ActionSettings
+from dashboard.errors import Forbidden, NotFound, Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
+from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
+from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
@@ -28,10 +29,6 @@ log = logging.getLogger(__name__)
 
 INTERNAL_QUEUE = "_dbos_internal_queue"
 OUR_QUEUES = frozenset({INTERNAL_QUEUE, FAST_QUEUE, WORK_QUEUE})
-_LOCKS = 64
-_LOCK_TTL_S = 5.0
-"""An action decides in milliseconds; one whose process was killed must not keep others out for long."""
-_LOCK_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +39,40 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a run goes on: version, queue and partition key; ``notes`` say what a person should know of it."""
+
+    version: str | None
+    queue: str
+    partition: str | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Shared by the actions of one blueprint. Safe to share between threads."""
+class ActionContext:
+    """Shared by the actions of one blueprint. Safe to share between threads.
+
+    Args:
+        webhook_secret: shared with the workers; None: ``DURABLE_WEBHOOK_SECRET``, else one kept in the ledger.
+        policy: ``policy(action, run) -> bool``, already bound to the actor; None allows everything.
+    """
 
     store: StateStore
     ledger: Ledger
     engine: EngineClient
-    validators: ValidatorRegistry
+    validators: ValidatorRegistry = field(default_factory=ValidatorRegistry)
+    settings: ActionSettings = field(default_factory=ActionSettings)
     webhook_secret: str | None = None
-    verify_webhook: Callable[..., Any] | None = None
-    on_dead: Callable[[Mapping[str, Any]], Any] | None = None
-    grace_s: float = 5.0
-    max_webhook_bytes: int = 1024 * 1024
-    locks: Mapping[int, threading.Lock] = field(
-        default_factory=lambda: {number: threading.Lock() for number in range(_LOCKS)}
-    )
+    policy: Callable[[str, Run], bool] | None = None
+    locks: RunLocks = field(init=False)
 
-    def with_on_dead(self, hook: Callable[[Mapping[str, Any]], Any]) -> Desk:
-        """Return the same desk with a hook for dead runs."""
-        return replace(self, on_dead=hook)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "locks", RunLocks(self.ledger))
+
+    def close(self) -> None:
+        """Close the engine's client. Idempotent; the next action opens it again."""
+        self.engine.close()
 
     def run(self, run_id: str) -> Run:
         """Return a run.
@@ -81,57 +92,42 @@ class Desk:
         except LedgerError:
             return presence((), 0)
 
-    # -- one action at a time per run -----------------------------------------------------------------------
+    def may(self, action: str, run: Run) -> bool:
+        """Say whether the caller may do this to this run, by the host's policy."""
+        return self.policy is None or self.policy(action, run)
 
-    @contextmanager
-    def alone(self, run_id: str) -> Iterator[None]:
-        """Keep other actions of this product, in any process, from deciding about the same run meanwhile.
+    def permit(self, action: str, run: Run) -> None:
+        """Go on only where the caller may do this to this run.
 
         Raises:
-            Unavailable: another one is at work for longer than it should be.
+            Forbidden: the host's policy does not allow it.
         """
-        number = zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % _LOCKS
-        with self.locks[number]:
-            owner, name = uuid.uuid4().hex, f"action.{number}"
-            deadline = time.monotonic() + _LOCK_WAIT_S
-            while (lease := self.ledger.acquire_lease(name, owner, ttl_s=_LOCK_TTL_S)) is None:
-                if time.monotonic() > deadline:
-                    raise Unavailable("Another action is at work on this run. Try again in a moment.")
-                time.sleep(0.02)
-            try:
-                yield
-            finally:
-                self.ledger.release_lease(lease)
+        if not self.may(action, run):
+            raise Forbidden(f"You are not allowed to {action} run {run.id[:200]!r}.")
+
+    def alone(self, run_id: str) -> AbstractContextManager[RunLock]:
+        """Keep other actions, in any process, from deciding about the same run meanwhile. See ``RunLocks.hold``."""
+        return self.locks.hold(run_id)
 
     # -- where a run can go on ------------------------------------------------------------------------------
 
-    def capable(self, workflow: str, namespace: str | None, seen: Presence) -> list[Executor]:
-        """Return the live executors that have a workflow, newest first."""
-        able = [
-            executor
-            for executor in seen.live
-            if workflow in executor.workflows or (not executor.workflows and not workflow.startswith("durable."))
-            if namespace is None or executor.app_name in (None, namespace)
-        ]
-        return sorted(able, key=lambda executor: executor.started_at_ms, reverse=True)
-
     def version_for(
-        self, workflow: str, *, namespace: str | None, current: str | None
+        self, workflow: str, *, namespace: str | None, current: str | None, seen: Presence | None = None
     ) -> tuple[str | None, str | None]:
         """Return the application version under which a worker will pick a run up, and a note when none is there.
 
         Where executors report presence: ``current`` while a live one has it, else the newest live one that has the
         workflow. Where none report: the version that the engine calls the latest.
         """
-        seen = self.presence()
+        seen = seen or self.presence()
         if not seen.known:
             return self._latest_version(namespace) or current, None
-        able = self.capable(workflow, namespace, seen)
-        versions = [executor.app_version for executor in able if executor.app_version is not None]
-        if current is not None and current in versions:
-            return current, None
-        if versions:
-            return versions[0], None
+        same = place(Need(workflow=workflow, namespace=namespace, version=current), seen.live)
+        if same.takers:
+            return current or same.version, None
+        other = place(Need(workflow=workflow, namespace=namespace), seen.live)
+        if other.takers:
+            return other.version, None
         alive = f"{len(seen.live)} live worker{'s' if len(seen.live) != 1 else ''}"
         return current, f"None of {alive} has workflow {workflow!r}: it stays pending until one comes."
 
@@ -140,9 +136,10 @@ class Desk:
 
         Without presence none is named: the engine then hands it to a worker of the latest version that listens.
         """
-        if not self.presence().known:
+        seen = self.presence()
+        if not seen.known:
             return None, None
-        version, note = self.version_for(workflow, namespace=run.namespace, current=run.workflow_version)
+        version, note = self.version_for(workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
         if note is None:
             return version, None
         return (
@@ -160,7 +157,21 @@ class Desk:
         newest = max(versions, key=lambda version: version["version_timestamp"], default=None)
         return newest["version_name"] if newest is not None else None
 
-    def queue_for(self, run: Run, chosen: str | None) -> tuple[str, str | None]:
+    def destination(self, run: Run, chosen: str | None, seen: Presence | None = None) -> Destination:
+        """Return where a run goes back to: a live version that has its workflow, and a queue that somebody polls.
+
+        Args:
+            chosen: a queue of the caller's choice; None: the one it was first put on.
+        """
+        seen = seen or self.presence()
+        version, note = self.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
+        notes = [note] if note is not None else []
+        if note is None and version != run.workflow_version and run.workflow_version is not None and seen.known:
+            notes.append(f"No live worker has version {run.workflow_version}: the run goes on under {version}.")
+        queue, partition = self.queue_for(run, chosen, seen)
+        return Destination(version, queue, partition, tuple(notes))
+
+    def queue_for(self, run: Run, chosen: str | None, seen: Presence | None = None) -> tuple[str, str | None]:
         """Return the queue onto which a run goes back, and its partition key there.
 
         The one that was chosen; else the one it was first put on, so that its limits hold for a retry too; else ours.
@@ -170,13 +181,12 @@ class Desk:
         if chosen is not None:
             return chosen, None
         original = self._original_queue(run)
-        registered = {queue.name for queue in self.store.queues() if queue.registered}
-        if original is not None and original in registered:
-            return original, run.queue_partition
-        restricted = any(
-            executor.queues and FAST_QUEUE not in executor.queues
-            for executor in self.capable(run.workflow, run.namespace, self.presence())
-        )
+        if original is not None:
+            registered = {queue.name for queue in self.store.queues() if queue.registered}
+            if original in registered:
+                return original, run.queue_partition
+        able = place(Need(workflow=run.workflow, namespace=run.namespace), (seen or self.presence()).live).takers
+        restricted = any(executor.queues and FAST_QUEUE not in executor.queues for executor in able)
         return (INTERNAL_QUEUE if restricted else FAST_QUEUE), None
 
     def _original_queue(self, run: Run) -> str | None:
@@ -184,10 +194,7 @@ class Desk:
             remembered = self.ledger.original_queue(run.id)
         except LedgerError:
             remembered = None
-        for queue in (remembered, run.queue):
-            if queue is not None and queue not in OUR_QUEUES:
-                return queue
-        return None
+        return next((queue for queue in (remembered, run.queue) if queue is not None and queue not in OUR_QUEUES), None)
 
     def remember_queue(self, run: Run) -> None:
         """Keep the run's queue before an action makes the engine forget it."""
@@ -236,6 +243,40 @@ def format_for(run: Run) -> WorkflowSerializationFormat:
     return WorkflowSerializationFormat.NATIVE if native else WorkflowSerializationFormat.PORTABLE
 
 
-def actor_name(actor: Any) -> str:
-    """Return the name for the audit log of an ``auth.Actor`` or a plain string."""
-    return str(getattr(actor, "name", actor))
+class _WithDeclared(ValidatorRegistry):
+    """The blueprint's own validators, and those that this process declared."""
+
+    def check(self, workflow: str, name: str, value: Any) -> None:
+        super().check(workflow, name, value)
+        declared_validators.check(workflow, name, value)
+
+
+def open_context(
+    store: StateStore,
+    ledger: Ledger,
+    *,
+    client: DBOSClient | Callable[[], DBOSClient] | None = None,
+    settings: ActionSettings | None = None,
+    webhook_secret: str | None = None,
+    schema: str = "dbos",
+) -> ActionContext:
+    """Return the context of a store's actions; it connects when the first action needs it.
+
+    Args:
+        client: a ``DBOSClient`` of the caller's own, or a callable that makes one.
+        schema: of the engine's tables, on Postgres.
+
+    Example:
+        >>> from otel_bridge.testing import MemoryLedger, MemoryStateStore
+        >>> open_context(MemoryStateStore(), MemoryLedger()).settings.undo_grace_s
+        5.0
+    """
+    chosen = settings or ActionSettings()
+    return ActionContext(
+        store=store,
+        ledger=ledger,
+        engine=EngineClient(store, client=client, schema=schema),
+        validators=_WithDeclared(chosen.validators),
+        settings=chosen,
+        webhook_secret=webhook_secret,
+    )

@@ -7,6 +7,7 @@ in the portable format, which runs of every language read.
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 
 from dbos import WorkflowSerializationFormat
 
-from dashboard.actions.context import Desk, Outcome
+from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.inert import InertSerializer
 from dashboard.errors import BadRequest, NotFound, Problem, Refused, TooLarge, Unprocessable
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
@@ -25,15 +26,18 @@ from dashboard.workflow.webhooks import webhook_secret, webhook_topic
 from otel_bridge.codec import decode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.values import UnreadMessage
+from otel_bridge.runs.blocked import blocked_reason
+
+log = logging.getLogger(__name__)
 
 _SERIALIZER = InertSerializer()
 _NATIVE = WorkflowSerializationFormat.NATIVE
 _UNREADABLE = (ValueError, TypeError, LookupError, EOFError, AttributeError, ImportError, pickle.PickleError)
 
 
-def send(desk: Desk, run_id: str, topic: str, message: Any, *, key: str) -> None:
+def send(ctx: ActionContext, run_id: str, topic: str, message: Any, *, key: str) -> None:
     """Put a message into a run's mailbox, once per ``key``."""
-    with desk.engine.use() as client:
+    with ctx.engine.use() as client:
         client.send(
             run_id,
             message,
@@ -43,15 +47,16 @@ def send(desk: Desk, run_id: str, topic: str, message: Any, *, key: str) -> None
         )
 
 
-def continue_run(desk: Desk, run_id: str, *, actor: str) -> Outcome:
+def continue_run(ctx: ActionContext, run_id: str, *, actor: str) -> Outcome:
     """Release the breakpoint at which a run is paused.
 
     Raises:
         NotFound: there is no such run.
         Refused: it is not paused at a breakpoint.
     """
-    with desk.audited(actor, "continue", run_id):
-        run = desk.run(run_id)
+    with ctx.audited(actor, "continue", run_id):
+        run = ctx.run(run_id)
+        ctx.permit("continue", run)
         waiting = _waiting(run)
         if waiting is None or waiting.on != "breakpoint":
             raise Refused(
@@ -60,11 +65,11 @@ def continue_run(desk: Desk, run_id: str, *, actor: str) -> Outcome:
         assert waiting.seq is not None  # _waiting says so
         assert waiting.name is not None
         topic = wait_topic("breakpoint", waiting.name, waiting.seq)
-        send(desk, run_id, topic, {"id": topic, "body": {"by": actor}}, key=f"continue:{_life(desk, run)}:{topic}")
-        return Outcome(desk.run(run_id))
+        send(ctx, run_id, topic, {"id": topic, "body": {"by": actor}}, key=f"continue:{_life(ctx, run)}:{topic}")
+        return _sent(ctx, run_id)
 
 
-def signal(desk: Desk, run_id: str, topic: str, message: Any, *, actor: str, key: str | None = None) -> Outcome:
+def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: str, key: str | None = None) -> Outcome:
     """Send a message to a run, which may wait for it now or later.
 
     Args:
@@ -75,21 +80,22 @@ def signal(desk: Desk, run_id: str, topic: str, message: Any, *, actor: str, key
         BadRequest: null, which the engine cannot tell from no message; or a topic that is not for signals.
         Refused: the run has ended.
     """
-    with desk.audited(actor, "signal", run_id, topic=topic[:MAX_TOPIC_CHARS]):
+    with ctx.audited(actor, "signal", run_id, topic=topic[:MAX_TOPIC_CHARS]):
         if message is None:
             raise BadRequest("A signal needs a body: null cannot be told from no message. Send {} or a string.")
         if topic.startswith("durable.") or not 0 < len(topic) <= MAX_TOPIC_CHARS:
             raise BadRequest(
                 f"{topic[:80]!r} is no topic for signals: 1 to {MAX_TOPIC_CHARS} characters, not 'durable.…'."
             )
-        run = desk.run(run_id)
+        run = ctx.run(run_id)
+        ctx.permit("signal", run)
         if run.is_terminal:
             raise Refused(f"The run is {run.status}: it waits for no signal any more.")
-        send(desk, run_id, topic, message, key=f"signal:{topic}:{key or uuid.uuid4().hex}")
-        return Outcome(desk.run(run_id))
+        send(ctx, run_id, topic, message, key=f"signal:{topic}:{key or uuid.uuid4().hex}")
+        return _sent(ctx, run_id)
 
 
-def update(desk: Desk, run_id: str, name: str, value: Any, *, actor: str, key: str | None = None) -> Outcome:
+def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str, key: str | None = None) -> Outcome:
     """Send an update to the run that waits for it, after its validators accepted it.
 
     Raises:
@@ -97,27 +103,40 @@ def update(desk: Desk, run_id: str, name: str, value: Any, *, actor: str, key: s
         Unprocessable: a validator rejected it; ``extra`` holds ``accepted`` and ``reason``. The run is untouched.
         Refused: the run does not wait for this update, or its wait ended before the update came.
     """
-    with desk.audited(actor, "update", run_id, name=name[:MAX_TOPIC_CHARS]):
-        run = desk.run(run_id)
+    with ctx.audited(actor, "update", run_id, name=name[:MAX_TOPIC_CHARS]):
+        run = ctx.run(run_id)
+        ctx.permit("update", run)
         delivery = f"update:{name}:{key or uuid.uuid4().hex}"
         waiting = _waiting(run)
         if waiting is None or waiting.on != "update" or waiting.name != name:
-            if key is not None and desk.ledger.count(run_id, delivery):
+            if key is not None and ctx.ledger.count(run_id, delivery):
                 return Outcome(run)  # a repeat of what was delivered
             raise Refused(f"The run is {_state(run)}: it does not wait for an update {name!r} now.")
         try:
-            desk.validators.check(run.workflow, name, value)
+            ctx.validators.check(run.workflow, name, value)
         except UpdateRejectedError as error:
             raise Unprocessable(str(error), accepted=False, reason=str(error)) from error
         assert waiting.seq is not None  # _waiting says so
         topic = wait_topic("update", name, waiting.seq)
-        send(desk, run_id, topic, {"id": delivery, "body": value}, key=f"{_life(desk, run)}:{delivery}")
-        _confirm(desk, run_id, waiting.seq, delivery)
-        desk.ledger.bump_count(run_id, delivery)
-        return Outcome(desk.run(run_id))
+        send(ctx, run_id, topic, {"id": delivery, "body": value}, key=f"{_life(ctx, run)}:{delivery}")
+        _confirm(ctx, run_id, waiting.seq, delivery)
+        ctx.ledger.bump_count(run_id, delivery)
+        return _sent(ctx, run_id)
 
 
-def _confirm(desk: Desk, run_id: str, seq: int, delivery: str) -> None:
+def _sent(ctx: ActionContext, run_id: str) -> Outcome:
+    """Return the run after a message to it, and say so where nobody is there to read the message."""
+    run = ctx.run(run_id)
+    blocked = None if run.is_terminal else blocked_reason(run, ctx.presence())
+    if blocked is None:
+        return Outcome(run)
+    return Outcome(
+        run,
+        (f"Nobody reads the message yet: it is kept until the run is taken up. {blocked.reason} {blocked.remedy}",),
+    )
+
+
+def _confirm(ctx: ActionContext, run_id: str, seq: int, delivery: str) -> None:
     """Make sure that an update reached the wait it was meant for.
 
     The engine looks into the mailbox in the very transaction that ends a wait. So a wait that is still open after our
@@ -126,7 +145,7 @@ def _confirm(desk: Desk, run_id: str, seq: int, delivery: str) -> None:
     Raises:
         Refused: the wait ended without our update.
     """
-    step = desk.store.get_step(run_id, seq)
+    step = ctx.store.get_step(run_id, seq)
     if step is None or step.is_open:
         return
     received = decode(step.output).json if step.output is not None else None
@@ -134,20 +153,20 @@ def _confirm(desk: Desk, run_id: str, seq: int, delivery: str) -> None:
         raise Refused("The run stopped waiting before the update came: it did not receive it.")
 
 
-def wake(desk: Desk, run: Run) -> None:
+def wake(ctx: ActionContext, run: Run) -> None:
     """Wake the wait of a run that was just cancelled, so that the worker's thread which waits there notices.
 
     Only waits of ``dashboard.workflow`` are woken: they know what to make of it, should the run be resumed.
     """
     if run.waiting is None or run.waiting.on not in ("breakpoint", "signal", "update", "webhook"):
         return
-    announced = desk.store.published_event(run.id, WAIT_EVENT_KEY)
+    announced = ctx.store.published_event(run.id, WAIT_EVENT_KEY)
     value = decode(announced.value).json if announced is not None else None
     if isinstance(value, dict) and value.get("seq") == run.waiting.seq and isinstance(value.get("topic"), str):
-        send(desk, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
+        send(ctx, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
 
 
-def keep_mail(desk: Desk, run_id: str, unread: Sequence[UnreadMessage]) -> list[str]:
+def resend_unread_messages(ctx: ActionContext, run_id: str, unread: Sequence[UnreadMessage]) -> list[str]:
     """Send what a rewind deleted unread: a callback that came early is not lost because its run failed meanwhile.
 
     Returns:
@@ -163,7 +182,7 @@ def keep_mail(desk: Desk, run_id: str, unread: Sequence[UnreadMessage]) -> list[
             continue
         if value == WAKE:
             continue
-        with desk.engine.use() as client:
+        with ctx.engine.use() as client:
             client.send(
                 run_id,
                 value,
@@ -179,9 +198,10 @@ def keep_mail(desk: Desk, run_id: str, unread: Sequence[UnreadMessage]) -> list[
 # -- webhooks ----------------------------------------------------------------------------------------------
 
 _GONE = "There is no such webhook."
+_DELIVERED = "This webhook was delivered already."
 
 
-def deliver_webhook(desk: Desk, token: str, body: Any, *, size_bytes: int, request: Any = None) -> None:
+def deliver_webhook(ctx: ActionContext, token: str, body: Any, *, size_bytes: int, request: Any = None) -> None:
     """Deliver a third party's callback to the wait that its token is bound to.
 
     A callback before the wait is kept until the wait comes. Nothing that is answered tells of the run.
@@ -191,47 +211,66 @@ def deliver_webhook(desk: Desk, token: str, body: Any, *, size_bytes: int, reque
         NotFound: the token is not ours, or has expired, or the host's ``verify_webhook`` did not accept the request.
         Refused: it was delivered already, or the run has ended.
     """
-    if size_bytes > desk.max_webhook_bytes:
-        raise TooLarge(f"A webhook takes at most {desk.max_webhook_bytes} bytes.")
+    if size_bytes > ctx.settings.max_webhook_bytes:
+        raise TooLarge(f"A webhook takes at most {ctx.settings.max_webhook_bytes} bytes.")
     try:
-        bound = unseal(token, webhook_secret(desk.ledger, desk.webhook_secret))
+        bound = unseal(token, webhook_secret(ctx.ledger, ctx.webhook_secret))
     except InvalidTokenError as error:
         raise NotFound(_GONE) from error
-    if bound.expires_ms is not None and bound.expires_ms < time.time() * 1000:
+    if not webhook_is_good(bound, time.time() * 1000):
         raise NotFound(_GONE)
-    if desk.verify_webhook is not None and not _verified(desk, bound, request):
+    if ctx.settings.verify_webhook is not None and not _verified(ctx, bound, request):
         raise NotFound(_GONE)
-    with desk.audited("webhook", "webhook", bound.run_id, name=bound.name):
-        _deliver(desk, bound, body)
+    _deliver(ctx, bound, body)
 
 
-def _verified(desk: Desk, bound: WebhookToken, request: Any) -> bool:
+def _verified(ctx: ActionContext, bound: WebhookToken, request: Any) -> bool:
     """Ask the host's hook whether the third party's signature is good: ``hook(request, name, run_id) -> bool``."""
-    assert desk.verify_webhook is not None  # the caller checked
+    assert ctx.settings.verify_webhook is not None  # the caller checked
     try:
-        return bool(desk.verify_webhook(request, bound.name, bound.run_id))
+        return bool(ctx.settings.verify_webhook(request, bound.name, bound.run_id))
     except Problem:
         raise
     except Exception as error:  # a broken hook lets nobody in
         raise NotFound(_GONE) from error
 
 
-def _deliver(desk: Desk, bound: WebhookToken, body: Any) -> None:
-    run = desk.store.get_run(bound.run_id)
+def _deliver(ctx: ActionContext, bound: WebhookToken, body: Any) -> None:
+    run = ctx.store.get_run(bound.run_id)
     if run is None:
         raise NotFound(_GONE)
-    if run.is_terminal:
-        raise Refused("This webhook is not waited for any more.")
     topic = webhook_topic(bound.name, bound.seq)
-    once = f"{topic}:{_life(desk, run)}"
-    send(desk, run.id, topic, {"id": once, "body": body}, key=once)
-    if desk.ledger.bump_count(run.id, once) > 1:
-        raise Refused("This webhook was delivered already.")
+    once = f"{topic}:{_life(ctx, run)}"
+    refused = webhook_refusal(run, ctx.ledger.count(run.id, once))
+    if refused is not None:
+        # Not audited: whoever holds a spent token could fill the audit log with refusals, without end.
+        log.info("A webhook for run %s was refused: %s", run.id, refused)
+        raise Refused(refused)
+    with ctx.audited("webhook", "webhook", run.id, name=bound.name):
+        send(ctx, run.id, topic, {"id": once, "body": body}, key=once)
+        if ctx.ledger.bump_count(run.id, once) > 1:
+            raise Refused(_DELIVERED)  # two at once: the engine keeps the first
 
 
-def _life(desk: Desk, run: Run) -> int:
+def webhook_refusal(run: Run, delivered: int) -> str | None:
+    """Return why a callback with a good token is not delivered; None when it is. Pure.
+
+    Args:
+        delivered: how often the present life of the run received it.
+    """
+    if run.is_terminal:
+        return "This webhook is not waited for any more."
+    return _DELIVERED if delivered else None
+
+
+def webhook_is_good(bound: WebhookToken, now_ms: float) -> bool:
+    """Say whether a token, that was found to be ours, has not expired. Pure."""
+    return bound.expires_ms is None or bound.expires_ms >= now_ms
+
+
+def _life(ctx: ActionContext, run: Run) -> int:
     """Return how often actions made the run live again: what was delivered to an earlier life may come again."""
-    return desk.ledger.count(run.id, "revived")
+    return ctx.ledger.count(run.id, "revived")
 
 
 def _waiting(run: Run) -> Waiting | None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from dbos import EnqueueOptions, WorkflowSerializationFormat
+from dbos import EnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from dbos import error as dbos_error
 
-from dashboard.actions.context import Desk, Outcome, format_for
+from dashboard.actions.checks import queue_problem
+from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Outcome, format_for
 from dashboard.actions.inert import ForeignObjectError
+from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
 from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.runs.placement import Need, place, polls
+
+_KEYED = uuid.UUID("8f0c4b0e-6d4f-5c1e-9a55-0b7d0f3c2a91")
+"""Namespace of ids made from idempotency keys."""
 
 
 def arguments_of(input_: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -37,7 +45,7 @@ def arguments_of(input_: Any) -> tuple[list[Any], dict[str, Any]]:
 
 
 def start(
-    desk: Desk,
+    ctx: ActionContext,
     workflow: str,
     *,
     actor: str,
@@ -45,27 +53,34 @@ def start(
     run_id: str | None = None,
     queue: str | None = None,
     attributes: Mapping[str, Any] | None = None,
+    key: str | None = None,
 ) -> Outcome:
     """Start a run of a workflow.
 
+    Args:
+        key: idempotency key of the client; a repeat with the same key starts one run.
+
     Raises:
-        Refused: a run of that id is there already, with another workflow.
+        Refused: a run of that id is there already, with another workflow; or nobody would take it from that queue.
         BadRequest: the engine does not take the id, queue or attributes.
     """
-    with desk.audited(actor, "start", run_id, workflow=workflow, queue=queue):
+    with ctx.audited(actor, "start", run_id, workflow=workflow, queue=queue):
         if workflow.startswith("durable."):
             raise BadRequest(f"{workflow!r} is this product's own; it is started by the actions that need it.")
-        sample = _sample(desk, workflow)
+        sample = _sample(ctx, workflow)
         namespace = sample.namespace if sample is not None else None
         format_ = format_for(sample) if sample is not None else WorkflowSerializationFormat.PORTABLE
         current = sample.workflow_version if sample is not None else None
-        version, note = desk.version_for(workflow, namespace=namespace, current=current)
+        chosen = _queue_for_new(ctx, workflow, namespace, queue)
+        version, note = ctx.version_for(workflow, namespace=namespace, current=current)
         options: EnqueueOptions = {
             "workflow_name": workflow,
-            "queue_name": queue or FAST_QUEUE,
+            "queue_name": chosen,
             "serialization_type": format_,
             "application_name": namespace,
         }
+        if run_id is None and key is not None:
+            run_id = keyed_id("start", workflow, key)
         if run_id is not None:
             options["workflow_id"] = run_id
         if version is not None:
@@ -76,19 +91,44 @@ def start(
             options["class_name"] = sample.class_name
         if sample is not None and sample.config_name:
             options["instance_name"] = sample.config_name
-        new_id = _enqueue(desk, options, input_)
-        return Outcome(desk.run(new_id), (note,) if note else ())
+        new_id = _enqueue(ctx, options, input_)
+        return Outcome(ctx.run(new_id), (note,) if note else ())
 
 
-def _sample(desk: Desk, workflow: str) -> Run | None:
+def keyed_id(action: str, of: str, key: str) -> str:
+    """Return the id of the run that a request with this ``Idempotency-Key`` starts: the same for each repeat. Pure.
+
+    Example:
+        >>> keyed_id("fork", "run-1", "a") == keyed_id("fork", "run-1", "a") != keyed_id("fork", "run-2", "a")
+        True
+    """
+    return str(uuid.uuid5(_KEYED, f"{action}\0{of}\0{key}"))
+
+
+def _queue_for_new(ctx: ActionContext, workflow: str, namespace: str | None, chosen: str | None) -> str:
+    """Return the queue for a run that is to start; refuse one from which nobody would take it."""
+    need = Need(workflow=workflow, namespace=namespace)
+    seen = ctx.presence()
+    if chosen is not None:
+        why = queue_problem(chosen, {known.name: known for known in ctx.store.queues()}, seen, need)
+        if why is not None:
+            raise Refused(why)
+        return chosen
+    able = place(need, seen.live).takers
+    # The engine's own queue is polled by every worker, ours by those that do not choose what they listen to.
+    polled = not able or any(polls(executor, FAST_QUEUE) for executor in able)
+    return FAST_QUEUE if polled else INTERNAL_QUEUE
+
+
+def _sample(ctx: ActionContext, workflow: str) -> Run | None:
     """Return the newest run of a workflow: what its inputs look like, and which application has it."""
-    page = desk.store.list_runs(RunQuery(workflow=workflow, limit=1))
+    page = ctx.store.list_runs(RunQuery(workflow=workflow, limit=1))
     return page.runs[0] if page.runs else None
 
 
-def _enqueue(desk: Desk, options: EnqueueOptions, input_: Any) -> str:
+def _enqueue(ctx: ActionContext, options: EnqueueOptions, input_: Any) -> str:
     args, kwargs = arguments_of(input_)
-    with desk.engine.use(fast_queue=True) as client:
+    with ctx.engine.use(fast_queue=True) as client:
         try:
             handle: Any = client.enqueue(options, *args, **kwargs)
         except dbos_error.DBOSConflictingWorkflowError as error:
@@ -98,112 +138,143 @@ def _enqueue(desk: Desk, options: EnqueueOptions, input_: Any) -> str:
     return str(handle.get_workflow_id())
 
 
-def retry_with_input(desk: Desk, run_id: str, input_: Any, *, actor: str) -> Outcome:
+def retry_with_input(ctx: ActionContext, run_id: str, input_: Any, *, actor: str, key: str | None = None) -> Outcome:
     """Start a new run of the same workflow with another input, linked to the one it corrects.
+
+    Args:
+        key: idempotency key of the client; a repeat with the same key starts one run.
 
     Raises:
         NotFound: there is no such run.
     """
-    with desk.audited(actor, "retry-with-input", run_id):
-        run = desk.run(run_id)
-        version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
-        queue, partition = desk.queue_for(run, None)
+    with ctx.audited(actor, "retry-with-input", run_id):
+        run = ctx.run(run_id)
+        ctx.permit("retry_with_input", run)
+        where = ctx.destination(run, None)
         options: EnqueueOptions = {
             "workflow_name": run.workflow,
-            "queue_name": queue,
+            "queue_name": where.queue,
             "serialization_type": format_for(run),
             "application_name": run.namespace,
             "attributes": {**_public(run), "durable.retryOf": run.id},
         }
-        if version is not None:
-            options["app_version"] = version
-        if partition is not None:
-            options["queue_partition_key"] = partition
+        if key is not None:
+            options["workflow_id"] = keyed_id("retry-with-input", run.id, key)
+        if where.version is not None:
+            options["app_version"] = where.version
+        if where.partition is not None:
+            options["queue_partition_key"] = where.partition
         if run.class_name:
             options["class_name"] = run.class_name
         if run.config_name:
             options["instance_name"] = run.config_name
-        new_id = _enqueue(desk, options, input_)
-        return Outcome(desk.run(new_id), (note,) if note else ())
+        new_id = _enqueue(ctx, options, input_)
+        return Outcome(ctx.run(new_id), where.notes)
 
 
 def _public(run: Run) -> dict[str, Any]:
     return {key: value for key, value in run.attributes.items() if not key.startswith(("dbos.", "durable."))}
 
 
-def fork(desk: Desk, run_id: str, from_seq: int, *, actor: str) -> Outcome:
-    """Start a new run that shares the steps before ``from_seq`` and executes the rest anew.
+def fork(ctx: ActionContext, run_id: str, from_seq: int, *, actor: str, key: str | None = None) -> Outcome:
+    """Start a new run that shares the steps before ``from_seq`` and executes the rest again.
+
+    Args:
+        key: idempotency key of the client; a repeat with the same key starts one run.
 
     Raises:
         NotFound: there is no such run.
         BadRequest: it has no such step.
     """
-    with desk.audited(actor, "fork", run_id, fromSeq=from_seq):
-        run = desk.run(run_id)
-        steps = desk.store.get_steps(run_id)
-        last = max((number for step in steps for number in (step.seq, *step.folded)), default=0)
+    with ctx.audited(actor, "fork", run_id, fromSeq=from_seq):
+        run = ctx.run(run_id)
+        ctx.permit("fork", run)
+        last = last_recorded(ctx.store.get_steps(run_id))
         if from_seq < 0 or from_seq > last + 1:
             raise BadRequest(f"The run's last step is {last}: it can be forked from 0 to {last + 1}, not {from_seq}.")
-        version, note = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
-        queue, partition = desk.queue_for(run, None)
-        with desk.engine.use(fast_queue=True) as client:
-            handle = client.fork_workflow(
-                run_id,
-                from_seq,
-                application_version=version,
-                queue_name=queue,
-                queue_partition_key=partition,
-            )
-        return Outcome(desk.run(handle.get_workflow_id()), (note,) if note else ())
+        new_id = None if key is None else keyed_id("fork", f"{run_id}\0{from_seq}", key)
+        where = ctx.destination(run, None)
+        # Under the run's lock, because the engine refuses a fork of an id that is taken, instead of answering with it.
+        with nullcontext() if new_id is None else ctx.alone(run_id):
+            if new_id is not None and (made := ctx.store.get_run(new_id)) is not None:
+                return Outcome(made)
+            with ctx.engine.use(fast_queue=True) as client, _named(new_id):
+                handle = client.fork_workflow(
+                    run_id,
+                    from_seq,
+                    application_version=where.version,
+                    queue_name=where.queue,
+                    queue_partition_key=where.partition,
+                )
+        return Outcome(ctx.run(handle.get_workflow_id()), where.notes)
+
+
+def _named(run_id: str | None) -> AbstractContextManager[object]:
+    """Give the run that is forked within an id of our choice."""
+    return nullcontext() if run_id is None else SetWorkflowID(run_id)
 
 
 # -- schedules ---------------------------------------------------------------------------------------------
 
 
-def pause_schedule(desk: Desk, name: str, *, actor: str) -> None:
+def pause_schedule(ctx: ActionContext, name: str, *, actor: str) -> None:
     """Stop a schedule from firing. Idempotent.
 
     Raises:
         NotFound: there is no such schedule.
     """
-    with desk.audited(actor, "schedule.pause", None, schedule=name):
-        _known_schedule(desk, name)
-        with desk.engine.use() as client:
+    with ctx.audited(actor, "schedule.pause", None, schedule=name):
+        _known_schedule(ctx, name)
+        with ctx.engine.use() as client:
             client.pause_schedule(name)
 
 
-def resume_schedule(desk: Desk, name: str, *, actor: str) -> None:
+def resume_schedule(ctx: ActionContext, name: str, *, actor: str) -> None:
     """Let a paused schedule fire again. Idempotent.
 
     Raises:
         NotFound: there is no such schedule.
     """
-    with desk.audited(actor, "schedule.resume", None, schedule=name):
-        _known_schedule(desk, name)
-        with desk.engine.use() as client:
+    with ctx.audited(actor, "schedule.resume", None, schedule=name):
+        _known_schedule(ctx, name)
+        with ctx.engine.use() as client:
             client.resume_schedule(name)
 
 
-def trigger_schedule(desk: Desk, name: str, *, actor: str) -> Outcome:
+def trigger_schedule(ctx: ActionContext, name: str, *, actor: str, key: str | None = None) -> Outcome:
     """Start a schedule's run now.
+
+    Args:
+        key: idempotency key of the client; a repeat with the same key starts one run.
 
     Raises:
         NotFound: there is no such schedule.
         Refused: its context holds an object of the application, which is not built here.
     """
-    with desk.audited(actor, "schedule.trigger", None, schedule=name):
-        _known_schedule(desk, name)
-        with desk.engine.use() as client:
-            try:
-                handle = client.trigger_schedule(name)
-            except ForeignObjectError as error:
-                raise Refused(
-                    f"The schedule's context holds a {error.name}, which only the application may build. "
-                    "Trigger it there, or give the schedule a context of plain values."
-                ) from error
-        return Outcome(desk.run(handle.get_workflow_id()))
+    with ctx.audited(actor, "schedule.trigger", None, schedule=name):
+        _known_schedule(ctx, name)
+        if key is None:
+            return Outcome(ctx.run(_trigger(ctx, name)))
+        # The engine names the run itself, so the ledger remembers what a key has started.
+        remembered = f"started.{keyed_id('trigger', name, key)}"
+        with ctx.alone(remembered):
+            made = ctx.ledger.get_value(remembered)
+            if made is None:
+                made = ctx.ledger.put_value(remembered, _trigger(ctx, name))
+        return Outcome(ctx.run(str(made)))
 
 
-def _known_schedule(desk: Desk, name: str) -> None:
-    if name not in {schedule.name for schedule in desk.store.schedules()}:
+def _trigger(ctx: ActionContext, name: str) -> str:
+    with ctx.engine.use() as client:
+        try:
+            return str(client.trigger_schedule(name).get_workflow_id())
+        except ForeignObjectError as error:
+            raise Refused(
+                f"The schedule's context holds a {error.name}, which only the application may build. "
+                "Trigger it there, or give the schedule a context of plain values."
+            ) from error
+
+
+def _known_schedule(ctx: ActionContext, name: str) -> None:
+    if name not in {schedule.name for schedule in ctx.store.schedules()}:
         raise NotFound(f"There is no schedule {name[:200]!r}.")

@@ -1,30 +1,34 @@
 """The caretaker: what has to be done without anybody asking. A thread of the dashboard's process, under a lease.
 
 Of many dashboard processes one holds the lease and works; another takes over when it is gone. It hands dead runs to
-their handlers, puts back runs that a worker took and cannot run, recovers runs of lost executors (when switched on) and
-deletes old runs (by policy).
+their handlers, puts back runs that a worker took and cannot run, recovers runs of lost executors and moves runs to a
+live version (when switched on), deletes old runs (by policy), and forgets workers that are long gone. Each duty and
+each run is guarded: what goes wrong with one never stops the others.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dashboard.actions.context import OUR_QUEUES, Desk
-from dashboard.caretaker import deadletters, recovery, retention
-from dashboard.caretaker.deadletters import Handlers
+from dashboard.actions.context import OUR_QUEUES, ActionContext
+from dashboard.caretaker import deadletters, recovery, retention, upgrade
+from dashboard.caretaker.deadletters import Handlers, OnDead
+from dashboard.caretaker.guard import Guard
 from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.caretaker.retention import RetentionPolicy
+from dashboard.caretaker.upgrade import AutoUpgrade
 from dashboard.errors import Problem
-from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
+from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease
 from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.status import RunStatus
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,10 @@ _OVERLAP_MS = 60_000
 _SCAN = 500
 _CHANGED = 2_000
 _SOME = 100
+_DEAD_REMEMBERED = 20_000
+_OPEN_RUNS = 10_000
+_HELD: frozenset[RunStatus] = frozenset({"running", "suspended"})
+PRUNE_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +55,18 @@ class CaretakerSettings:
             paused may execute the step it was in a second time.
         retention: what may be deleted. Nothing by default.
         retention_dry_run: only say, in the log, what would be deleted.
+        upgrade: move runs of versions that no live worker has to one that is live; None: leave them to an operator.
+        executors_kept_s: how long the presence row of a worker that is gone is kept; longer while it holds an open run.
         interval_s: between two looks for dead runs; ``patrol_interval_s``: for runs that nobody serves.
     """
 
     dead_letters: Handlers = None
-    on_dead: Callable[[Mapping[str, Any]], Any] | None = None
+    on_dead: OnDead | None = None
     recover: RecoveryPolicy | None = None
+    upgrade: AutoUpgrade | None = None
     retention: Sequence[RetentionPolicy] = ()
     retention_dry_run: bool = False
+    executors_kept_s: float = 24 * 3600.0
     interval_s: float = 2.0
     patrol_interval_s: float = 5.0
     retention_interval_s: float = 60.0
@@ -65,21 +77,31 @@ class Caretaker:
     """Runs ``tick`` again and again while it holds the lease.
 
     Args:
-        open_desk: gives the desk of the blueprint's actions; may raise while the database is not there.
+        open_context: gives the context of the blueprint's actions; may raise while the database is not there.
     """
 
-    def __init__(self, open_desk: Callable[[], Desk], settings: CaretakerSettings | None = None) -> None:
-        self._open_desk = open_desk
+    def __init__(self, open_context: Callable[[], ActionContext], settings: CaretakerSettings | None = None) -> None:
+        self._open_context = open_context
         self.settings = settings or CaretakerSettings()
-        self._owner = f"caretaker-{uuid.uuid4().hex}"
+        self.guard = Guard()
+        self._name: tuple[int, str] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
         self._since_ms: int | None = None
-        self._patrol_due_s = self._retention_due_s = 0.0
+        self._due_s: dict[str, float] = {}
         self._retention_after: dict[int, tuple[int, str] | None] = {}
         self._queues_seen: dict[str, str] = {}
+        self._dead_seen: dict[str, object] = {}
+
+    @property
+    def _owner(self) -> str:
+        """The lease's owner. Made in each process: one named before a server forks would be shared by its workers."""
+        process = os.getpid()
+        if self._name is None or self._name[0] != process:
+            self._name, self._lease = (process, f"caretaker-{process}-{uuid.uuid4().hex}"), None
+        return self._name[1]
 
     def start(self) -> None:
         """Start the thread, unless it runs. A stopped caretaker can be started again."""
@@ -98,17 +120,8 @@ class Caretaker:
             thread.join(timeout_s)
 
     def _loop(self) -> None:
-        quiet = False
         while not self._stop.is_set():
-            try:
-                self.tick()
-                quiet = False
-            except (BridgeError, Problem) as error:
-                if not quiet:  # once per outage
-                    log.warning("The caretaker cannot work now and goes on trying: %s", error)
-                quiet = True
-            except Exception:
-                log.exception("The caretaker met a bug of its own; it goes on.")
+            self.guard.duty("taking the lease", self.tick)
             self._stop.wait(self.settings.interval_s)
         self._release()
 
@@ -116,117 +129,146 @@ class Caretaker:
         lease, self._lease = self._lease, None
         if lease is not None:
             try:
-                self._open_desk().ledger.release_lease(lease)
+                self._open_context().ledger.release_lease(lease)
             except (BridgeError, Problem):
                 log.debug("The caretaker's lease runs out by itself.")
 
     def tick(self) -> bool:
-        """Look once, if this process holds the lease; return whether it does."""
-        desk = self._desk()
-        self._lease = desk.ledger.acquire_lease(LEASE, self._owner, ttl_s=self.settings.lease_ttl_s)
+        """Look once, if this process holds the lease; return whether it does.
+
+        Raises:
+            BridgeError, Problem: the lease cannot be asked for now. What a duty meets is logged, not raised.
+        """
+        ctx = self._open_context()
+        self._lease = ctx.ledger.acquire_lease(LEASE, self._owner, ttl_s=self.settings.lease_ttl_s)
         if self._lease is None:
             self._since_ms = None
             return False
-        self._dead_letters(desk)
-        if time.monotonic() >= self._patrol_due_s:
-            self._patrol_due_s = time.monotonic() + self.settings.patrol_interval_s
-            self._patrol(desk)
-        if self.settings.retention and time.monotonic() >= self._retention_due_s:
-            self._retention_due_s = time.monotonic() + self.settings.retention_interval_s
-            self._retain(desk)
+        chosen = self.settings
+        self.guard.duty("dead letters", lambda: self._dead_letters(ctx))
+        if self._is_due("patrol", chosen.patrol_interval_s):
+            self.guard.duty("patrol", lambda: self._patrol(ctx))
+        if chosen.retention and self._is_due("retention", chosen.retention_interval_s):
+            self.guard.duty("retention", lambda: self._retain(ctx))
+        if self._is_due("executors", PRUNE_EVERY_S):
+            self.guard.duty("forgetting executors", lambda: self._forget_executors(ctx))
         return True
 
-    def _desk(self) -> Desk:
-        desk = self._open_desk()
-        if self.settings.on_dead is None or desk.on_dead is not None:
-            return desk
-        return desk.with_on_dead(self.settings.on_dead)
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._due_s.get(what, 0.0):
+            return False
+        self._due_s[what] = now_s + every_s
+        return True
 
     # -- dead letters ---------------------------------------------------------------------------------------
 
-    def _dead_letters(self, desk: Desk) -> None:
+    def _dead_letters(self, ctx: ActionContext) -> None:
         """Handle what died since the last look; at the first look, everything that is dead."""
-        now_ms = desk.store.now_ms()
+        now_ms = ctx.store.now_ms()
         since_ms = now_ms - _OVERLAP_MS if self._since_ms is None else self._since_ms
-        changed = desk.store.runs_changed_since(since_ms, limit=_CHANGED)
-        self._remember_queues(desk, changed)
-        dead = self._all_dead(desk) if self._since_ms is None else self._newly_dead(desk, changed)
-        self._each(dead, deadletters.handle, desk, self.settings.dead_letters)
+        changed = ctx.store.runs_changed_since(since_ms, limit=_CHANGED)
+        self._remember_queues(ctx, changed)
+        dead = self._all_dead(ctx) if self._since_ms is None else self._newly_dead(ctx, changed)
+        if dead:
+            self._hand_over(ctx, dead)
         self._since_ms = now_ms - _OVERLAP_MS
 
-    def _all_dead(self, desk: Desk) -> list[Run]:
+    def _hand_over(self, ctx: ActionContext, dead: Sequence[Run]) -> None:
+        """Hand each dead run to its handler. One that was looked at is not looked at again until something changed."""
+        seen = ctx.presence()  # once, however many are dead
+        names = {name for executor in seen.live for name in executor.workflows if name.startswith(DEAD_LETTER_WORKFLOW)}
+        state = frozenset(names)
+        fresh = [run for run in dead if self._dead_seen.get(run.id) != (run.updated_at_ms, state)]
+        chosen = self.settings
+
+        def handle(ctx: ActionContext, run: Run) -> None:
+            deadletters.handle(ctx, run, chosen.dead_letters, seen, on_dead=chosen.on_dead)
+            self._dead_seen[run.id] = (run.updated_at_ms, state)
+
+        self._each(fresh, handle, ctx)
+        while len(self._dead_seen) > _DEAD_REMEMBERED:
+            del self._dead_seen[next(iter(self._dead_seen))]
+
+    def _all_dead(self, ctx: ActionContext) -> list[Run]:
         found: list[Run] = []
         cursor: str | None = None
         while len(found) < 20 * _SCAN:
-            page = desk.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=_SCAN, cursor=cursor))
+            page = ctx.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=_SCAN, cursor=cursor))
             found += page.runs
             if page.next_cursor is None:
                 break
             cursor = page.next_cursor
         return found
 
-    def _newly_dead(self, desk: Desk, changed: Sequence[Run]) -> list[Run]:
-        newest = desk.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=50)).runs
+    def _newly_dead(self, ctx: ActionContext, changed: Sequence[Run]) -> list[Run]:
+        newest = ctx.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=50)).runs
         return list({run.id: run for run in (*newest, *changed) if run.status == "dead"}.values())
 
     # -- open runs ------------------------------------------------------------------------------------------
 
-    def _patrol(self, desk: Desk) -> None:
+    def _patrol(self, ctx: ActionContext) -> None:
         """Look for open runs that nobody serves. Asks for few runs each time, however many are open."""
         pending = RunQuery(statuses=frozenset({"pending"}), queue=FAST_QUEUE, limit=_SOME)
-        now_ms = desk.store.now_ms()
-        self._each(desk.store.list_runs(pending).runs, recovery.move_unpolled, desk, now_ms)
-        seen = desk.presence()
+        now_ms = ctx.store.now_ms()
+        self._each(ctx.store.list_runs(pending).runs, recovery.move_unpolled, ctx, now_ms)
+        seen = ctx.presence()
         ours = RunQuery(statuses=frozenset({"pending"}), queue=WORK_QUEUE, limit=_SOME)
-        self._each(desk.store.list_runs(ours).runs, recovery.mend_stranded, desk, seen)
+        self._each(ctx.store.list_runs(ours).runs, recovery.reassign_stranded, ctx, seen)
         for executor in {e.executor_id for e in seen.live if e.workflows}:
             running = RunQuery(statuses=frozenset({"running"}), executor=executor, limit=_SOME)
-            self._each(desk.store.list_runs(running).runs, recovery.mend_swallowed, desk, seen)
+            self._each(ctx.store.list_runs(running).runs, recovery.reassign_taken, ctx, seen)
         policy = self.settings.recover
         if policy is not None:
             alive = {executor.executor_id for executor in seen.live}
             for executor in {e.executor_id for e in seen.lost} - alive:
-                held = RunQuery(statuses=frozenset({"running", "suspended"}), executor=executor, limit=_SCAN)
-                self._each(desk.store.list_runs(held).runs, recovery.redispatch_lost, desk, seen, policy)
+                held = RunQuery(statuses=_HELD, executor=executor, limit=_SCAN)
+                self._each(ctx.store.list_runs(held).runs, recovery.redispatch_lost, ctx, seen, policy)
+        if self.settings.upgrade is not None and seen.known:
+            for version in upgrade.gone_versions(seen):
+                query = RunQuery(statuses=_HELD | {"pending"}, version=version, limit=_SCAN)
+                self._each(ctx.store.list_runs(query).runs, upgrade.upgrade, ctx, seen, self.settings.upgrade)
 
-    def _remember_queues(self, desk: Desk, runs: Sequence[Run]) -> None:
+    def _remember_queues(self, ctx: ActionContext, runs: Sequence[Run]) -> None:
         """Keep each new run's queue: the engine forgets it when the run is cancelled or dies."""
         queues = {run.id: run.queue for run in runs if run.queue is not None and run.queue not in OUR_QUEUES}
         new = {run_id: queue for run_id, queue in queues.items() if run_id not in self._queues_seen}
         if new:
-            desk.ledger.remember_queues(new)
+            ctx.ledger.remember_queues(new)
         self._queues_seen = queues
 
-    def _each(self, runs: Sequence[Run], action: Callable[..., Any], desk: Desk, *args: Any) -> None:
-        for run in runs:
-            if self._stop.is_set():
-                return
-            self._one(run, action, desk, run, *args)
+    def _each(self, runs: Sequence[Run], action: Callable[..., object], ctx: ActionContext, *args: object) -> None:
+        """Do something about each run, while the database answers."""
+        self.guard.each(runs, lambda run: action(ctx, run, *args), stop=self._stop.is_set)
 
     # -- retention ------------------------------------------------------------------------------------------
 
-    def _retain(self, desk: Desk) -> None:
+    def _retain(self, ctx: ActionContext) -> None:
         for number, policy in enumerate(self.settings.retention):
             if self._stop.is_set():
                 return
-            if self.settings.retention_dry_run:
-                seen = retention.preview(desk, policy)
-                log.info(
-                    "Retention would delete %d runs of workflow %s: %s", seen.count, policy.workflow, seen.by_status
-                )
-                continue
-            batch = retention.run_batch(desk, policy, after=self._retention_after.get(number))
-            self._retention_after[number] = batch.after
-            if batch.deleted:
-                log.info("Retention deleted %d runs of workflow %s", batch.deleted, policy.workflow)
+            self.guard.duty(f"retention policy {number + 1}", lambda n=number, p=policy: self._retain_by(ctx, n, p))  # type: ignore[misc]
 
-    @staticmethod
-    def _one(run: Run, action: Callable[..., Any], *args: Any) -> Any:
-        """Do something about one run; its failure must not keep the others waiting."""
-        try:
-            return action(*args)
-        except Problem as problem:
-            if problem.status == 503:
-                raise
-            log.info("The caretaker left run %s alone: %s", run.id, problem.detail)
-            return None
+    def _retain_by(self, ctx: ActionContext, number: int, policy: RetentionPolicy) -> None:
+        if self.settings.retention_dry_run:
+            seen = retention.preview(ctx, policy)
+            log.info("Retention would delete %d runs of workflow %s: %s", seen.count, policy.workflow, seen.by_status)
+            return
+        batch = retention.run_batch(ctx, policy, after=self._retention_after.get(number))
+        self._retention_after[number] = batch.after
+        if batch.deleted:
+            log.info("Retention deleted %d runs of workflow %s", batch.deleted, policy.workflow)
+
+    # -- executors ------------------------------------------------------------------------------------------
+
+    def _forget_executors(self, ctx: ActionContext) -> None:
+        """Forget workers that are long gone, except those that still hold an open run: their rows say it is lost."""
+        seen = ctx.presence()
+        before_ms = seen.now_ms - int(self.settings.executors_kept_s * 1000)
+        newest = {e.executor_id: e for e in sorted(seen.lost, key=lambda e: e.beat_at_ms) if e.beat_at_ms < before_ms}
+        if not newest:
+            return
+        held = {run.executor for run in ctx.store.open_runs(limit=_OPEN_RUNS) if run.executor is not None}
+        keep = [executor.instance_id for name, executor in newest.items() if name in held]
+        forgotten = ctx.ledger.prune_executors(beat_before_ms=before_ms, keep=keep)
+        log.info("Forgot %d workers that have not reported for a day or longer.", forgotten)

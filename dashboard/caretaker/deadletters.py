@@ -3,42 +3,49 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 
-from dashboard.actions.context import Desk
+from dashboard.actions.context import ActionContext
 from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE, dead_letter_workflow
 from otel_bridge.codec import WHOLE, decode_error, decode_input
 from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run
+from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
 
+OnDead = Callable[[Mapping[str, Any]], Any]
 Handlers = str | Mapping[str, str] | None
 """Handler workflow's name for every dead run; or by workflow, ``*`` for the others; None: what workers declared."""
 
 
-def handle(desk: Desk, run: Run, handlers: Handlers) -> str | None:
-    """Hand a dead run to its handler; return the handler run's id, or None when there is none (or is one already)."""
+def handle(
+    ctx: ActionContext, run: Run, handlers: Handlers, seen: Presence, *, on_dead: OnDead | None = None
+) -> str | None:
+    """Hand a dead run to its handler; return the handler run's id, or None when there is none (or is one already).
+
+    Args:
+        seen: who is alive, read once for all dead runs of a look.
+        on_dead: the host's hook, called once per death.
+    """
     if run.status != "dead" or run.id.startswith((DEAD_LETTER_PREFIX, UNDO_PREFIX, BULK_PREFIX)):
         return None
     payload: dict[str, Any] | None = None
-    if desk.on_dead is not None:
-        first = desk.ledger.bump_count(run.id, f"on_dead.{desk.ledger.count(run.id, 'revived')}") == 1
+    if on_dead is not None:
+        first = ctx.ledger.bump_count(run.id, f"on_dead.{ctx.ledger.count(run.id, 'revived')}") == 1
         if first:
-            payload = payload_of(desk, run)
-            _tell(desk, run, payload)
+            payload = payload_of(ctx, run)
+            _call(on_dead, run, payload)
     if run.dead_letter_id is not None:
         return None
-    workflow = handler_of(desk, run, handlers)
+    workflow = handler_of(run, handlers, seen)
     if workflow is None:
         return None
     ours = workflow.startswith(DEAD_LETTER_WORKFLOW)
-    version, _ = desk.version_for(workflow, namespace=run.namespace, current=None) if not ours else (None, None)
-    if ours:
-        version, _ = desk.version_for_ours(workflow, run)
+    version = ctx.version_for_ours(workflow, run)[0] if ours else _version(ctx, workflow, run, seen)
     options: EnqueueOptions = {
         "workflow_name": workflow,
         "queue_name": WORK_QUEUE if ours else FAST_QUEUE,
@@ -48,30 +55,34 @@ def handle(desk: Desk, run: Run, handlers: Handlers) -> str | None:
     }
     if version is not None:
         options["app_version"] = version
-    with desk.audited("caretaker", "dead-letter", run.id, handler=workflow), desk.engine.use(fast_queue=True) as client:
-        client.enqueue(options, payload or payload_of(desk, run))
+    with ctx.audited("caretaker", "dead-letter", run.id, handler=workflow), ctx.engine.use(fast_queue=True) as client:
+        client.enqueue(options, payload or payload_of(ctx, run))
     return f"{DEAD_LETTER_PREFIX}{run.id}"
 
 
-def handler_of(desk: Desk, run: Run, handlers: Handlers) -> str | None:
-    """Return the name of the workflow that handles this run's death."""
+def _version(ctx: ActionContext, workflow: str, run: Run, seen: Presence) -> str | None:
+    return ctx.version_for(workflow, namespace=run.namespace, current=None, seen=seen)[0]
+
+
+def handler_of(run: Run, handlers: Handlers, seen: Presence) -> str | None:
+    """Return the name of the workflow that handles this run's death. Pure."""
     if isinstance(handlers, str):
         return handlers
     if handlers is not None:
         found = handlers.get(run.workflow, handlers.get("*"))
         if found is not None:
             return found
-    names = {name for executor in desk.presence().live for name in executor.workflows}
+    names = {name for executor in seen.live for name in executor.workflows}
     for name in (dead_letter_workflow(run.workflow), dead_letter_workflow(None)):
         if name in names:
             return name
     return None
 
 
-def payload_of(desk: Desk, run: Run) -> dict[str, Any]:
+def payload_of(ctx: ActionContext, run: Run) -> dict[str, Any]:
     """Return what a handler receives: ``{deadRunId, workflow, input, error}``."""
-    stored_input = desk.store.get_payload(run.id, "input", cap_bytes=None)
-    stored_error = desk.store.get_payload(run.id, "error", cap_bytes=None)
+    stored_input = ctx.store.get_payload(run.id, "input", cap_bytes=None)
+    stored_error = ctx.store.get_payload(run.id, "error", cap_bytes=None)
     error: dict[str, Any] | None = None
     if stored_error is not None:
         shown = decode_error(stored_error)
@@ -85,9 +96,8 @@ def payload_of(desk: Desk, run: Run) -> dict[str, Any]:
     }
 
 
-def _tell(desk: Desk, run: Run, payload: Mapping[str, Any]) -> None:
-    assert desk.on_dead is not None  # the caller checked
+def _call(on_dead: OnDead, run: Run, payload: Mapping[str, Any]) -> None:
     try:
-        desk.on_dead(payload)
+        on_dead(payload)
     except Exception:  # the host's hook must not stop the caretaker
         log.exception("The on_dead hook failed for run %s", run.id)

@@ -1,21 +1,22 @@
-"""Mending what workers leave behind: runs of lost executors, runs taken by a worker that lacks their workflow."""
+"""What workers leave behind: runs of lost executors, runs taken by a worker that lacks their workflow."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 
-from dashboard.actions import retry
-from dashboard.actions.context import INTERNAL_QUEUE, Desk
+from dashboard.actions import redispatch
+from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Destination
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import HELD_STATUSES
+from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
 
-SWALLOWED_AFTER_MS = 5_000
+TAKEN_AFTER_MS = 5_000
 UNPOLLED_AFTER_MS = 20_000
 
 
@@ -34,59 +35,63 @@ class RecoveryPolicy:
     max_redispatches: int = 5
 
 
-def redispatch_lost(desk: Desk, run: Run, seen: Presence, policy: RecoveryPolicy) -> bool:
+def redispatch_lost(ctx: ActionContext, run: Run, seen: Presence, policy: RecoveryPolicy) -> bool:
     """Re-dispatch a run whose executor has been lost for long enough; return whether that was done."""
     if run.status not in HELD_STATUSES or not seen.is_lost(run):
         return False
     last_beat_ms = max(e.beat_at_ms for e in seen.lost if e.executor_id == run.executor)
     if seen.now_ms - last_beat_ms < policy.grace_s * 1000 or not seen.live:
         return False
-    if desk.ledger.count(run.id, "redispatch") >= policy.max_redispatches:
+    if ctx.ledger.count(run.id, "redispatch") >= policy.max_redispatches:
         return False
-    desk.ledger.bump_count(run.id, "redispatch")
-    return _mended(desk, run, "lost executor")
+    need = Need(workflow=run.workflow, namespace=run.namespace, version=run.workflow_version)
+    if not place(need, seen.live).takers:
+        return False  # nobody has its version: it is blocked, and another version is AutoUpgrade's or a person's choice
+    ctx.ledger.bump_count(run.id, "redispatch")
+    return _redispatched(ctx, run, "lost executor")
 
 
-def mend_swallowed(desk: Desk, run: Run, seen: Presence) -> bool:
+def reassign_taken(ctx: ActionContext, run: Run, seen: Presence) -> bool:
     """Put back a run that a worker took although it lacks the workflow, where another worker has it."""
     since_ms = run.started_at_ms or run.updated_at_ms
-    if run.status != "running" or seen.now_ms - since_ms < SWALLOWED_AFTER_MS:
+    if run.status != "running" or seen.now_ms - since_ms < TAKEN_AFTER_MS:
         return False
-    if retry.swallowed_by(desk, run) is None or not desk.capable(run.workflow, run.namespace, seen):
+    need = Need(workflow=run.workflow, namespace=run.namespace)
+    if redispatch.taken_by_unable_worker(ctx, run, seen) is None or not place(need, seen.live).takers:
         return False
-    return _mended(desk, run, "taken by a worker that lacks the workflow")
+    return _redispatched(ctx, run, "taken by a worker that lacks the workflow")
 
 
-def move_unpolled(desk: Desk, run: Run, now_ms: int) -> bool:
+def move_unpolled(ctx: ActionContext, run: Run, now_ms: int) -> bool:
     """Move a run from our fast queue to the engine's own, when nobody seems to poll ours; once per run."""
     if run.status != "pending" or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
         return False
-    life = desk.ledger.count(run.id, "revived")
-    if desk.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
+    life = ctx.ledger.count(run.id, "revived")
+    if ctx.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
         return False
-    with desk.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), desk.engine.use() as client:
+    with ctx.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), ctx.engine.use() as client:
         client.resume_workflow(run.id, queue_name=INTERNAL_QUEUE)
     return True
 
 
-def mend_stranded(desk: Desk, run: Run, seen: Presence) -> bool:
+def reassign_stranded(ctx: ActionContext, run: Run, seen: Presence) -> bool:
     """Give one of our own runs that waits for a version which no live worker has to a worker that lives.
 
     Any version of ours will do, and the one it was enqueued for may have gone before it took the run.
     """
     if not seen.known or run.status != "pending" or run.queue != WORK_QUEUE or run.workflow_version is None:
         return False
-    version, nobody = desk.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version)
-    if version is None or nobody is not None or version == run.workflow_version or desk.store.get_steps(run.id):
+    version, nobody = ctx.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
+    if version is None or nobody is not None or version == run.workflow_version or ctx.store.get_steps(run.id):
         return False
-    with desk.audited("caretaker", "move", run.id, version=version), desk.engine.use() as client:
-        retry.move_unbegun(client, run.id, version, WORK_QUEUE)
+    with ctx.audited("caretaker", "move", run.id, version=version), ctx.alone(run.id) as lock:
+        redispatch.move_to(ctx, lock, run, Destination(version, WORK_QUEUE))
     return True
 
 
-def _mended(desk: Desk, run: Run, why: str) -> bool:
+def _redispatched(ctx: ActionContext, run: Run, why: str) -> bool:
     try:
-        retry.redispatch(desk, run.id, actor="caretaker")
+        redispatch.redispatch(ctx, run.id, actor="caretaker")
     except Problem as problem:
         log.info("Run %s (%s) was not re-dispatched: %s", run.id, why, problem.detail)
         return False

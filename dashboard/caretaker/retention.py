@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from dashboard.actions.context import Desk
+from dashboard.actions.context import ActionContext
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
@@ -73,7 +73,7 @@ class Batch:
     after: tuple[int, str] | None
 
 
-def preview(ctx: Desk, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> RetentionPreview:
+def preview(ctx: ActionContext, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> RetentionPreview:
     """Return what the policy would delete; deletes nothing."""
     due = list(islice(_due(ctx, policy, None), scan))
     going = deletable(ctx, due)
@@ -85,7 +85,7 @@ def preview(ctx: Desk, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> Ret
     )
 
 
-def run_batch(ctx: Desk, policy: RetentionPolicy, *, after: tuple[int, str] | None = None) -> Batch:
+def run_batch(ctx: ActionContext, policy: RetentionPolicy, *, after: tuple[int, str] | None = None) -> Batch:
     """Delete one batch of runs, those that follow ``after``."""
     due = list(islice(_due(ctx, policy, after), SCAN))
     deleted = 0
@@ -102,7 +102,7 @@ def run_batch(ctx: Desk, policy: RetentionPolicy, *, after: tuple[int, str] | No
     return Batch(deleted, (due[-1].created_at_ms, due[-1].id) if len(due) == SCAN else None)
 
 
-def _due(ctx: Desk, policy: RetentionPolicy, after: tuple[int, str] | None) -> Iterator[Run]:
+def _due(ctx: ActionContext, policy: RetentionPolicy, after: tuple[int, str] | None) -> Iterator[Run]:
     """Yield ended runs that are over the policy's age and count, oldest first."""
     now_ms = ctx.store.now_ms()
     if policy.keep_last is None:
@@ -115,7 +115,7 @@ def _due(ctx: Desk, policy: RetentionPolicy, after: tuple[int, str] | None) -> I
     yield from (run for run in runs if is_due(run, policy, now_ms))
 
 
-def _newest(ctx: Desk, policy: RetentionPolicy) -> Iterator[Run]:
+def _newest(ctx: ActionContext, policy: RetentionPolicy) -> Iterator[Run]:
     """Yield the runs that the policy counts, newest first."""
     query = RunQuery(workflow=policy.workflow, statuses=policy.statuses, limit=500)
     while True:
@@ -167,13 +167,13 @@ def _covers(policy: RetentionPolicy, run: Run) -> bool:
 # -- who must stay -------------------------------------------------------------------------------------------
 
 
-def deletable(ctx: Desk, runs: Sequence[Run]) -> list[Run]:
+def deletable(ctx: ActionContext, runs: Sequence[Run]) -> list[Run]:
     """Return the runs that nobody needs: ended, exported where a bridge exports, and without an open relative."""
     ended = [run for run in runs if run.status in TERMINAL_STATUSES]
     return [run for run in _exported(ctx, ended) if not _needed(ctx, run)]
 
 
-def _exported(ctx: Desk, runs: Sequence[Run]) -> list[Run]:
+def _exported(ctx: ActionContext, runs: Sequence[Run]) -> list[Run]:
     cursor = ctx.ledger.cursor()
     if cursor is None:
         return list(runs)  # no bridge was ever at work on this store
@@ -187,7 +187,7 @@ def _exported(ctx: Desk, runs: Sequence[Run]) -> list[Run]:
     return kept
 
 
-def _needed(ctx: Desk, run: Run) -> bool:
+def _needed(ctx: ActionContext, run: Run) -> bool:
     """Say whether an open run is linked to this one: an ancestor, a child, a fork, its undo or its handler."""
     if any(child.status not in TERMINAL_STATUSES for child in (*ctx.store.children(run.id), *ctx.store.forks(run.id))):
         return True

@@ -10,7 +10,7 @@ A route is a plain function. Its keywords are what the route declares::
     @routes.post("runs/<path:run_id>/retry", summary="Retry a run", body=RetryBody, answers={200: RunRow},
                  problems=(404, 409))
     def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> RunRow:
-        return ctx.actions.retry(run_id, actor=ctx.actor, queue=body.queue)
+        return acted(ctx, retrying.retry(actions_of(ctx), run_id, actor=ctx.actor.name, queue=body.queue))
 
 It returns a wire model, a list of them, plain JSON, a ``Reply`` (status, headers) or a Flask response, and raises
 ``dashboard.errors.Problem``. Everything else (auth, unknown parameters, same origin, problem+json) is done here.
@@ -68,11 +68,6 @@ class RequestContext:
         return self.services.ledger
 
     @property
-    def actions(self) -> Any:
-        """``dashboard.actions.Actions`` of this blueprint."""
-        return self.services.actions
-
-    @property
     def codec(self) -> Codec:
         """How payloads are shown to this actor."""
         return self.services.codec_for(self.actor)
@@ -81,11 +76,6 @@ class RequestContext:
     def settings(self) -> Settings:
         """What ``create_blueprint`` was told."""
         return self.services.settings
-
-    @property
-    def run_url_base(self) -> str:
-        """Absolute URL below which the page's run routes live."""
-        return f"{self.origin}{self.base}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
-from otel_bridge.runs.presence import BLOCKED_AFTER_MS, Presence, overlay_run
+from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
+from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore
 
 MOST_LOOKS = 20

@@ -20,7 +20,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
-from otel_bridge.runs.presence import overlay_run, overlay_steps
+from otel_bridge.runs.overlay import overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 

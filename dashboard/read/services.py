@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from dashboard.actor import Actor
 from dashboard.config import Settings
@@ -19,10 +19,18 @@ from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
-from otel_bridge.runs.presence import Presence, overlay_run, presence
+from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 PRESENCE_FRESH_S = 1.0
+
+
+class Closable(Protocol):
+    """What is closed with the services."""
+
+    def close(self) -> None:
+        """Release what it holds. Idempotent."""
 
 
 class PresenceCache:
@@ -67,7 +75,7 @@ class Services:
         *,
         open_store: Callable[[], StateStore],
         open_ledger: Callable[[StateStore], Ledger],
-        open_actions: Callable[[Services], Any],
+        open_actions: Callable[[Services], Closable],
     ) -> None:
         self.settings = settings
         self.trace_template = trace_template(settings.trace_url)
@@ -80,7 +88,7 @@ class Services:
         self._lock = threading.RLock()
         self._store: StateStore | None = None
         self._ledger: Ledger | None = None
-        self._actions: Any = None
+        self._actions: Closable | None = None
 
     @property
     def store(self) -> StateStore:
@@ -107,8 +115,12 @@ class Services:
             return self._ledger
 
     @property
-    def actions(self) -> Any:
-        """What the buttons do: ``dashboard.actions.Actions``."""
+    def actions(self) -> Closable:
+        """What actions work with: a ``dashboard.actions.ActionContext``, which this layer does not know.
+
+        Raises:
+            Problem: this dashboard is read-only.
+        """
         with self._lock:
             if self._actions is None:
                 self._actions = self._open_actions(self)
@@ -176,7 +188,6 @@ class Services:
         """Close what was opened. Idempotent; a later request opens it again."""
         with self._lock:
             for service in (self._actions, self._ledger, self._store):
-                close = getattr(service, "close", None)
-                if close is not None:
-                    close()
+                if service is not None:
+                    service.close()
             self._store = self._ledger = self._actions = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_EVENT_PREFIX, UNDO_WORKFLOW
+from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_WORKFLOW, undo_event_seq
 from otel_bridge.codec import decode
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
@@ -39,7 +39,7 @@ class PreviewedUndo:
 
 
 def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
-    """Return what undoing the run now would do, first first.
+    """Return what undoing the run now would do, in the order in which it would run.
 
     The steps that declare an undo published what they were given; of those, failed ones are left out, and one without a
     recorded end is a "maybe". (A declaration with ``even_if_failed`` is known to workers only, so its failed steps are
@@ -49,9 +49,9 @@ def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
     executing = {step.seq for _, step in seen.in_flight(run.id)}
     found: dict[int, PreviewedUndo] = {}
     for event in store.published_events(run.id, own=True):
-        if not event.key.startswith(UNDO_EVENT_PREFIX):
+        seq = undo_event_seq(event.key)
+        if seq is None:
             continue
-        seq = int(event.key[len(UNDO_EVENT_PREFIX) :])
         step = steps.get(seq)
         if step is not None and step.status == "failed":
             continue
@@ -77,7 +77,7 @@ def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
 
 
 def _compensated(store: StateStore, run_id: str, depth: int = 0) -> bool:
-    if any(event.key.startswith(UNDO_EVENT_PREFIX) for event in store.published_events(run_id, own=True, cap_bytes=64)):
+    if any(undo_event_seq(event.key) is not None for event in store.published_events(run_id, own=True, cap_bytes=64)):
         return True
     return depth < 10 and any(_compensated(store, child.id, depth + 1) for child in store.children(run_id))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from dashboard.actions import Actions, Outcome
+from dashboard.actions import ActionContext, Outcome
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
+from dashboard.read.services import Services
 from dashboard.wire.actions import (
     ActionAnswer,
     NewRun,
@@ -17,8 +16,20 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 200
 
 
-def actions_of(ctx: RequestContext) -> Actions:
-    return cast(Actions, ctx.actions)
+def actions_of(ctx: RequestContext) -> ActionContext:
+    """Return what the actions of this blueprint work with.
+
+    Raises:
+        Forbidden: this dashboard is read-only.
+    """
+    return actions_in(ctx.services)
+
+
+def actions_in(services: Services) -> ActionContext:
+    """``actions_of`` outside a request."""
+    found = services.actions
+    assert isinstance(found, ActionContext)  # the blueprint makes no other
+    return found
 
 
 def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from dashboard.actions import bulk
+from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
     BulkAnswer,
     BulkStatus,
 )
-from dashboard.wire.base import Body
+from dashboard.wire.base import Body, Query
 from dashboard.wire.filters import RunFilter
+from otel_bridge.model.runs import RunQuery
 
 routes = RouteTable()
 
@@ -26,6 +29,19 @@ class BulkQuery(RunFilter):
     compensate: bool = Field(False, description="cancel: undo too.")
     children: bool = Field(False, description="cancel: the runs that they started too.")
     to_queue: str | None = Field(None, description="retry: move the runs to this queue.")
+    to_version: str | None = Field(None, description="move: to this version; left out, the newest live one.")
+    all: bool = Field(False, description="Needed where no filter is given: every run of the store is meant.")
+
+
+class BulkStatusQuery(Query):
+    """Which results to send."""
+
+    from_: int = Field(0, alias="from", ge=0, le=bulk.RUNS_MAX, description="Number of the first result wanted.")
+
+
+def is_unfiltered(query: RunQuery) -> bool:
+    """Say whether a query means every run of the store: its page apart, nothing is asked. Pure."""
+    return replace(query, limit=0, cursor=None, offset=0) == RunQuery(limit=0)
 
 
 class BulkBody(Body):
@@ -37,8 +53,8 @@ class BulkBody(Body):
 
 
 @routes.post(
-    "bulk/<any(retry, cancel):action>",
-    summary="Retry or cancel every run of a filter",
+    "bulk/<any(retry, cancel, move):action>",
+    summary="Retry, cancel or move every run of a filter",
     query=BulkQuery,
     body=BulkBody,
     answers={200: BulkAnswer, 202: BulkAnswer},
@@ -49,8 +65,13 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
     """``dryRun=true`` tells what would be touched; the real one takes its ``boundMs`` so that nothing newer is."""
     actions = actions_of(ctx)
     wanted = query.to_query()
+    if not (query.all or query.dry_run) and body.ids is None and is_unfiltered(wanted):
+        raise BadRequest(
+            "There is no filter, so this would touch every run of the store. Give a filter, or all=true to mean that.",
+            parameter="all",
+        )
     if query.dry_run:
-        seen = actions.bulk_preview(action, wanted, bound_ms=body.bound_ms)
+        seen = bulk.preview(actions, action, wanted, bound_ms=body.bound_ms)
         return Reply(
             BulkAnswer(
                 matched=len(seen.ids),
@@ -61,12 +82,15 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
             )
         )
     params: dict[str, Any] = {"queue": query.to_queue} if action == "retry" else {}
+    if action == "move":
+        params = {"version": query.to_version}
     if action == "cancel":
         params = {"compensate": query.compensate, "children": query.children}
-    done = actions.bulk_apply(
+    done = bulk.apply(
+        actions,
         action,
         wanted,
-        actor=ctx.actor,
+        actor=ctx.actor.name,
         params={key: value for key, value in params.items() if value},
         bound_ms=body.bound_ms,
         ids=body.ids,
@@ -84,10 +108,11 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
 @routes.get(
     "bulk/<path:bulk_id>",
     summary="A bulk action's progress and results",
+    query=BulkStatusQuery,
     answers={200: BulkStatus},
     problems=(404,),
     tag="bulk",
 )
-def bulk_status(ctx: RequestContext, *, bulk_id: str) -> BulkStatus:
-    """A result per run, as far as it got."""
-    return BulkStatus.model_validate(actions_of(ctx).bulk_status(bulk_id))
+def bulk_status(ctx: RequestContext, *, query: BulkStatusQuery, bulk_id: str) -> BulkStatus:
+    """A result per run, as far as it got. With ``from`` only those from that one on."""
+    return BulkStatus.model_validate(bulk.status(actions_of(ctx), bulk_id, first=query.from_))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from dashboard.actions import cancel as cancelling
+from dashboard.actions import messages, starting
+from dashboard.actions import move as moving
+from dashboard.actions import redispatch as redispatching
+from dashboard.actions import retry as retrying
 from dashboard.errors import Unprocessable
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read.payloads import show, show_error
 from dashboard.read.run import get_run
-from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, read_plan
+from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, preview, read_plan
 from dashboard.routes.answers import RUN, acted, actions_of, idempotency_key, started
 from dashboard.wire.actions import (
     ActionAnswer,
     CancelQuery,
     CompensationView,
+    DivergenceView,
     ForkBody,
     InputBody,
+    MoveAnswer,
+    MoveBody,
     NewRun,
     RedispatchAnswer,
     RedispatchBody,
@@ -36,7 +45,7 @@ routes = RouteTable()
 @routes.post(f"{RUN}/retry", summary="Retry a run", body=RetryBody, answers={200: ActionAnswer}, problems=(404, 409))
 def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> ActionAnswer:
     """A failed run goes on from the step that failed, failed children first; a dead or cancelled one is resumed."""
-    return acted(ctx, actions_of(ctx).retry(run_id, actor=ctx.actor, queue=body.queue))
+    return acted(ctx, retrying.retry(actions_of(ctx), run_id, actor=ctx.actor.name, queue=body.queue))
 
 
 @routes.post(
@@ -44,14 +53,16 @@ def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> ActionAnswer:
 )
 def cancel(ctx: RequestContext, *, query: CancelQuery, run_id: str) -> ActionAnswer:
     """A step in flight may still have its effect; its result is dropped."""
-    outcome = actions_of(ctx).cancel(run_id, actor=ctx.actor, compensate=query.compensate, children=query.children)
+    outcome = cancelling.cancel(
+        actions_of(ctx), run_id, actor=ctx.actor.name, compensate=query.compensate, children=query.children
+    )
     return acted(ctx, outcome)
 
 
 @routes.post(f"{RUN}/continue", summary="Release a breakpoint", answers={200: ActionAnswer}, problems=(404, 409))
 def continue_run(ctx: RequestContext, *, run_id: str) -> ActionAnswer:
-    """The run goes on."""
-    return acted(ctx, actions_of(ctx).continue_run(run_id, actor=ctx.actor))
+    """The run continues."""
+    return acted(ctx, messages.continue_run(actions_of(ctx), run_id, actor=ctx.actor.name))
 
 
 @routes.post(
@@ -63,13 +74,43 @@ def continue_run(ctx: RequestContext, *, run_id: str) -> ActionAnswer:
 )
 def redispatch(ctx: RequestContext, *, body: RedispatchBody, run_id: str) -> RedispatchAnswer:
     """Only the step that was in flight is executed again."""
-    outcome, done = actions_of(ctx).redispatch(run_id, actor=ctx.actor, forced=body.force)
+    outcome, done = redispatching.redispatch(actions_of(ctx), run_id, actor=ctx.actor.name, forced=body.force)
     return RedispatchAnswer(run_id=run_id, status=outcome.run.status, redispatched=done)
 
 
 @routes.post(
+    f"{RUN}/move",
+    summary="Move a run to another version",
+    body=MoveBody,
+    answers={200: MoveAnswer},
+    problems=(404, 409),
+)
+def move(ctx: RequestContext, *, body: MoveBody, run_id: str) -> MoveAnswer:
+    """For a run that nobody drives. ``dryRun`` only compares its recorded steps with that version's completed runs."""
+    done = moving.move(
+        actions_of(ctx),
+        run_id,
+        actor=ctx.actor.name,
+        version=body.version,
+        dry_run=body.dry_run,
+        forced=body.force,
+    )
+    found = done.check.divergence
+    return MoveAnswer(
+        run_id=run_id,
+        run=ctx.services.row(done.outcome.run),
+        version=done.version,
+        moved=done.moved,
+        compared=done.check.compared,
+        matches=done.check.matches,
+        divergence=None if found is None else DivergenceView(**asdict(found)),
+        notes=list(done.outcome.notes) or None,
+    )
+
+
+@routes.post(
     f"{RUN}/retry-with-input",
-    summary="Start a run anew with another input",
+    summary="Start the workflow again with another input",
     body=InputBody,
     body_required=True,
     answers={201: NewRun},
@@ -77,7 +118,10 @@ def redispatch(ctx: RequestContext, *, body: RedispatchBody, run_id: str) -> Red
 )
 def retry_with_input(ctx: RequestContext, *, body: InputBody, run_id: str) -> Reply:
     """A new run, linked to the one that it corrects by the attribute ``durable.retryOf``."""
-    return started(ctx, actions_of(ctx).retry_with_input(run_id, body.input, actor=ctx.actor))
+    outcome = starting.retry_with_input(
+        actions_of(ctx), run_id, body.input, actor=ctx.actor.name, key=idempotency_key(ctx)
+    )
+    return started(ctx, outcome)
 
 
 @routes.post(
@@ -90,7 +134,8 @@ def retry_with_input(ctx: RequestContext, *, body: InputBody, run_id: str) -> Re
 )
 def fork(ctx: RequestContext, *, body: ForkBody, run_id: str) -> Reply:
     """A new run that shares the steps before ``fromSeq``."""
-    return started(ctx, actions_of(ctx).fork(run_id, body.from_seq, actor=ctx.actor))
+    outcome = starting.fork(actions_of(ctx), run_id, body.from_seq, actor=ctx.actor.name, key=idempotency_key(ctx))
+    return started(ctx, outcome)
 
 
 @routes.post(
@@ -103,7 +148,8 @@ def fork(ctx: RequestContext, *, body: ForkBody, run_id: str) -> Reply:
 )
 def send_signal(ctx: RequestContext, *, body: Any, run_id: str, topic: str) -> ActionAnswer:
     """The body is the message. With an ``Idempotency-Key`` header a repeat is delivered once."""
-    return acted(ctx, actions_of(ctx).signal(run_id, topic, body, actor=ctx.actor, key=idempotency_key(ctx)))
+    outcome = messages.signal(actions_of(ctx), run_id, topic, body, actor=ctx.actor.name, key=idempotency_key(ctx))
+    return acted(ctx, outcome)
 
 
 @routes.post(
@@ -117,10 +163,10 @@ def send_signal(ctx: RequestContext, *, body: Any, run_id: str, topic: str) -> A
 def send_update(ctx: RequestContext, *, body: Any, run_id: str, name: str) -> Any:
     """The body is the argument; validators run first. With an ``Idempotency-Key`` header a repeat is delivered once."""
     try:
-        outcome = actions_of(ctx).update(run_id, name, body, actor=ctx.actor, key=idempotency_key(ctx))
+        outcome = messages.update(actions_of(ctx), run_id, name, body, actor=ctx.actor.name, key=idempotency_key(ctx))
     except Unprocessable as rejected:
         return Reply(UpdateRejected(reason=rejected.detail), status=422)
-    return UpdateAnswer(run=ctx.services.row(outcome.run))
+    return UpdateAnswer(run=ctx.services.row(outcome.run), notes=list(outcome.notes) or None)
 
 
 @routes.get(f"{RUN}/undo", summary="What an undo would do, does or did", answers={200: UndoView}, problems=(404,))
@@ -152,7 +198,7 @@ def undo(ctx: RequestContext, *, run_id: str) -> UndoView:
         undo_id=undo_run.id if undo_run is not None else None,
         status=undo_run.status if undo_run is not None else None,
         possible=undo_run is None and run.status != "completed",
-        compensations=[_previewed(ctx, seen) for seen in actions_of(ctx).undo_preview(run.id)],
+        compensations=[_previewed(ctx, seen) for seen in preview(ctx.store, run, ctx.services.presence())],
     )
 
 
@@ -172,21 +218,14 @@ def _previewed(ctx: RequestContext, seen: PreviewedUndo) -> CompensationView:
 @routes.post("runs", summary="Start a run", body=StartBody, body_required=True, answers={201: NewRun}, problems=(409,))
 def start_run(ctx: RequestContext, *, body: StartBody) -> Reply:
     """A worker that has the workflow runs it."""
-    outcome = actions_of(ctx).start(
+    outcome = starting.start(
+        actions_of(ctx),
         body.workflow,
-        actor=ctx.actor,
+        actor=ctx.actor.name,
         input_=body.input,
         run_id=body.run_id,
         queue=body.queue,
         attributes=body.attributes,
+        key=idempotency_key(ctx),
     )
     return started(ctx, outcome)
-
-
-# -- webhooks ------------------------------------------------------------------------------------------------
-
-
-# -- many runs -----------------------------------------------------------------------------------------------
-
-
-# -- schedules, audit ----------------------------------------------------------------------------------------

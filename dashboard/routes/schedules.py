@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dashboard.actions import starting
 from dashboard.errors import NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.routes.answers import actions_of, started
+from dashboard.routes.answers import actions_of, idempotency_key, started
 from dashboard.wire.actions import (
     NewRun,
     ScheduleAnswer,
@@ -22,8 +23,8 @@ routes = RouteTable()
 )
 def switch_schedule(ctx: RequestContext, *, name: str, action: str) -> ScheduleAnswer:
     """A paused schedule fires no more until it is resumed."""
-    actions = actions_of(ctx)
-    (actions.pause_schedule if action == "pause" else actions.resume_schedule)(name, actor=ctx.actor)
+    switch = starting.pause_schedule if action == "pause" else starting.resume_schedule
+    switch(actions_of(ctx), name, actor=ctx.actor.name)
     active = next((s.active for s in ctx.store.schedules() if s.name == name), None)
     if active is None:
         raise NotFound(f"There is no schedule {name[:200]!r}.")
@@ -38,5 +39,6 @@ def switch_schedule(ctx: RequestContext, *, name: str, action: str) -> ScheduleA
     tag="schedules",
 )
 def trigger_schedule(ctx: RequestContext, *, name: str) -> Reply:
-    """Also while it is paused."""
-    return started(ctx, actions_of(ctx).trigger_schedule(name, actor=ctx.actor))
+    """Also while it is paused. With an ``Idempotency-Key`` header a repeat starts one run."""
+    outcome = starting.trigger_schedule(actions_of(ctx), name, actor=ctx.actor.name, key=idempotency_key(ctx))
+    return started(ctx, outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dashboard.actions.messages import deliver_webhook as deliver
 from dashboard.errors import BadRequest, TooLarge
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.routes.answers import actions_of
@@ -26,12 +27,12 @@ routes = RouteTable()
 def deliver_webhook(ctx: RequestContext, *, token: str) -> Reply:
     """Any content type: JSON and forms arrive as objects, text as a string. Only the signed token says who may."""
     actions = actions_of(ctx)
-    limit = actions.desk.max_webhook_bytes
+    limit = actions.settings.max_webhook_bytes
     if (ctx.request.content_length or 0) > limit:
         raise TooLarge(f"A webhook takes at most {limit} bytes.")
     ctx.request.max_content_length = limit
     raw = ctx.request.get_data(cache=True)
-    actions.deliver_webhook(token, _callback_body(ctx, raw), size_bytes=len(raw), request=ctx.request)
+    deliver(actions, token, _callback_body(ctx, raw), size_bytes=len(raw), request=ctx.request)
     return Reply(WebhookAnswer(), status=202)
 
 

@@ -25,6 +25,30 @@ class RedispatchAnswer(Wire):
     redispatched: bool
 
 
+class DivergenceView(Wire):
+    """The first step at which the other version does something else."""
+
+    seq: int
+    recorded: str
+    expected: list[str]
+
+
+class MoveAnswer(Wire):
+    """What a move did, or with ``dryRun`` would do. ``matches``: a completed run of that version did the same.
+
+    With ``compared`` 0 no run of that version has completed, so nothing is known.
+    """
+
+    run_id: str
+    run: RunRow
+    version: str
+    moved: bool
+    compared: int
+    matches: bool
+    divergence: DivergenceView | None = None
+    notes: list[str] | None = None
+
+
 class NewRun(Wire):
     """A run that was started."""
 
@@ -38,6 +62,7 @@ class UpdateAnswer(Wire):
 
     accepted: Literal[True] = True
     run: RunRow
+    notes: list[str] | None = None
 
 
 class UpdateRejected(Wire):
@@ -143,6 +168,14 @@ class CancelQuery(Query):
 class RedispatchBody(Body):
     """``force``: the executor is known to be gone, although nobody reports presence."""
 
+    force: bool = False
+
+
+class MoveBody(Body):
+    """Where to: left out, ``version`` is the newest live one. ``force`` moves although the recorded steps differ."""
+
+    version: str | None = Field(None, min_length=1, max_length=500)
+    dry_run: bool = False
     force: bool = False
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from dashboard.wire.base import iso
-from dashboard.wire.runs import AttemptView, ErrorView, FacetView, RunRow, StepView, WaitingView
+from dashboard.wire.runs import AttemptView, BlockedView, ErrorView, FacetView, RunRow, StepView, WaitingView
 from dashboard.wire.stream import EventView
 from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
@@ -74,6 +75,7 @@ def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dic
         "workflow_version": run.workflow_version,
         "status": run.status,
         "waiting": waiting_view(run.waiting),
+        "blocked": None if run.blocked is None else BlockedView(**asdict(run.blocked)),
         "wake_at": iso(run.wake_at_ms),
         "queue": run.queue,
         "executor": run.executor,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dashboard.wire.base import Json, Timestamp, Wire
 from otel_bridge.model.actions import Action
-from otel_bridge.model.runs import WaitingOn
+from otel_bridge.model.runs import BlockedCode, WaitingOn
 from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import StepKind, StepStatus
 
@@ -46,6 +46,14 @@ class Truncated(Wire):
 # -- runs -----------------------------------------------------------------------------------------------------
 
 
+class BlockedView(Wire):
+    """Why nobody runs a run: a code for programs, a reason with its values, and what to do."""
+
+    code: BlockedCode
+    reason: str
+    remedy: str
+
+
 class RunRow(Wire):
     """One run, as listed. ``allowed`` names what may be done to it now, each as the caller's role permits."""
 
@@ -54,6 +62,7 @@ class RunRow(Wire):
     workflow_version: str | None = None
     status: RunStatus
     waiting: WaitingView | None = None
+    blocked: BlockedView | None = None
     wake_at: Timestamp | None = None
     queue: str | None = None
     executor: str | None = None

@@ -86,11 +86,6 @@ def system_database_url() -> str:
     return str(url)
 
 
-def application_name() -> str | None:
-    """Return the name of the process's DBOS application."""
-    return dbos_module._get_dbos_instance()._sys_db.app_name
-
-
 def is_registered(name: str) -> bool:
     """Say whether a workflow of that name is registered in this process."""
     return name in dbos_module._get_or_create_dbos_registry().workflow_info_map
@@ -107,6 +102,13 @@ def last_recorded_step() -> int:
     assert run_id is not None  # called from workflow code
     steps = dbos_module._get_dbos_instance()._sys_db.list_workflow_steps(run_id, load_output=False)
     return max((int(step["function_id"]) for step in steps), default=0)
+
+
+def own_event(key: str) -> Any:
+    """Return what the current workflow published last under ``key``; None for nothing. Not recorded itself."""
+    run_id = DBOS.workflow_id
+    assert run_id is not None  # called from workflow code
+    return dbos_module._get_dbos_instance()._sys_db.get_all_events(run_id).get(key)
 
 
 def register_workflow(name: str, function: Callable[..., Any], **options: Any) -> None:

@@ -15,6 +15,9 @@ FAST_QUEUE = "durable.fast"
 FAST_POLLING_S = 0.1
 
 BULK_WORKFLOW = "durable.bulk"
+BULK_PLAN_STEP = "durable.bulk_plan"
+BULK_APPLY_STEP = "durable.bulk_apply"
+BULK_CANARY_STEP = "durable.bulk_canary"
 DEAD_LETTER_WORKFLOW = "durable.dead_letter"
 """A handler is registered as ``durable.dead_letter:<workflow>``; ``durable.dead_letter:*`` is the default."""
 
@@ -48,3 +51,15 @@ def wait_topic(on: WaitingOn, name: str, seq: int) -> str:
 def dead_letter_workflow(workflow: str | None) -> str:
     """Return the name under which the handler for ``workflow`` (None: for every other) is registered."""
     return f"{DEAD_LETTER_WORKFLOW}:{workflow or '*'}"
+
+
+def undo_event_seq(key: str) -> int | None:
+    """Return the step number of an event ``durable.undo.<seq>``; None for any other key, whoever published it.
+
+    Example:
+        >>> undo_event_seq("durable.undo.12"), undo_event_seq("durable.undo.x"), undo_event_seq("price")
+        (12, None, None)
+    """
+    number = key.removeprefix(UNDO_EVENT_PREFIX)
+    digits = number != key and number.isascii() and number.isdigit() and len(number) <= 10
+    return int(number) if digits else None

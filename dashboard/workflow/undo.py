@@ -31,8 +31,8 @@ from dashboard.workflow.names import (
     QUIET_STEP,
     RETRY_STEP,
     STUCK_STEP,
-    UNDO_EVENT_PREFIX,
     UNDO_WORKFLOW,
+    undo_event_seq,
 )
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
@@ -52,7 +52,7 @@ class UndoStuckError(RuntimeError):
         self.stuck, self.total = stuck, total
         super().__init__(
             f"{len(stuck)} of {total} compensations are stuck: {', '.join(stuck)}. The others are done. "
-            "See their errors, mend the cause, then retry this undo: only the stuck ones run again."
+            "See their errors, fix the cause, then retry this undo: only the stuck ones run again."
         )
 
     def __reduce__(self) -> tuple[type[UndoStuckError], tuple[list[str], int]]:
@@ -206,15 +206,15 @@ class _Source:
 def read_record(run_id: str) -> Recorded:
     """Read what a run's steps were given and returned. Called inside steps only: it is not recorded itself."""
     published = {
-        int(key[len(UNDO_EVENT_PREFIX) :]): value
+        seq: value
         for key, value in DBOS.get_all_events(run_id).items()
-        if key.startswith(UNDO_EVENT_PREFIX) and isinstance(value, Mapping)
+        if (seq := undo_event_seq(key)) is not None and isinstance(value, Mapping) and "undo" in value
     }
     return Recorded({step["function_id"]: step for step in DBOS.list_workflow_steps(run_id)}, published)
 
 
 def make_plan(run_id: str) -> list[dict[str, Any]]:
-    """Return what undoing a run would do, first first.
+    """Return what undoing a run would do, in the order in which it would run.
 
     A step that failed is left out (it had no effect to undo) unless its declaration says otherwise; a step that began
     and has no record is undone as "maybe".

@@ -3,11 +3,14 @@
 Every wait first publishes ``durable.wait`` (what, name, until), so that any process can say what the run waits for,
 and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin.
 
-Times out with ``WaitTimeout``; a timeout of None waits for as long as it takes.
+Times out with ``WaitTimeoutError``; a timeout of None waits for as long as it takes. What is left of a timeout when a
+wait begins again (after a wake, or an update that was not acceptable) is counted from the announcement that the engine
+recorded, so a crash in between gives nobody more time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,7 +53,6 @@ class Wait:
 
     Args:
         seq: number of the receiving step.
-        publish_seq: number of the step that publishes it (``seq - 1``).
     """
 
     on: WaitingOn
@@ -93,36 +95,49 @@ def receive(wait: Wait) -> Any:
     Raises:
         WaitTimeoutError: nothing came in time.
     """
-    current, deadline = wait, _deadline(wait)
+    current = wait
     while True:
-        value = current.announcement()
+        value, began_s = current.announcement(), time.monotonic()
         DBOS.set_event(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
         message = DBOS.recv(current.topic, timeout_seconds=_seconds(current))
         if message != WAKE:
             return _unless_none(wait, message)
-        current = _again(current, deadline)
+        current = _again(current, left_s(wait.on, wait.name, current.timeout_s, began_s))
 
 
 async def receive_async(wait: Wait) -> Any:
     """``receive`` for asynchronous workflows."""
-    current, deadline = wait, _deadline(wait)
+    current = wait
     while True:
-        value = current.announcement()
+        value, began_s = current.announcement(), time.monotonic()
         await DBOS.set_event_async(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
         message = await DBOS.recv_async(current.topic, timeout_seconds=_seconds(current))
         if message != WAKE:
             return _unless_none(wait, message)
-        current = _again(current, deadline)
+        current = _again(current, await asyncio.to_thread(left_s, wait.on, wait.name, current.timeout_s, began_s))
 
 
-def _deadline(wait: Wait) -> float | None:
-    return None if wait.timeout_s is None else time.monotonic() + wait.timeout_s
+def left_s(on: WaitingOn, name: str, timeout_s: float | None, began_s: float) -> float | None:
+    """Return how many seconds are left of the wait that was announced last; None where it has no end.
+
+    Not recorded: in a replay the engine takes the end that it recorded for the wait that begins, whatever is given.
+
+    Args:
+        began_s: when it began in this process, by the monotonic clock: used where another wait, side by side with this
+            one, has announced itself since.
+    """
+    if timeout_s is None:
+        return None
+    announced = engine.own_event(WAIT_EVENT_KEY)
+    known = announced if isinstance(announced, dict) else {}
+    until_ms = known.get("until") if (known.get("on"), known.get("name")) == (on, name) else None
+    left = timeout_s - (time.monotonic() - began_s) if until_ms is None else until_ms / 1000 - time.time()
+    return max(0.0, left)
 
 
-def _again(wait: Wait, deadline: float | None) -> Wait:
-    """Return the same wait anew, for what is left of its time."""
-    left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-    return replace(wait, seq=engine.next_step_number(wait.on) + 1, timeout_s=left_s)
+def _again(wait: Wait, timeout_s: float | None) -> Wait:
+    """Return the same wait, to begin again for what is left of its time."""
+    return replace(wait, seq=engine.next_step_number(wait.on) + 1, timeout_s=timeout_s)
 
 
 def _seconds(wait: Wait) -> float:
@@ -217,13 +232,13 @@ def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> A
     Raises:
         WaitTimeoutError: no acceptable update came in time.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
     remaining = timeout
     while True:
+        began_s = time.monotonic()
         accepted, value = _accepted(type, receive(plan_wait("update", name, remaining)))
         if accepted:
             return value
-        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        remaining = left_s("update", name, remaining, began_s)
 
 
 @overload
@@ -232,13 +247,13 @@ async def on_update_async(name: str, *, timeout: float | None = ..., type: type[
 async def on_update_async(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
 async def on_update_async(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """``on_update`` for asynchronous workflows."""
-    deadline = None if timeout is None else time.monotonic() + timeout
     remaining = timeout
     while True:
+        began_s = time.monotonic()
         accepted, value = _accepted(type, await receive_async(plan_wait("update", name, remaining)))
         if accepted:
             return value
-        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        remaining = await asyncio.to_thread(left_s, "update", name, remaining, began_s)
 
 
 def _accepted(type_: Any, message: Any) -> tuple[bool, Any]:

@@ -6,7 +6,7 @@ nothing of the engine's is in it. Times are Unix milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -243,8 +243,12 @@ class Ledger(Protocol):
     def executors(self) -> list[Executor]:
         """Return every executor row, live or not; the oldest lost ones are pruned by ``prune_executors``."""
 
-    def prune_executors(self, *, beat_before_ms: int) -> int:
-        """Forget executors whose last beat is older; return how many."""
+    def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
+        """Forget executors whose last beat is older; return how many.
+
+        Args:
+            keep: instance ids that stay, such as those of lost executors that still hold runs.
+        """
 
     # -- traces -----------------------------------------------------------------------------------------------
 

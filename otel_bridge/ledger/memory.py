@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -203,10 +203,10 @@ class MemoryLedger:
             rows = [self._executors[key] for key in sorted(self._executors)]
         return [load_executor(data, beat_at_ms=beat_at_ms) for beat_at_ms, data in rows]
 
-    def prune_executors(self, *, beat_before_ms: int) -> int:
-        """Forget executors whose last beat is older; return how many."""
+    def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
+        """See ``Ledger.prune_executors``."""
         with self._lock:
-            old = [key for key, (beat_at_ms, _) in self._executors.items() if beat_at_ms < beat_before_ms]
+            old = [key for key, (beat_ms, _) in self._executors.items() if beat_ms < beat_before_ms and key not in keep]
             for key in old:
                 del self._executors[key]
             return len(old)

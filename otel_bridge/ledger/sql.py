@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from otel_bridge.errors import LeaseLostError
@@ -208,9 +208,9 @@ class SqlLedger(ABC):
         """Return every executor row, live or not."""
         return [load_executor(data, beat_at_ms=beat_at_ms) for beat_at_ms, data in self._read(sql.EXECUTORS)]
 
-    def prune_executors(self, *, beat_before_ms: int) -> int:
-        """Forget executors whose last beat is older; return how many."""
-        return len(self._write(sql.PRUNE_EXECUTORS, before_ms=beat_before_ms))
+    def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
+        """See ``Ledger.prune_executors``."""
+        return len(self._write(sql.PRUNE_EXECUTORS, before_ms=beat_before_ms, ids=list(keep)))
 
     # -- traces -------------------------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ HEARTBEAT = """
     ON CONFLICT (instance_id) DO UPDATE SET beat_at_ms = excluded.beat_at_ms, data = excluded.data
 """
 EXECUTORS = "SELECT beat_at_ms, data FROM {t}executors ORDER BY instance_id"
-PRUNE_EXECUTORS = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms RETURNING 1"
+PRUNE_EXECUTORS = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms AND NOT instance_id {ids} RETURNING 1"
 
 # -- traces -----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Literal
 Action = Literal[
     "retry",
     "redispatch",
+    "move",
     "continue",
     "signal",
     "update",

@@ -8,7 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
-    """A queue: its limits, and how much waits on it. ``registered`` is False when only runs mention it."""
+    """A queue: its limits, and how much waits on it. ``registered`` is False when only runs mention it; a
+    ``partitioned`` one gives out only runs that have a partition key."""
 
     name: str
     depth: int
@@ -20,6 +21,7 @@ class QueueInfo:
     rate_limit_period_s: float | None = None
     polling_interval_s: float | None = None
     registered: bool = True
+    partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,18 @@ class Waiting:
     seq: int | None = None
 
 
+BlockedCode = Literal["version_gone", "executor_lost", "not_driven", "queue_unpolled", "workflow_unregistered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why nobody runs a run: a code for programs, a reason with its values, and what to do."""
+
+    code: BlockedCode
+    reason: str
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One workflow execution. Payloads are not part of it: see ``StateStore.get_payload``.
@@ -61,6 +73,7 @@ class Run:
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
+    blocked: Blocked | None = None
     undo_id: str | None = None
     dead_letter_id: str | None = None
 

@@ -36,6 +36,7 @@ def allowed_actions(run: Run, seen: Presence) -> list[Action]:
     offered: dict[Action, bool] = {
         "retry": run.status in RETRIABLE_STATUSES and not undone,
         "redispatch": may_be_redispatched(run, seen),
+        "move": run.blocked is not None and run.blocked.code == "version_gone" and not undone,
         "continue": waits_for == "breakpoint" and named,
         "signal": waits_for == "signal",
         "update": waits_for == "update" and named,

@@ -159,6 +159,11 @@ class SqlStateStore(abc.ABC):
         return steps.steps_of(self, [run_id], errors=errors)[run_id]
 
     @looks_again
+    def step_outputs(self, run_id: str, names: Sequence[str]) -> list[tuple[str, StoredValue]]:
+        """See ``StateStore.step_outputs``."""
+        return steps.step_outputs(self, run_id, names)
+
+    @looks_again
     def get_steps_of(
         self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
     ) -> dict[str, list[Step]]:

@@ -75,6 +75,9 @@ class StateStore(Protocol):
     def get_steps(self, run_id: str, *, errors: bool = False) -> list[Step]:
         """Return a run's steps by ``seq``, folded, without payloads (with stored errors, if asked)."""
 
+    def step_outputs(self, run_id: str, names: Sequence[str]) -> list[tuple[str, StoredValue]]:
+        """Return (name, output) of the run's recorded steps of these names, by ``seq``, whole, in one read."""
+
     def get_steps_of(
         self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
     ) -> dict[str, list[Step]]:

@@ -17,8 +17,10 @@ from otel_bridge.ledger.base import Cursor, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.lifecycle import message_of, run_events, step_events
-from otel_bridge.runs.presence import Presence, may_be_blocked_from_ms, overlay_run, overlay_steps, presence
+from otel_bridge.runs.overlay import overlay_run, overlay_steps
+from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
 
@@ -121,7 +123,9 @@ class ChangeTail:
         for run_id in self._open:
             known = self._known[run_id]
             due = others or before.now_ms < may_be_blocked_from_ms(known.stored) <= now.now_ms
-            if due and overlay_run(known.stored, now).status != known.run.status:
+            # A run that nobody reports may have been dropped by its worker some heartbeats ago.
+            due = due or (known.stored.executor is not None and not now.in_flight(run_id))
+            if due and overlay_run(known.stored, now).blocked != known.run.blocked:
                 found.add(run_id)
         return found.difference(scanned)
 

@@ -63,6 +63,8 @@ CREATE TABLE workflow_schedules (
 CREATE TABLE queues (
     queue_id TEXT PRIMARY KEY DEFAULT (hex(randomblob(16))), name TEXT NOT NULL UNIQUE, concurrency INTEGER,
     worker_concurrency INTEGER, rate_limit_max INTEGER, rate_limit_period_sec REAL,
+    partition_queue BOOLEAN NOT NULL DEFAULT FALSE, partition_concurrency INTEGER,
+    partition_worker_concurrency INTEGER, partition_rate_limit_max INTEGER,
     polling_interval_sec REAL NOT NULL DEFAULT 1.0, created_at INTEGER NOT NULL DEFAULT 0,
     updated_at INTEGER NOT NULL DEFAULT 0, application_name TEXT);
 """

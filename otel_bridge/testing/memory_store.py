@@ -269,6 +269,7 @@ class MemoryStateStore(SqlStateStore):
             rate_limit_max=queue.rate_limit_max,
             rate_limit_period_sec=queue.rate_limit_period_s,
             polling_interval_sec=queue.polling_interval_s if queue.polling_interval_s is not None else 1.0,
+            partition_queue=queue.partitioned,
         )
 
     def put_schedule(self, schedule: ScheduleInfo) -> None:

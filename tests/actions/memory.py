@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from dashboard.actions.context import Desk
+from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
-from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore
 
@@ -17,16 +16,16 @@ class RecordingClient:
     """Does to the store's rows what the engine's client does, and notes every call.
 
     Args:
-        before: called with the method's name before each call, to let something happen in between or to fail.
+        before: called with the method's name and the run's id before each call, to let something happen or to fail.
     """
 
-    def __init__(self, store: MemoryStateStore, before: Callable[[str], None] | None = None) -> None:
+    def __init__(self, store: MemoryStateStore, before: Callable[[str, str], None] | None = None) -> None:
         self.store = store
-        self.before = before or (lambda name: None)
+        self.before = before or (lambda name, run_id: None)
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
 
     def _note(self, name: str, run_id: str, **options: Any) -> None:
-        self.before(name)
+        self.before(name, run_id)
         self.calls.append((name, run_id, options))
 
     def rewind_workflow(self, run_id: str, **options: Any) -> None:
@@ -78,18 +77,17 @@ def memory_context(
     *,
     store: MemoryStateStore | None = None,
     ledger: Ledger | None = None,
-    before: Callable[[str], None] | None = None,
+    before: Callable[[str, str], None] | None = None,
     **options: Any,
-) -> tuple[Desk, MemoryStateStore, RecordingClient]:
+) -> tuple[ActionContext, MemoryStateStore, RecordingClient]:
     """Return a context over memory, its store and its client."""
     store = store or MemoryStateStore(clock=FakeClock())
     client = RecordingClient(store, before)
     return (
-        Desk(
+        ActionContext(
             store=store,
             ledger=ledger or MemoryLedger(),
             engine=cast(EngineClient, RecordingEngine(client)),
-            validators=ValidatorRegistry(),
             **options,
         ),
         store,

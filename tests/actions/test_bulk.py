@@ -34,7 +34,7 @@ def test_a_dry_run_tells_what_would_be_touched_and_touches_nothing(world: World)
     failed_runs(world, "b1", 3)
     world.start("steps", "b1", run_id="b1-fine")
     world.reaches("b1-fine", "completed")
-    seen = world.actions.bulk_preview("retry", RunQuery(text="b1-"))
+    seen = bulk.preview(world.ctx, "retry", RunQuery(text="b1-"))
     assert (len(seen.ids), seen.by_status, seen.skipped) == (3, {"failed": 3}, 1)
     assert {run.id for run in seen.sample} == {"b1-0", "b1-1", "b1-2"}
     assert world.run("b1-0").status == "failed"
@@ -45,7 +45,7 @@ def test_a_small_bulk_is_done_at_once_and_never_reruns_completed_runs(world: Wor
     failed_runs(world, "b2", 2)
     world.start("steps", "b2", run_id="b2-fine")
     world.reaches("b2-fine", "completed")
-    done = world.actions.bulk_apply("retry", RunQuery(text="b2-"), actor="ann")
+    done = bulk.apply(world.ctx, "retry", RunQuery(text="b2-"), actor="ann")
     assert (done.matched, done.applied, done.bulk_id) == (2, 2, None)
     for number in range(2):
         world.reaches(f"b2-{number}", "completed")
@@ -56,13 +56,13 @@ def test_a_small_bulk_is_done_at_once_and_never_reruns_completed_runs(world: Wor
 def test_a_bulk_touches_nothing_that_was_not_previewed(world: World) -> None:
     """Neither runs that came later, nor others than those named."""
     failed_runs(world, "b3", 2)
-    seen = world.actions.bulk_preview("retry", RunQuery(text="b3-"))
+    seen = bulk.preview(world.ctx, "retry", RunQuery(text="b3-"))
     until(lambda: world.store.now_ms() > seen.bound_ms + 1000, what="the clock of SQLite to move")
     world.touch("break-b3")
     world.start("steps", "b3", run_id="b3-late")
     world.reaches("b3-late", "failed")
     world.remove("break-b3")
-    done = world.actions.bulk_apply("retry", RunQuery(text="b3-"), actor="ann", bound_ms=seen.bound_ms, ids=["b3-1"])
+    done = bulk.apply(world.ctx, "retry", RunQuery(text="b3-"), actor="ann", bound_ms=seen.bound_ms, ids=["b3-1"])
     assert [result["runId"] for result in done.results] == ["b3-1"]
     world.reaches("b3-1", "completed")
     assert [world.run(run_id).status for run_id in ("b3-0", "b3-late")] == ["failed", "failed"]
@@ -72,12 +72,12 @@ def test_a_bulk_touches_nothing_that_was_not_previewed(world: World) -> None:
 def test_a_large_bulk_is_a_durable_run_with_a_result_per_run(world: World) -> None:
     """Its progress can be read while it goes on."""
     ids = failed_runs(world, "b4", 12)
-    done = world.actions.bulk_apply("retry", RunQuery(text="b4-"), actor="ann")
+    done = bulk.apply(world.ctx, "retry", RunQuery(text="b4-"), actor="ann")
     assert done.bulk_id is not None
     world.reaches(done.bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = world.actions.bulk_status(done.bulk_id)
+    told = bulk.status(world.ctx, done.bulk_id)
     assert (told["matched"], told["applied"], told["refused"]) == (12, 12, 0)
     assert {result["runId"] for result in told["results"]} == set(ids)
 
@@ -88,7 +88,7 @@ def test_a_bulk_cancels_and_undoes(world: World) -> None:
     for number in range(3):
         world.start("saga", f"b5-{number}", run_id=f"b5-{number}")
         world.waits(f"b5-{number}", "signal")
-    done = world.actions.bulk_apply("cancel", RunQuery(text="b5-"), actor="ann", params={"compensate": True})
+    done = bulk.apply(world.ctx, "cancel", RunQuery(text="b5-"), actor="ann", params={"compensate": True})
     assert done.bulk_id is not None
     for number in range(3):
         world.reaches(f"undo:b5-{number}", "completed")
@@ -98,7 +98,7 @@ def test_a_bulk_cancels_and_undoes(world: World) -> None:
 def test_a_bulk_that_does_not_exist_is_not_found(world: World) -> None:
     """With or without its prefix."""
     with pytest.raises(NotFound):
-        world.actions.bulk_status("nothing")
+        bulk.status(world.ctx, "nothing")
 
 
 @pytest.mark.usefixtures("inline_at_most_two")
@@ -108,16 +108,16 @@ def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_wor
     worker = world.worker()
     ids = failed_runs(world, "b6", 35)
     until(lambda: len(world.log("work b6")) >= 35, what="the failures")
-    done = world.actions.bulk_apply("retry", RunQuery(text="b6-"), actor="ann")
+    done = bulk.apply(world.ctx, "retry", RunQuery(text="b6-"), actor="ann")
     assert done.bulk_id is not None
     bulk_id = done.bulk_id
-    until(lambda: world.actions.bulk_status(bulk_id)["done"] >= 10, what="the first chunk")
+    until(lambda: bulk.status(world.ctx, bulk_id)["done"] >= 10, what="the first chunk")
     worker.kill()
     world.worker()
     world.reaches(bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = world.actions.bulk_status(bulk_id)
+    told = bulk.status(world.ctx, bulk_id)
     assert sorted(result["runId"] for result in told["results"]) == sorted(ids)
     assert {result["outcome"] for result in told["results"]} == {"applied"}
     # Each failed once and was retried once; only what was in flight at the kill and recovered may have run again.

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 from pydantic import BaseModel
 
+from dashboard.actions import cancel, messages, retry
 from dashboard.errors import BadRequest, NotFound, Refused, TooLarge, Unprocessable
 from dashboard.workflow import validator
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
@@ -22,11 +23,11 @@ def test_a_run_that_waits_says_on_what_and_hears_each_message_once(world: World)
     """A breakpoint, a signal, an update, each in turn."""
     world.start("waits", run_id="m1")
     world.waits("m1", "breakpoint", "look")
-    world.actions.continue_run("m1", actor="ann")
+    messages.continue_run(world.ctx, "m1", actor="ann")
     world.waits("m1", "signal", "news")
-    world.actions.signal("m1", "news", {"good": True}, actor="ann")
+    messages.signal(world.ctx, "m1", "news", {"good": True}, actor="ann")
     world.waits("m1", "update", "quantity")
-    world.actions.update("m1", "quantity", 3, actor="ann")
+    messages.update(world.ctx, "m1", "quantity", 3, actor="ann")
     world.reaches("m1", "completed")
     assert world.output("m1") == ["ann", {"good": True}, 3]
 
@@ -36,16 +37,16 @@ def test_continue_is_refused_where_there_is_no_breakpoint(world: World) -> None:
     world.start("saga", run_id="m2")
     world.waits("m2", "signal", "go")
     with pytest.raises(Refused, match="waiting for signal 'go'"):
-        world.actions.continue_run("m2", actor="ann")
+        messages.continue_run(world.ctx, "m2", actor="ann")
 
 
 def test_two_continues_release_one_breakpoint(world: World) -> None:
     """The second finds the same message there, and releases nothing more."""
     world.start("waits", run_id="m3")
     world.waits("m3", "breakpoint")
-    world.actions.continue_run("m3", actor="ann")
+    messages.continue_run(world.ctx, "m3", actor="ann")
     with suppress(Refused):  # it may have gone on already
-        world.actions.continue_run("m3", actor="bob")
+        messages.continue_run(world.ctx, "m3", actor="bob")
     assert world.waits("m3", "signal", "news").status == "suspended"
 
 
@@ -53,8 +54,8 @@ def test_a_signal_before_its_wait_is_kept(world: World) -> None:
     """The engine's mailbox holds it."""
     world.start("waits", run_id="m4")
     world.waits("m4", "breakpoint")
-    world.actions.signal("m4", "news", "early", actor="ann")
-    world.actions.continue_run("m4", actor="ann")
+    messages.signal(world.ctx, "m4", "news", "early", actor="ann")
+    messages.continue_run(world.ctx, "m4", actor="ann")
     world.waits("m4", "update", "quantity")
 
 
@@ -63,13 +64,13 @@ def test_signals_that_cannot_be_delivered_are_refused(world: World) -> None:
     world.start("plain", run_id="m5")
     world.reaches("m5", "completed")
     with pytest.raises(Refused, match="completed"):
-        world.actions.signal("m5", "news", 1, actor="ann")
+        messages.signal(world.ctx, "m5", "news", 1, actor="ann")
     with pytest.raises(BadRequest, match="null"):
-        world.actions.signal("m5", "news", None, actor="ann")
+        messages.signal(world.ctx, "m5", "news", None, actor="ann")
     with pytest.raises(BadRequest, match="no topic"):
-        world.actions.signal("m5", "durable.update:quantity#3", 1, actor="ann")
+        messages.signal(world.ctx, "m5", "durable.update:quantity#3", 1, actor="ann")
     with pytest.raises(NotFound):
-        world.actions.signal("nobody", "news", 1, actor="ann")
+        messages.signal(world.ctx, "nobody", "news", 1, actor="ann")
 
 
 class Quantity(BaseModel):
@@ -95,10 +96,10 @@ def test_validators_reject_with_a_reason_and_leave_the_run_untouched(new_world: 
     world.waits("v1", "update")
     for value, reason in (({"amount": "many"}, "amount"), ({"amount": 11}, "At most ten"), ("x", "valid dictionary")):
         with pytest.raises(Unprocessable, match=reason) as rejected:
-            world.actions.update("v1", "quantity", value, actor="ann")
+            messages.update(world.ctx, "v1", "quantity", value, actor="ann")
         assert rejected.value.extra["accepted"] is False
     assert world.run("v1").waiting is not None
-    world.actions.update("v1", "quantity", {"amount": 7}, actor="ann")
+    messages.update(world.ctx, "v1", "quantity", {"amount": 7}, actor="ann")
     world.reaches("v1", "completed")
     assert world.output("v1") == {"amount": 7}
 
@@ -107,11 +108,11 @@ def test_an_update_of_the_wrong_type_cannot_break_a_typed_wait(world: World) -> 
     """Where no validator is known in the caller's process, the worker drops it and waits on."""
     world.start("waits_async", run_id="m6")
     first = world.waits("m6", "update")
-    world.actions.update("m6", "quantity", "not a number", actor="ann")
+    messages.update(world.ctx, "m6", "quantity", "not a number", actor="ann")
     assert first.waiting is not None
     seq = first.waiting.seq
     until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != seq, what="the next wait")
-    world.actions.update("m6", "quantity", 4, actor="ann")
+    messages.update(world.ctx, "m6", "quantity", 4, actor="ann")
     world.reaches("m6", "completed")
     assert world.output("m6") == 4
 
@@ -121,18 +122,18 @@ def test_an_update_to_a_run_that_does_not_wait_says_so(world: World) -> None:
     world.start("waits", run_id="m7")
     world.waits("m7", "breakpoint")
     with pytest.raises(Refused, match="does not wait for an update 'quantity'"):
-        world.actions.update("m7", "quantity", 1, actor="ann")
+        messages.update(world.ctx, "m7", "quantity", 1, actor="ann")
 
 
 def test_an_update_that_a_client_repeats_is_applied_once(world: World) -> None:
     """By its idempotency key; the repeat is answered like the first."""
     world.start("waits_async", run_id="m8")
     world.waits("m8", "update")
-    world.actions.update("m8", "quantity", 5, actor="ann", key="k")
+    messages.update(world.ctx, "m8", "quantity", 5, actor="ann", key="k")
     world.reaches("m8", "completed")
-    assert world.actions.update("m8", "quantity", 5, actor="ann", key="k").run.status == "completed"
+    assert messages.update(world.ctx, "m8", "quantity", 5, actor="ann", key="k").run.status == "completed"
     with pytest.raises(Refused):
-        world.actions.update("m8", "quantity", 6, actor="ann", key="other")
+        messages.update(world.ctx, "m8", "quantity", 6, actor="ann", key="other")
 
 
 def test_update_against_timeout_is_received_or_refused_never_both(world: World) -> None:
@@ -144,7 +145,7 @@ def test_update_against_timeout_is_received_or_refused_never_both(world: World) 
         world.waits(run_id, "update")
         time.sleep(0.1 * number)  # the moment is what the test is about
         try:
-            world.actions.update(run_id, "quantity", {"amount": number}, actor="ann")
+            messages.update(world.ctx, run_id, "quantity", {"amount": number}, actor="ann")
             accepted = True
         except Refused:
             accepted = False
@@ -160,7 +161,7 @@ def test_update_against_timeout_is_received_or_refused_never_both(world: World) 
 
 def deliver(world: World, token: str, body: object, size_bytes: int = 10) -> None:
     """Deliver a callback."""
-    world.actions.deliver_webhook(token, body, size_bytes=size_bytes)
+    messages.deliver_webhook(world.ctx, token, body, size_bytes=size_bytes)
 
 
 def test_a_callback_resumes_the_run_that_handed_the_url_out(world: World) -> None:
@@ -192,7 +193,7 @@ def test_a_late_callback_is_told_that_nobody_waits(world: World) -> None:
     world.start("hooked", run_id="w3")
     world.waits("w3", "webhook")
     token = world.webhook_token("w3")
-    world.actions.cancel("w3", actor="ann")
+    cancel.cancel(world.ctx, "w3", actor="ann")
     with pytest.raises(Refused) as refused:
         deliver(world, token, {})
     assert "w3" not in refused.value.detail
@@ -255,8 +256,8 @@ def test_the_host_can_check_the_third_partys_signature(new_world: Callable[..., 
     token = world.webhook_token("w6")
     for request in ("unsigned", "broken"):
         with pytest.raises(NotFound):
-            world.actions.deliver_webhook(token, {}, size_bytes=2, request=request)
-    world.actions.deliver_webhook(token, {"ok": 1}, size_bytes=2, request="signed")
+            messages.deliver_webhook(world.ctx, token, {}, size_bytes=2, request=request)
+    messages.deliver_webhook(world.ctx, token, {"ok": 1}, size_bytes=2, request="signed")
     world.reaches("w6", "completed")
     assert asked[-1] == ("signed", "payment", "w6")
 
@@ -279,13 +280,13 @@ def test_a_cancelled_wait_gives_its_workers_thread_back_and_a_resumed_one_waits_
     """The engine notices a cancellation between steps only: the wait is woken, and nobody takes that for a message."""
     world.start("waits", run_id="k1")
     world.waits("k1", "breakpoint")
-    until(lambda: world.actions.desk.presence().in_flight("k1"), what="presence to show the wait")
-    world.actions.cancel("k1", actor="ann")
-    until(lambda: not world.actions.desk.presence().in_flight("k1"), what="the thread to be given back")
-    world.actions.retry("k1", actor="ann")
+    until(lambda: world.ctx.presence().in_flight("k1"), what="presence to show the wait")
+    cancel.cancel(world.ctx, "k1", actor="ann")
+    until(lambda: not world.ctx.presence().in_flight("k1"), what="the thread to be given back")
+    retry.retry(world.ctx, "k1", actor="ann")
     until(lambda: not world.store.unread_messages("k1"), what="the wake to be read")
     world.waits("k1", "breakpoint", "look")
-    world.actions.continue_run("k1", actor="ann")
+    messages.continue_run(world.ctx, "k1", actor="ann")
     world.waits("k1", "signal", "news")
 
 
@@ -299,6 +300,6 @@ def test_a_callback_that_came_early_survives_a_failure_and_its_retry(world: Worl
     world.touch("go-busy-k2")
     world.reaches("k2", "failed")
     world.remove("break-busy-k2")
-    world.actions.retry("k2", actor="ann")
+    retry.retry(world.ctx, "k2", actor="ann")
     world.reaches("k2", "completed")
     assert world.output("k2") == "early"

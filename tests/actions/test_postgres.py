@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dbos import run_dbos_database_migrations
 
+from dashboard.actions import bulk, cancel, messages, retry
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.errors import Refused
@@ -41,24 +42,24 @@ def test_every_kind_of_action_works_there_too(pg_world: World) -> None:
     world.start("waits", run_id="w")
     world.reaches("r", "failed")
     world.remove("break-b")
-    assert world.actions.bulk_apply("retry", RunQuery(statuses=frozenset({"failed"})), actor="ann").applied == 1
+    assert bulk.apply(world.ctx, "retry", RunQuery(statuses=frozenset({"failed"})), actor="ann").applied == 1
     world.reaches("r", "completed")
     world.waits("s", "signal")
-    world.actions.cancel("s", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "s", actor="ann", compensate=True)
     world.reaches("undo:s", "completed")
     assert [(step.seq, step.compensates) for step in compensations_of(world.store, "undo:s")] == [(-1, 2), (-2, 1)]
     world.waits("h", "webhook")
-    world.actions.deliver_webhook(world.webhook_token("h"), {"paid": 1}, size_bytes=10)
+    messages.deliver_webhook(world.ctx, world.webhook_token("h"), {"paid": 1}, size_bytes=10)
     with pytest.raises(Refused):
-        world.actions.deliver_webhook(world.webhook_token("h"), {"paid": 2}, size_bytes=10)
+        messages.deliver_webhook(world.ctx, world.webhook_token("h"), {"paid": 2}, size_bytes=10)
     world.reaches("h", "completed")
     assert world.output("h") == {"paid": 1}
     world.waits("w", "breakpoint")
-    world.actions.continue_run("w", actor="ann")
+    messages.continue_run(world.ctx, "w", actor="ann")
     world.waits("w", "signal")
-    world.actions.signal("w", "news", 1, actor="ann")
+    messages.signal(world.ctx, "w", "news", 1, actor="ann")
     world.waits("w", "update")
-    world.actions.update("w", "quantity", 2, actor="ann")
+    messages.update(world.ctx, "w", "quantity", 2, actor="ann")
     world.reaches("w", "completed")
 
 
@@ -71,9 +72,7 @@ def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_wo
     until(lambda: world.log("work b"), what="the step in flight")
     os.kill(paused.process.pid, signal.SIGSTOP)
     world.worker("--present", "--executor", "two")
-    keeper = Caretaker(
-        lambda: world.actions.desk, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), patrol_interval_s=0.0)
-    )
+    keeper = Caretaker(lambda: world.ctx, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), patrol_interval_s=0.0))
     until(lambda: keeper.tick() and world.run("p").executor != "one", what="the re-dispatch")
     until(lambda: len(world.log("work b")) == 2, what="the step to begin anew")
     os.kill(paused.process.pid, signal.SIGCONT)
@@ -94,16 +93,16 @@ def test_after_a_redeploy_a_retry_goes_to_a_version_that_a_live_worker_has(pg_wo
     world.reaches("failed", "failed")
     world.start("saga", run_id="cancelled")
     world.waits("cancelled", "signal")
-    world.actions.cancel("cancelled", actor="ann")
+    cancel.cancel(world.ctx, "cancelled", actor="ann")
     old.kill()
     world.remove("break-b")
-    until(lambda: not world.actions.desk.presence().live, what="the old worker to be lost")
-    outcome = world.actions.retry("failed", actor="ann")
+    until(lambda: not world.ctx.presence().live, what="the old worker to be lost")
+    outcome = retry.retry(world.ctx, "failed", actor="ann")
     assert "None of 0 live workers has workflow 'steps'" in outcome.notes[0]
-    world.actions.cancel("failed", actor="ann")
+    cancel.cancel(world.ctx, "failed", actor="ann")
     world.worker("--present", "--version", "v2")
     for run_id in ("failed", "cancelled"):
-        assert not world.actions.retry(run_id, actor="ann").notes
+        assert not retry.retry(world.ctx, run_id, actor="ann").notes
     assert world.reaches("failed", "completed").workflow_version == "v2"
     assert world.log("work a") == ["work a"]
     assert world.waits("cancelled", "signal").workflow_version == "v2"
@@ -119,5 +118,5 @@ def test_without_presence_a_retry_goes_to_the_latest_version(pg_world: World) ->
     old.kill()
     world.remove("break-a")
     world.worker("--version", "v2")
-    world.actions.retry("r", actor="ann")
+    retry.retry(world.ctx, "r", actor="ann")
     assert world.reaches("r", "completed").workflow_version == "v2"

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from dashboard.actions import cancel, messages, retry
 from dashboard.errors import NotFound, Refused
 from tests.actions.world import World
 from tests.waiting import until
@@ -17,7 +18,7 @@ def test_a_failed_run_goes_on_from_the_step_that_failed_under_its_own_id(world: 
     world.start("steps", "r1-a", "r1-b", "r1-c", run_id="r1")
     world.reaches("r1", "failed")
     world.remove("break-r1-b")
-    outcome = world.actions.retry("r1", actor="ann")
+    outcome = retry.retry(world.ctx, "r1", actor="ann")
     assert outcome.run.status in ("pending", "running", "completed")
     world.reaches("r1", "completed")
     assert world.log("work r1-") == ["work r1-a", "work r1-b", "work r1-b", "work r1-c"]
@@ -29,7 +30,7 @@ def test_a_retry_takes_effect_within_a_second_and_a_half(world: World) -> None:
     world.start("steps", "r2-a", run_id="r2")
     world.reaches("r2", "failed")
     world.remove("break-r2-a")
-    world.actions.retry("r2", actor="ann")
+    retry.retry(world.ctx, "r2", actor="ann")
     until(lambda: world.run("r2").status == "completed", timeout_s=1.5, what="the retried run")
 
 
@@ -40,7 +41,7 @@ def test_a_run_that_failed_in_its_own_code_keeps_every_step(world: World) -> Non
     world.reaches("r3", "failed")
     before = len(world.log("work first"))
     world.remove("break-r3")
-    world.actions.retry("r3", actor="ann")
+    retry.retry(world.ctx, "r3", actor="ann")
     world.reaches("r3", "completed")
     assert len(world.log("work first")) == before
 
@@ -52,7 +53,7 @@ def test_a_parent_is_retried_after_its_failed_child(world: World) -> None:
     world.reaches("r4", "failed")
     child = world.store.children("r4")[0].id
     world.remove("break-r4-y")
-    world.actions.retry("r4", actor="ann")
+    retry.retry(world.ctx, "r4", actor="ann")
     world.reaches("r4", "completed")
     assert world.run(child).status == "completed"
     assert world.log("work r4-") == ["work r4-x", "work r4-y", "work r4-y"]
@@ -65,7 +66,7 @@ def test_a_retry_keeps_the_runs_own_queue_or_moves_it_when_told(world: World) ->
         world.start("steps", f"{run_id}-a", run_id=run_id, queue="family")
         world.reaches(run_id, "failed")
         world.remove(f"break-{run_id}-a")
-        world.actions.retry(run_id, actor="ann", queue=queue)
+        retry.retry(world.ctx, run_id, actor="ann", queue=queue)
         assert world.reaches(run_id, "completed").queue == (queue or "family")
 
 
@@ -75,7 +76,7 @@ def test_a_queue_that_does_not_exist_is_refused(world: World) -> None:
     world.start("steps", "r7-a", run_id="r7")
     world.reaches("r7", "failed")
     with pytest.raises(Refused, match="There is no queue 'nowhere'"):
-        world.actions.retry("r7", actor="ann", queue="nowhere")
+        retry.retry(world.ctx, "r7", actor="ann", queue="nowhere")
 
 
 def test_a_completed_run_is_not_retried(world: World) -> None:
@@ -83,7 +84,7 @@ def test_a_completed_run_is_not_retried(world: World) -> None:
     world.start("steps", "r8-a", run_id="r8")
     world.reaches("r8", "completed")
     with pytest.raises(Refused, match="completed"):
-        world.actions.retry("r8", actor="ann")
+        retry.retry(world.ctx, "r8", actor="ann")
     assert world.ledger.audit(run_id="r8")[0].outcome == "refused"
 
 
@@ -92,9 +93,9 @@ def test_a_run_at_work_on_a_live_executor_is_not_retried(world: World) -> None:
     world.touch("hold-r9-a")
     world.start("steps", "r9-a", run_id="r9")
     world.reaches("r9", "running")
-    until(lambda: world.actions.desk.presence().in_flight("r9"), what="presence to show the step")
+    until(lambda: world.ctx.presence().in_flight("r9"), what="presence to show the step")
     with pytest.raises(Refused, match="live executor"):
-        world.actions.retry("r9", actor="ann")
+        retry.retry(world.ctx, "r9", actor="ann")
     world.touch("go-r9-a")
     world.reaches("r9", "completed")
 
@@ -102,7 +103,7 @@ def test_a_run_at_work_on_a_live_executor_is_not_retried(world: World) -> None:
 def test_a_run_that_does_not_exist_is_not_found(world: World) -> None:
     """And it says that retention may have deleted it."""
     with pytest.raises(NotFound, match="retention"):
-        world.actions.retry("nobody", actor="ann")
+        retry.retry(world.ctx, "nobody", actor="ann")
 
 
 def test_a_cancelled_run_goes_on_where_it_was(world: World) -> None:
@@ -110,10 +111,10 @@ def test_a_cancelled_run_goes_on_where_it_was(world: World) -> None:
     world.touch("hold-r10-b")
     world.start("steps", "r10-a", "r10-b", run_id="r10", queue="family")
     until(lambda: world.log("work r10-b"), what="the second step")
-    world.actions.cancel("r10", actor="ann")
+    cancel.cancel(world.ctx, "r10", actor="ann")
     world.touch("go-r10-b")
     assert world.run("r10").status == "cancelled"
-    world.actions.retry("r10", actor="ann")
+    retry.retry(world.ctx, "r10", actor="ann")
     assert world.reaches("r10", "completed").queue == "family"
     assert world.log("work r10-a") == ["work r10-a"]
 
@@ -126,13 +127,13 @@ def test_two_retries_at_once_make_one_new_life(world: World) -> None:
     world.remove("break-r11-a")
     problems: list[BaseException] = []
 
-    def retry() -> None:
+    def click() -> None:
         try:
-            world.actions.retry("r11", actor="ann")
+            retry.retry(world.ctx, "r11", actor="ann")
         except Refused as refused:  # it was so quick that it completed in between
             problems.append(refused)
 
-    threads = [threading.Thread(target=retry) for _ in range(4)]
+    threads = [threading.Thread(target=click) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,14 +149,14 @@ def test_retry_against_completion_never_runs_a_completed_run_again(world: World)
         run_id = f"r13-{number}"
         world.start("saga", f"{run_id}-a", run_id=run_id)
         world.waits(run_id, "signal", "go")
-        world.actions.signal(run_id, "go", "now", actor="bob")
+        messages.signal(world.ctx, run_id, "go", "now", actor="bob")
         refused = 0
         while world.run(run_id).status != "completed":
             with pytest.raises(Refused, match=r"live executor|completed"):
-                world.actions.retry(run_id, actor="ann")
+                retry.retry(world.ctx, run_id, actor="ann")
             refused += 1
         with pytest.raises(Refused, match="completed"):
-            world.actions.retry(run_id, actor="ann")
+            retry.retry(world.ctx, run_id, actor="ann")
         assert world.run(run_id).status == "completed"
         assert world.ledger.count(run_id, "revived") == 0
         assert len(world.ledger.audit(run_id=run_id)) == refused + 2
@@ -166,7 +167,7 @@ def test_a_retry_begins_a_new_generation_for_the_trace(world: World) -> None:
     world.touch("break-r12-a")
     world.start("steps", "r12-a", run_id="r12")
     world.reaches("r12", "failed")
-    world.actions.retry("r12", actor="ann")
+    retry.retry(world.ctx, "r12", actor="ann")
     assert world.ledger.count("r12", "revived") == 1
     world.remove("break-r12-a")
     entry = world.ledger.audit(run_id="r12")[0]

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
+from dashboard.actions import cancel
 from dashboard.actor import Actor
 from tests.actions.world import World
 from tests.waiting import until
@@ -143,7 +144,7 @@ def test_a_webhook_says_nothing_of_runs_to_strangers(client: FlaskClient, world:
     world.start("hooked", run_id="h6")
     token = world.webhook_token("h6")
     assert client.post(f"/ops/api/webhooks/{token}", data="{", content_type="application/json").status_code == 400
-    world.actions.cancel("h6", actor="ann")
+    cancel.cancel(world.ctx, "h6", actor="ann")
 
 
 def test_a_webhook_needs_no_auth_and_no_origin_and_the_rest_does(world: World) -> None:
@@ -203,7 +204,7 @@ def test_redispatch_says_whether_it_did_anything(client: FlaskClient, world: Wor
     world.start("unheard-of", run_id="h10")
     answer = post(client, "runs/h10/redispatch")
     assert answer.json == {"runId": "h10", "status": "pending", "redispatched": False}
-    world.actions.cancel("h10", actor="ann")
+    cancel.cancel(world.ctx, "h10", actor="ann")
     assert post(client, "runs/h10/redispatch").status_code == 409
 
 
@@ -223,7 +224,7 @@ def test_the_audit_log_tells_who_did_what_with_what_outcome(client: FlaskClient,
 
 def test_schedules_over_http(client: FlaskClient, world: World) -> None:
     """Pause and resume answer with the state; an unknown one is not found."""
-    with world.actions.desk.engine.use() as engine:
+    with world.ctx.engine.use() as engine:
         engine.create_schedule(
             schedule_name="hourly", workflow_name="scheduled", schedule="0 3 1 1 *", application_name="actions-tests"
         )

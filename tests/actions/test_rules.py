@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 from dashboard.actions.engine_client import client_url
-from dashboard.actions.retry import rewind_point
+from dashboard.actions.rewind import rewind_point
 from dashboard.read.undo import PlannedUndo, compensation_steps
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue

@@ -7,6 +7,7 @@ from base64 import b64encode
 
 import pytest
 
+from dashboard.actions import cancel, starting
 from dashboard.actions.inert import ForeignObjectError, InertSerializer
 from dashboard.actions.starting import arguments_of
 from dashboard.errors import BadRequest, NotFound, Refused
@@ -18,8 +19,8 @@ def test_a_run_is_started_by_its_workflows_name(world: World) -> None:
     """In the format that its earlier runs have, so that Python's own values work."""
     world.start("steps", "s1-a", run_id="s1")
     world.reaches("s1", "completed")
-    outcome = world.actions.start(
-        "steps", actor="ann", input_=["s2-a", "s2-b"], run_id="s2", attributes={"why": "test"}
+    outcome = starting.start(
+        world.ctx, "steps", actor="ann", input_=["s2-a", "s2-b"], run_id="s2", attributes={"why": "test"}
     )
     assert outcome.run.id == "s2"
     run = world.reaches("s2", "completed")
@@ -29,8 +30,8 @@ def test_a_run_is_started_by_its_workflows_name(world: World) -> None:
 
 def test_the_same_id_twice_starts_one_run(world: World) -> None:
     """Starting is idempotent by id."""
-    world.actions.start("steps", actor="ann", input_=["s3-a"], run_id="s3")
-    world.actions.start("steps", actor="ann", input_=["s3-a"], run_id="s3")
+    starting.start(world.ctx, "steps", actor="ann", input_=["s3-a"], run_id="s3")
+    starting.start(world.ctx, "steps", actor="ann", input_=["s3-a"], run_id="s3")
     world.reaches("s3", "completed")
     assert world.log("work s3-") == ["work s3-a"]
 
@@ -38,15 +39,15 @@ def test_the_same_id_twice_starts_one_run(world: World) -> None:
 def test_our_own_workflows_are_not_started_by_hand(world: World) -> None:
     """They belong to actions."""
     with pytest.raises(BadRequest, match="own"):
-        world.actions.start("durable.undo", actor="ann", input_=["x"])
+        starting.start(world.ctx, "durable.undo", actor="ann", input_=["x"])
 
 
 def test_a_workflow_that_no_live_worker_has_is_started_with_a_note(world: World) -> None:
     """It waits; and it says so."""
-    until(lambda: world.actions.desk.presence().live, what="presence")
-    outcome = world.actions.start("unheard-of", actor="ann", run_id="s4")
+    until(lambda: world.ctx.presence().live, what="presence")
+    outcome = starting.start(world.ctx, "unheard-of", actor="ann", run_id="s4")
     assert "has workflow 'unheard-of'" in outcome.notes[0]
-    world.actions.cancel("s4", actor="ann")
+    cancel.cancel(world.ctx, "s4", actor="ann")
 
 
 def test_retry_with_input_starts_a_linked_run(world: World) -> None:
@@ -54,7 +55,7 @@ def test_retry_with_input_starts_a_linked_run(world: World) -> None:
     world.touch("break-s5-a")
     world.start("steps", "s5-a", run_id="s5")
     world.reaches("s5", "failed")
-    outcome = world.actions.retry_with_input("s5", {"args": ["s5-b"], "kwargs": {}}, actor="ann")
+    outcome = starting.retry_with_input(world.ctx, "s5", {"args": ["s5-b"], "kwargs": {}}, actor="ann")
     run = world.reaches(outcome.run.id, "completed")
     assert world.output(run.id) == ["s5-b"]
     assert run.attributes["durable.retryOf"] == "s5"
@@ -65,7 +66,7 @@ def test_a_fork_shares_the_steps_before_and_executes_the_rest(world: World) -> N
     """Under an id of its own, linked to the original."""
     world.start("steps", "s6-a", "s6-b", run_id="s6")
     world.reaches("s6", "completed")
-    fork = world.actions.fork("s6", 2, actor="ann").run
+    fork = starting.fork(world.ctx, "s6", 2, actor="ann").run
     assert world.reaches(fork.id, "completed").forked_from == "s6"
     assert world.log("work s6-") == ["work s6-a", "work s6-b", "work s6-b"]
 
@@ -75,7 +76,7 @@ def test_a_fork_from_a_step_that_does_not_exist_is_refused(world: World) -> None
     world.start("steps", "s7-a", run_id="s7")
     world.reaches("s7", "completed")
     with pytest.raises(BadRequest, match="last step is 1"):
-        world.actions.fork("s7", 9, actor="ann")
+        starting.fork(world.ctx, "s7", 9, actor="ann")
 
 
 def is_active(world: World, name: str) -> bool:
@@ -85,7 +86,7 @@ def is_active(world: World, name: str) -> bool:
 
 def test_schedules_are_paused_resumed_and_triggered(world: World) -> None:
     """A context of plain values is handed on without building anything of the application's."""
-    with world.actions.desk.engine.use() as client:
+    with world.ctx.engine.use() as client:
         client.create_schedule(
             schedule_name="nightly",
             workflow_name="scheduled",
@@ -93,11 +94,11 @@ def test_schedules_are_paused_resumed_and_triggered(world: World) -> None:
             context={"plain": 1},
             application_name="actions-tests",
         )
-    world.actions.pause_schedule("nightly", actor="ann")
+    starting.pause_schedule(world.ctx, "nightly", actor="ann")
     assert is_active(world, "nightly") is False
-    world.actions.resume_schedule("nightly", actor="ann")
+    starting.resume_schedule(world.ctx, "nightly", actor="ann")
     assert is_active(world, "nightly") is True
-    run = world.actions.trigger_schedule("nightly", actor="ann").run
+    run = starting.trigger_schedule(world.ctx, "nightly", actor="ann").run
     world.reaches(run.id, "completed")
     assert "scheduled {'plain': 1}" in world.log("scheduled")
     for act in (world.actions.pause_schedule, world.actions.resume_schedule, world.actions.trigger_schedule):
@@ -111,7 +112,7 @@ class Application:
 
 def test_a_schedule_whose_context_holds_a_class_is_not_built_here(world: World) -> None:
     """Nothing of a payload is ever executed in the control plane's process."""
-    with world.actions.desk.engine.use() as client:
+    with world.ctx.engine.use() as client:
         client.create_schedule(
             schedule_name="rich",
             workflow_name="scheduled",
@@ -120,7 +121,7 @@ def test_a_schedule_whose_context_holds_a_class_is_not_built_here(world: World) 
             application_name="actions-tests",
         )
     with pytest.raises(Refused, match="Application"):
-        world.actions.trigger_schedule("rich", actor="ann")
+        starting.trigger_schedule(world.ctx, "rich", actor="ann")
 
 
 def test_the_inert_serializer_builds_no_class() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from dashboard.actions import cancel, messages, retry
 from dashboard.errors import Refused
+from dashboard.read import undo
 from dashboard.read.undo import compensations_of
 from tests.actions.world import World
 from tests.waiting import until
@@ -26,8 +28,8 @@ def test_a_cancelled_run_stays_cancelled_and_cancelling_again_changes_nothing(wo
     """Cancel is idempotent."""
     world.start("saga", run_id="c1")
     world.waits("c1", "signal", "go")
-    assert world.actions.cancel("c1", actor="ann").run.status == "cancelled"
-    assert world.actions.cancel("c1", actor="ann").run.status == "cancelled"
+    assert cancel.cancel(world.ctx, "c1", actor="ann").run.status == "cancelled"
+    assert cancel.cancel(world.ctx, "c1", actor="ann").run.status == "cancelled"
 
 
 def test_an_ended_run_is_not_cancelled(world: World) -> None:
@@ -35,7 +37,7 @@ def test_an_ended_run_is_not_cancelled(world: World) -> None:
     world.start("plain", run_id="c2")
     world.reaches("c2", "completed")
     with pytest.raises(Refused, match="completed already"):
-        world.actions.cancel("c2", actor="ann")
+        cancel.cancel(world.ctx, "c2", actor="ann")
 
 
 def test_cancel_takes_the_children_with_it_when_asked(world: World) -> None:
@@ -44,7 +46,7 @@ def test_cancel_takes_the_children_with_it_when_asked(world: World) -> None:
     world.start("parent", "x", "c3-x", run_id="c3")
     world.waits("c3", "child")
     until(lambda: world.log("work c3-x"), what="the child's step")
-    world.actions.cancel("c3", actor="ann", children=True)
+    cancel.cancel(world.ctx, "c3", actor="ann", children=True)
     world.touch("go-c3-x")
     assert [child.status for child in world.store.children("c3")] == ["cancelled"]
 
@@ -53,7 +55,7 @@ def test_an_undo_runs_the_compensations_in_reverse_with_what_each_step_was_given
     """The undo function receives both, by name."""
     world.start("saga", "u1-a", "u1-b", run_id="u1")
     world.waits("u1", "signal", "go")
-    world.actions.cancel("u1", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u1", actor="ann", compensate=True)
     world.reaches("undo:u1", "completed")
     assert undone(world, "u1-a", "u1-b") == ["u1-b", "u1-a"]
     assert world.log("undo book u1-b") == [
@@ -67,7 +69,7 @@ def test_compensations_appear_as_the_runs_own_steps_from_minus_one_down(world: W
     """-1 was undone first, and each says which step it compensates."""
     world.start("saga", "u2-a", "u2-b", run_id="u2")
     world.waits("u2", "signal", "go")
-    world.actions.cancel("u2", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u2", actor="ann", compensate=True)
     world.reaches("undo:u2", "completed")
     steps = compensations_of(world.store, "undo:u2")
     assert [(s.run_id, s.seq, s.name, s.compensates, s.status) for s in steps] == [
@@ -80,7 +82,7 @@ def test_the_preview_tells_what_an_undo_would_do(world: World) -> None:
     """In order, without doing it."""
     world.start("saga", "u3-a", "u3-b", run_id="u3")
     world.waits("u3", "signal", "go")
-    planned = [seen.planned for seen in world.actions.undo_preview("u3")]
+    planned = [seen.planned for seen in undo.preview(world.store, world.run("u3"), world.ctx.presence())]
     assert [(plan.seq, plan.step, plan.maybe) for plan in planned] == [(2, "book", False), (1, "book", False)]
     assert undone(world, "u3-a", "u3-b") == []
 
@@ -89,12 +91,12 @@ def test_an_undone_run_refuses_to_live_again(world: World) -> None:
     """Its effects are gone; only a fork or a new run makes sense."""
     world.start("saga", "u4-a", run_id="u4")
     world.waits("u4", "signal", "go")
-    world.actions.cancel("u4", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u4", actor="ann", compensate=True)
     world.reaches("undo:u4", "completed")
     for act in (world.actions.retry, world.actions.redispatch):
         with pytest.raises(Refused, match="was undone"):
             act("u4", actor="ann")
-    world.actions.cancel("u4", actor="ann", compensate=True)  # again: changes nothing
+    cancel.cancel(world.ctx, "u4", actor="ann", compensate=True)  # again: changes nothing
     assert undone(world, "u4-a") == ["u4-a"]
 
 
@@ -103,11 +105,11 @@ def test_a_run_is_cancelling_while_its_undo_is_at_work_and_refuses_a_retry(world
     world.touch("hold-undo-u5-a")
     world.start("saga", "u5-a", run_id="u5")
     world.waits("u5", "signal", "go")
-    world.actions.cancel("u5", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u5", actor="ann", compensate=True)
     until(lambda: world.log("holding u5-a"), what="the compensation")
     assert world.run("u5").status == "cancelling"
     with pytest.raises(Refused, match="being undone"):
-        world.actions.retry("u5", actor="ann")
+        retry.retry(world.ctx, "u5", actor="ann")
     world.touch("go-undo-u5-a")
     world.reaches("u5", "cancelled")
 
@@ -117,7 +119,7 @@ def test_a_failed_run_is_undone_less_the_step_that_failed(world: World) -> None:
     world.touch("break-u6-b")
     world.start("saga", "u6-a", "u6-b", run_id="u6")
     world.reaches("u6", "failed")
-    world.actions.cancel("u6", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u6", actor="ann", compensate=True)
     world.reaches("undo:u6", "completed")
     assert undone(world, "u6-a", "u6-b") == ["u6-a"]
 
@@ -134,7 +136,7 @@ def test_asynchronous_steps_are_undone_too(world: World) -> None:
     """With an asynchronous undo."""
     world.start("saga_async", "u8-a", "u8-b", run_id="u8")
     world.waits("u8", "signal", "go")
-    world.actions.cancel("u8", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u8", actor="ann", compensate=True)
     world.reaches("undo:u8", "completed")
     assert sorted(undone(world, "u8-a", "u8-b")) == ["u8-a", "u8-b"]
 
@@ -144,7 +146,7 @@ def test_what_a_child_did_is_undone_in_its_place(world: World) -> None:
     world.start("saga_family", run_id="u9")
     world.waits("u9", "signal", "go")
     child = world.store.children("u9")[0].id
-    world.actions.cancel("u9", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u9", actor="ann", compensate=True)
     world.reaches("undo:u9", "completed")
     assert undone(world, "mine-1", "mine-2", "child-1", "child-2") == ["mine-2", "child-2", "child-1", "mine-1"]
     assert world.run(f"undo:{child}").status == "completed"
@@ -160,14 +162,14 @@ def test_a_stuck_compensation_never_halts_the_rest_and_a_retry_repeats_only_it(w
     world.touch("break-undo-u10-b")
     world.start("saga", "u10-a", "u10-b", "u10-c", run_id="u10")
     world.waits("u10", "signal", "go")
-    world.actions.cancel("u10", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u10", actor="ann", compensate=True)
     world.reaches("undo:u10", "failed")
     assert undone(world, "u10-a", "u10-b", "u10-c") == ["u10-c", "u10-a"]
     assert len(undo_keys(world, "u10-b")) == 2  # its own policy: two attempts
     stuck = compensations_of(world.store, "undo:u10")
     assert [step.status for step in stuck] == ["completed", "failed", "completed"]
     world.remove("break-undo-u10-b")
-    world.actions.retry("undo:u10", actor="ann")
+    retry.retry(world.ctx, "undo:u10", actor="ann")
     assert world.reaches("undo:u10", "completed").queue == "durable.work"
     assert undone(world, "u10-a", "u10-b", "u10-c") == ["u10-c", "u10-a", "u10-b"]
     assert set(undo_keys(world, "u10-b")) == {"undo:u10:2"}
@@ -180,7 +182,7 @@ def test_an_undo_waits_for_the_step_in_flight_and_counts_it_as_maybe_done(world:
     world.touch("hold-u11-b")
     world.start("saga", "u11-a", "u11-b", run_id="u11")
     until(lambda: world.log("book u11-b"), what="the step in flight")
-    world.actions.cancel("u11", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "u11", actor="ann", compensate=True)
     world.reaches("undo:u11", "running")
     assert undone(world, "u11-a", "u11-b") == []
     world.touch("go-u11-b")
@@ -195,9 +197,9 @@ def test_cancel_against_completion_ends_in_one_or_the_other(world: World) -> Non
         run_id = f"race{number}"
         world.start("saga", f"{run_id}-a", run_id=run_id)
         world.waits(run_id, "signal", "go")
-        world.actions.signal(run_id, "go", "now", actor="bob")
+        messages.signal(world.ctx, run_id, "go", "now", actor="bob")
         try:
-            world.actions.cancel(run_id, actor="ann", compensate=True)
+            cancel.cancel(world.ctx, run_id, actor="ann", compensate=True)
         except Refused:
             assert world.run(run_id).status == "completed"
             world.reaches(f"undo:{run_id}", "completed", "cancelled") if world.run(run_id).undo_id else None
@@ -217,7 +219,7 @@ def test_kill_9_in_the_middle_of_an_undo_repeats_only_the_compensation_in_flight
     world.start("saga", "a", "b", "c", run_id="k1")
     world.waits("k1", "signal", "go")
     world.touch("hold-undo-b")
-    world.actions.cancel("k1", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "k1", actor="ann", compensate=True)
     until(lambda: world.log("holding b"), what="the compensation in flight")
     worker.kill()
     world.touch("go-undo-b")
@@ -236,7 +238,7 @@ def test_a_step_that_was_killed_in_flight_is_undone_as_maybe_done(new_world: Cal
     world.start("saga", "a", "b", run_id="k2")
     until(lambda: world.log("book b"), what="the step in flight")
     worker.kill()
-    world.actions.cancel("k2", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "k2", actor="ann", compensate=True)
     world.worker()
     world.reaches("undo:k2", "completed")
     assert undone(world, "a", "b") == ["b", "a"]
@@ -251,7 +253,7 @@ def test_an_undo_that_no_worker_can_run_waits_and_is_not_swallowed(new_world: Ca
     world.waits("k3", "signal", "go")
     saga.kill()
     world.worker("--bare", "--executor", "two", "--present")
-    outcome = world.actions.cancel("k3", actor="ann", compensate=True)
+    outcome = cancel.cancel(world.ctx, "k3", actor="ann", compensate=True)
     assert "No live worker imports dashboard.workflow" in outcome.notes[0]
     world.start("plain", run_id="bait")
     world.reaches("bait", "completed")

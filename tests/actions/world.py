@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dashboard.actions import Actions, ActionSettings
+from dashboard.actions import ActionSettings, open_context
 from dashboard.workflow.names import wait_topic
 from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
@@ -59,7 +59,9 @@ class World:
         self.workers: list[Worker] = []
         self.store = open_store(url)
         self.ledger = open_ledger(url)
-        self.actions = Actions(self.store, self.ledger, settings=ActionSettings(undo_grace_s=0.5, **settings))
+        secret = settings.pop("webhook_secret", None)
+        chosen = ActionSettings(undo_grace_s=0.5, **settings)
+        self.ctx = open_context(self.store, self.ledger, settings=chosen, webhook_secret=secret)
 
     def launch(self, *arguments: str) -> Worker:
         """Start a worker, and do not wait until it is ready; see ``worker_app``."""
@@ -79,7 +81,7 @@ class World:
         """End the workers and close everything."""
         for worker in self.workers:
             worker.kill()
-        self.actions.close()
+        self.ctx.close()
         self.ledger.close()
         self.store.close()
 
@@ -105,7 +107,7 @@ class World:
         """Start a run, as the application itself would."""
         from dbos import WorkflowSerializationFormat
 
-        with self.actions.desk.engine.use(fast_queue=True) as client:
+        with self.ctx.engine.use(fast_queue=True) as client:
             client.enqueue(
                 {
                     "workflow_name": workflow,

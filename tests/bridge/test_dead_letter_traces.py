@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dbos import run_dbos_database_migrations
 
+from dashboard.actions import retry
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
@@ -46,7 +47,7 @@ def test_a_dead_run_and_its_handler_are_two_traces_that_lead_to_one_another(
     assert collector.spans == {}, "a run that crashed has not ended"
     world.launch("--present")
     world.reaches(RUN, "dead")
-    until(Caretaker(lambda: world.actions.desk, CaretakerSettings(patrol_interval_s=0.0)).tick, what="the lease")
+    until(Caretaker(lambda: world.ctx, CaretakerSettings(patrol_interval_s=0.0)).tick, what="the lease")
     world.reaches(HANDLER, "completed")
     bridge.run_once()
 
@@ -63,11 +64,11 @@ def test_a_dead_run_and_its_handler_are_two_traces_that_lead_to_one_another(
     assert handler.status.code == handler.status.STATUS_CODE_UNSET
 
     world.touch("mended")
-    world.actions.retry(RUN, actor="ann")
+    retry.retry(world.ctx, RUN, actor="ann")
     world.reaches(RUN, "completed")
     bridge.run_once()
     bridge.stop()
-    (retry,) = [span for span in collector.trace(ids.trace_id(RUN)) if span.span_id != dead.span_id]
-    assert (retry.name, retry.parent_span_id) == ("retry 1", dead.span_id)
-    assert links(retry) == {"previous_life": (dead.trace_id, dead.span_id)}
+    (second,) = [span for span in collector.trace(ids.trace_id(RUN)) if span.span_id != dead.span_id]
+    assert (second.name, second.parent_span_id) == ("retry 1", dead.span_id)
+    assert links(second) == {"previous_life": (dead.trace_id, dead.span_id)}
     assert set(collector.copies.values()) == {1}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dbos import run_dbos_database_migrations
 
+from dashboard.actions import cancel, retry
 from dashboard.workflow import names
 from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
@@ -38,12 +39,12 @@ def test_each_compensation_links_to_the_step_that_it_undid_also_when_it_was_stuc
     world.touch("break-undo-b")
     world.start("saga", "a", "b", "c", run_id="s1")
     world.waits("s1", "signal", "go")
-    world.actions.cancel("s1", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "s1", actor="ann", compensate=True)
     world.reaches("undo:s1", "failed")
     if looks:
         bridge.run_once()
     world.remove("break-undo-b")
-    world.actions.retry("undo:s1", actor="ann")
+    retry.retry(world.ctx, "undo:s1", actor="ann")
     world.reaches("undo:s1", "completed")
     bridge.run_once()
     bridge.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.actions import cancel, redispatch, retry
 from dashboard.caretaker import retention
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.caretaker.recovery import RecoveryPolicy
@@ -19,7 +20,7 @@ from tests.waiting import until
 
 def caretaker(world: World, **settings: Any) -> Caretaker:
     """Return a caretaker that looks when told."""
-    return Caretaker(lambda: world.actions.desk, CaretakerSettings(patrol_interval_s=0.0, **settings))
+    return Caretaker(lambda: world.ctx, CaretakerSettings(patrol_interval_s=0.0, **settings))
 
 
 def kill_until_dead(world: World, run_id: str) -> None:
@@ -48,7 +49,7 @@ def test_a_dead_run_is_handed_to_its_handler_once_and_can_be_retried(new_world: 
     assert world.run("d1").dead_letter_id == "dlq:d1"
     assert world.run("dlq:d1").dead_run_id == "d1"
     world.touch("mended")
-    world.actions.retry("d1", actor="ann")
+    retry.retry(world.ctx, "d1", actor="ann")
     run = world.reaches("d1", "completed")
     assert run.recovery_attempts == 1
 
@@ -108,7 +109,7 @@ def test_runs_of_a_lost_executor_are_left_to_an_operator_unless_recovery_is_on(n
     until(lambda: world.log("work b"), what="the step in flight")
     lost.kill()
     world.worker("--present", "--executor", "two")
-    until(lambda: world.actions.desk.presence().is_lost(world.run("l1")), what="the executor to be lost")
+    until(lambda: world.ctx.presence().is_lost(world.run("l1")), what="the executor to be lost")
     off = caretaker(world)
     assert off.tick()
     off._release()
@@ -131,12 +132,12 @@ def test_recovery_keeps_a_count_of_its_own(new_world: Callable[..., World]) -> N
     until(lambda: world.log("work a"), what="the step in flight")
     lost.kill()
     world.worker("--present", "--executor", "two")
-    until(lambda: world.actions.desk.presence().is_lost(world.run("l2")), what="the executor to be lost")
+    until(lambda: world.ctx.presence().is_lost(world.run("l2")), what="the executor to be lost")
     for _ in range(3):
         world.ledger.bump_count("l2", "redispatch")
     assert caretaker(world, recover=RecoveryPolicy(grace_s=0.0, max_redispatches=3)).tick()
     assert world.run("l2").executor == "one"
-    outcome, done = world.actions.redispatch("l2", actor="ann")  # an operator may
+    outcome, done = redispatch.redispatch(world.ctx, "l2", actor="ann")  # an operator may
     assert (done, outcome.run.status) == (True, "pending")
 
 
@@ -148,9 +149,9 @@ def test_redispatch_without_presence_needs_force(new_world: Callable[..., World]
     world.waits("l3", "signal")
     lost.kill()
     with pytest.raises(Refused, match="with force"):
-        world.actions.redispatch("l3", actor="ann")
+        redispatch.redispatch(world.ctx, "l3", actor="ann")
     world.worker("--executor", "two")
-    _, done = world.actions.redispatch("l3", actor="ann", forced=True)
+    _, done = redispatch.redispatch(world.ctx, "l3", actor="ann", forced=True)
     assert done
     until(lambda: world.run("l3").executor == "two", what="the other worker")
 
@@ -159,7 +160,7 @@ def test_a_run_swallowed_by_a_worker_that_lacks_its_workflow_is_put_back(
     new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Detected by presence: held by a live executor that does not know the workflow and executes nothing of it."""
-    monkeypatch.setattr("dashboard.caretaker.recovery.SWALLOWED_AFTER_MS", 0)
+    monkeypatch.setattr("dashboard.caretaker.recovery.TAKEN_AFTER_MS", 0)
     world = new_world()
     world.worker("--bare", "--present", "--executor", "one", "--version", "v1")
     world.start("steps", "a", run_id="sw", queue="durable.fast")
@@ -180,7 +181,7 @@ def test_an_undo_meant_for_a_version_that_died_goes_to_one_that_lives(new_world:
     world.start("saga", "st", run_id="st")
     world.waits("st", "signal")
     old.kill()
-    world.actions.cancel("st", actor="ann", compensate=True)
+    cancel.cancel(world.ctx, "st", actor="ann", compensate=True)
     assert world.run("undo:st").workflow_version == "v1"
     world.worker("--present", "--executor", "two", "--version", "v2")
     keeper = caretaker(world)
@@ -217,7 +218,7 @@ def test_retention_deletes_old_runs_and_spares_the_others(new_world: Callable[..
     world.waits("open", "signal")
     child = world.store.children("open")[0].id
     policy = RetentionPolicy(older_than_s=-5.0)
-    seen = retention.preview(world.actions.desk, policy)
+    seen = retention.preview(world.ctx, policy)
     assert (seen.count, seen.by_status, seen.kept) == (4, {"completed": 4}, 1)
     assert world.store.get_run("old0") is not None
     dry = caretaker(world, retention=[policy], retention_dry_run=True)
@@ -239,8 +240,8 @@ def test_retention_keeps_the_newest_of_a_workflow(new_world: Callable[..., World
         made = world.reaches(f"n{number}", "completed").created_at_ms
         until(lambda made=made: world.store.now_ms() >= made + 1000, what="SQLite's clock of seconds to move")  # type: ignore[misc]
     policy = RetentionPolicy(workflow="plain", keep_last=1)
-    assert retention.preview(world.actions.desk, policy).sample == ["n0", "n1"]
-    assert retention.run_batch(world.actions.desk, policy) == retention.Batch(2, None)
+    assert retention.preview(world.ctx, policy).sample == ["n0", "n1"]
+    assert retention.run_batch(world.ctx, policy) == retention.Batch(2, None)
     assert world.store.get_run("n2") is not None
 
 
@@ -259,7 +260,7 @@ def test_retention_waits_for_the_export(new_world: Callable[..., World]) -> None
         cursor=Cursor(steps_ms=now_ms, runs_ms=now_ms),
         runs=[ExportedRun(run_id="sent", ended=True), ExportedRun(run_id="unsent", ended=False)],
     )
-    retention.run_batch(world.actions.desk, RetentionPolicy(older_than_s=-5.0))
+    retention.run_batch(world.ctx, RetentionPolicy(older_than_s=-5.0))
     assert world.store.get_run("sent") is None
     assert world.store.get_run("unsent") is not None
 

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from dashboard.actions import Actions
+from dashboard.actions import open_context
+from dashboard.actions.retry import retry
 from otel_bridge import DBOSInstrumentor, OTelBridge
 from otel_bridge.instrumentation import lookup
 from otel_bridge.ledger import open_ledger
@@ -167,12 +168,12 @@ class Story:
     def retry(self) -> None:
         """Retry as the dashboard does."""
         store, ledger = open_store(self.url), open_ledger(self.url)
-        actions = Actions(store, ledger)
+        ctx = open_context(store, ledger)
         try:
-            actions.retry(RUN, actor="ada")
+            retry(ctx, RUN, actor="ada")
             assert DBOS.retrieve_workflow(RUN).get_result() == "shipped"
         finally:
-            actions.close()
+            ctx.close()
             ledger.close()
             store.close()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.status import RUN_STATUSES
-from otel_bridge.runs.presence import BLOCKED_AFTER_MS
+from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.postgres import PostgresStateStore
 from otel_bridge.store.sqlite import SqliteStateStore

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from dashboard.actions import bulk
-from dashboard.actions.context import Desk
+from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from dashboard.http.pipeline import parse_query
 from dashboard.live.hub import Message, Subscription
 from dashboard.read.listing import RunReader
 from dashboard.wire.filters import RunsQuery
-from dashboard.workflow.validators import ValidatorRegistry
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.presence import overlay_run, presence
+from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.presence import presence
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql import counts
 from otel_bridge.testing import MemoryLedger, MemoryStateStore
@@ -97,10 +97,8 @@ class Asked:
 
     def previewed(self, action: bulk.BulkAction, query: RunQuery) -> bulk.Preview:
         """What a bulk action over the filter would touch."""
-        desk = Desk(
-            store=self.store, ledger=self.ledger, engine=EngineClient(self.store), validators=ValidatorRegistry()
-        )
-        return bulk.preview(desk, action, query, bound_ms=NOW_MS + 3_600_000)
+        ctx = ActionContext(store=self.store, ledger=self.ledger, engine=EngineClient(self.store))
+        return bulk.preview(ctx, action, query, bound_ms=NOW_MS + 3_600_000)
 
 
 @pytest.mark.timeout(900)  # hundreds of reads an example, on a machine that may be busy

@@ -9,7 +9,8 @@ from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.presence import overlay_run, presence
+from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.presence import presence
 from otel_bridge.testing import make_run
 
 NOW_MS = 1_700_000_100_000

@@ -11,7 +11,7 @@ import pytest
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.ledger.base import Cursor, Executor, InFlightStep
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.runs.presence import BLOCKED_AFTER_MS
+from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.tail import open_runs
 from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.tail.scanner import StoreScanner
@@ -192,6 +192,9 @@ def test_a_run_that_ends_while_open_runs_are_read_hides_no_other():
 # -- by who is there -------------------------------------------------------------------------------------------------
 
 
+BODY = InFlightStep(run_id="a", seq=None, name="order", started_at_ms=LONG_AGO)
+
+
 class Live(Scene):
     """A change tail over the store, with a ledger that executors beat in."""
 
@@ -214,6 +217,8 @@ class Live(Scene):
                 started_at_ms=LONG_AGO,
                 in_flight=in_flight,
                 in_flight_total=len(in_flight),
+                runs=tuple(step.run_id for step in in_flight),
+                runs_total=len(in_flight),
             )
         )
 
@@ -222,12 +227,14 @@ def test_a_run_whose_executor_goes_silent_is_told_as_blocked_and_back():
     """Nothing is committed to the engine's tables; viewers learn it all the same."""
     run = make_run("a", status="running", created_at_ms=LONG_AGO, updated_at_ms=LONG_AGO, executor="e")
     live = Live(run)
-    live.beat()
+    live.beat(BODY)
     assert live.later(1.1) == {"a": "running"}
     assert live.later(1.1) == {}
     assert live.later(30) == {"a": "blocked"}
-    live.beat()
+    live.beat(BODY)
     assert live.later(1.1) == {"a": "running"}
+    live.beat()
+    assert live.later(1.1) == {"a": "blocked"}, "the executor is alive, and does not drive the run any more"
 
 
 def test_a_run_that_nobody_picks_up_is_told_as_blocked_when_it_has_waited_long_enough():
@@ -256,7 +263,7 @@ def test_a_step_that_lasts_is_read_once_not_at_every_look():
         live.beat(step)
         live.later(1.1)
     assert statements == []
-    live.beat()
+    live.beat(BODY)
     assert live.later(1.1) == {"a": "running"}, "the step is gone, and left no row"
 
 

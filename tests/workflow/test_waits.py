@@ -22,6 +22,7 @@ from dashboard.workflow import (
     set_event_async,
     wait_for_signal,
     wait_for_signal_async,
+    waits,
     webhook,
     webhook_async,
 )
@@ -191,3 +192,24 @@ def test_waits_side_by_side_are_each_told_apart(engine_url: str, store: StateSto
     for name in ("c", "a", "b"):
         DBOS.send("t8", name.upper(), name)
     assert handle.get_result() == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("announced", "left"),
+    [
+        ({"on": "update", "name": "address", "until": 1_007_500}, 7.5),
+        ({"on": "update", "name": "address", "until": 999_000}, 0.0),
+        ({"on": "signal", "name": "address", "until": 1_007_500}, 40.0),
+        ({"on": "update", "name": "other", "until": 1_007_500}, 40.0),
+        (None, 40.0),
+    ],
+)
+def test_what_is_left_of_a_wait_counts_from_its_announcement(
+    monkeypatch: pytest.MonkeyPatch, announced: dict[str, Any] | None, left: float
+) -> None:
+    """The announcement outlives the process; its own clock is asked only where the announcement is another wait's."""
+    monkeypatch.setattr(waits.engine, "own_event", lambda key: announced)
+    monkeypatch.setattr(waits.time, "time", lambda: 1000.0)
+    monkeypatch.setattr(waits.time, "monotonic", lambda: 120.0)
+    assert waits.left_s("update", "address", 60.0, 100.0) == left
+    assert waits.left_s("update", "address", None, 100.0) is None

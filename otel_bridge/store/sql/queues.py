@@ -28,6 +28,10 @@ def queues(reader: Reader) -> list[QueueInfo]:
             "rate_limit_max",
             "rate_limit_period_sec",
             "polling_interval_sec",
+            "partition_queue",  # written by engines before 3.3; later ones mean any of the limits per partition
+            "partition_concurrency",
+            "partition_worker_concurrency",
+            "partition_rate_limit_max",
         )
         columns = ", ".join(schema.column("queues", name, alias="q") for name in wanted)
         registered = {
@@ -36,7 +40,7 @@ def queues(reader: Reader) -> list[QueueInfo]:
     found = []
     for name in sorted({*loads, *registered}):
         load = loads.get(name, {})
-        limits = registered.get(name, (None,) * 5)
+        limits = registered.get(name, (None,) * 9)
         found.append(
             QueueInfo(
                 name=name,
@@ -49,6 +53,7 @@ def queues(reader: Reader) -> list[QueueInfo]:
                 rate_limit_period_s=limits[3],
                 polling_interval_s=limits[4],
                 registered=name in registered,
+                partitioned=bool(limits[5]) or any(limit is not None for limit in limits[6:]),
             )
         )
     return found

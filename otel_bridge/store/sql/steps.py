@@ -78,6 +78,19 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
         )
 
 
+def step_outputs(reader: Reader, run_id: str, names: Sequence[str]) -> list[tuple[str, StoredValue]]:
+    """Return the outputs of a run's recorded steps of these names, by number, whole. Uses the primary key."""
+    schema = reader.schema()
+    serialization = schema.column("operation_outputs", "serialization", alias="o")
+    rows = reader.rows(
+        f"SELECT o.function_name, o.output, {serialization} FROM {schema.table('operation_outputs')} o "
+        f"WHERE o.workflow_uuid = ? AND o.output IS NOT NULL AND o.function_name IN ({', '.join('?' for _ in names)}) "
+        "ORDER BY o.function_id",
+        [run_id, *names],
+    )
+    return [(name, StoredValue(text, serialization, len(text))) for name, text, serialization in rows]
+
+
 def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[Row]:
     schema = reader.schema()
 

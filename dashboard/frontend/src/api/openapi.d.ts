@@ -256,6 +256,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{runId}/payload/{name}": {
         parameters: {
             query?: never;
@@ -565,7 +581,8 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         ActionAnswer: {
-            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
             deadLetterId?: string;
@@ -632,6 +649,12 @@ export interface components {
             };
             runId?: string;
         };
+        BlockedView: {
+            /** @enum {string} */
+            code: "version_gone" | "executor_lost" | "not_driven" | "queue_unpolled" | "workflow_unregistered";
+            reason: string;
+            remedy: string;
+        };
         BulkAnswer: {
             applied?: number;
             boundMs?: number;
@@ -697,6 +720,11 @@ export interface components {
             title: string;
             traceUrl?: string;
             version: string;
+        };
+        DivergenceView: {
+            expected: string[];
+            recorded: string;
+            seq: number;
         };
         ErrorView: {
             code?: string;
@@ -853,6 +881,23 @@ export interface components {
              */
             type: "snapshot";
         };
+        MoveAnswer: {
+            compared: number;
+            divergence?: components["schemas"]["DivergenceView"];
+            matches: boolean;
+            moved: boolean;
+            notes?: string[];
+            run: components["schemas"]["RunRow"];
+            runId: string;
+            version: string;
+        };
+        MoveBody: {
+            /** @default false */
+            dryRun?: boolean;
+            /** @default false */
+            force?: boolean;
+            version?: string;
+        };
         NewRun: {
             notes?: string[];
             run: components["schemas"]["RunRow"];
@@ -891,7 +936,8 @@ export interface components {
             timeline: components["schemas"]["StepView"][];
         };
         RunRow: {
-            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
             deadLetterId?: string;
@@ -940,7 +986,8 @@ export interface components {
             type: "snapshot";
         };
         RunView: {
-            allowed: ("retry" | "redispatch" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
             deadLetterId?: string;
@@ -1103,6 +1150,7 @@ export interface components {
              * @constant
              */
             accepted: true;
+            notes?: string[];
             run: components["schemas"]["RunRow"];
         };
         UpdateRejected: {
@@ -1206,10 +1254,12 @@ export interface operations {
                 compensate?: boolean;
                 children?: boolean;
                 toQueue?: string;
+                toVersion?: string;
+                all?: boolean;
             };
             header?: never;
             path: {
-                action: "retry" | "cancel";
+                action: "retry" | "cancel" | "move";
             };
             cookie?: never;
         };
@@ -1239,7 +1289,9 @@ export interface operations {
     };
     bulkStatus: {
         parameters: {
-            query?: never;
+            query?: {
+                from?: number;
+            };
             header?: never;
             path: {
                 bulkId: string;
@@ -1586,6 +1638,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Graph"];
+                };
+            };
+        };
+    };
+    move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MoveBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoveAnswer"];
                 };
             };
         };

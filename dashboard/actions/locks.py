@@ -1,0 +1,120 @@
+"""One action at a time per run, in all processes. Uses a clock, the ledger and, while an action works, a thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dashboard.errors import Unavailable
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import Lease, Ledger
+
+log = logging.getLogger(__name__)
+
+LOCKS = 64
+TTL_S = 5.0
+"""One whose process was killed must not keep others out for long; one that works longer renews its lease."""
+RENEW_S = TTL_S / 3
+WAIT_S = 10.0
+_POLL_S = 0.02
+
+
+class RunLock:
+    """A held lock. ``fence`` goes right before each write to the engine."""
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self._ledger, self._lease = ledger, lease
+        self._renewed_s = time.monotonic()
+        self._stop = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    def fence(self) -> None:
+        """Make sure that nobody else decides about the run: renew the lease, or refuse to go on.
+
+        Raises:
+            Unavailable: the lease lapsed and another action holds it, or the ledger cannot be asked.
+        """
+        if time.monotonic() - self._renewed_s < RENEW_S:
+            return  # renewed so recently that it cannot have lapsed
+        try:
+            held = self._renew()
+        except LedgerError as error:
+            raise Unavailable(f"The action was stopped before it wrote: {error}") from error
+        if not held:
+            raise Unavailable(
+                "The action took so long that another one began on this run, so it was stopped before it wrote. "
+                "Look at the run and try again."
+            )
+
+    def _renew(self) -> bool:
+        lease = self._ledger.acquire_lease(self._lease.name, self._lease.owner, ttl_s=TTL_S)
+        if lease is None or lease.token != self._lease.token:
+            return False
+        self._renewed_s = time.monotonic()
+        return True
+
+    def _keep(self) -> None:
+        while not self._stop.wait(RENEW_S):
+            try:
+                if not self._renew():
+                    return  # lost: the fence says so
+            except LedgerError as error:
+                log.debug("The lease of an action could not be renewed: %s", error)
+
+    def start(self) -> None:
+        """Renew the lease until ``stop``."""
+        self._renewer = threading.Thread(target=self._keep, name="durable-action-lease", daemon=True)
+        self._renewer.start()
+
+    def stop(self) -> None:
+        """Stop renewing and give the lease up. A lease that lapsed is left to whoever holds it."""
+        self._stop.set()
+        if self._renewer is not None:
+            self._renewer.join()
+        try:
+            self._ledger.release_lease(self._lease)
+        except LedgerError as error:
+            log.warning("The lease of an action could not be released and lapses by itself: %s", error)
+
+
+class RunLocks:
+    """Locks by run, shared by the threads of one process; of several processes the ledger's lease admits one."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._threads = [threading.Lock() for _ in range(LOCKS)]
+
+    @contextmanager
+    def hold(self, run_id: str) -> Iterator[RunLock]:
+        """Keep other actions of this product, in any process, from deciding about the same run meanwhile.
+
+        Not reentrant, and two runs may share a lock: hold one at a time.
+
+        Raises:
+            Unavailable: another one has been at work for longer than ``WAIT_S``.
+        """
+        number = zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % LOCKS
+        deadline = time.monotonic() + WAIT_S
+        busy = Unavailable("Another action is at work on this run. Try again in a moment.")
+        if not self._threads[number].acquire(timeout=WAIT_S):
+            raise busy
+        try:
+            # Named here, not when the process began: a forked process must not share its parent's leases.
+            owner, name = uuid.uuid4().hex, f"action.{number}"
+            while (lease := self._ledger.acquire_lease(name, owner, ttl_s=TTL_S)) is None:
+                if time.monotonic() > deadline:
+                    raise busy
+                time.sleep(_POLL_S)
+            lock = RunLock(self._ledger, lease)
+            lock.start()
+            try:
+                yield lock
+            finally:
+                lock.stop()
+        finally:
+            self._threads[number].release()

@@ -1,0 +1,26 @@
+"""Compares a run's recorded steps with what completed runs of another version recorded. Reads the store."""
+
+from __future__ import annotations
+
+from dashboard.actions.context import ActionContext
+from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.runs.step_check import StepCheck, check_steps
+
+REFERENCES = 10
+"""Completed runs of the other version that are compared: branches differ, so one is too few."""
+
+
+def check_against(ctx: ActionContext, run: Run, version: str | None) -> StepCheck:
+    """Return whether the run's recorded steps fit a version, as far as its completed runs tell."""
+    recorded = ctx.store.get_steps(run.id)
+    if version is None or not recorded:
+        return StepCheck(0)
+    query = RunQuery(
+        workflow=run.workflow,
+        version=version,
+        namespace=run.namespace,
+        statuses=frozenset({"completed"}),
+        limit=REFERENCES,
+    )
+    references = [ctx.store.get_steps(other.id) for other in ctx.store.list_runs(query).runs]
+    return check_steps(recorded, [steps for steps in references if steps])
