@@ -76,6 +76,6 @@ def test_every_import_is_a_declared_dependency(wheel: zipfile.ZipFile) -> None:
     (path,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     required = Parser().parsestr(wheel.read(path).decode()).get_all("Requires-Dist") or []
     names = {requirement.split(";")[0].split("[")[0].split(">")[0].strip().lower() for requirement in required}
-    used = "dbos flask flask-sock simple-websocket itsdangerous pydantic sqlite-utils httpx httpx-sse psycopg click"
+    used = "dbos flask flask-sock simple-websocket cryptography pydantic sqlite-utils httpx httpx-sse psycopg click"
     used += " opentelemetry-sdk opentelemetry-proto opentelemetry-exporter-otlp opentelemetry-instrumentation"
     assert set(used.split()) <= names
