@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from dashboard.read.fleet import executor_status, worker_groups
 from dashboard.read.services import Services
-from otel_bridge.model.runs import RunQuery
+from dashboard.read.versions import open_runs
+from otel_bridge.model.runs import BlockedCode, RunQuery
 from otel_bridge.model.status import RUN_STATUSES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,6 +35,9 @@ def metrics_text(services: Services) -> str:
         StoreError: the store cannot be read; routing answers 503, which a scraper shows as a failed scrape.
     """
     counts = {facet.status: facet.count for facet in services.runs.facets(RunQuery())}
+    unfinished = open_runs(services)
+    by_version = Counter(run.workflow_version or "" for run in unfinished)
+    not_driven = Counter(run.blocked.code for run in unfinished if run.blocked is not None)
     groups = worker_groups(services)
     now_ms = services.presence().now_ms
     executors = {"live": 0, "lost": 0, "stopped": 0}
@@ -47,6 +53,18 @@ def metrics_text(services: Services) -> str:
             "gauge",
             "Runs in the store by status.",
             (({"status": s}, counts.get(s, 0)) for s in RUN_STATUSES),
+        ),
+        *_family(
+            "durable_runs_by_version",
+            "gauge",
+            "Open runs by version of the application.",
+            (({"version": version}, number) for version, number in sorted(by_version.items())),
+        ),
+        *_family(
+            "durable_runs_not_driven",
+            "gauge",
+            "Open runs that no worker runs, by the reason.",
+            (({"code": code}, not_driven[code]) for code in get_args(BlockedCode)),
         ),
         *_family("durable_queue_depth", "gauge", "Runs that wait on a queue.", per_group(g.depth for g in groups)),
         *_family(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.read import fleet, topology
+from dashboard.read import versions as reading
 from dashboard.wire.fleet import (
     ExecutorView,
     ScheduleView,
     Topology,
+    VersionView,
     WorkerGroup,
 )
 
@@ -36,3 +38,9 @@ def list_schedules(ctx: RequestContext) -> list[ScheduleView]:
 def get_topology(ctx: RequestContext) -> Topology:
     """Of recent runs."""
     return topology.topology(ctx.services)
+
+
+@routes.get("versions", summary="Versions of the application", answers={200: list[VersionView]}, tag="fleet")
+def list_versions(ctx: RequestContext) -> list[VersionView]:
+    """Newest first, each with the figures of the one before it."""
+    return reading.versions(ctx.services)

@@ -63,6 +63,29 @@ class ExecutorView(Wire):
     in_flight_total: int
 
 
+class VersionFigures(Wire):
+    """How recent ended runs of a version did. ``failureShare`` counts failed and dead ones; times are of completed."""
+
+    ended: int
+    failure_share: float | None = None
+    p50_ms: int | None = None
+    p95_ms: int | None = None
+
+
+class VersionView(Wire):
+    """A version of the application. ``drained``: nothing is open under it, so its workers may go."""
+
+    version: str
+    first_seen_at: Timestamp
+    live_executors: int
+    open_runs: int
+    blocked_runs: int
+    drained: bool
+    figures: VersionFigures
+    previous: str | None = None
+    previous_figures: VersionFigures | None = None
+
+
 class ScheduleView(Wire):
     """A cron schedule."""
 

@@ -544,6 +544,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/{token}": {
         parameters: {
             query?: never;
@@ -1160,6 +1176,24 @@ export interface components {
              */
             accepted: false;
             reason: string;
+        };
+        VersionFigures: {
+            ended: number;
+            failureShare?: number;
+            p50Ms?: number;
+            p95Ms?: number;
+        };
+        VersionView: {
+            blockedRuns: number;
+            drained: boolean;
+            figures: components["schemas"]["VersionFigures"];
+            /** Format: date-time */
+            firstSeenAt: string;
+            liveExecutors: number;
+            openRuns: number;
+            previous?: string;
+            previousFigures?: components["schemas"]["VersionFigures"];
+            version: string;
         };
         WaitingView: {
             name?: string;
@@ -2062,6 +2096,25 @@ export interface operations {
         };
         requestBody?: never;
         responses: never;
+    };
+    listVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"][];
+                };
+            };
+        };
     };
     deliverWebhook: {
         parameters: {

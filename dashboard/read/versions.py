@@ -1,0 +1,98 @@
+"""The application's versions: what is still open under each, and how each does beside the one before. Reads the store.
+
+Ended runs are the newest of the store, so shares and percentiles speak of recent days; open runs are counted all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from dashboard.read.services import Services
+from dashboard.wire.base import iso
+from dashboard.wire.fleet import VersionFigures, VersionView
+from otel_bridge.ledger.base import Executor
+from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.status import OPEN_STATUSES, TERMINAL_STATUSES
+from otel_bridge.runs.overlay import overlay_run
+
+RECENT = 5_000
+OPEN_RUNS = 10_000
+_UNSUCCESSFUL = frozenset({"failed", "dead"})
+
+
+def versions(services: Services) -> list[VersionView]:
+    """Return the versions of recent runs, open runs and workers, newest first.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    recent = islice(services.runs.every(RunQuery(statuses=TERMINAL_STATUSES)), RECENT)
+    return version_views(list(recent), open_runs(services), services.presence().live)
+
+
+def open_runs(services: Services) -> list[Run]:
+    """Return open runs as presence shows them, at most ``OPEN_RUNS``."""
+    seen = services.presence()
+    return [overlay_run(run, seen) for run in services.store.open_runs(limit=OPEN_RUNS)]
+
+
+def version_views(ended: Sequence[Run], still_open: Sequence[Run], live: Iterable[Executor]) -> list[VersionView]:
+    """Return a view per version, the one seen first last. Pure."""
+    by_version: dict[str, list[Run]] = {}
+    for run in (*ended, *still_open):
+        if run.workflow_version is not None:
+            by_version.setdefault(run.workflow_version, []).append(run)
+    first_ms = {version: min(run.created_at_ms for run in runs) for version, runs in by_version.items()}
+    alive: Counter[str] = Counter()
+    for executor in live:
+        if executor.app_version is not None:
+            alive[executor.app_version] += 1
+            seen_ms = first_ms.get(executor.app_version, executor.started_at_ms)
+            first_ms[executor.app_version] = min(seen_ms, executor.started_at_ms)
+    views: list[VersionView] = []
+    for version in sorted(first_ms, key=lambda name: (first_ms[name], name)):
+        runs = by_version.get(version, [])
+        unfinished = [run for run in runs if run.status in OPEN_STATUSES]
+        views.append(
+            VersionView(
+                version=version,
+                first_seen_at=iso(first_ms[version]) or "",
+                live_executors=alive[version],
+                open_runs=len(unfinished),
+                blocked_runs=sum(1 for run in unfinished if run.status == "blocked"),
+                drained=not unfinished,
+                figures=figures(runs),
+                previous=views[-1].version if views else None,
+                previous_figures=views[-1].figures if views else None,
+            )
+        )
+    return views[::-1]
+
+
+def figures(runs: Iterable[Run]) -> VersionFigures:
+    """Return how ended runs did: how many, the share that failed, and how long the completed took. Pure."""
+    ended = [run for run in runs if run.status in TERMINAL_STATUSES]
+    failed = sum(1 for run in ended if run.status in _UNSUCCESSFUL)
+    took = sorted(
+        max(0, run.finished_at_ms - run.started_at_ms)
+        for run in ended
+        if run.status == "completed" and run.finished_at_ms is not None and run.started_at_ms is not None
+    )
+    return VersionFigures(
+        ended=len(ended),
+        failure_share=round(failed / len(ended), 4) if ended else None,
+        p50_ms=percentile(took, 50),
+        p95_ms=percentile(took, 95),
+    )
+
+
+def percentile(ordered: Sequence[int], percent: int) -> int | None:
+    """Return the nearest-rank percentile of ordered values; None of none. Pure.
+
+    Example:
+        >>> percentile([10, 20, 30, 40], 50), percentile([10, 20, 30, 40], 95)
+        (20, 40)
+    """
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else None
