@@ -101,9 +101,9 @@ def test_schedules_are_paused_resumed_and_triggered(world: World) -> None:
     run = starting.trigger_schedule(world.ctx, "nightly", actor="ann").run
     world.reaches(run.id, "completed")
     assert "scheduled {'plain': 1}" in world.log("scheduled")
-    for act in (world.actions.pause_schedule, world.actions.resume_schedule, world.actions.trigger_schedule):
+    for act in (starting.pause_schedule, starting.resume_schedule, starting.trigger_schedule):
         with pytest.raises(NotFound, match="no schedule"):
-            act("weekly", actor="ann")
+            act(world.ctx, "weekly", actor="ann")
 
 
 class Application:

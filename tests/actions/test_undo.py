@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.actions import cancel, messages, retry
+from dashboard.actions import cancel, messages, redispatch, retry
 from dashboard.errors import Refused
 from dashboard.read import undo
 from dashboard.read.undo import compensations_of
@@ -93,9 +93,9 @@ def test_an_undone_run_refuses_to_live_again(world: World) -> None:
     world.waits("u4", "signal", "go")
     cancel.cancel(world.ctx, "u4", actor="ann", compensate=True)
     world.reaches("undo:u4", "completed")
-    for act in (world.actions.retry, world.actions.redispatch):
+    for act in (retry.retry, redispatch.redispatch):
         with pytest.raises(Refused, match="was undone"):
-            act("u4", actor="ann")
+            act(world.ctx, "u4", actor="ann")
     cancel.cancel(world.ctx, "u4", actor="ann", compensate=True)  # again: changes nothing
     assert undone(world, "u4-a") == ["u4-a"]
 
