@@ -15,6 +15,7 @@ from dashboard.cli.text import coloured, plain, runs_table, table
 from dashboard.client import RunFilter
 from dashboard.wire.actions import BulkAnswer, BulkStatus
 from dashboard.wire.base import Json
+from otel_bridge.model.status import OPEN_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
 Action = Literal["retry", "cancel"]
@@ -115,7 +116,7 @@ def wait_for(session: Session, bulk_id: str) -> BulkStatus:
         while True:
             bar.length = max(1, found.matched or 1)
             bar.update(found.done - bar.pos)
-            if found.status not in ("pending", "running", "suspended"):
+            if found.status not in OPEN_STATUSES:
                 return found
             time.sleep(POLL_S)
             found = session.client.bulk_status(bulk_id)

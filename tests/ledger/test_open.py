@@ -79,6 +79,6 @@ def test_postgres_is_loaded_only_when_it_is_used() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines() == [
         "False",
-        "A Postgres database needs psycopg, which is not installed. "
+        "psycopg is not installed, and a Postgres database needs it. "
         "Install it: pip install 'durable-dashboard[postgres]'",
     ]

@@ -14,6 +14,7 @@ from dashboard.wire.actions import (
     ActionAnswer,
     BulkAnswer,
     BulkStatus,
+    MoveAnswer,
     NewRun,
     RedispatchAnswer,
     ScheduleAnswer,
@@ -48,6 +49,13 @@ class ActionRoutes(Connection):
         return await self._send(
             Call("POST", path_of("runs", run_id, "redispatch"), RedispatchAnswer, body=members(force=force))
         )
+
+    async def move(
+        self, run_id: str, *, version: str | None = None, dry_run: bool = False, force: bool = False
+    ) -> MoveAnswer:
+        """Move a run to a live version, the newest where none is named; ``dry_run`` only compares the recorded steps."""
+        body = members(version=version, dry_run=dry_run, force=force)
+        return await self._send(Call("POST", path_of("runs", run_id, "move"), MoveAnswer, body=body))
 
     async def fork(self, run_id: str, from_seq: int) -> NewRun:
         """Start a run that shares the steps before ``from_seq``."""

@@ -8,7 +8,7 @@ from dashboard.client.call import Call, as_json, as_text, query_of, rows_of
 from dashboard.client.results import Rows
 from dashboard.wire.actions import AuditView
 from dashboard.wire.base import Json
-from dashboard.wire.fleet import ConfigView, ExecutorView, HealthView, ScheduleView, Topology, WorkerGroup
+from dashboard.wire.fleet import ConfigView, ExecutorView, HealthView, ScheduleView, Topology, VersionView, WorkerGroup
 
 
 class FleetRoutes(Connection):
@@ -25,6 +25,10 @@ class FleetRoutes(Connection):
     async def list_schedules(self) -> Rows[ScheduleView]:
         """Return the cron schedules."""
         return await self._send(Call("GET", "schedules", rows_of(ScheduleView)))
+
+    async def list_versions(self) -> Rows[VersionView]:
+        """Return the application's versions: what is open under each, and how it does beside the one before."""
+        return await self._send(Call("GET", "versions", rows_of(VersionView)))
 
     async def get_topology(self) -> Topology:
         """Return which workflows run where."""

@@ -13,6 +13,7 @@ from dashboard.wire.actions import (
     ActionAnswer,
     BulkAnswer,
     BulkStatus,
+    MoveAnswer,
     NewRun,
     RedispatchAnswer,
     ScheduleAnswer,
@@ -47,6 +48,13 @@ class ActionRoutes(Connection):
         return self._send(
             Call("POST", path_of("runs", run_id, "redispatch"), RedispatchAnswer, body=members(force=force))
         )
+
+    def move(
+        self, run_id: str, *, version: str | None = None, dry_run: bool = False, force: bool = False
+    ) -> MoveAnswer:
+        """Move a run to a live version, the newest where none is named; ``dry_run`` only compares the recorded steps."""
+        body = members(version=version, dry_run=dry_run, force=force)
+        return self._send(Call("POST", path_of("runs", run_id, "move"), MoveAnswer, body=body))
 
     def fork(self, run_id: str, from_seq: int) -> NewRun:
         """Start a run that shares the steps before ``from_seq``."""

@@ -7,7 +7,7 @@ from dashboard.client.results import Rows
 from dashboard.client.sync.connection import Connection
 from dashboard.wire.actions import AuditView
 from dashboard.wire.base import Json
-from dashboard.wire.fleet import ConfigView, ExecutorView, HealthView, ScheduleView, Topology, WorkerGroup
+from dashboard.wire.fleet import ConfigView, ExecutorView, HealthView, ScheduleView, Topology, VersionView, WorkerGroup
 
 
 class FleetRoutes(Connection):
@@ -24,6 +24,10 @@ class FleetRoutes(Connection):
     def list_schedules(self) -> Rows[ScheduleView]:
         """Return the cron schedules."""
         return self._send(Call("GET", "schedules", rows_of(ScheduleView)))
+
+    def list_versions(self) -> Rows[VersionView]:
+        """Return the application's versions: what is open under each, and how it does beside the one before."""
+        return self._send(Call("GET", "versions", rows_of(VersionView)))
 
     def get_topology(self) -> Topology:
         """Return which workflows run where."""
