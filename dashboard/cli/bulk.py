@@ -95,7 +95,7 @@ def act(
             raise click.UsageError("Nobody can be asked here: look at --dry-run, then give --yes.")
         if not click.confirm(f"{action.capitalize()} {counted(preview.matched)}?"):
             raise click.exceptions.Exit(1)
-    done = session.client.bulk_action(action, bound_ms=preview.bound_ms, **options, **filters)
+    done = session.client.bulk_action(action, every=not filters, bound_ms=preview.bound_ms, **options, **filters)
     if done.bulk_id is None or no_wait:
         session.print(done, lambda answer: done_text(answer))
         refused = any(outcome_of(result) == "refused" for result in done.results or ())

@@ -53,7 +53,7 @@ class ActionRoutes(Connection):
     async def move(
         self, run_id: str, *, version: str | None = None, dry_run: bool = False, force: bool = False
     ) -> MoveAnswer:
-        """Move a run to a live version, the newest where none is named; ``dry_run`` only compares the recorded steps."""
+        """Move a run to a live version, the newest where none is named; ``dry_run`` only compares the steps."""
         body = members(version=version, dry_run=dry_run, force=force)
         return await self._send(Call("POST", path_of("runs", run_id, "move"), MoveAnswer, body=body))
 
@@ -114,26 +114,31 @@ class ActionRoutes(Connection):
 
     async def bulk_action(
         self,
-        action: Literal["retry", "cancel"],
+        action: Literal["retry", "cancel", "move"],
         *,
+        every: bool = False,
         bound_ms: int | None = None,
         ids: Iterable[str] | None = None,
         bulk_id: str | None = None,
         to_queue: str | None = None,
+        to_version: str | None = None,
         compensate: bool = False,
         children: bool = False,
         **filters: Unpack[RunFilter],
     ) -> BulkAnswer:
-        """Retry or cancel every run of the filter, as previewed; a large one continues as the run ``bulk_id``.
+        """Retry, cancel or move the runs of the filter, as previewed; a large one continues as the run ``bulk_id``.
 
         Args:
+            every: act though no filter narrows the runs.
             bound_ms: from ``preview_bulk``: nothing newer is touched.
             ids: touch these of the filter only.
             bulk_id: the same twice is one action.
             to_queue: retry: move the runs to this queue.
+            to_version: move: to this live version; the newest where none is named.
             compensate, children: cancel: see ``cancel``.
         """
-        query = query_of(**filters, to_queue=to_queue, compensate=compensate or None, children=children or None)
+        chosen = query_of(to_queue=to_queue, to_version=to_version, compensate=compensate or None)
+        query = [*query_of(**filters), *chosen, *query_of(children=children or None, all=every or None)]
         body = members(bound_ms=bound_ms, ids=None if ids is None else list(ids), bulk_id=bulk_id)
         return await self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, body))
 
