@@ -96,7 +96,7 @@ def test_a_breakpoint_is_continued_and_a_signal_sent_from_the_page(open_page: Op
     expect(page.locator(".notice", has_text="Waiting for signal courier")).to_be_visible()
     page.get_by_label("Message for courier").fill("{not json")
     page.get_by_role("button", name="Send", exact=True).click()
-    expect(page.get_by_text("This is no JSON")).to_be_visible()
+    expect(page.get_by_text("This is not JSON")).to_be_visible()
     page.get_by_label("Message for courier").fill('{"van": 7}')
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".badge")).to_have_text("Completed")
