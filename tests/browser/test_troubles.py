@@ -101,7 +101,9 @@ def test_the_run_of_a_lost_worker_is_blocked_until_it_is_re_dispatched(open_page
         page.goto(f"{shop.page}/?q=mill-1")
         row = page.locator('[data-run="mill-1"]')
         expect(row).to_have_attribute("data-status", "blocked", timeout=PATIENT_MS)
-        expect(page.locator(".notice", has_text="Worker fated-mill stopped responding")).to_be_visible(timeout=PATIENT_MS)
+        expect(page.locator(".notice", has_text="Worker fated-mill stopped responding")).to_be_visible(
+            timeout=PATIENT_MS
+        )
         page.get_by_role("link", name="mill", exact=True).click()
         expect(page.locator(".notice", has_text="Its worker is lost")).to_contain_text("fated-mill")
         expect(page.locator('.react-flow__node [data-status="blocked"]').first).to_contain_text("interrupted")

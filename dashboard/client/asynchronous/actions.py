@@ -142,9 +142,10 @@ class ActionRoutes(Connection):
         body = members(bound_ms=bound_ms, ids=None if ids is None else list(ids), bulk_id=bulk_id)
         return await self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, body))
 
-    async def bulk_status(self, bulk_id: str) -> BulkStatus:
-        """Return how far a bulk action is, with a result per run."""
-        return await self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus))
+    async def bulk_status(self, bulk_id: str, *, start: int | None = None) -> BulkStatus:
+        """Return how far a bulk action is, with a result per run, from the result numbered ``start`` on."""
+        query = [] if start is None else [("from", str(start))]
+        return await self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))
 
     async def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
         """Pause or resume a schedule."""

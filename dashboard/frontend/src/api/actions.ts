@@ -61,6 +61,7 @@ export const applyBulk = (action: BulkAction, filter: RunFilter, options: BulkOp
       ...filterToQuery(filter, Date.now()),
       ...asked(options),
       ...(options.toQueue ? { toQueue: options.toQueue } : {}),
+      all: true, // what no filter narrows was previewed too
     },
     body: boundMs === undefined ? {} : { boundMs },
   });
