@@ -4,8 +4,8 @@ import type { Facet, RunStatus } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
 import { STATUS } from "../../lib/status";
 
-export const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel" };
-export const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled" };
+export const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel", move: "Move" };
+export const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", move: "moved" };
 
 export function touches(action: BulkAction, status: RunStatus): boolean {
   return (action === "retry" ? STATUS[status].retriable : STATUS[status].cancellable) ?? false;
