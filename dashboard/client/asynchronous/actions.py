@@ -9,7 +9,7 @@ from typing import Literal
 from typing_extensions import Unpack
 
 from dashboard.client.asynchronous.connection import Connection
-from dashboard.client.call import Call, RunFilter, members, once, path_of, query_of
+from dashboard.client.call import Call, Params, RunFilter, members, once, path_of, query_of
 from dashboard.wire.actions import (
     ActionAnswer,
     BulkAnswer,
@@ -144,7 +144,7 @@ class ActionRoutes(Connection):
 
     async def bulk_status(self, bulk_id: str, *, start: int | None = None) -> BulkStatus:
         """Return how far a bulk action is, with a result per run, from the result numbered ``start`` on."""
-        query = [] if start is None else [("from", str(start))]
+        query: Params = [] if start is None else [("from", start)]
         return await self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))
 
     async def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:

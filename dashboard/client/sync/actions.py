@@ -7,7 +7,7 @@ from typing import Literal
 
 from typing_extensions import Unpack
 
-from dashboard.client.call import Call, RunFilter, members, once, path_of, query_of
+from dashboard.client.call import Call, Params, RunFilter, members, once, path_of, query_of
 from dashboard.client.sync.connection import Connection
 from dashboard.wire.actions import (
     ActionAnswer,
@@ -141,7 +141,7 @@ class ActionRoutes(Connection):
 
     def bulk_status(self, bulk_id: str, *, start: int | None = None) -> BulkStatus:
         """Return how far a bulk action is, with a result per run, from the result numbered ``start`` on."""
-        query = [] if start is None else [("from", str(start))]
+        query: Params = [] if start is None else [("from", start)]
         return self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))
 
     def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
