@@ -88,7 +88,7 @@ def test_a_stuck_undo_says_what_failed_and_goes_on_when_it_is_mended(open_page: 
     expect(notice).to_contain_text("the carrier is closed")
     assert shop.post("/open-the-carrier") == 200
     notice.get_by_role("button", name="Retry the undo").click()
-    expect(page.locator(".notice", has_text="A retry is refused")).to_contain_text("1 of 1 compensations done")
+    expect(page.locator(".notice", has_text="It cannot be retried")).to_contain_text("1 of 1 compensations done")
 
 
 def test_the_run_of_a_lost_worker_is_blocked_until_it_is_re_dispatched(open_page: OpenPage, shop: Shop) -> None:
