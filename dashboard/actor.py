@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Role = Literal["viewer", "operator"]
 RequiredRole = Literal["viewer", "operator", "public"]
@@ -11,10 +11,21 @@ RequiredRole = Literal["viewer", "operator", "public"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, for the audit log, and what they may."""
+    """The authenticated caller: a name for the audit log, and a role.
+
+    Raises:
+        ValueError: the role is not one of ours; one that is not known allows nothing.
+
+    >>> Actor("ada", "operator").may("operator")
+    True
+    """
 
     name: str
     role: Role
+
+    def __post_init__(self) -> None:
+        if self.role not in get_args(Role):
+            raise ValueError(f"{self.role!r} is not a role. Use 'viewer' or 'operator'.")
 
     def may(self, required: RequiredRole) -> bool:
         """True when this actor's role covers ``required``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from werkzeug.wrappers import Response as Answer
 
 from dashboard.actions import ActionContext, ActionSettings, open_context
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
-from dashboard.config import Settings
+from dashboard.config import Policy, Settings
 from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
-from dashboard.http import openapi, transports
+from dashboard.http import bounds, mounting, openapi, transports
 from dashboard.http.admission import can_stream
 from dashboard.http.assets import Assets
-from dashboard.http.auth import AuthHook, LoginAnswer, authenticate, require_same_origin
+from dashboard.http.auth import AuthHook, LoginAnswer, authenticate
+from dashboard.http.auth.origin import allowed_origins_of, require_same_origin, share_with
 from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
 from dashboard.http.routing import RequestContext, Route
 from dashboard.http.server import is_stopping
@@ -53,6 +54,8 @@ def create_blueprint(
     *,
     client: DBOSClient | Callable[[], DBOSClient] | None = None,
     auth: AuthHook | None = None,
+    may: Policy | None = None,
+    allowed_origins: Collection[str] = (),
     ledger: Ledger | str | None = None,
     trace_url: str | None = None,
     webhook_secret: str | None = None,
@@ -81,6 +84,9 @@ def create_blueprint(
         client: a ``dbos.DBOSClient``, or a callable that returns one; default: one made from the store's URL.
         auth: callable(request) -> ``dashboard.actor.Actor``, ``"viewer"``, ``"operator"``, None for nobody, or a
             Flask response for the page to send instead (a redirect to a login). Default: this machine only.
+        may: callable(actor, action, run) -> bool, asked before each action on each run (``retry``, ``cancel``, ...),
+            besides the role; for teams and tenants.
+        allowed_origins: other dashboards' origins (``https://ops.example.com``) whose pages may read and act here.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
             or a template with ``{trace_id}``, ``{span_id}``, ``{run_id}``.
@@ -104,7 +110,7 @@ def create_blueprint(
         max_streams_per_viewer: how many of them one actor holds; default: half.
 
     Raises:
-        ValueError: ``trace_url`` is malformed.
+        ValueError: ``trace_url`` is malformed, or an allowed origin is none.
         ConfigurationError: ``serializer`` is none.
     """
     settings = Settings(
@@ -112,6 +118,8 @@ def create_blueprint(
         name=name,
         title=title,
         auth=auth,
+        may=may,
+        allowed_origins=allowed_origins_of(allowed_origins),
         trace_url=trace_url,
         codec=Codec(redact=redact, serializer=serializer),
         public_metrics=public_metrics,
@@ -179,6 +187,10 @@ class DashboardBlueprint(Blueprint):
         for route in self.routes:
             self._add(route)
         self._add_pages()
+        self.before_request(self._check)
+        self.after_request(lambda response: share_with(request, response, services.settings.allowed_origins))
+        self.record(mounting.check)
+        self.record(mounting.exempt_from_csrf)
         self.record(transports.set_thread_class)
 
     def close(self) -> None:
@@ -192,6 +204,14 @@ class DashboardBlueprint(Blueprint):
     def base(self) -> str:
         """Path of the mounted blueprint as this request's client sees it, without the slash at its end."""
         return url_for(f"{request.blueprint}.page").rstrip("/")
+
+    def _check(self) -> Answer | None:
+        try:
+            bounds.check(request)
+        except Problem as problem:
+            is_page = request.endpoint is not None and request.endpoint.rpartition(".")[2] in ("page", "deep", "trace")
+            return _secured(_plain(problem) if is_page else problem_response(problem))
+        return None
 
     # -- the API ------------------------------------------------------------------------------------------------
 
@@ -221,7 +241,7 @@ class DashboardBlueprint(Blueprint):
         opened: list[tuple[RequestContext, Stream]] = []
 
         def respond() -> Response:
-            require_same_origin(request)
+            require_same_origin(request, self.services.settings.allowed_origins)
             context, stream = invoke(route, request, self.services, self.base, values)
             transports.reserve(context)
             opened.append((context, stream))

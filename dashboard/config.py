@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dashboard.actor import Actor
 from otel_bridge.codec import Codec
+from otel_bridge.model.runs import Run
 
 if TYPE_CHECKING:
     from dashboard.http.auth import AuthHook
+
+
+Policy = Callable[[Actor, str, Run], bool]
+"""``may(actor, action, run) -> bool``: whether this actor may do this to this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +29,8 @@ class Settings:
     trace_url: str | None = None
     codec: Codec = field(default_factory=Codec)
     """Reads stored values and hides what nobody here may see."""
+    may: Policy | None = None
+    allowed_origins: frozenset[tuple[str, str, int]] = frozenset()
     public_metrics: bool = False
     public_health: bool = False
     max_body_bytes: int = 4 * 1024 * 1024

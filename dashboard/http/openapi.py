@@ -17,14 +17,14 @@ _VARIABLE = re.compile(r"<(?:(?P<converter>[a-z]+)(?:\((?P<args>[^)]*)\))?:)?(?P
 _REASONS = {
     302: "Found",
     400: "The request is malformed; the detail names the parameter.",
-    401: "Nobody said who asks.",
-    403: "Whoever asks may not, or the request came from another origin.",
-    404: "There is no such thing.",
+    401: "The request is not authenticated.",
+    403: "The caller's role does not allow this, or the request came from another origin.",
+    404: "No such resource.",
     406: "The client takes no event stream.",
     409: "The run's state does not allow it.",
     413: "The body is too large.",
     422: "The body was understood and rejected.",
-    500: "A bug; the server's log has it.",
+    500: "Internal error. The details are in the server log.",
     503: "The state store or the ledger cannot be reached now.",
 }
 

@@ -16,7 +16,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from dashboard.actor import Actor, RequiredRole
 from dashboard.errors import BadRequest, Forbidden, Problem, TooLarge
-from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role, require_same_origin
+from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
+from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
@@ -167,7 +168,7 @@ def admit(request: Request, services: Services, role: RequiredRole, *, writes: b
         return PUBLIC_ACTOR
     actor = authenticate(request, services.settings.auth)
     if writes:
-        require_same_origin(request)
+        require_same_origin(request, services.settings.allowed_origins)
     require_role(actor, role)
     return actor
 

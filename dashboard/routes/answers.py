@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dashboard.actions import ActionContext, Outcome
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
@@ -22,7 +24,8 @@ def actions_of(ctx: RequestContext) -> ActionContext:
     Raises:
         Forbidden: this dashboard is read-only.
     """
-    return actions_in(ctx.services)
+    found, may = actions_in(ctx.services), ctx.settings.may
+    return found if may is None else replace(found, policy=lambda action, run: may(ctx.actor, action, run))
 
 
 def actions_in(services: Services) -> ActionContext:

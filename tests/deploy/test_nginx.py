@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -230,3 +231,35 @@ def test_a_runs_id_may_hold_anything_and_a_request_may_be_large(site: Site) -> N
         assert found.json()["run"]["id"] == ODD
         large = browser.post(f"{site.base}/api/runs/nothing/cancel", json={"text": "x" * 3_000_000})
         assert large.headers["content-type"] == "application/problem+json", "the dashboard's own answer"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runs/nothing/signals/x/../../../../webhooks/y",
+        "runs/nothing/signals/x/%2e%2e/%2e%2e/%2e%2e/%2e%2e/webhooks/y",
+        "webhooks/../runs/nothing/cancel",
+        "webhooks/%2e%2e/runs/nothing/cancel",
+        "webhooks/y/../../runs/nothing/cancel",
+        "webhooks/..%2fruns/nothing/cancel",
+        "webhooks/y%2f..%2f..%2fruns/nothing/cancel",
+        "webhooks//y",
+        "webhooks/y?token=z",
+        "runs/nothing/cancel",
+        "webhooks/y",
+    ],
+)
+@pytest.mark.parametrize("password", ["wrong", "", "s3cret "])
+def test_a_wrong_password_is_nobody_on_every_path(site: Site, path: str, password: str) -> None:
+    """However a path is written, nginx and the dashboard agree on what it is; a name alone never acts."""
+    credentials = base64.b64encode(f"ada:{password}".encode()).decode()
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as sock:
+        sock.sendall(
+            f"POST /platform/durable/api/{path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nConnection: close\r\n"
+            f"X-Forwarded-User: ada\r\nAuthorization: Basic {credentials}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}".encode()
+        )
+        answer = sock.makefile("rb").read().decode()
+    status = int(answer.split()[1])
+    assert status in (400, 401, 404), answer
+    assert "nothing" not in answer.partition("\r\n\r\n")[2], "it reached the run's route as somebody"

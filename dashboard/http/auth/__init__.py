@@ -1,7 +1,7 @@
-"""Who may. Reads the current request's headers and address; touches no database, file or clock.
+"""Authentication and roles. Reads the current request's headers and address; touches no database, file or clock.
 
 With no ``auth`` given only loopback clients are served, under a Host that names this machine (against DNS
-rebinding). ``auth`` is a callable: request -> ``Actor``, a role's name, or None for "nobody".
+rebinding). ``auth`` is a callable: request -> ``Actor``, a role's name, or None for "nobody". ``hooks`` has ready ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class LoginAnswer(Unauthorized):
 
     def __init__(self, response: Response) -> None:
         self.response = response
-        super().__init__("Sign in: this dashboard does not know who asks.")
+        super().__init__("Sign in: the request is not authenticated.")
 
 
 PUBLIC_ACTOR = Actor("public", "viewer")
@@ -58,10 +58,22 @@ def is_loopback_address(address: str | None) -> bool:
     return (mapped or ip).is_loopback
 
 
+FORWARDED = tuple(
+    """Via X-Forwarded-Host X-Forwarded-Server X-Forwarded-Proto X-Forwarded-Prefix X-Forwarded-Port X-Original-Host
+    X-Original-URL X-Rewrite-URL X-Envoy-External-Address CDN-Loop""".split()  # noqa: SIM905
+)
+"""Headers that only a proxy sends."""
+FORWARDED_FOR = tuple(
+    """X-Real-IP X-Forwarded-For X-Client-IP X-Cluster-Client-IP True-Client-IP CF-Connecting-IP CF-Connecting-IPv6
+    Fastly-Client-IP Fly-Client-IP X-Azure-ClientIP""".split()  # noqa: SIM905
+)
+"""Headers in which proxies name the client."""
+
+
 def forwarded_for(request: Request) -> list[str]:
     """Return the clients that proxies on the way name. Anybody can name one: a good one proves nothing."""
-    named = [request.headers.get("X-Real-IP", ""), *request.headers.get("X-Forwarded-For", "").split(",")]
-    named += re.findall(r"for=\"?\[?([^\]\";,]+)", request.headers.get("Forwarded", ""), re.IGNORECASE)
+    named = [name for header in FORWARDED_FOR for name in ",".join(request.headers.getlist(header)).split(",")]
+    named += re.findall(r"for=\"?\[?([^\]\";,]+)", ",".join(request.headers.getlist("Forwarded")), re.IGNORECASE)
     return [name.strip() for name in named if name.strip()]
 
 
@@ -81,6 +93,12 @@ def loopback_only(request: Request) -> Actor:
         raise Forbidden(
             "Without an auth setting only clients on this machine are served, and a proxy says that "
             f"{strangers[0][:80]} asks. Pass auth=... to create_blueprint to let others in."
+        )
+    told = next((header for header in FORWARDED if header in request.headers), None)
+    if told is not None:
+        raise Forbidden(
+            f"Without an auth setting only clients on this machine are served, and the header {told} says that a proxy "
+            "stands between. Pass auth=... to create_blueprint to let others in."
         )
     if not is_loopback_host(request.host):
         raise Forbidden(
@@ -102,7 +120,7 @@ def authenticate(request: Request, hook: AuthHook | None) -> Actor:
         return loopback_only(request)
     found = hook(request)
     if found is None:
-        raise Unauthorized("Sign in: this dashboard does not know who asks.")
+        raise Unauthorized("Sign in: the request is not authenticated.")
     if isinstance(found, Actor):
         return found
     if isinstance(found, Response):
@@ -118,27 +136,3 @@ def require_role(actor: Actor, required: RequiredRole) -> None:
     """
     if not actor.may(required):
         raise Forbidden(f"{actor.name} is a {actor.role}; this needs the role {required}.")
-
-
-def require_same_origin(request: Request) -> None:
-    """Refuse what another site's page sent. A request without browser headers (curl, a client) passes.
-
-    Raises:
-        Forbidden: ``Origin`` or ``Sec-Fetch-Site`` says that another site sent it.
-    """
-    origin = request.headers.get("Origin")
-    if origin is not None:
-        try:
-            parts = urlsplit(origin)
-            same = parts.scheme in ("http", "https") and parts.netloc.lower() == request.host.lower()
-        except ValueError:
-            same = False
-        if not same:
-            raise Forbidden(
-                f"This request came from another origin ({origin[:80]!r}), this host is {request.host!r}. "
-                "Behind a proxy, pass the original Host on (X-Forwarded-Host with ProxyFix)."
-            )
-    elif request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise Forbidden(
-            "This request came from another site. Use the dashboard's own page, or a client that is no browser."
-        )

@@ -1,0 +1,42 @@
+"""Whether the blueprint can work where it is registered, and what it needs of its host there. Runs at registration."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from flask.sansio.blueprints import BlueprintSetupState
+
+CSRF_EXTENSION = "csrf"
+
+
+class _CSRFProtect(Protocol):
+    """The part of ``flask_wtf.CSRFProtect`` that is used."""
+
+    def exempt(self, view: object) -> object: ...
+
+
+def check(state: BlueprintSetupState) -> None:
+    """Refuse a mount whose every request would fail.
+
+    Raises:
+        ValueError: the prefix has variables, or the app matches hosts and none is given.
+    """
+    if "<" in (state.url_prefix or ""):
+        raise ValueError(
+            f"url_prefix={state.url_prefix!r} has variables, which the dashboard's links cannot fill. Give a fixed one."
+        )
+    if state.app.url_map.host_matching and not (state.options.get("host") or state.url_defaults.get("host")):
+        raise ValueError(
+            "The app was made with host_matching=True, and no host is known for the dashboard. Serve it from an app of "
+            "its own, as with werkzeug's DispatcherMiddleware."
+        )
+
+
+def exempt_from_csrf(state: BlueprintSetupState) -> None:
+    """Take the blueprint out of Flask-WTF's ``CSRFProtect``: it checks the origin of each request itself.
+
+    Where ``CSRFProtect(app)`` comes after the registration, the app has to say ``csrf.exempt(blueprint)``.
+    """
+    protect: _CSRFProtect | None = state.app.extensions.get(CSRF_EXTENSION)
+    if protect is not None and hasattr(protect, "exempt"):
+        protect.exempt(state.blueprint)
