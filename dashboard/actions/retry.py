@@ -18,7 +18,7 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import StoredValue
+from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25
@@ -94,7 +94,7 @@ def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:
 
 
 def _read(ctx: ActionContext, run: Run) -> _Ended:
-    error = ctx.store.get_payload(run.id, "error", cap_bytes=None) if run.status == "failed" else None
+    error = ctx.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
     return _Ended(run, ctx.store.get_steps(run.id, errors=True), error)
 
 

@@ -13,6 +13,7 @@ from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEU
 from otel_bridge.codec import WHOLE, decode_error, decode_input
 from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run
+from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def handler_of(run: Run, handlers: Handlers, seen: Presence) -> str | None:
 def payload_of(ctx: ActionContext, run: Run) -> dict[str, Any]:
     """Return what a handler receives: ``{deadRunId, workflow, input, error}``."""
     stored_input = ctx.store.get_payload(run.id, "input", cap_bytes=None)
-    stored_error = ctx.store.get_payload(run.id, "error", cap_bytes=None)
+    stored_error = ctx.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
     error: dict[str, Any] | None = None
     if stored_error is not None:
         shown = decode_error(stored_error)

@@ -18,7 +18,7 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
+from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.overlay import overlay_run, overlay_steps
 from otel_bridge.spans import ids
@@ -124,7 +124,7 @@ def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
         value = stored(name)
         return None if value is None else payloads.show(value, what=name, codec=codec)
 
-    error = stored("error")
+    error = services.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
     fields = run_fields(run, seen=services.presence(), codec=settings.codec, namespace=settings.namespace)
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
@@ -205,7 +205,7 @@ def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full
     cap_bytes, limits = (None, WHOLE) if full else (settings.payload_cap_bytes, PREVIEW)
     store, child_id = services.store, source.child_run_id
     stored = store.get_step(source.run_id, source.seq, cap_bytes=cap_bytes)
-    error = (stored.error if stored is not None else None) or source.error
+    error = source.error or (stored.error if stored is not None else None)  # the first was read whole
 
     def read_output(cap: int | None) -> StoredValue | None:
         found = stored if cap == cap_bytes else store.get_step(source.run_id, source.seq, cap_bytes=cap)

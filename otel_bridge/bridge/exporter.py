@@ -17,6 +17,7 @@ from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
+from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp import Delivery
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
@@ -249,7 +250,7 @@ class _Related:
         """Return one run's relatives."""
         failed = run.status == "failed" and (before is None or not before.ended or before.status != "failed")
         again = run.status == "failed" and before is not None and before.ended_at_ms != run.finished_at_ms
-        stored = self._store.get_payload(run.id, "error") if failed or again else None
+        stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if failed or again else None
         error = decode_span_error(stored, self._settings)
         return replace(self.of_past(run), error=error)
 

@@ -12,10 +12,10 @@ from otel_bridge.codec.describe import Describer
 from otel_bridge.codec.errors import MAX_MESSAGE, DecodedError, ErrorReader, cut
 from otel_bridge.codec.limits import MESSAGE, PREVIEW, Budget, Limits
 from otel_bridge.codec.masking import mask_text
-from otel_bridge.codec.reading import Read, Unread, is_cut, label_of, read, text_of
+from otel_bridge.codec.reading import Read, Unread, is_cut, label_of, read
 from otel_bridge.codec.redaction import REDACTED, WITHHELD, KeyRedactor, Redact, map_strings
 from otel_bridge.codec.serializers import ENGINE_FORMATS, Serializer, checked, reads
-from otel_bridge.model.values import StoredValue
+from otel_bridge.model.values import StoredValue, text_of
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ _MAX_TYPE, _MAX_CODE = 500, 200
 _MAX_PARTS = 20
 _MAX_CAUSES = 3
 _MAX_MEMBERS = 1000
+_CUT_NOTE, _NOTE_CHARACTERS = re.compile(r"… \[cut: \d+ \w+\]$"), 40
 _CODES = ("code", "status_code", "dbos_error_code", "errno")
 _MESSAGES = ("message", "detail", "msg")
 _RETRIES_EXCEEDED = "dbos._error.DBOSMaxStepRetriesExceeded"
@@ -150,5 +152,11 @@ def _quoted(shown: Any) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return the beginning of a text that is longer than ``limit`` characters, saying so."""
-    return text if len(text) <= limit else f"{text[:limit]}… [cut: {len(text)} characters]"
+    """Return the beginning of a text that is longer than ``limit`` characters, saying so.
+
+    One that was cut before, where it was read, says how long it was then.
+    """
+    if len(text) <= limit:
+        return text
+    before = _CUT_NOTE.search(text, len(text) - _NOTE_CHARACTERS)
+    return f"{text[:limit]}{before.group() if before else f'… [cut: {len(text)} characters]'}"

@@ -11,7 +11,7 @@ from otel_bridge.codec.objects import nodes_of
 from otel_bridge.codec.pickles import walk
 from otel_bridge.codec.serializers import Serializer, reads
 from otel_bridge.codec.superjson import from_dbosify, from_superjson, is_superjson
-from otel_bridge.model.values import StoredValue
+from otel_bridge.model.values import StoredValue, text_of
 
 _PICKLE_STARTS_WITH = "gA"  # base64 of a pickle's first instruction, PROTO
 
@@ -82,15 +82,6 @@ def _read_json(text: str, name: object, budget: Budget) -> Read | None:
     elif label == "dbosify_json":
         value = from_dbosify(value, budget)
     return Read(value, label, problem)
-
-
-def text_of(value: object) -> str:
-    """Return what was stored as a text, whatever a column that declares text holds: SQLite takes anything."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    return "" if value is None else str(value)
 
 
 def label_of(name: object) -> str | None:

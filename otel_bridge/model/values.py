@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+ERROR_CAP_BYTES = 4 * 1024 * 1024
+"""How much of an error is read, wherever one is shown. A payload is shown as far as it was read; an error is understood
+first, and then its words are cut: its type may come first and its message last."""
+
 PayloadName = Literal["input", "output", "error"]
 
 
@@ -26,6 +30,15 @@ class StoredValue:
     def truncated(self) -> bool:
         """True when ``text`` is only the beginning."""
         return len(self.text.encode("utf-8", "surrogatepass")) < self.size_bytes
+
+
+def text_of(value: object) -> str:
+    """Return what was stored as a text, whatever a column that declares text holds: SQLite takes anything."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)

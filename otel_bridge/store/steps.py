@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.steps import Step, StepStatus
-from otel_bridge.model.values import StoredValue
+from otel_bridge.model.values import StoredValue, text_of
 from otel_bridge.store.remote import remote_step
 from otel_bridge.store.waiting import (
     GET_RESULT,
@@ -44,6 +44,7 @@ class StepRow(NamedTuple):
     wake: str | None
     error: str | None
     serialization: str | None
+    error_bytes: int | None = None
 
 
 class RunEnd(NamedTuple):
@@ -137,14 +138,14 @@ def _outcome(row: StepRow) -> StepStatus:
 
 
 def _error(row: StepRow) -> StoredValue | None:
-    text = row[10]
-    if text is None:
+    if row[10] is None:
         return None
-    return StoredValue(text, row[11], len(text.encode("utf-8", "surrogatepass")))
+    text, size = text_of(row[10]), row[12]
+    return StoredValue(text, row[11], size if size is not None else len(text.encode("utf-8", "surrogatepass")))
 
 
 def _local(row: StepRow, housekeeping: bool) -> Step:
-    run_id, seq, name, started, finished, recorded, _, has_output, has_error, _, error, _ = row
+    run_id, seq, name, started, finished, recorded, _, has_output, has_error, _, error, _, _ = row
     return Step(
         run_id=run_id,
         seq=seq,

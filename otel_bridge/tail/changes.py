@@ -17,6 +17,7 @@ from otel_bridge.ledger.base import Cursor, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.lifecycle import message_of, run_events, step_events
 from otel_bridge.runs.overlay import overlay_run, overlay_steps
@@ -155,7 +156,7 @@ class ChangeTail:
             self._open.discard(self._known.popitem(last=False)[0])
 
     def _run_error(self, run: Run) -> str | None:
-        return message_of(self._store.get_payload(run.id, "error"), self._codec)
+        return message_of(self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES), self._codec)
 
 
 def in_order(changes: Sequence[RunChange]) -> list[RunChange]:

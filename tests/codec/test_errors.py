@@ -218,3 +218,10 @@ def test_reading_an_error_never_raises(text: Any, name: Any, size: int) -> None:
     for redact in (None, redact_keys(["*m*"])):
         error = decode_error(StoredValue(text, name, size), redact=redact)
         json.dumps([error.message, error.type, error.code, error.stack], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("length", [9_000, 70_000, 300_000])
+def test_a_long_message_says_how_long_it_was(length: int) -> None:
+    """However often it was cut on the way."""
+    message = decode_error(pickled(ValueError("x" * length))).message
+    assert message in ("x" * 8192 + f"… [cut: {length} {unit}]" for unit in ("characters", "bytes"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_bridge.model.values import StoredValue, UnreadMessage
+from otel_bridge.model.values import StoredValue, UnreadMessage, text_of
 from otel_bridge.store.sql.session import Reader
 
 NULL_TOPIC = "__null__topic__"
@@ -26,5 +26,5 @@ def unread_messages(reader: Reader, run_id: str) -> list[UnreadMessage]:
             key=key.removesuffix(f"::{run_id}"),
             value=StoredValue(text, serialization, len(text.encode("utf-8", "surrogatepass"))),
         )
-        for topic, key, text, serialization in rows
+        for topic, key, text, serialization in ((*row[:2], text_of(row[2]), row[3]) for row in rows)
     ]

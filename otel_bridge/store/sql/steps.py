@@ -7,11 +7,17 @@ from typing import Any, cast
 
 from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.model.steps import Step, StepKey
-from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
+from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.keys import KEYED, keys_of, value_at
 from otel_bridge.store.sql.session import Reader, Row, children_by_id, chunks, waits_of
-from otel_bridge.store.sql.values import capped, stored_value
+from otel_bridge.store.sql.values import (
+    ERROR_BEGINNING_BYTES,
+    ERRORS_TOTAL_BYTES,
+    capped,
+    size_of,
+    stored_value,
+)
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps, is_plain, needs_more, plain_steps
 from otel_bridge.store.waiting import SLEEP
 
@@ -98,18 +104,41 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
         return schema.column("operation_outputs", name, alias="o", otherwise=otherwise)
 
     output, error = column("output"), column("error")
+    beginning, size = "NULL", "NULL"
+    if errors:
+        beginning, size = f"substr({error}, 1, {ERROR_BEGINNING_BYTES})", size_of(reader, error)
     among, params = in_list("o.workflow_uuid", run_ids, reader.dialect)
     sql = (
         f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
         f"{column('completed_at_epoch_ms')}, {schema.recorded_at()}, {column('child_workflow_id')}, "
         f"{output} IS NOT NULL, {error} IS NOT NULL, CASE WHEN o.function_name = '{SLEEP}' THEN {output} END, "
-        f"{error if errors else 'NULL'}, {column('serialization')} "
+        f"{beginning}, {column('serialization')}, {size} "
         f"FROM {schema.table('operation_outputs')} o WHERE {among} "
         "ORDER BY o.workflow_uuid, o.function_id"
     )
-    if limit is not None:
-        return reader.rows(f"{sql} LIMIT ?", [*params, limit])
-    return reader.rows(sql, params)
+    rows = reader.rows(sql, params) if limit is None else reader.rows(f"{sql} LIMIT ?", [*params, limit])
+    return _with_whole_errors(reader, rows) if errors else rows
+
+
+def _with_whole_errors(reader: Reader, rows: list[Row]) -> list[Row]:
+    """Read on where an error is longer than the beginning that each row has, as long as the total allows.
+
+    One statement for each, by the primary key: long errors are few, and no more than one is held twice.
+    """
+    left = ERRORS_TOTAL_BYTES
+    for place, row in enumerate(rows):
+        size = min(row[12] or 0, ERROR_CAP_BYTES)
+        if size <= ERROR_BEGINNING_BYTES or size > left:
+            continue
+        left -= size
+        found = reader.rows(
+            f"SELECT substr(o.error, 1, ?) FROM {reader.schema().table('operation_outputs')} o "
+            "WHERE o.workflow_uuid = ? AND o.function_id = ?",
+            [ERROR_CAP_BYTES, row[0], row[1]],
+        )
+        if found and found[0][0] is not None:
+            rows[place] = (*row[:10], found[0][0], *row[11:])
+    return rows
 
 
 def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
