@@ -14,7 +14,7 @@ from dbos import DBOSClient, WorkflowSerializationFormat
 from dashboard.actions.engine_client import EngineClient
 from dashboard.actions.locks import RunLock, RunLocks
 from dashboard.actions.settings import ActionSettings
-from dashboard.errors import Forbidden, NotFound, Problem
+from dashboard.errors import Forbidden, NotFound, Problem, Refused
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
@@ -237,14 +237,34 @@ class ActionContext:
             log.exception("The audit log could not be written: %s %s %s %s", actor, action, run_id, outcome)
 
 
-def format_for(run: Run) -> WorkflowSerializationFormat:
-    """Return the format in which a run's kind of input is written: Python's own for Python's own, else portable."""
-    native = run.serialization in (None, "py_pickle")
-    return WorkflowSerializationFormat.NATIVE if native else WorkflowSerializationFormat.PORTABLE
+NATIVE_SERIALIZER = "py_pickle"
+"""The engine's own name of the format that Python applications use unless they bring a serializer of their own."""
+
+
+def format_for(serialization: str | None) -> WorkflowSerializationFormat:
+    """Return the format in which an input is written, by what the application's stored values are in. Pure.
+
+    Raises:
+        Refused: a serializer of the application's own, which only the application may use to write.
+    """
+    if serialization in (None, NATIVE_SERIALIZER):
+        return WorkflowSerializationFormat.NATIVE
+    if serialization in _PORTABLE:
+        return WorkflowSerializationFormat.PORTABLE
+    raise Refused(
+        f"The application stores its values with a serializer of its own ({serialization}), which the dashboard reads "
+        "and does not write. Start the run from the application."
+    )
+
+
+_PORTABLE = frozenset({"portable_json", "js_superjson", "dbosify_json"})
 
 
 class _WithDeclared(ValidatorRegistry):
     """The blueprint's own validators, and those that this process declared."""
+
+    def knows(self, workflow: str, name: str) -> bool:
+        return super().knows(workflow, name) or declared_validators.knows(workflow, name)
 
     def check(self, workflow: str, name: str, value: Any) -> None:
         super().check(workflow, name, value)

@@ -27,6 +27,7 @@ from otel_bridge.codec import decode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.values import UnreadMessage
 from otel_bridge.runs.blocked import blocked_reason
+from otel_bridge.runs.presence import Presence
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
     Raises:
         NotFound: there is no such run.
         Unprocessable: a validator rejected it; ``extra`` holds ``accepted`` and ``reason``. The run is untouched.
-        Refused: the run does not wait for this update, or its wait ended before the update came.
+        Refused: the run does not wait for this update, its wait ended before the update came, or its validator is
+            known to workers only.
     """
     with ctx.audited(actor, "update", run_id, name=name[:MAX_TOPIC_CHARS]):
         run = ctx.run(run_id)
@@ -112,6 +114,11 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
             if key is not None and ctx.ledger.count(run_id, delivery):
                 return Outcome(run)  # a repeat of what was delivered
             raise Refused(f"The run is {_state(run)}: it does not wait for an update {name!r} now.")
+        if not ctx.validators.knows(run.workflow, name) and validated_by_workers(run.workflow, name, ctx.presence()):
+            raise Refused(
+                f"Workers validate update {name!r} of {run.workflow!r}, but this process does not know how. "
+                "Import the module that declares it here, or give it as ActionSettings(validators=...)."
+            )
         try:
             ctx.validators.check(run.workflow, name, value)
         except UpdateRejectedError as error:
@@ -122,6 +129,11 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
         _confirm(ctx, run_id, waiting.seq, delivery)
         ctx.ledger.bump_count(run_id, delivery)
         return _sent(ctx, run_id)
+
+
+def validated_by_workers(workflow: str, name: str, seen: Presence) -> bool:
+    """Say whether a live worker reports a validator of this update. Pure."""
+    return any(one.name == name for one in seen.validators(workflow))
 
 
 def _sent(ctx: ActionContext, run_id: str) -> Outcome:

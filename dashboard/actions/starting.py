@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 from dbos import EnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from dbos import error as dbos_error
@@ -18,6 +18,9 @@ from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.placement import Need, place, polls
+from otel_bridge.runs.presence import Presence
+
+InputFormat = Literal["python", "portable"]
 
 _KEYED = uuid.UUID("8f0c4b0e-6d4f-5c1e-9a55-0b7d0f3c2a91")
 """Namespace of ids made from idempotency keys."""
@@ -54,14 +57,17 @@ def start(
     queue: str | None = None,
     attributes: Mapping[str, Any] | None = None,
     key: str | None = None,
+    format_: InputFormat | None = None,
 ) -> Outcome:
     """Start a run of a workflow.
 
     Args:
+        format_: in which the input is written; None: as the workflow's, or the application's, other values are.
         key: idempotency key of the client; a repeat with the same key starts one run.
 
     Raises:
-        Refused: a run of that id is there already, with another workflow; or nobody would take it from that queue.
+        Refused: a run of that id is there already, with another workflow; nobody would take it from that queue; or
+            nothing tells in which format its input is to be written.
         BadRequest: the engine does not take the id, queue or attributes.
     """
     with ctx.audited(actor, "start", run_id, workflow=workflow, queue=queue):
@@ -69,14 +75,14 @@ def start(
             raise BadRequest(f"{workflow!r} is this product's own; it is started by the actions that need it.")
         sample = _sample(ctx, workflow)
         namespace = sample.namespace if sample is not None else None
-        format_ = format_for(sample) if sample is not None else WorkflowSerializationFormat.PORTABLE
+        written = _format_for_new(ctx, workflow, sample, format_)
         current = sample.workflow_version if sample is not None else None
         chosen = _queue_for_new(ctx, workflow, namespace, queue)
         version, note = ctx.version_for(workflow, namespace=namespace, current=current)
         options: EnqueueOptions = {
             "workflow_name": workflow,
             "queue_name": chosen,
-            "serialization_type": format_,
+            "serialization_type": written,
             "application_name": namespace,
         }
         if run_id is None and key is not None:
@@ -93,6 +99,41 @@ def start(
             options["instance_name"] = sample.config_name
         new_id = _enqueue(ctx, options, input_)
         return Outcome(ctx.run(new_id), (note,) if note else ())
+
+
+def _format_for_new(
+    ctx: ActionContext, workflow: str, sample: Run | None, chosen: InputFormat | None
+) -> WorkflowSerializationFormat:
+    if chosen is not None:
+        return WorkflowSerializationFormat.NATIVE if chosen == "python" else WorkflowSerializationFormat.PORTABLE
+    newest = None if sample is not None else next(iter(ctx.store.list_runs(RunQuery(limit=1)).runs), None)
+    return format_for(known_serialization(workflow, sample, ctx.presence(), newest))
+
+
+def known_serialization(workflow: str, sample: Run | None, seen: Presence, newest: Run | None) -> str | None:
+    """Return in which format a workflow's input is to be written. Never guessed. Pure.
+
+    A run in the wrong format does its work and fails at its end, when its result does not fit.
+
+    Args:
+        sample: a run of the workflow; tells for sure.
+        newest: any run of the application; tells where no live worker that has the workflow does.
+
+    Raises:
+        Refused: nothing tells.
+    """
+    if sample is not None:
+        return sample.serialization
+    able = place(Need(workflow=workflow), seen.live).takers
+    for worker in able:
+        if worker.serializer is not None:
+            return worker.serializer
+    if newest is not None and not newest.workflow.startswith("durable."):
+        return newest.serialization
+    raise Refused(
+        f"No run of {workflow!r} and no live worker tells in which format its input is to be written. Say so: "
+        'format "python" for an application in Python, "portable" for one in another language.'
+    )
 
 
 def keyed_id(action: str, of: str, key: str) -> str:
@@ -154,7 +195,7 @@ def retry_with_input(ctx: ActionContext, run_id: str, input_: Any, *, actor: str
         options: EnqueueOptions = {
             "workflow_name": run.workflow,
             "queue_name": where.queue,
-            "serialization_type": format_for(run),
+            "serialization_type": format_for(run.serialization),
             "application_name": run.namespace,
             "attributes": {**_public(run), "durable.retryOf": run.id},
         }

@@ -226,6 +226,7 @@ def start_run(ctx: RequestContext, *, body: StartBody) -> Reply:
         run_id=body.run_id,
         queue=body.queue,
         attributes=body.attributes,
+        format_=body.format,
         key=idempotency_key(ctx),
     )
     return started(ctx, outcome)

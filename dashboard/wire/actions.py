@@ -192,13 +192,17 @@ class ForkBody(Body):
 
 
 class StartBody(Body):
-    """A run to start. Without ``runId`` one is made up; the same id twice starts one run."""
+    """A run to start. Without ``runId`` one is generated; the same id twice starts one run.
+
+    ``format``: in which the input is written. Needed where neither a run of the application nor a live worker tells.
+    """
 
     workflow: str = Field(min_length=1, max_length=500)
     input: Json = None
     run_id: str | None = Field(None, min_length=1, max_length=500)
     queue: str | None = Field(None, min_length=1, max_length=200)
     attributes: dict[str, Json] | None = None
+    format: Literal["python", "portable"] | None = None
 
 
 class AuditQuery(Query):

@@ -104,6 +104,14 @@ def last_recorded_step() -> int:
     return max((int(step["function_id"]) for step in steps), default=0)
 
 
+def workflow_name() -> str:
+    """Return the name of the current workflow, as the database has it; not recorded itself."""
+    run_id = DBOS.workflow_id
+    assert run_id is not None  # called from workflow code
+    status = dbos_module._get_dbos_instance()._sys_db.get_workflow_status(run_id)
+    return str(status["name"]) if status is not None else ""
+
+
 def own_event(key: str) -> Any:
     """Return what the current workflow published last under ``key``; None for nothing. Not recorded itself."""
     run_id = DBOS.workflow_id

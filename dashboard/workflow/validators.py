@@ -53,6 +53,16 @@ class ValidatorRegistry:
                 )
             return self._described
 
+    def knows(self, workflow: str, name: str) -> bool:
+        """Say whether there is a validator of this update here."""
+        with self._lock:
+            return bool(self._validators.get((workflow, name)) or self._validators.get(("*", name)))
+
+    def names(self, name: str) -> bool:
+        """Say whether any workflow has a validator of an update of this name here."""
+        with self._lock:
+            return any(known == name for _, known in self._validators)
+
     def check(self, workflow: str, name: str, value: Any) -> None:
         """Run the validators of an update.
 

@@ -21,6 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from dashboard.workflow import engine
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
+from dashboard.workflow.validators import UpdateRejectedError
+from dashboard.workflow.validators import registry as validators
 from otel_bridge.model.runs import WaitingOn
 
 T = TypeVar("T")
@@ -226,8 +228,8 @@ def on_update(name: str, *, timeout: float | None = ..., type: None = ...) -> An
 def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """Wait for an update: a message that validators accepted in the caller's own request (see ``validator``).
 
-    With ``type`` an update that is not of that type is dropped here too and the run goes on waiting: no way around
-    the validators can break the workflow.
+    An update that a validator of this process rejects, or that is not of ``type``, is dropped here too and the run
+    goes on waiting: no way around the validators can break the workflow.
 
     Raises:
         WaitTimeoutError: no acceptable update came in time.
@@ -235,7 +237,7 @@ def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> A
     remaining = timeout
     while True:
         began_s = time.monotonic()
-        accepted, value = _accepted(type, receive(plan_wait("update", name, remaining)))
+        accepted, value = _accepted(name, type, receive(plan_wait("update", name, remaining)))
         if accepted:
             return value
         remaining = left_s("update", name, remaining, began_s)
@@ -250,16 +252,20 @@ async def on_update_async(name: str, *, timeout: float | None = None, type: Any 
     remaining = timeout
     while True:
         began_s = time.monotonic()
-        accepted, value = _accepted(type, await receive_async(plan_wait("update", name, remaining)))
+        accepted, value = _accepted(name, type, await receive_async(plan_wait("update", name, remaining)))
         if accepted:
             return value
         remaining = await asyncio.to_thread(left_s, "update", name, remaining, began_s)
 
 
-def _accepted(type_: Any, message: Any) -> tuple[bool, Any]:
+def _accepted(name: str, type_: Any, message: Any) -> tuple[bool, Any]:
+    """Read an update; what a validator or the type does not accept is dropped, whoever let it in."""
+    body = body_of(message)
     try:
-        return True, typed(type_, body_of(message))
-    except ValidationError:
+        if validators.names(name):  # else there is no need to ask what the workflow is called
+            validators.check(engine.workflow_name(), name, body)
+        return True, typed(type_, body)
+    except (UpdateRejectedError, ValidationError):
         return False, None
 
 

@@ -9,7 +9,17 @@ from typing import Any, cast
 from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from otel_bridge.ledger.base import Ledger
-from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore
+from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run
+
+
+class Handle:
+    """What the engine's client returns of a run that was enqueued."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def get_workflow_id(self) -> str:
+        return self.run_id
 
 
 class RecordingClient:
@@ -49,8 +59,11 @@ class RecordingClient:
             self._note("delete", run_id)
             self.store.delete_run(run_id)
 
-    def enqueue(self, options: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        self._note("enqueue", str(options.get("workflow_id")), options=options, args=args, kwargs=kwargs)
+    def enqueue(self, options: dict[str, Any], *args: Any, **kwargs: Any) -> Handle:
+        run_id = str(options.get("workflow_id", f"made-{len(self.calls)}"))
+        self._note("enqueue", run_id, options=options, args=args, kwargs=kwargs)
+        self.store.put_run(make_run(run_id, workflow=options["workflow_name"], status="pending"))
+        return Handle(run_id)
 
     def send(self, run_id: str, message: Any, topic: str, **options: Any) -> None:
         self._note("send", run_id, message=message, topic=topic, **options)
