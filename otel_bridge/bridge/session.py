@@ -1,12 +1,12 @@
-"""A shift: one bridge's work on an open store and ledger, tick by tick. Reads clocks; the lease has a thread."""
+"""An export session: one bridge's work on an open store and ledger, tick by tick. Reads clocks; has a lease."""
 
 from __future__ import annotations
 
-import heapq
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from otel_bridge.bridge.exporter import Progress, RunExporter
@@ -20,14 +20,15 @@ from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store.base import StateStore
-from otel_bridge.tail.scanner import StoreScanner
+from otel_bridge.tail.agenda import Agenda
+from otel_bridge.tail.clock import ClockWatch
+from otel_bridge.tail.scanner import Scan, StoreScanner
 
 _logger = logging.getLogger("otel_bridge")
 
 LEASE_NAME = EXPORT_LEASE
 STATS_KEY = "bridge.stats"
 OPEN_LIMIT = 5_000
-MOST_AGAIN = 100_000
 PRUNE_EVERY_S = 3_600.0
 LOOK_BACK_MS = 60_000
 """More than a scan looks behind its cursor."""
@@ -37,12 +38,27 @@ GAUGES_EVERY_S = 10.0
 REJECTIONS_KEPT = 20
 
 
-class Shift:
-    """Exports under the lease while it can be had.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """How a session works.
 
     Args:
         start_from: where to begin when the ledger knows no cursor.
         retention_ms: how long the ledger remembers ended runs.
+        lease_ttl_s: how long a bridge that died keeps others waiting.
+    """
+
+    start_from: Literal["now", "beginning"] = "now"
+    retention_ms: int = 30 * 86_400_000
+    lease_ttl_s: float = 6.0
+
+
+class ExportSession:
+    """Exports under the lease while it can be had.
+
+    Args:
+        owner: who holds the lease, for people.
+        resources: what to close with the session.
     """
 
     def __init__(
@@ -51,28 +67,33 @@ class Shift:
         ledger: Ledger,
         delivery: Delivery,
         *,
-        settings: SpanSettings,
+        spans: SpanSettings,
+        settings: SessionSettings,
         owner: str,
-        lease_ttl_s: float,
-        start_from: Literal["now", "beginning"],
-        retention_ms: int,
         metrics: BridgeMetrics,
+        resources: ExitStack | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store, self.ledger = store, ledger
-        self.keeper = LeaseKeeper(ledger, name=LEASE_NAME, owner=owner, ttl_s=lease_ttl_s, monotonic=monotonic)
+        self._resources = resources or ExitStack()
+        self.keeper = LeaseKeeper(ledger, name=LEASE_NAME, owner=owner, ttl_s=settings.lease_ttl_s, monotonic=monotonic)
         self.lease: Lease | None = None
-        self._delivery, self._metrics, self._monotonic = delivery, metrics, monotonic
-        self._start_from, self._retention_ms = start_from, retention_ms
-        self._exporter = RunExporter(store, ledger, delivery, settings, metrics=metrics, check=self.keeper.check)
+        self._settings, self._delivery, self._metrics, self._monotonic = settings, delivery, metrics, monotonic
+        self._exporter = RunExporter(store, ledger, delivery, spans, metrics=metrics, check=self.keeper.check)
         delivery.alive = self.keeper.check
         self._scanner: StoreScanner | None = None
         self._cursor: Cursor | None = None
-        self._again: list[tuple[int, str]] = []
-        self._again_at: dict[str, int] = {}
+        self._clock = ClockWatch(monotonic=monotonic)
+        self._agenda = Agenda()
         self._reviewed_at = self._pruned_at = self._gauged_at = -float("inf")
         self._caught_up_at = monotonic()
-        self._stats_said: object = None
+        self._reported: object = None
+        self._standing_by = self._ahead = False
+
+    @property
+    def exporting(self) -> bool:
+        """True while the lease is held."""
+        return self.lease is not None and self.keeper.is_held
 
     def tick(self) -> tuple[Progress, bool]:
         """Export what is due now, up to the scanner's bound; say whether more is waiting.
@@ -85,18 +106,19 @@ class Shift:
             self.forget()
         self.lease = lease
         if lease is None:
+            self._stand_by()
             return Progress(), False
+        self._standing_by = False
         resent = self._exporter.resend(lease) if self._cursor is None else 0
-        cursor = self._begin(lease)
+        cursor = self._settle(lease, self._begin(lease))
         scanner = self._scanner or self._open_scanner()
         scan = scanner.scan(cursor)
+        self._report_ahead(scan)
         wanted = {*scan.runs, *self._due_again(), *self._review()}
         progress = self._exporter.export(lease, wanted, known=scan.runs)
         progress.spans += resent
         for run_id, at_ms in progress.again.items():
-            if self._again_at.get(run_id) != at_ms and len(self._again) < MOST_AGAIN:
-                self._again_at[run_id] = at_ms
-                heapq.heappush(self._again, (at_ms, run_id))
+            self._agenda.put(run_id, at_ms)
         if scan.cursor != cursor:
             self.ledger.record_export(lease, cursor=scan.cursor, runs=())
             self._cursor = scan.cursor
@@ -107,13 +129,26 @@ class Shift:
         """Forget what the scanner has seen: some of it may not have been exported."""
         self._scanner = None
         self._cursor = None
-        self._again.clear()
-        self._again_at.clear()
+        self._agenda.clear()
         self._reviewed_at = -float("inf")
+
+    def close(self) -> None:
+        """Give the lease up and close what was opened for this session. Idempotent."""
+        self.keeper.release()
+        self._resources.close()
 
     def lag_s(self) -> float:
         """Return how long ago everything in the store had been exported."""
         return max(0.0, self._monotonic() - self._caught_up_at)
+
+    def _stand_by(self) -> None:
+        """Log once who exports instead."""
+        if self._standing_by:
+            return
+        holder = self.ledger.lease_holder(LEASE_NAME)
+        if holder is not None:  # else it is free again: the next tick takes it
+            self._standing_by = True
+            _logger.info("Standing by: %s exports. This bridge takes over when that one stops.", holder.owner)
 
     def _begin(self, lease: Lease) -> Cursor:
         if self._cursor is None:
@@ -121,9 +156,32 @@ class Shift:
         if self._cursor is None:
             # From the beginning, every run is found by its own stamps, with the steps that it has by now.
             now_ms = self.store.now_ms()
-            self._cursor = Cursor(steps_ms=now_ms, runs_ms=now_ms if self._start_from == "now" else 0)
+            self._cursor = Cursor(steps_ms=now_ms, runs_ms=now_ms if self._settings.start_from == "now" else 0)
             self.ledger.record_export(lease, cursor=self._cursor, runs=())
         return self._cursor
+
+    def _settle(self, lease: Lease, cursor: Cursor) -> Cursor:
+        """Return the cursor, brought back where the store's clock was set back.
+
+        Written down before anything is read from there: if that fails, nothing would tell that the clock had jumped.
+        """
+        settled = self._clock.settle(cursor, now_ms=self.store.now_ms())
+        if settled != cursor:
+            self.ledger.record_export(lease, cursor=settled, runs=())
+            self._scanner, self._cursor = None, settled
+            _logger.warning(
+                "The state store's clock was set back. Reading again what it has stamped since; nothing is sent twice."
+            )
+        return settled
+
+    def _report_ahead(self, scan: Scan) -> None:
+        if scan.ahead_ms and not self._ahead:
+            _logger.warning(
+                "Rows of the state store are stamped up to %.0f s ahead of its clock. They are exported like all "
+                "others. Check the clocks of the machines that run workflows.",
+                scan.ahead_ms / 1000,
+            )
+        self._ahead = self._ahead or scan.ahead_ms > 0
 
     def _open_scanner(self) -> StoreScanner:
         self._scanner = StoreScanner(
@@ -133,13 +191,7 @@ class Shift:
 
     def _due_again(self) -> set[str]:
         """Return runs whose time has come without a change of rows: sleeps that ended, and their like."""
-        due: set[str] = set()
-        now_ms = self.store.now_ms() if self._again else 0
-        while self._again and self._again[0][0] <= now_ms:
-            _, run_id = heapq.heappop(self._again)
-            self._again_at.pop(run_id, None)
-            due.add(run_id)
-        return due
+        return self._agenda.due(self.store.now_ms()) if self._agenda else set()
 
     def _review(self) -> list[str]:
         """Return runs that were begun and not ended: at first all, then now and then the oldest.
@@ -158,7 +210,7 @@ class Shift:
             self._caught_up_at = now
         self._metrics.observe_lag(self.lag_s())
         self._metrics.observe_delivery(self._delivery.stats)
-        self._tell()
+        self._report()
         if now - self._gauged_at >= GAUGES_EVERY_S:
             self._gauged_at = now
             self._gauge()
@@ -168,7 +220,7 @@ class Shift:
 
     def _forget_before_ms(self) -> int:
         """Return what the ledger may forget: what is old, and what no scan will look at again."""
-        oldest_ms = self.store.now_ms() - self._retention_ms
+        oldest_ms = self.store.now_ms() - self._settings.retention_ms
         if self._cursor is None:
             return oldest_ms
         return min(oldest_ms, min(self._cursor.steps_ms, self._cursor.runs_ms) - LOOK_BACK_MS)
@@ -180,13 +232,13 @@ class Shift:
         except StoreError as error:
             _logger.debug("The gauges keep their last values: %s", error)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Leave word of refused spans in the ledger, for ``doctor`` and the dashboard."""
         stats = self._delivery.stats
         refused = (stats.set_aside, stats.partial)
-        if refused == self._stats_said or not any(refused):
+        if refused == self._reported or not any(refused):
             return
-        self._stats_said = refused
+        self._reported = refused
         rejections = [asdict(rejection) for rejection in list(stats.rejections)[-REJECTIONS_KEPT:]]
         self.ledger.put_value(
             STATS_KEY, {"setAside": stats.set_aside, "partial": stats.partial, "rejections": rejections}

@@ -23,6 +23,7 @@ from otel_bridge.runs.lifecycle import message_of, run_events, step_events
 from otel_bridge.runs.overlay import overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
+from otel_bridge.tail.clock import ClockWatch
 from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
 
 
@@ -68,6 +69,7 @@ class ChangeTail:
         self._codec = codec or Codec()
         self._since_ms = store.now_ms() if since_ms is None else since_ms
         self._cursor = Cursor(steps_ms=self._since_ms, runs_ms=self._since_ms)
+        self._clock = ClockWatch(monotonic=monotonic)
         self._open_every_s = open_every_s
         self._scanner = self._new_scanner()
         self._presence_every_s = presence_every_s
@@ -88,6 +90,7 @@ class ChangeTail:
         """
         self._refresh_presence()
         try:
+            self._settle()
             scan = self._scanner.scan(self._cursor, watch=watch)
             runs = {**self._store.get_runs(list(self._moved_by_presence(scan.runs))), **scan.runs}
             partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
@@ -103,6 +106,11 @@ class ChangeTail:
         self._cursor, self._told = scan.cursor, self.presence
         changes = (change for change, _ in compared if change is not None)
         return in_order([change for change in changes if change.events or change.run.id not in partners])
+
+    def _settle(self) -> None:
+        """Come back where the store's clock was set back: what it stamps from then on is new, not past."""
+        self._cursor = self._clock.settle(self._cursor, now_ms=self._store.now_ms())
+        self._since_ms = min(self._since_ms, self._cursor.runs_ms)
 
     def _refresh_presence(self) -> None:
         if self._ledger is None or self._monotonic() < self._next_presence_at:

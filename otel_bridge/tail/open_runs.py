@@ -8,13 +8,13 @@ a mark of each run's row, reads those whose mark differs, and remembers when eac
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from otel_bridge.model.runs import Run
 from otel_bridge.store.base import StateStore
+from otel_bridge.tail.agenda import Agenda
 
 EVERYTHING_EVERY_S = 30.0
 OVERDUE_MS = 1_000
@@ -24,10 +24,9 @@ OVERDUE_TRIES = 10
 
 @dataclass(slots=True)
 class _Wake:
-    """When a run's wait ends, when to look at it next, and how often that was done."""
+    """When a run's wait ends, and how often the run was looked at since."""
 
     until_ms: int
-    look_ms: int
     tries: int = 0
 
 
@@ -52,7 +51,7 @@ class OpenRuns:
         self._stale = True
         self._marks: dict[str, object] = {}
         self._wakes: dict[str, _Wake] = {}
-        self._heap: list[tuple[int, str]] = []
+        self._agenda = Agenda()
 
     def due(self, *, changed: bool) -> set[str]:
         """Return the runs to read again.
@@ -86,28 +85,24 @@ class OpenRuns:
         if until_ms is None:
             self.forget(run.id)
         elif wake is None or wake.until_ms != until_ms:
-            self._wakes[run.id] = _Wake(until_ms, until_ms)
-            heapq.heappush(self._heap, (until_ms, run.id))
+            self._wakes[run.id] = _Wake(until_ms)
+            self._agenda.put(run.id, until_ms)
 
     def forget(self, run_id: str) -> None:
         """Do not look at a run for the sake of its time."""
         self._wakes.pop(run_id, None)
+        self._agenda.forget(run_id)
 
     def _awake(self) -> set[str]:
         """Return runs whose wait has ended by the store's clock.
 
         What was announced to people may end a moment before what the engine waits for: such a run is tried again.
         """
-        found: set[str] = set()
-        now_ms = self._store.now_ms() if self._heap else 0
-        while self._heap and self._heap[0][0] <= now_ms:
-            at_ms, run_id = heapq.heappop(self._heap)
-            wake = self._wakes.get(run_id)
-            if wake is None or wake.look_ms != at_ms:
-                continue  # it waits for something else by now
-            found.add(run_id)
+        now_ms = self._store.now_ms() if self._agenda else 0
+        found = self._agenda.due(now_ms)
+        for run_id in found:
+            wake = self._wakes[run_id]
             wake.tries += 1
             if wake.tries <= OVERDUE_TRIES:
-                wake.look_ms = now_ms + OVERDUE_MS
-                heapq.heappush(self._heap, (wake.look_ms, run_id))
+                self._agenda.put(run_id, now_ms + OVERDUE_MS)
         return found

@@ -1,4 +1,8 @@
-"""Which runs changed since a cursor, found by index ranges only. Reads the store."""
+"""Which runs changed since a cursor, found by index ranges only. Reads the store.
+
+Rows may be stamped ahead of the store's clock: a clock was set back, or somebody wrote nonsense. They are found like
+all others, and the cursor never passes the clock because of them: what is stamped correctly afterwards is found too.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,39 @@ from otel_bridge.ledger.base import Cursor
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import StepKey
 from otel_bridge.store.base import StateStore
+from otel_bridge.tail.clock import TOLERANCE_MS
 from otel_bridge.tail.open_runs import OpenRuns
 
 PAGE_ROWS = 5_000
 SCAN_ROWS = 20_000
-REMEMBERED_RUNS = 20_000
+REMEMBERED_RUNS = REMEMBERED_STEPS = 20_000
+AHEAD_SHARE = 0.05
+"""Of the time, how much is spent on reading more than a page of rows that are stamped ahead of the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Runs that may have changed. ``more`` says that the scan stopped at its bound: scan again at once."""
+    """Runs that may have changed.
+
+    Args:
+        cursor: how far the scan got; never ahead of the store's clock.
+        more: the scan stopped at its bound: scan again at once.
+        ahead_ms: how far ahead of the store's clock the newest stamp is; 0 when none is.
+    """
 
     runs: dict[str, Run]
     cursor: Cursor
     more: bool
+    ahead_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Reach:
+    """How far one range was read: the newest stamp, and where reading must stop."""
+
+    stamp_ms: int
+    horizon_ms: int
+    more: bool = False
 
 
 class StoreScanner:
@@ -46,7 +69,8 @@ class StoreScanner:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._overlap_ms = overlap_ms
+        self._overlap_ms, self._monotonic = overlap_ms, monotonic
+        self._ahead_at, self._forget_at = -float("inf"), REMEMBERED_STEPS
         self._open: OpenRuns | None = None
         if open_every_s is not None:
             self._open = OpenRuns(store, every_s=open_every_s, limit=open_limit, monotonic=monotonic)
@@ -68,12 +92,14 @@ class StoreScanner:
             runs: dict[str, Run] = {}
             self._read(due, runs)
             return Scan(runs, cursor, False)
-        start = self._resume or Cursor(
-            steps_ms=cursor.steps_ms - self._overlap_ms, runs_ms=cursor.runs_ms - self._overlap_ms
-        )
+        now_ms = self._store.now_ms()
+        start = self._resume or _no_later(cursor, now_ms, less_ms=self._overlap_ms)
         runs = {}
-        runs_ms, more_runs = self._scan_runs(start.runs_ms, runs)
-        stepped, steps_ms, more_steps = self._scan_steps(start.steps_ms)
+        run_reach, step_reach = (_Reach(ms, now_ms + TOLERANCE_MS) for ms in (start.runs_ms, start.steps_ms))
+        began = self._monotonic()
+        self._scan_runs(run_reach, runs)
+        stepped = self._scan_steps(step_reach)
+        self._pace(began, run_reach, step_reach)
         missing = [run_id for run_id in {*stepped, *watch, *due} if run_id not in runs]
         for run_id, run in self._store.get_runs(missing).items():
             if run_id in stepped:
@@ -82,16 +108,20 @@ class StoreScanner:
             else:
                 self._note_run(run, runs)
         self._read(self._related(runs), runs)
-        more = more_runs or more_steps
-        reached = Cursor(steps_ms=max(steps_ms, start.steps_ms), runs_ms=max(runs_ms, start.runs_ms))
+        more = run_reach.more or step_reach.more
+        reached = Cursor(steps_ms=step_reach.stamp_ms, runs_ms=run_reach.stamp_ms)
         self._resume = reached if more else None
         self._token = token
-        self._forget(reached)
-        return Scan(
-            runs,
-            Cursor(steps_ms=max(cursor.steps_ms, steps_ms), runs_ms=max(cursor.runs_ms, runs_ms)),
-            more,
-        )
+        self._forget(min(step_reach.stamp_ms, now_ms))
+        furthest = Cursor(steps_ms=max(cursor.steps_ms, reached.steps_ms), runs_ms=max(cursor.runs_ms, reached.runs_ms))
+        ahead_ms = max(reached.steps_ms, reached.runs_ms) - now_ms
+        return Scan(runs, _no_later(furthest, now_ms), more, ahead_ms if ahead_ms > TOLERANCE_MS else 0)
+
+    def _pace(self, began: float, *reaches: _Reach) -> None:
+        """Read beyond the first page of what is ahead of the clock only now and then: it stays ahead for a while."""
+        now = self._monotonic()
+        if any(reach.stamp_ms > reach.horizon_ms for reach in reaches) and not any(reach.more for reach in reaches):
+            self._ahead_at = max(self._ahead_at, now + (now - began) / AHEAD_SHARE)
 
     def _read(self, run_ids: Collection[str], into: dict[str, Run]) -> None:
         """Note those of some runs that changed."""
@@ -109,41 +139,46 @@ class StoreScanner:
             found.update(filter(None, (run.parent_id if waits else None, run.undoes_id, run.dead_run_id)))
         return found - runs.keys()
 
-    def _scan_steps(self, since_ms: int) -> tuple[set[str], int, bool]:
-        """Return runs with new step rows, the stamp reached, and whether more remain."""
+    def _scan_steps(self, reach: _Reach) -> set[str]:
+        """Return runs with new step rows."""
         touched: set[str] = set()
-        reached, read, limit, stuck = since_ms, 0, PAGE_ROWS, False
+        read, limit, stuck = 0, PAGE_ROWS, False
         while read < SCAN_ROWS or stuck:
-            page = self._store.steps_recorded_since(reached, limit=limit)
+            page = self._store.steps_recorded_since(reach.stamp_ms, limit=limit)
             for key in page:
                 if key not in self._seen_steps:
                     self._seen_steps[key] = None
                     touched.add(key.run_id)
-            last_ms = page[-1].recorded_at_ms if page else reached
-            if len(page) < limit:
-                return touched, last_ms, False
-            stuck = last_ms == reached
+            last_ms = page[-1].recorded_at_ms if page else reach.stamp_ms
+            stuck = last_ms == reach.stamp_ms
+            reach.stamp_ms = last_ms
+            if len(page) < limit or self._far_enough(reach):
+                return touched
             limit = limit * 2 if stuck else PAGE_ROWS
-            reached = last_ms
             read += len(page)
-        return touched, reached, True
+        reach.more = True
+        return touched
 
-    def _scan_runs(self, since_ms: int, into: dict[str, Run]) -> tuple[int, bool]:
-        """Note changed runs; return the stamp reached and whether more remain."""
-        reached, read, limit, stuck = since_ms, 0, PAGE_ROWS, False
+    def _scan_runs(self, reach: _Reach, into: dict[str, Run]) -> None:
+        """Note changed runs."""
+        read, limit, stuck = 0, PAGE_ROWS, False
         while read < SCAN_ROWS or stuck:
-            page = self._store.runs_changed_since(reached, limit=limit)
-            last_ms = reached
+            page = self._store.runs_changed_since(reach.stamp_ms, limit=limit)
+            last_ms = reach.stamp_ms
             for run in page:
                 self._note_run(run, into)
-                last_ms = max(last_ms, changed_at_ms(run, reached))
-            if len(page) < limit:
-                return last_ms, False
-            stuck = last_ms == reached
+                last_ms = max(last_ms, changed_at_ms(run, reach.stamp_ms))
+            stuck = last_ms == reach.stamp_ms
+            reach.stamp_ms = last_ms
+            if len(page) < limit or self._far_enough(reach):
+                return
             limit = limit * 2 if stuck else PAGE_ROWS
-            reached = last_ms
             read += len(page)
-        return reached, True
+        reach.more = True
+
+    def _far_enough(self, reach: _Reach) -> bool:
+        """True once everything up to the clock was read, and it is not yet time to read on."""
+        return reach.stamp_ms > reach.horizon_ms and self._monotonic() < self._ahead_at
 
     def _note_run(self, run: Run, into: dict[str, Run]) -> None:
         if self._seen_runs.get(run.id) != run:
@@ -160,11 +195,27 @@ class StoreScanner:
             if self._open is not None:
                 self._open.forget(forgotten)
 
-    def _forget(self, reached: Cursor) -> None:
-        horizon_ms = reached.steps_ms - 2 * self._overlap_ms
-        oldest = next(iter(self._seen_steps), None)
-        if oldest is not None and oldest.recorded_at_ms < horizon_ms:
-            self._seen_steps = {key: None for key in self._seen_steps if key.recorded_at_ms >= horizon_ms}
+    def _forget(self, now_ms: int) -> None:
+        """Forget steps that no scan will read again, and all but the nearest of very many that are ahead of the clock.
+
+        Done rarely, for it looks at all of them; a step that is forgotten too soon is compared once more, not repeated.
+        """
+        if len(self._seen_steps) < self._forget_at:
+            return
+        since_ms, ahead_ms = now_ms - 2 * self._overlap_ms, now_ms + TOLERANCE_MS
+        kept = [key for key in self._seen_steps if since_ms <= key.recorded_at_ms <= ahead_ms]
+        ahead = sorted((key for key in self._seen_steps if key.recorded_at_ms > ahead_ms), key=_recorded_at_ms)
+        self._seen_steps = dict.fromkeys([*kept, *ahead[:REMEMBERED_STEPS]])
+        self._forget_at = max(REMEMBERED_STEPS, 2 * len(self._seen_steps))
+
+
+def _recorded_at_ms(key: StepKey) -> int:
+    return key.recorded_at_ms
+
+
+def _no_later(cursor: Cursor, now_ms: int, *, less_ms: int = 0) -> Cursor:
+    """Return the cursor, no later than now, and ``less_ms`` before."""
+    return Cursor(steps_ms=min(cursor.steps_ms, now_ms) - less_ms, runs_ms=min(cursor.runs_ms, now_ms) - less_ms)
 
 
 def changed_at_ms(run: Run, since_ms: int) -> int:

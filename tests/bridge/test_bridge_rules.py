@@ -6,7 +6,6 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,62 +29,9 @@ from otel_bridge.errors import (
 from otel_bridge.spans import SpanData, ids
 from otel_bridge.tail import scanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
+from tests.bridge.rows import Bridges, put_ended
 from tests.otlp.samples import ListTransport
 from tests.waiting import until
-
-Bridges = Callable[..., OTelBridge]
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(clock: FakeClock) -> Iterator[MemoryStateStore]:
-    made = MemoryStateStore(clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def ledger(clock: FakeClock) -> MemoryLedger:
-    return MemoryLedger(clock=clock)
-
-
-@pytest.fixture
-def transport() -> ListTransport:
-    return ListTransport()
-
-
-@pytest.fixture
-def bridges(store: MemoryStateStore, ledger: MemoryLedger, transport: ListTransport) -> Iterator[Bridges]:
-    """Makes bridges over the same store, ledger and transport; stops them."""
-    made = []
-
-    def make(**options: Any) -> OTelBridge:
-        options = {
-            "ledger": ledger,
-            "exporter": transport,
-            "start_from": "beginning",
-            "poll_interval_s": 0.01,
-            "environ": {},
-            **options,
-        }
-        bridge = OTelBridge(options.pop("store", store), **options)
-        made.append(bridge)
-        return bridge
-
-    yield make
-    for bridge in made:
-        bridge.stop()
-
-
-def put_ended(store: MemoryStateStore, run_id: str = "run-1", *, steps: int = 2, **fields: Any) -> None:
-    at = store.now_ms()
-    store.put_run(make_run(run_id, status="completed", created_at_ms=at, finished_at_ms=at + 100, **fields))
-    for seq in range(1, steps + 1):
-        store.put_step(make_step(run_id, seq, started_at_ms=at + seq))
 
 
 def test_importing_the_package_loads_neither_half():
@@ -349,7 +295,7 @@ def test_a_bug_is_logged_and_does_not_end_the_export(
     until(lambda: "order" in transport.names())
     bridge.stop()
     buggy.close()
-    assert "stumbled" in caplog.text
+    assert "Unexpected error in the bridge" in caplog.text
 
 
 def test_a_run_that_cannot_be_told_is_skipped_and_named(

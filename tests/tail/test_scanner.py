@@ -57,7 +57,8 @@ def test_more_steps_than_a_page_holds_are_all_found_even_with_one_stamp(monkeypa
     """SQLite stamps whole seconds: many rows may share a stamp, and a page must not stop among them."""
     monkeypatch.setattr(scanning, "PAGE_ROWS", 4)
     monkeypatch.setattr(scanning, "SCAN_ROWS", 6)
-    store, _ = new_store()
+    store, clock = new_store()
+    clock.advance(ms=29)
     for number in range(30):
         store.put_run(make_run(f"r{number}", created_at_ms=START - 60_000))
         store.put_step(make_step(f"r{number}", 1, recorded_at_ms=START if number < 20 else START + number))
