@@ -3,6 +3,11 @@
 Web servers fork (gunicorn ``--preload``, uWSGI), and so do multiprocessing and Celery. In the child only the thread
 that forked is there: a lock that another thread held stays locked for ever, a pool waits for workers that do not exist,
 and a socket is read by two processes at once. Whatever holds one of these registers here and starts afresh.
+
+SQLite keeps what it has locked in the process's memory. A child that is forked in the middle of a transaction takes the
+file for locked by itself, for good, and one that inherits an open connection has no lock where it believes to have one.
+So before a fork such connections are finished with and closed; the parent opens them again at the next use.
+Source: https://www.sqlite.org/howtocorrupt.html, "Carrying an open database file across a fork".
 """
 
 from __future__ import annotations
@@ -26,7 +31,20 @@ class Forgetful(Protocol):
         """Start afresh in a forked child. Only this thread is there; no lock of the parent's may be taken."""
 
 
+class Pausing(Forgetful, Protocol):
+    """Holds something that must not even be open during a fork."""
+
+    def pause(self) -> None:
+        """Before a fork: finish, close, and keep others from opening. Waits ``PAUSE_S`` at most for other threads."""
+
+    def resume(self) -> None:
+        """After a fork, in the parent: let others go on."""
+
+
+PAUSE_S = 2.0
 _watched: weakref.WeakSet[Forgetful] = weakref.WeakSet()
+_pausing: weakref.WeakSet[Pausing] = weakref.WeakSet()
+_paused: list[Pausing] = []
 
 
 def forget_after_fork(holder: Forgetful) -> None:
@@ -42,11 +60,21 @@ def forget_after_fork(holder: Forgetful) -> None:
             def forget(self) -> None:
                 self._lock = threading.Lock()
     """
-    global _hooked
     _watched.add(holder)
+    _hook()
+
+
+def pause_at_fork(holder: Pausing) -> None:
+    """Call ``pause`` before every fork from now on, then ``resume`` in the parent and ``forget`` in the child."""
+    _pausing.add(holder)
+    _hook()
+
+
+def _hook() -> None:
+    global _hooked
     with _hook_lock:
         if not _hooked and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_forget_all)
+            os.register_at_fork(before=_pause_all, after_in_parent=_resume_all, after_in_child=_forget_all)
             _hooked = True
 
 
@@ -60,10 +88,26 @@ def leave_to_parent(inherited: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
+def _pause_all() -> None:
+    for holder in list(_pausing):
+        try:
+            holder.pause()
+        except Exception:  # the fork takes place all the same
+            _logger.exception("%s could not be made ready for a fork.", type(holder).__name__)
+        else:
+            _paused.append(holder)
+
+
+def _resume_all() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
 def _forget_all() -> None:
     global _hook_lock
     _hook_lock = threading.Lock()
-    for holder in list(_watched):
+    _paused.clear()
+    for holder in [*_pausing, *_watched]:
         try:
             holder.forget()
         except Exception:  # the others must still start afresh

@@ -3,6 +3,15 @@
 from otel_bridge.bridge.bridge import NO_COLLECTOR, OTelBridge
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
-from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY, Shift
+from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY, ExportSession
 
-__all__ = ["LEASE_NAME", "NO_COLLECTOR", "STATS_KEY", "LeaseKeeper", "OTelBridge", "Progress", "RunExporter", "Shift"]
+__all__ = [
+    "LEASE_NAME",
+    "NO_COLLECTOR",
+    "STATS_KEY",
+    "ExportSession",
+    "LeaseKeeper",
+    "OTelBridge",
+    "Progress",
+    "RunExporter",
+]

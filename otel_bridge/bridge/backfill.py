@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from otel_bridge.bridge.exporter import CHUNK_RUNS, Progress, RunExporter
-from otel_bridge.bridge.lease import LeaseKeeper
+from otel_bridge.bridge.lease import LeaseKeeper, process_owner
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, Ledger
 from otel_bridge.ledger.underway import BACKFILL_LEASE
@@ -60,8 +57,7 @@ def backfill(
     Raises:
         BackfillRunningError: another one holds the lease.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    keeper = LeaseKeeper(ledger, name=BACKFILL_LEASE, owner=owner, ttl_s=lease_ttl_s)
+    keeper = LeaseKeeper(ledger, name=BACKFILL_LEASE, owner=process_owner(), ttl_s=lease_ttl_s)
     lease = keeper.acquire() if delivery is not None else None
     if delivery is not None and lease is None:
         holder = ledger.lease_holder(BACKFILL_LEASE)

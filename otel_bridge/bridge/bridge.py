@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
-import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-from otel_bridge.bridge.exporter import Progress
+from otel_bridge.bridge.lease import process_owner
+from otel_bridge.bridge.loop import ExportLoop
 from otel_bridge.bridge.metrics import BridgeMetrics
-from otel_bridge.bridge.session import Shift
+from otel_bridge.bridge.session import ExportSession, SessionSettings
 from otel_bridge.codec import Codec, Redact, Serializer
-from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
+from otel_bridge.errors import BridgeError, ConfigurationError
+from otel_bridge.forks import forget_after_fork, leave_to_parent
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.otlp import (
     Delivery,
     DeliveryStats,
-    DeliveryStoppedError,
     OtlpSettings,
     ResourceSettings,
     Transport,
@@ -48,9 +47,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_bridge")
 
 NO_COLLECTOR = "No collector is configured (set OTEL_EXPORTER_OTLP_ENDPOINT): no trace is exported."
-LONGEST_PAUSE_S = 5.0
-LONGEST_STOP_S = 2.0
-"""How long a stop waits for the thread once the flush is over; a request under way ends at once."""
+_USED_LATER = ("otel_bridge.codec", "encodings.idna", "netrc")
+"""Modules that are imported by what the thread does, and not by this one."""
 
 
 class OTelBridge:
@@ -103,8 +101,6 @@ class OTelBridge:
         meter_provider: MeterProvider | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        _require(children in ("link", "nest"), f"children={children!r} is neither 'link' nor 'nest'.")
-        _require(parent in ("link", "adopt"), f"parent={parent!r} is neither 'link' nor 'adopt'.")
         _require(start_from in ("now", "beginning"), f"start_from={start_from!r} is neither 'now' nor 'beginning'.")
         self._source, self._schema = store, schema
         self._given_ledger, self._exporter = ledger, exporter
@@ -118,34 +114,32 @@ class OTelBridge:
             housekeeping=housekeeping,
             codec=Codec(redact=redact, serializer=serializer),
         )
-        self._service_name, self._start_from = service_name, start_from
-        self._poll_interval_s, self._lease_ttl_s = poll_interval_s, lease_ttl_s
-        self._retention_ms, self._flush_timeout_s = int(retention_days * 86_400_000), flush_timeout_s
-        self._meter_provider = meter_provider
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._wake, self._abort = threading.Event(), threading.Event()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-        self._shift: Shift | None = None
-        self._delivery: Delivery | None = None
+        self._session_settings = SessionSettings(
+            start_from=start_from, retention_ms=int(retention_days * 86_400_000), lease_ttl_s=lease_ttl_s
+        )
+        self._service_name, self._meter_provider = service_name, meter_provider
+        self._poll_interval_s, self._flush_timeout_s = poll_interval_s, flush_timeout_s
         self.stats = DeliveryStats()
-        self._said: str | None = None
-        self._failures = 0
+        self._loop: ExportLoop | None = None
+        self._metrics: BridgeMetrics | None = None
+        forget_after_fork(self)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> OTelBridge:
-        """Begin to export in a daemon thread; returns at once, whether or not the store can be reached yet."""
-        if self._thread is not None:
+        """Begin to export in a daemon thread; returns at once, whether or not the store can be reached yet.
+
+        A forked child inherits no thread: where web servers fork their workers, call it in each worker (one of them
+        exports, the others stand by), or in the parent alone.
+        """
+        if self._loop is not None and self._loop.is_running:
             return self
-        if self.delivery() is None:
+        loop = self._loop_or_none()
+        if loop is None:
             _logger.warning(NO_COLLECTOR)
             return self
-        self._stopping = False
-        self._wake.clear()
-        self._abort.clear()
-        self._thread = threading.Thread(target=self._loop, name="otel-bridge", daemon=True)
-        self._thread.start()
+        self._import_all()
+        loop.start()
         return self
 
     def stop(self) -> None:
@@ -153,14 +147,9 @@ class OTelBridge:
 
         It takes two seconds longer at most, whatever the collector and the databases do.
         """
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._stopping = True
-            self._wake.set()
-            thread.join(self._flush_timeout_s)
-            self._abort.set()
-            thread.join(LONGEST_STOP_S)
-        self._close()
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop(flush_timeout_s=self._flush_timeout_s)
 
     def run_once(self) -> int:
         """Export everything that is due now, in the caller's thread; return how many spans were delivered.
@@ -171,12 +160,12 @@ class OTelBridge:
             ConfigurationError: no collector is configured.
             StoreError, LedgerError: they cannot be used now.
         """
-        if self.delivery() is None:
+        loop = self._loop_or_none()
+        if loop is None:
             raise ConfigurationError(NO_COLLECTOR)
-        self._abort.clear()
         sent = 0
         while True:
-            progress, more = self._tick()
+            progress, more = loop.tick()
             sent += progress.spans
             if not more:
                 return sent
@@ -191,8 +180,8 @@ class OTelBridge:
 
     @property
     def exporting(self) -> bool:
-        """True while this bridge holds the lease."""
-        return self._shift is not None and self._shift.lease is not None
+        """True while this bridge, in this process, holds the lease and works."""
+        return self._loop is not None and self._loop.exporting
 
     def delivery(self) -> Delivery | None:
         """Return what delivers; None when no collector is configured.
@@ -200,67 +189,46 @@ class OTelBridge:
         Raises:
             ConfigurationError: a variable holds what it must not.
         """
-        if self._delivery is None:
-            transport = self._open_transport()
-            if transport is not None:
-                self._delivery = Delivery(transport, stop=self._abort, stats=self.stats)
-        return self._delivery
+        loop = self._loop_or_none()
+        return None if loop is None else loop.delivery
 
-    # -- the thread --------------------------------------------------------------------------------------------------
+    def forget(self) -> None:
+        """In a forked child: the thread stayed behind, and the lease, sockets and files are the parent's."""
+        inherited, self._loop = self._loop, None
+        self.stats, self._metrics = DeliveryStats(), None
+        if inherited is not None:
+            leave_to_parent(inherited)
 
-    def _loop(self) -> None:
-        while not self._stopping:
-            self._wake.wait(self._pause_s(self._guarded_tick()))
-        while self._guarded_tick() and not self._abort.is_set():
-            pass
+    # -- opening --------------------------------------------------------------------------------------------------
 
-    def _pause_s(self, more: bool | None) -> float:
-        """Return how long to wait: None is a failed tick."""
-        if more is None:
-            self._failures += 1
-            return min(LONGEST_PAUSE_S, self._poll_interval_s * 2.0 ** min(self._failures, 10))
-        self._failures = 0
-        return 0.0 if more else self._poll_interval_s
+    def _loop_or_none(self) -> ExportLoop | None:
+        if self._loop is None:
+            abort = threading.Event()
+            transport = self._open_transport(abort)
+            if transport is None:
+                return None
+            self._metrics = self._metrics or BridgeMetrics(self._meter_provider)
+            delivery = Delivery(transport, stop=abort, stats=self.stats)
+            self._loop = ExportLoop(self._open_session, delivery, abort=abort, poll_interval_s=self._poll_interval_s)
+        return self._loop
 
-    def _guarded_tick(self) -> bool | None:
-        """Tick; None when it failed, said once per kind of failure, to be tried again."""
-        try:
-            _, more = self._tick()
-        except DeliveryStoppedError as error:
-            _logger.info("%s", error)
-            return None
-        except LeaseLostError:
-            _logger.info("Another bridge exports now; this one stands by.")
-            return False
-        except (StoreError, LedgerError) as error:
-            self._say(f"{type(error).__name__}:{getattr(error, 'target', '')}", "%s Trying again.", error)
-            return None
-        except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the export for good
-            self._say(repr(error), "The bridge stumbled and tries again.", exc_info=True)
-            return None
-        if self._said is not None:
-            _logger.info("The bridge is at work again.")
-            self._said = None
-        return more
+    def _import_all(self) -> None:
+        """Import whatever the thread will use, before it is there.
 
-    def _say(self, key: str, message: str, *args: object, exc_info: bool = False) -> None:
-        if self._said != key:
-            self._said = key
-            _logger.warning(message, *args, exc_info=exc_info)
+        A process that forks while another thread imports a module leaves that module's lock held in the child: every
+        later import of it there waits for ever.
+        """
+        for name in _USED_LATER:
+            import_module(name)
+        with suppress(BridgeError):  # the thread will meet it too, and log it
+            with ExitStack() as opened:
+                store = open_store(self._source, schema=self._schema)
+                if store is not self._source:
+                    opened.callback(store.close)
+                if self._given_ledger is None:
+                    opened.callback(open_ledger(store.url).close)
 
-    def _tick(self) -> tuple[Progress, bool]:
-        if self._shift is None:
-            self._shift = self._open_shift()
-        try:
-            with suppress_instrumentation():  # what traces are made of is nobody's trace
-                return self._shift.tick()
-        except BaseException:
-            self._shift.forget()
-            raise
-
-    # -- opening and closing ----------------------------------------------------------------------------------
-
-    def _open_transport(self) -> Transport | None:
+    def _open_transport(self, abort: threading.Event) -> Transport | None:
         resource = ResourceSettings(self._service_name, environ=self._environ)
         given: Any = self._exporter
         if sdk_disabled(self._environ):
@@ -270,7 +238,7 @@ class OTelBridge:
         if given is None:
             return None
         if isinstance(given, OtlpSettings):
-            return open_transport(given, resource, stop=self._abort)
+            return open_transport(given, resource, stop=abort)
         if hasattr(given, "export"):
             from otel_bridge.otlp.sdk import SdkTransport
 
@@ -278,43 +246,26 @@ class OTelBridge:
         transport: Transport = given
         return transport
 
-    def _open_shift(self) -> Shift:
-        delivery = self.delivery()
-        if delivery is None:
-            raise ConfigurationError(NO_COLLECTOR)
-        store = open_store(self._source, schema=self._schema)
-        try:
+    def _open_session(self, delivery: Delivery) -> ExportSession:
+        with ExitStack() as opened:
+            store = open_store(self._source, schema=self._schema)
+            if store is not self._source:
+                opened.callback(store.close)
             store.check()
-            ledger = self._given_ledger if self._given_ledger is not None else open_ledger(store.url)
-        except BaseException:
-            self._close_store(store)
-            raise
-        return Shift(
-            store,
-            ledger,
-            delivery,
-            settings=self.settings,
-            owner=self._owner,
-            lease_ttl_s=self._lease_ttl_s,
-            start_from=self._start_from,
-            retention_ms=self._retention_ms,
-            metrics=BridgeMetrics(self._meter_provider),
-        )
-
-    def _close(self) -> None:
-        shift, self._shift = self._shift, None
-        if shift is not None:
-            shift.keeper.release()
-            if self._given_ledger is None:
-                shift.ledger.close()
-            self._close_store(shift.store)
-        delivery, self._delivery = self._delivery, None
-        if delivery is not None:
-            delivery.close()
-
-    def _close_store(self, store: StateStore) -> None:
-        if store is not self._source:
-            store.close()
+            ledger = self._given_ledger
+            if ledger is None:
+                ledger = open_ledger(store.url)
+                opened.callback(ledger.close)
+            return ExportSession(
+                store,
+                ledger,
+                delivery,
+                spans=self.settings,
+                settings=self._session_settings,
+                owner=process_owner(),
+                metrics=self._metrics or BridgeMetrics(self._meter_provider),
+                resources=opened.pop_all(),
+            )
 
 
 def _require(condition: bool, message: str) -> None:

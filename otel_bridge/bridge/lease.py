@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 
 from otel_bridge.errors import LeaseLostError, LedgerError
 from otel_bridge.ledger.base import Lease, Ledger
 
 _logger = logging.getLogger("otel_bridge")
+
+JOIN_S = 1.0
+
+
+def process_owner() -> str:
+    """Return a name for this process as the owner of leases: host, process id and a random part.
+
+    Made when it is needed, never kept across a fork: two processes of one name would share a lease.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class LeaseKeeper:
@@ -52,24 +65,28 @@ class LeaseKeeper:
             self._ensure_thread()
         return lease
 
+    @property
+    def is_held(self) -> bool:
+        """True while the lease is held, as far as is known without asking."""
+        with self._lock:
+            return self._lease is not None and self._monotonic() < self._good_until
+
     def check(self) -> None:
         """Do nothing while the lease is held.
 
         Raises:
             LeaseLostError: it ran out, or another took it.
         """
-        with self._lock:
-            held = self._lease is not None and self._monotonic() < self._good_until
-        if not held:
+        if not self.is_held:
             raise LeaseLostError(self._name, self._owner)
 
     def release(self) -> None:
         """Stop renewing and give the lease up. Idempotent."""
-        self._stop.set()
+        stop, self._stop = self._stop, threading.Event()
+        stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(JOIN_S)
             self._thread = None
-        self._stop.clear()
         with self._lock:
             lease, self._lease = self._lease, None
         if lease is not None:
@@ -80,11 +97,13 @@ class LeaseKeeper:
 
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._renew, name=f"{self._name}-lease", daemon=True)
+            self._thread = threading.Thread(
+                target=self._renew, args=(self._stop,), name=f"{self._name}-lease", daemon=True
+            )
             self._thread.start()
 
-    def _renew(self) -> None:
-        while not self._stop.wait(self._ttl_s / 3):
+    def _renew(self, stop: threading.Event) -> None:
+        while not stop.wait(self._ttl_s / 3):
             with self._lock:
                 if self._lease is None:
                     continue

@@ -19,6 +19,7 @@ from typing import Any
 import sqlite_utils
 
 from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.forks import PAUSE_S, leave_to_parent, pause_at_fork
 from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
 from otel_bridge.ledger.sqlite_migrations import migrate
 
@@ -43,7 +44,26 @@ class SqliteLedger(SqlLedger):
         self._clock = clock or (lambda: time.time_ns() // 1_000_000)
         self._lock = threading.RLock()
         self._database: sqlite_utils.Database | None = None
-        self._opened: tuple[int, tuple[int, int] | None] | None = None
+        self._opened: tuple[int, int] | None = None
+        pause_at_fork(self)
+
+    def pause(self) -> None:
+        """Before a fork: wait for a transaction under way, close, and let nobody begin another."""
+        if self._lock.acquire(timeout=PAUSE_S):
+            self.close()
+        else:
+            raise TimeoutError(f"{self!r} was busy for {PAUSE_S:g} s.")
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        self._lock.release()
+
+    def forget(self) -> None:
+        """In a forked child: a connection that could not be closed in time is the parent's."""
+        self._lock = threading.RLock()
+        inherited, self._database = self._database, None
+        if inherited is not None:
+            leave_to_parent(inherited)
 
     def __repr__(self) -> str:
         return f"SqliteLedger({str(self.path)!r})"
@@ -55,7 +75,7 @@ class SqliteLedger(SqlLedger):
     def close(self) -> None:
         """Release the connection; a later use opens it again. Idempotent."""
         with self._lock:
-            if self._database is not None and self._opened is not None and self._opened[0] == os.getpid():
+            if self._database is not None:
                 self._database.close()
             self._database = None
 
@@ -85,9 +105,9 @@ class SqliteLedger(SqlLedger):
         return result
 
     def _open(self) -> sqlite_utils.Database:
-        """Return the connection; a new one after a fork, and when the file was deleted or replaced."""
-        here = (os.getpid(), self._identity())
-        if self._database is not None and self._opened == here and here[1] is not None:
+        """Return the connection; a new one when the file was deleted or replaced."""
+        here = self._identity()
+        if self._database is not None and self._opened == here and here is not None:
             return self._database
         self.close()
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
@@ -98,7 +118,7 @@ class SqliteLedger(SqlLedger):
         except BaseException:
             conn.close()
             raise
-        self._database, self._opened = database, (os.getpid(), self._identity())
+        self._database, self._opened = database, self._identity()
         return database
 
     def _use_wal(self, conn: sqlite3.Connection) -> None:

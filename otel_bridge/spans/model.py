@@ -8,6 +8,8 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from otel_bridge.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from otel_bridge.codec import Codec
 
@@ -105,6 +107,9 @@ class SpanSettings:
             span once the row is over, ``all`` one span each, ``none`` none.
         codec: reads stored errors, and hides what nobody may see of them and of attributes. It never shows webhook
             tokens: spans leave the house.
+
+    Raises:
+        ConfigurationError: a setting holds what it must not.
     """
 
     dashboard_url: str | None = None
@@ -114,6 +119,15 @@ class SpanSettings:
     queue_spans: bool = False
     housekeeping: Housekeeping = "fold"
     codec: Codec | None = None
+
+    def __post_init__(self) -> None:
+        for name, given, choices in (
+            ("children", self.children, ("link", "nest")),
+            ("parent", self.parent, ("link", "adopt")),
+            ("housekeeping", self.housekeeping, ("fold", "all", "none")),
+        ):
+            if given not in choices:
+                raise ConfigurationError(f"{name}={given!r} is none of {', '.join(map(repr, choices))}.")
 
     def reader(self) -> Codec:
         """Return the codec, or one that hides tokens alone."""

@@ -22,6 +22,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3 as their_sqlite3  # type: ignore[attr-defined]  # pysqlite3, where installed
 
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
+from otel_bridge.forks import PAUSE_S, leave_to_parent, pause_at_fork
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
@@ -97,13 +98,43 @@ class SqliteStateStore(SqlStateStore):
             self._errors = (sqlite3.Error, ValueError)  # libSQL's driver raises nothing else
         self._idle: list[sqlite3.Connection] = []
         self._watcher: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
-        self._watch_lock = threading.Lock()
+        self._make_locks()
         self._file: tuple[int, int] | None = None
         self._watched: tuple[int, int] | None = None
         self._watches = 0
         self._abandoned: list[sqlite3.Connection] = []
         self._closed = False
+        pause_at_fork(self)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()
+        self._watch_lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._lent, self._forking = 0, False
+
+    def pause(self) -> None:
+        """Before a fork: wait for the reads under way, close the connections, and let nobody open another."""
+        if not self._watch_lock.acquire(timeout=PAUSE_S):
+            raise TimeoutError(f"{self.target} was busy for {PAUSE_S:g} s.")
+        with self._lock:
+            self._forking = True
+            self._changed.wait_for(lambda: not self._lent, PAUSE_S)
+            self._close_idle()
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        with self._lock:
+            self._forking = False
+            self._changed.notify_all()
+        self._watch_lock.release()
+
+    def forget(self) -> None:
+        """In a forked child: a connection that could not be closed in time is the parent's."""
+        for inherited in (self._watcher, *self._idle, *self._abandoned):
+            if inherited is not None:
+                leave_to_parent(inherited)
+        self._watcher, self._idle, self._abandoned = None, [], []
+        self._make_locks()
 
     @property
     def url(self) -> str:
@@ -181,23 +212,25 @@ class SqliteStateStore(SqlStateStore):
                 yield self._shared
             return
         with self._lock:
+            self._changed.wait_for(lambda: not self._forking)
             if self._closed:
                 raise StoreUnavailableError(self.target, f"{self.target} was closed by this process. Open a new store.")
             self._notice_replaced_file()
             connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = self._open()
+            self._lent += 1
+        keep = False
         try:
+            if connection is None:
+                connection = self._open()
             yield connection
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            keep = not self._closed and not isinstance(connection, _Snapshot)
-            if keep and len(self._idle) < IDLE_CONNECTIONS:
-                self._idle.append(connection)
-                return
-        connection.close()
+            keep = not isinstance(connection, _Snapshot)
+        finally:
+            with self._lock:
+                keep = keep and not self._closed and not self._forking and len(self._idle) < IDLE_CONNECTIONS
+                if connection is not None:
+                    self._idle.append(connection) if keep else connection.close()
+                self._lent -= 1
+                self._changed.notify_all()
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -286,10 +319,11 @@ class SqliteStateStore(SqlStateStore):
         """Close the connections; a ``Database`` that the user built stays open."""
         with self._watch_lock, self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-            if self._watcher is not None:
-                idle.append(self._watcher)
-                self._watcher = None
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        idle, self._idle = [*self._idle, *([self._watcher] if self._watcher is not None else [])], []
+        self._watcher = None
         for connection in idle:
             connection.close()
 

@@ -1,0 +1,141 @@
+"""The thread in which a bridge works, from ``start`` to ``stop``. Used once, in one process; reads clocks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from otel_bridge.bridge.exporter import Progress
+from otel_bridge.bridge.session import ExportSession
+from otel_bridge.errors import LeaseLostError, LedgerError, StoreError
+from otel_bridge.otlp import Delivery, DeliveryStoppedError
+
+_logger = logging.getLogger("otel_bridge")
+
+LONGEST_PAUSE_S = 5.0
+LONGEST_STOP_S = 2.0
+"""How long a stop waits for the thread once the flush is over; a request under way ends at once."""
+
+
+class ExportLoop:
+    """Ticks a session until it is stopped; opens it when it can, and again after a failure.
+
+    Args:
+        open_session: raises where the store or the ledger cannot be used now.
+        abort: ends a delivery under way; the delivery was made with it.
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[Delivery], ExportSession],
+        delivery: Delivery,
+        *,
+        abort: threading.Event,
+        poll_interval_s: float,
+    ) -> None:
+        self.delivery = delivery
+        self._open_session, self._abort, self._poll_interval_s = open_session, abort, poll_interval_s
+        self._stopping, self._wake = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._session: ExportSession | None = None
+        self._logged: str | None = None
+        self._failures = 0
+
+    @property
+    def exporting(self) -> bool:
+        """True while this process holds the lease and something here works under it."""
+        dead = self._thread is not None and not self._thread.is_alive()
+        return not dead and self._session is not None and self._session.exporting
+
+    @property
+    def is_running(self) -> bool:
+        """True while the thread is there."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to work in a daemon thread."""
+        self._thread = threading.Thread(target=self._run, name="otel-bridge", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, flush_timeout_s: float) -> None:
+        """Export what is there, within ``flush_timeout_s``, and end; a thread that hangs is left to die."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(flush_timeout_s)
+            self._abort.set()
+            self._thread.join(LONGEST_STOP_S)
+        self._abort.set()
+        self._close()
+        self.delivery.close()
+
+    def tick(self) -> tuple[Progress, bool]:
+        """Export what is due now; say whether more is waiting.
+
+        Raises:
+            StoreError, LedgerError, DeliveryStoppedError: as ``ExportSession.tick``.
+        """
+        session = self._session
+        if session is None:
+            session = self._open_session(self.delivery)
+            self._session = session
+            if self._abort.is_set():  # it was stopped while it opened
+                self._close()
+                raise DeliveryStoppedError("Stopped before the first export.")
+        try:
+            with suppress_instrumentation():  # what traces are made of is nobody's trace
+                return session.tick()
+        except BaseException:
+            session.forget()
+            raise
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._wake.wait(self._pause_s(self._guarded_tick()))
+            while not self._abort.is_set() and self._guarded_tick():
+                pass
+        finally:
+            if not self._stopping.is_set():  # whatever ended this thread: another bridge shall take over
+                self._close()
+
+    def _pause_s(self, more: bool | None) -> float:
+        """Return how long to wait: None is a failed tick."""
+        if more is None:
+            self._failures += 1
+            return min(LONGEST_PAUSE_S, self._poll_interval_s * 2.0 ** min(self._failures, 10))
+        self._failures = 0
+        return 0.0 if more else self._poll_interval_s
+
+    def _guarded_tick(self) -> bool | None:
+        """Tick; None when it failed, logged once per kind of failure, to be tried again."""
+        try:
+            _, more = self.tick()
+        except DeliveryStoppedError as error:
+            _logger.info("%s", error)
+            return None
+        except LeaseLostError:
+            return False  # the next tick says who holds it now
+        except (StoreError, LedgerError) as error:
+            self._log(f"{type(error).__name__}:{getattr(error, 'target', '')}", "%s Trying again.", error)
+            return None
+        except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the export for good
+            self._log(repr(error), "Unexpected error in the bridge; trying again.", exc_info=True)
+            return None
+        if self._logged is not None:
+            _logger.info("The bridge is at work again.")
+            self._logged = None
+        return more
+
+    def _log(self, key: str, message: str, *args: object, exc_info: bool = False) -> None:
+        if self._logged != key:
+            self._logged = key
+            _logger.warning(message, *args, exc_info=exc_info)
+
+    def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
