@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from bisect import bisect_right
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 
+from dashboard.live.subscription import Before, Message, Subscription
 from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
@@ -27,7 +28,6 @@ from dashboard.wire.stream import Changed, Heartbeat
 from otel_bridge.errors import BridgeError
 from otel_bridge.forks import forget_after_fork
 from otel_bridge.model.events import LifecycleEvent
-from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.tail.changes import ChangeTail, RunChange
 
@@ -40,101 +40,7 @@ FAST_S, SLOW_S, SLOWEST_S, FAILED_S = 0.04, 0.1, 0.3, 1.0
 REST_FACTOR = 20
 """The watcher rests for so many times the time that its last look took: looking is a small part of its life."""
 ACTIVE_FOR_S = 5.0
-SLOW_REASON = "This client is too slow to keep up. Reconnect to get a fresh snapshot."
 STOPPED_REASON = "The server is going away; connect again."
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One event, serialized once for all viewers. ``run`` is the run as of then, for list filters."""
-
-    id: int
-    type: str
-    json: str
-    run: Run
-    shown_in: str
-    """The run in whose stream it belongs."""
-    at_ms: int
-    """The store's clock then: open runs lasted until now."""
-
-
-@dataclass(slots=True, eq=False)
-class Subscription:
-    """One viewer. ``wake`` is set when there is something to send, and when the viewer must go."""
-
-    run_id: str | None
-    query: RunQuery | None
-    capacity: int
-    wake: threading.Event = field(default_factory=threading.Event)
-    closed: str | None = None
-    """Why the hub dropped this viewer."""
-    last_id: int = 0
-    _queue: deque[Message] = field(default_factory=deque)
-    _listed: set[str] = field(default_factory=set)
-    _everything: bool = False
-
-    def __post_init__(self) -> None:
-        self._everything = self.query == RunQuery()
-
-    def note_listed(self, run_ids: Iterable[str]) -> None:
-        """Remember runs that the viewer has in its list: it must learn when they leave the filter."""
-        self._listed.update(run_ids)
-
-    def listen_to(self, wake: threading.Event) -> None:
-        """Use the transport's own event, which it also sets when its peer goes away."""
-        self.wake = wake
-        if self._queue or self.closed is not None:
-            wake.set()
-
-    def wants(self, message: Message) -> bool:
-        """Say whether a message belongs in this stream."""
-        if self.run_id is not None:
-            return message.shown_in == self.run_id
-        if message.type.startswith("step.") or self.query is None:
-            return False
-        if self._everything:
-            return True
-        if matches(message.run, self.query, now_ms=message.at_ms):
-            self._listed.add(message.run.id)
-            return True
-        if message.run.id in self._listed:
-            self._listed.discard(message.run.id)
-            return True
-        return False
-
-    def offer(self, messages: Iterable[Message]) -> None:
-        """Queue what belongs here; drop a viewer whose queue is full. A burst may go beyond: that is not slowness."""
-        wanted = [message for message in messages if message.id > self.last_id and self.wants(message)]
-        if not wanted or self.closed is not None:
-            return
-        if len(self._queue) >= self.capacity:
-            self.close(SLOW_REASON)
-            return
-        self._queue.extend(wanted)
-        self.wake.set()
-
-    @property
-    def has_messages(self) -> bool:
-        """True while something waits to be sent."""
-        return bool(self._queue)
-
-    def close(self, reason: str) -> None:
-        """Tell the viewer's thread to end its stream."""
-        self.closed = reason
-        self._queue.clear()
-        self.wake.set()
-
-    def take(self, timeout_s: float) -> list[Message]:
-        """Wait for messages; an empty list after ``timeout_s``, or when something else woke the thread."""
-        if not self._queue and self.closed is None:
-            self.wake.wait(timeout_s)
-        self.wake.clear()
-        taken: list[Message] = []
-        while self._queue:
-            taken.append(self._queue.popleft())
-        if taken:
-            self.last_id = taken[-1].id
-        return taken
 
 
 def _tail_of(services: Services) -> ChangeTail:
@@ -164,6 +70,7 @@ class LiveHub:
         self._is_stopping = is_stopping
         self.forget()
         self._ring: deque[Message] = deque(maxlen=ring_events)
+        self._before: OrderedDict[str, Before] = OrderedDict()
         self._last_id = time.time_ns() // 1000
         self._first_id = self._last_id
         forget_after_fork(self)
@@ -269,6 +176,7 @@ class LiveHub:
         if self._thread is None:
             # Nobody watched meanwhile: what happened is unknown, so ids from before cannot be resumed.
             self._ring.clear()
+            self._before.clear()
             self._first_id = self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
             self._stop = threading.Event()
             self._ready.clear()
@@ -332,6 +240,8 @@ class LiveHub:
             messages = [
                 message for change, row in zip(changes, rows, strict=True) for message in self._messages(change, row)
             ]
+            for change in changes:
+                self._remember(change.run)
             self._ring.extend(messages)
             for subscription in self._lists:
                 subscription.offer(messages)
@@ -366,4 +276,12 @@ class LiveHub:
     def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:
         self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
         at_ms = self._services.store.now_ms()
-        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in, at_ms)
+        before = self._before.get(run.id)
+        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in, at_ms, before)
+
+    def _remember(self, run: Run) -> None:
+        """Keep a run for the message after this one; only as many as the ring holds anyway."""
+        self._before[run.id] = Before(run, self._services.store.now_ms())
+        self._before.move_to_end(run.id)
+        while len(self._before) > (self._ring.maxlen or 0):
+            self._before.popitem(last=False)

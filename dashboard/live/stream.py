@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dashboard.errors import Problem
-from dashboard.live.hub import STOPPED_REASON, LiveHub, Subscription
+from dashboard.live.hub import STOPPED_REASON, LiveHub
+from dashboard.live.subscription import Subscription
 from dashboard.wire.base import Wire
 from dashboard.wire.json import to_json
 from otel_bridge.errors import BridgeError
@@ -90,7 +91,7 @@ class Stream:
                 self.hub.wait_until_watching()
                 yield Frame("snapshot", subscription.last_id, to_json(self.snapshot(subscription)))
             polls = has_left is not None and wake is None
-            yield from self._follow(subscription, has_left, still_admitted, polls=polls)
+            yield from self._follow(subscription, has_left, still_admitted, polls=polls, resumed=resumed)
         except (BridgeError, Problem) as error:
             yield Frame("dropped", subscription.last_id, str(error))
         finally:
@@ -103,8 +104,13 @@ class Stream:
         still_admitted: Callable[[], bool],
         *,
         polls: bool,
+        resumed: bool,
     ) -> Generator[Frame, None, None]:
         schedule = _Schedule(self.heartbeat_s, self.max_age_s)
+        if resumed:
+            schedule.beat_at = (
+                time.monotonic()
+            )  # a first word: a connection that passes nothing on would look just the same
         while True:
             messages = subscription.take(schedule.wait_s(LEFT_S if polls else None))
             for message in messages:

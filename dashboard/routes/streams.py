@@ -5,8 +5,8 @@ from __future__ import annotations
 from dashboard.errors import BadRequest
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.http.transports import EVENT_STREAM
-from dashboard.live.hub import Subscription
 from dashboard.live.stream import Stream
+from dashboard.live.subscription import Subscription
 from dashboard.read import run
 from dashboard.wire.base import Wire
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
@@ -61,14 +61,13 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
     stream=True,
 )
 def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
-    """Events of runs (not of their steps) that pass the filter; a run that leaves it is sent once more."""
+    """Events of runs (not of their steps) that pass the filter, and with ``left`` of those that may have passed it."""
     ctx.store.change_token()
     last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
     wanted = query.to_query()
 
     def snapshot(subscription: Subscription) -> Wire:
         runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
-        subscription.note_listed(run.id for run in runs)
         rows = ctx.services.rows(runs)
         return ListSnapshot(id=subscription.last_id, runs=rows)
 

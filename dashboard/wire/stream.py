@@ -11,7 +11,10 @@ from otel_bridge.model.steps import StepKind
 
 
 class EventView(Wire):
-    """One lifecycle event. ``run`` is the run's row after it; ``step`` the step it is about."""
+    """One lifecycle event. ``run`` is the run's row after it; ``step`` the step it is about.
+
+    ``left`` in the list's stream: the run does not pass the stream's filter, or not any more.
+    """
 
     id: int
     type: EventType
@@ -26,6 +29,7 @@ class EventView(Wire):
     at: Timestamp
     run: RunRow | None = None
     step: StepView | None = None
+    left: bool | None = None
 
 
 class RunSnapshot(Wire):
@@ -51,6 +55,7 @@ class Changed(Wire):
     id: int
     run_id: str
     run: RunRow
+    left: bool | None = None
 
 
 class Heartbeat(Wire):

@@ -12,9 +12,10 @@ from flask import Request, g
 from simple_websocket import ConnectionClosed
 
 from dashboard.actor import Actor
-from dashboard.live.hub import LiveHub, Message
+from dashboard.live.hub import LiveHub
 from dashboard.live.places import PROCESS
 from dashboard.live.stream import Stream
+from dashboard.live.subscription import Message
 from dashboard.wire.stream import Heartbeat
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.testing import MemoryStateStore, make_run

@@ -15,7 +15,8 @@ import pytest
 from flask import Flask
 from simple_websocket import Client, ConnectionClosed
 
-from dashboard.live.hub import SLOW_REASON, STOPPED_REASON, LiveHub
+from dashboard.live.hub import STOPPED_REASON, LiveHub
+from dashboard.live.subscription import SLOW_REASON
 from otel_bridge.model.runs import RunQuery
 from tests.story import Worker, mounted, served
 from tests.waiting import until

@@ -23,7 +23,7 @@ from dashboard.actions import bulk
 from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from dashboard.http.pipeline import parse_query
-from dashboard.live.hub import Message, Subscription
+from dashboard.live.subscription import Message, Subscription
 from dashboard.read.listing import RunReader
 from dashboard.wire.filters import RunsQuery
 from otel_bridge.model.matching import matches
@@ -92,8 +92,9 @@ class Asked:
     def streamed(self, query: RunQuery, runs: list[Run]) -> set[str]:
         """The runs whose change a viewer of this filter is sent."""
         viewer = Subscription(None, query, capacity=100)
-        messages = (Message(1, "changed", "", run, run.id, NOW_MS) for run in runs)
-        return {message.run.id for message in messages if viewer.wants(message)}
+        messages = [Message(1, "changed", "{}", run, run.id, NOW_MS) for run in runs]
+        # Runs that may only have left its list are told as such, and do not count as found.
+        return {message.run.id for message in messages if viewer.for_viewer(message) is message}
 
     def previewed(self, action: bulk.BulkAction, query: RunQuery) -> bulk.Preview:
         """What a bulk action over the filter would touch."""
