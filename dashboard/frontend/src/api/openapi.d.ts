@@ -703,6 +703,7 @@ export interface components {
         };
         Changed: {
             id: number;
+            left?: boolean;
             run: components["schemas"]["RunRow"];
             runId: string;
             /**
@@ -756,6 +757,7 @@ export interface components {
             id: number;
             /** @enum {string} */
             kind?: "local" | "remote" | "sleep" | "signal";
+            left?: boolean;
             name?: string;
             queueMs?: number;
             run?: components["schemas"]["RunRow"];
@@ -1072,6 +1074,8 @@ export interface components {
             attributes?: {
                 [key: string]: components["schemas"]["Json"];
             };
+            /** @enum {string} */
+            format?: "python" | "portable";
             input?: components["schemas"]["Json"];
             queue?: string;
             runId?: string;
