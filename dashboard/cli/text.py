@@ -37,7 +37,7 @@ COLOURS = {
 }
 """Of every word that says how something stands: a run, a step, an executor, one result of a bulk action."""
 
-MIN_CUT = 8
+MIN_CUT = 6
 """A column that is cut keeps so many characters."""
 
 

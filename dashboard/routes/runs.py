@@ -73,6 +73,20 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
     return [facet_view(facet) for facet in found]
 
 
+class RunIdQuery(Query):
+    """A run by its id, whatever that is made of."""
+
+    id: str = Field(min_length=1, max_length=500)
+
+
+@routes.get(
+    "runs/by-id", summary="A run whose id cannot be a path", query=RunIdQuery, answers={200: RunDetail}, problems=(404,)
+)
+def run_by_id(ctx: RequestContext, *, query: RunIdQuery) -> RunDetail:
+    """The same as ``runs/{id}``, for ids that proxies would read as a path of their own, such as ``a/../b``."""
+    return run.run_detail(ctx.services, query.id, codec=ctx.codec)
+
+
 @routes.get(RUN, summary="A run, its timeline, children and lineage", answers={200: RunDetail}, problems=(404,))
 def get_run(ctx: RequestContext, *, run_id: str) -> RunDetail:
     """Payloads are cut to a cap; the payload routes give them whole."""

@@ -87,7 +87,8 @@ def test_answers_have_the_shape_that_the_document_promises(story_app: Flask, api
         if route.method != "GET" or route.stream or route.media_type != "application/json" or 200 not in route.answers:
             continue
         path = re.sub(r"<(?:[^:<>]+(?:\([^)]*\))?:)?(\w+)>", lambda m: values.get(m[1], "x"), route.path)
-        response = story_app.test_client().get(f"/durable/api/{path}")
+        query = "?id=failing-1" if path == "runs/by-id" else ""
+        response = story_app.test_client().get(f"/durable/api/{path}{query}")
         if response.status_code == 404:
             continue
         answer = response.get_json()

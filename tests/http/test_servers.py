@@ -159,11 +159,19 @@ def test_a_server_that_stops_says_so_to_its_viewers(server: str, how: signal.Sig
         assert codes == [1001] * 20
         if how == signal.SIGHUP:
             until(lambda: _answers(host), what="the new worker")
-            host.websocket().close()
+            until(lambda: _streams(host), what="a stream from the new worker")  # the old one refuses while it stops
         else:
             host.program.process.wait(60)
         assert has_printed(host, "graceful timeout") == 0
         assert has_printed(host, "SIGKILL") == 0
+
+
+def _streams(host: Host) -> bool:
+    """Say whether the process that answers opens a stream."""
+    with httpx.stream(
+        "GET", f"{host.base}/durable/api/stream", headers={"Accept": "text/event-stream"}, timeout=20
+    ) as answer:
+        return answer.status_code == 200
 
 
 @pytest.mark.parametrize("server", POLLING)

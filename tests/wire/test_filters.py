@@ -191,7 +191,7 @@ def test_a_parameter_within_bounds_is_taken(client: FlaskClient, query: str) -> 
 def test_a_path_with_a_nul_is_refused(client: FlaskClient) -> None:
     """No id holds one, and no database takes one."""
     answer = client.get("/durable/api/runs/a%00b")
-    assert (answer.status_code, answer.json["parameter"]) == (400, "run_id")
+    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,13 @@ class RunRoutes(Connection):
 
     async def get_run(self, run_id: str) -> RunReport:
         """Return a run, its timeline, children and lineage."""
+        if {".", ".."} & set(run_id.split("/")):  # such a path is refused: proxies would resolve it
+            return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id)))
         return await self._send(Call("GET", path_of("runs", run_id), RunReport))
+
+    async def run_by_id(self, id_: str) -> RunReport:
+        """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
+        return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_)))
 
     async def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
         """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""

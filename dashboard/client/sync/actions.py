@@ -97,10 +97,15 @@ class ActionRoutes(Connection):
         run_id: str | None = None,
         queue: str | None = None,
         attributes: Mapping[str, Json] | None = None,
+        format_: Literal["python", "portable"] | None = None,
     ) -> NewRun:
-        """Start a run of a workflow; the same ``run_id`` twice starts one."""
+        """Start a run of a workflow; the same ``run_id`` twice starts one.
+
+        Args:
+            format_: in which the input is written, where neither a run of the application nor a live worker tells.
+        """
         body = members(workflow=workflow, input=input_, run_id=run_id, queue=queue, attributes=attributes)
-        return self._send(Call("POST", "runs", NewRun, body=body))
+        return self._send(Call("POST", "runs", NewRun, body={**body, **members(format=format_)}))
 
     def preview_bulk(
         self, action: Literal["retry", "cancel"], *, bound_ms: int | None = None, **filters: Unpack[RunFilter]

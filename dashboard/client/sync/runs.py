@@ -44,7 +44,13 @@ class RunRoutes(Connection):
 
     def get_run(self, run_id: str) -> RunReport:
         """Return a run, its timeline, children and lineage."""
+        if {".", ".."} & set(run_id.split("/")):  # such a path is refused: proxies would resolve it
+            return self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id)))
         return self._send(Call("GET", path_of("runs", run_id), RunReport))
+
+    def run_by_id(self, id_: str) -> RunReport:
+        """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
+        return self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_)))
 
     def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
         """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""
