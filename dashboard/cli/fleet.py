@@ -37,7 +37,7 @@ def workers_table(groups: Rows[WorkerGroup]) -> str:
 
 def live(group: WorkerGroup) -> str:
     """Return how many workers of a group are alive; nothing where none reports presence."""
-    return str(sum(worker.status == "live" for worker in group.live_workers)) if group.presence_known else ""
+    return str(len(group.live_workers)) if group.presence_known else ""
 
 
 @click.command()

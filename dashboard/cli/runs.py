@@ -85,7 +85,7 @@ def unfolded(client: DurableClient, run_id: str, depth: int) -> Iterator[RunDeta
                     raise
                 continue  # deleted between the two readings
             yield detail
-            following += [child.id for child in detail.children] if left else []
+            following += detail.children if left else []
         level = following
 
 

@@ -97,7 +97,7 @@ def _lines(branches: Sequence[Branch], before: str = "") -> Iterator[tuple[str, 
 def _branches(detail: RunDetail, *, children: Children, whole: bool) -> list[Branch]:
     shown = [step for step in detail.timeline if whole or not step.housekeeping]
     steps = [step for step in shown if step.compensates is None]
-    rows = {row.id: row for row in detail.children}
+    rows = {row.id: row for row in detail.child_runs}
     branches: list[Branch] = []
     for group, members in groupby(steps, key=lambda step: step.parallel_group):
         inside = _folded(list(members), rows, children=children, whole=whole)

@@ -17,6 +17,7 @@ from dashboard.wire.fleet import (
     ScheduleView,
     WorkerGroup,
     WorkerInstance,
+    WorkerStatus,
 )
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
@@ -54,7 +55,14 @@ def worker_groups(services: Services) -> list[WorkerGroup]:
 
 def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms: int, *, known: bool) -> WorkerGroup:
     workers = [
-        WorkerInstance(instance_id=e.instance_id, last_beat_at=iso(e.beat_at_ms) or "", status="live")
+        WorkerInstance(
+            group=queue.name,
+            instance_id=e.instance_id,
+            last_beat_at=e.beat_at_ms,
+            status=WorkerStatus(
+                concurrency=queue.worker_concurrency or queue.concurrency or 0, in_flight=e.busy.get(queue.name, 0)
+            ),
+        )
         for e in executors
         if e.is_live(beat_now_ms) and works_on(e, queue.name)
     ]

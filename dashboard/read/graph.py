@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from dashboard.read.segments import begin_ms, end_ms, segments
 from dashboard.wire.base import iso
-from dashboard.wire.convert import step_duration_ms, step_queue_ms
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import HELD_STATUSES
@@ -316,8 +315,8 @@ def _step_node(step: Step, place: dict[str, Any]) -> GraphNode:
         status=step.status,
         worker_group=step.worker_group,
         child_run_id=step.child_run_id,
-        duration_ms=step_duration_ms(step),
-        queue_ms=step_queue_ms(step),
+        duration_ms=step.duration_ms,
+        queue_ms=step.queue_ms,
         started_at=iso(step.started_at_ms),
         wake_at=iso(step.wake_at_ms),
         waits_on=step.waits_on,

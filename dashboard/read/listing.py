@@ -7,10 +7,12 @@ something itself: such runs are looked for among those that the store calls othe
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from dashboard.errors import BadRequest
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
@@ -24,6 +26,8 @@ HELD = BLOCKABLE_STATUSES & HELD_STATUSES
 HELD_COUNTED = 1_000
 """Executing runs that are looked at, one by one, to tell how presence shows them."""
 PAGE = 500
+OFFSET_BUDGET_S = 10.0
+"""So long may a request walk towards a large offset."""
 
 _STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
     "blocked": BLOCKABLE_STATUSES,
@@ -48,6 +52,9 @@ class RunReader:
         Raises:
             InvalidCursorError: the cursor is not the store's.
         """
+        if query.offset > PAGE:
+            behind = self._behind(query)
+            return RunPage([], None) if behind is None else self.page(behind)
         seen = self.presence()
         asked = stored_statuses(query.statuses, seen)
         if asked is None:
@@ -66,6 +73,29 @@ class RunReader:
             if cursor is None or len(runs) >= wanted or page.scanned_to_ms is not None:
                 break
         return RunPage(runs[query.offset :], cursor, page.scanned_to_ms)
+
+    def _behind(self, query: RunQuery) -> RunQuery | None:
+        """Return the query with a large offset turned into a cursor, page by page; None where the list ends before.
+
+        The store reads what it skips, so a large offset at once would hold all of it in memory.
+
+        Raises:
+            BadRequest: that takes too long.
+        """
+        deadline_s = time.monotonic() + OFFSET_BUDGET_S
+        left, cursor = query.offset, query.cursor
+        while left > PAGE:
+            page = self.page(replace(query, limit=PAGE, offset=0, cursor=cursor))
+            left, cursor = left - len(page.runs), page.next_cursor
+            if cursor is None:
+                return None
+            if time.monotonic() > deadline_s:
+                raise BadRequest(
+                    f"Query parameter 'offset': {query.offset} was not reached in {OFFSET_BUDGET_S:g} seconds. "
+                    "Follow the Link header from page to page, or narrow the filter.",
+                    parameter="offset",
+                )
+        return replace(query, offset=left, cursor=cursor)
 
     def every(self, query: RunQuery) -> Iterator[Run]:
         """Yield every run of a filter, newest first, a page at a time. No transaction is held between pages."""

@@ -165,11 +165,12 @@ def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
     """
     loaded = load(services, run_id)
     requeues = services.requeues([run_id]).get(run_id, [])
-    children = services.store.children(run_id, limit=CHILDREN_SHOWN)
+    children = services.rows(services.store.children(run_id, limit=CHILDREN_SHOWN))
     return RunDetail(
         run=run_view(services, overlay_requeue(loaded.run, requeues), codec=codec),
         timeline=timeline(services, loaded),
-        children=services.rows(children),
+        children=[child.id for child in children],
+        child_runs=children,
         lineage=lineage(services, loaded.run),
         attempts=[attempt_view(attempt) for attempt in _attempts(services, loaded.run, requeues)],
     )

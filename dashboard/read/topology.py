@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
 from dashboard.read.services import Services
@@ -10,17 +11,20 @@ from dashboard.wire.fleet import (
     Topology,
     TopologyEdge,
     TopologyNode,
+    TopologyRole,
 )
 from otel_bridge.model.runs import RunQuery
 
 TOPOLOGY_RUNS = 500
+NodeType = Literal["workflow", "queue", "executor"]
+_ROLES: Mapping[NodeType, TopologyRole] = {"workflow": "workflow", "queue": "queue", "executor": "worker"}
 
 
 def topology(services: Services) -> Topology:
     """Return which workflows start which, through which queues, on which executors, among the newest runs."""
     runs = services.store.list_runs(RunQuery(limit=TOPOLOGY_RUNS)).runs
     workflow_of = {run.id: run.workflow for run in runs}
-    counts: dict[tuple[Literal["workflow", "queue", "executor"], str], Counter[str]] = {}
+    counts: dict[tuple[NodeType, str], Counter[str]] = {}
     edges: Counter[tuple[str, str]] = Counter()
     for run in runs:
         counts.setdefault(("workflow", run.workflow), Counter())[run.status] += 1
@@ -36,7 +40,7 @@ def topology(services: Services) -> Topology:
             edges[f"workflow:{workflow_of[run.parent_id]}", f"workflow:{run.workflow}"] += 1
     return Topology(
         nodes=[
-            TopologyNode(id=f"{kind}:{name}", type=kind, label=name, counts=dict(by_status))
+            TopologyNode(id=f"{kind}:{name}", type=kind, role=_ROLES[kind], label=name, counts=dict(by_status))
             for (kind, name), by_status in sorted(counts.items())
         ],
         edges=[TopologyEdge(source=a, target=b, count=count) for (a, b), count in sorted(edges.items())],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from flask import Response
@@ -12,7 +12,7 @@ from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
 from dashboard.read.graph import build_graph
-from dashboard.wire.base import Json, Query, iso
+from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import facet_view
 from dashboard.wire.filters import FacetsQuery, RunsQuery
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
@@ -182,7 +182,7 @@ class StreamQuery(Query):
     """Which part of a stream."""
 
     after: int = Field(-1, ge=-1, le=2**31 - 1, description="Values behind this offset; -1 begins at the first.")
-    limit: int = Field(200, ge=1, le=1000)
+    limit: Annotated[int, Field(ge=1, description="At most 1,000."), at_most(1_000)] = 200
 
 
 @routes.get(f"{RUN}/streams", summary="Streams the run writes to", answers={200: list[StreamView]}, problems=(404,))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dashboard.wire.base import Body, Json, Query, Timestamp, Wire
+from dashboard.wire.base import Body, Json, Query, Timestamp, Wire, at_most
 from dashboard.wire.runs import RunRow
 
 
@@ -210,4 +210,4 @@ class AuditQuery(Query):
 
     run: str | None = None
     before: int | None = Field(None, ge=0, le=2**53)
-    limit: int = Field(100, ge=1, le=500)
+    limit: Annotated[int, Field(ge=1, description="At most 500."), at_most(500)] = 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -78,6 +78,15 @@ def _parse_iso(text: str) -> int:
         raise ValueError(f"is no time: {error}") from error
     since_epoch = moment - _EPOCH + (offset if sign == "-" else -offset)
     return since_epoch // timedelta(milliseconds=1) + int(f"{fraction or '':0<3}"[:3])
+
+
+def at_most(most: int) -> AfterValidator:
+    """Return a validator that lowers a number to ``most``, for limits: who asks for more gets as many as there may be.
+
+    Example:
+        ``limit: Annotated[int, Field(ge=1), at_most(500)] = 50``
+    """
+    return AfterValidator(partial(min, most))
 
 
 class Wire(BaseModel):

@@ -129,27 +129,6 @@ def run_row(run: Run, *, seen: Presence, codec: Codec, namespace: str = "") -> R
     return RunRow(**run_fields(run, seen=seen, codec=codec, namespace=namespace))
 
 
-def step_queue_ms(step: Step) -> int | None:
-    """Return how long a step waited for a worker, never negative; None where it waits still or never did."""
-    if step.enqueued_at_ms is None or step.started_at_ms is None:
-        return None
-    return max(0, step.started_at_ms - step.enqueued_at_ms)
-
-
-def step_duration_ms(step: Step) -> int | None:
-    """Return how long a step worked, never negative; None while it is open."""
-    if step.finished_at_ms is None or step.started_at_ms is None:
-        return None
-    return max(0, step.finished_at_ms - step.started_at_ms)
-
-
-def step_collect_ms(step: Step) -> int | None:
-    """Return how long after a remote step's end its run took the result; None until it did."""
-    if step.collected_at_ms is None or step.finished_at_ms is None:
-        return None
-    return max(0, step.collected_at_ms - step.finished_at_ms)
-
-
 def step_generation(seq: int, exported: ExportedRun | None) -> int:
     """Return the generation that a step ran in: what was exported tells, else it is the run's current one.
 
@@ -192,9 +171,9 @@ def step_view(
         enqueued_at=iso(step.enqueued_at_ms),
         started_at=iso(step.started_at_ms),
         finished_at=iso(step.finished_at_ms),
-        duration_ms=step_duration_ms(step),
-        queue_ms=step_queue_ms(step),
-        collect_ms=step_collect_ms(step),
+        duration_ms=step.duration_ms,
+        queue_ms=step.queue_ms,
+        collect_ms=step.collect_ms,
         child_run_id=step.child_run_id,
         parallel_group=parallel_group,
         housekeeping=step.housekeeping,

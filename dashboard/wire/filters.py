@@ -7,19 +7,21 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dashboard.wire.base import Query, parse_time
+from dashboard.wire.base import Query, at_most, parse_time
 from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.model.status import RunStatus
 
 Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
 MAX_LIMIT = 500
-MAX_OFFSET = 1_000
 
 
 MAX_TEXT_CHARS = 1_000
 MAX_REPEATS = 50
 MAX_DURATION_MS = 2**53
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
+Limit = Annotated[
+    int, Field(ge=1, description=f"At most {MAX_LIMIT}: a larger number is taken for that."), at_most(MAX_LIMIT)
+]
 
 
 def _time(text: str) -> str:
@@ -99,9 +101,9 @@ class RunFilter(Query):
 class RunsQuery(RunFilter):
     """The filter and one page of it."""
 
-    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    limit: Limit = 50
     cursor: str | None = Field(None, max_length=8_000, description="From the Link header of the page before.")
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Small offsets only; prefer following Link.")
+    offset: int = Field(0, ge=0, description="Skip so many. Following Link costs less and misses nothing.")
 
 
 class FacetsQuery(RunFilter):
@@ -120,7 +122,7 @@ class ListStreamQuery(RunFilter):
     """The filter of the list's stream, and where it goes on."""
 
     last_event_id: int | None = Field(None, ge=0, le=2**63 - 1)
-    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="Rows of the snapshot.")
+    limit: Limit = 50
 
 
 _OPERATOR = re.compile(f":({'|'.join(get_args(Operator))}):")

@@ -9,16 +9,25 @@ from pydantic import Field
 from dashboard.wire.base import Json, Timestamp, Wire
 
 
-class WorkerInstance(Wire):
-    """One worker process of a group."""
+class WorkerStatus(Wire):
+    """How a worker does on one queue. ``concurrency`` is how many of its runs it takes at once; 0: without limit."""
 
+    state: Literal["live"] = "live"
+    concurrency: int
+    in_flight: int
+
+
+class WorkerInstance(Wire):
+    """One live worker process of a group. ``lastBeatAt`` is in Unix milliseconds here, and only here."""
+
+    group: str
     instance_id: str
-    last_beat_at: Timestamp
-    status: Literal["live", "lost", "stopped"]
+    last_beat_at: int
+    status: WorkerStatus
 
 
 class WorkerGroup(Wire):
-    """A queue, its backlog, and who works on it. ``liveWorkers`` is null where no executor reports presence."""
+    """A queue, its backlog, and who works on it. ``presenceKnown`` is false where no executor reports presence."""
 
     group: str
     depth: int
@@ -99,11 +108,15 @@ class ScheduleView(Wire):
     queue: str | None = None
 
 
+TopologyRole = Literal["workflow", "queue", "worker"]
+
+
 class TopologyNode(Wire):
-    """A workflow, a queue or an executor."""
+    """A workflow, a queue or an executor; ``role`` says the same in the words of other control planes."""
 
     id: str
     type: Literal["workflow", "queue", "executor"]
+    role: TopologyRole
     label: str
     counts: dict[str, int]
 

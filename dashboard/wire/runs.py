@@ -6,7 +6,9 @@ left out of the answer; inside payloads (``Json``) nulls are kept. See ``wire.co
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from dashboard.wire.base import Json, Timestamp, Wire
 from otel_bridge.model.actions import Action
@@ -167,25 +169,28 @@ class AttemptView(Wire):
 
 
 class RunDetail(Wire):
-    """A run, its steps by ``seq`` (compensations last), the runs it started, and its relatives."""
+    """A run, its steps by ``seq`` (compensations last), the runs it started (ids and rows), and its relatives."""
 
     run: RunView
     timeline: list[StepView]
-    children: list[RunRow]
+    children: list[str]
+    child_runs: list[RunRow]
     lineage: Lineage
     attempts: list[AttemptView]
 
 
+NoOrigin = Annotated[str | None, PlainSerializer(lambda _: None), WithJsonSchema({"type": "null"})]
+"""Written as null. A None would be left out of the answer, as every None is."""
+
+
 class FacetView(Wire):
-    """How many runs of the filter have this status (and workflow). ``exact`` is false when counting was cut short."""
+    """How many runs of the filter have this status (and workflow). ``exact`` is false when counting was cut short.
+
+    ``origin`` is always null, and there because other control planes count by it: no run of ours has one.
+    """
 
     status: RunStatus
     workflow: str | None = None
     count: int
     exact: bool
-
-
-# -- graph ----------------------------------------------------------------------------------------------------
-
-
-# -- the live tail ----------------------------------------------------------------------------------------------
+    origin: NoOrigin = ""

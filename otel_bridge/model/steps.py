@@ -15,6 +15,11 @@ STEP_STATUSES: tuple[StepStatus, ...] = get_args(StepStatus)
 WENT_WRONG: frozenset[StepStatus] = frozenset({"failed", "cancelled", "dead"})
 
 
+def _between(begin_ms: int | None, end_ms: int | None) -> int | None:
+    """Return the time between two stamps, never negative: clocks of two machines may disagree."""
+    return None if begin_ms is None or end_ms is None else max(0, end_ms - begin_ms)
+
+
 class Step(NamedTuple):
     """One step of a run, after folding of the engine's bookkeeping rows.
 
@@ -59,6 +64,21 @@ class Step(NamedTuple):
     def is_open(self) -> bool:
         """True while the store holds no end for the step."""
         return self.finished_at_ms is None
+
+    @property
+    def duration_ms(self) -> int | None:
+        """How long the step worked, never negative; None while it is open."""
+        return _between(self.started_at_ms, self.finished_at_ms)
+
+    @property
+    def queue_ms(self) -> int | None:
+        """How long it waited for a worker, never negative; None where it waits still or never did."""
+        return _between(self.enqueued_at_ms, self.started_at_ms)
+
+    @property
+    def collect_ms(self) -> int | None:
+        """How long after a remote step's end its run took the result; None until it did."""
+        return _between(self.finished_at_ms, self.collected_at_ms)
 
     @property
     def went_wrong(self) -> bool:

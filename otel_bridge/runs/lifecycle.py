@@ -110,9 +110,7 @@ def step_events(
         kind: EventType = (
             "step.started" if step.status == "running" else "step.failed" if step.went_wrong else "step.completed"
         )
-        started_ms = step.started_at_ms
-        ended_ms = step.finished_at_ms if kind != "step.started" else None
-        at_ms = started_ms if kind == "step.started" else ended_ms
+        at_ms = step.started_at_ms if kind == "step.started" else step.finished_at_ms
         events.append(
             LifecycleEvent(
                 type=kind,
@@ -122,7 +120,8 @@ def step_events(
                 seq=step.seq,
                 name=step.name,
                 kind=step.kind,
-                duration_ms=max(0, ended_ms - started_ms) if ended_ms is not None and started_ms is not None else None,
+                duration_ms=step.duration_ms if kind != "step.started" else None,
+                queue_ms=step.queue_ms,
                 error=message_of(step.error, codec) if kind == "step.failed" else None,
             )
         )

@@ -84,7 +84,7 @@ def test_a_run_is_shown_as_a_tree(durable: Durable, failed: str) -> None:
 def test_the_runs_that_a_run_started_hang_below_their_step(durable: Durable, client: DurableClient, shop: str) -> None:
     """Each with its status; with ``--depth`` their steps too."""
     run_id = place_order(shop, items="atlas, clock")
-    children = until(lambda: (found := client.get_run(run_id).children) and len(found) == 2 and found)
+    children = until(lambda: (found := client.get_run(run_id).child_runs) and len(found) == 2 and found)
     for child in children:
         wait_for(client, child.id, "completed")
     shallow = durable("show", run_id).out

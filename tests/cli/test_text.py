@@ -39,7 +39,8 @@ def detail(
     document = {
         "run": row(**run),
         "timeline": timeline,
-        "children": children,
+        "children": [child["id"] for child in children],
+        "childRuns": children,
         "lineage": {"forks": []},
         "attempts": attempts,
     }

@@ -142,7 +142,7 @@ def test_a_typescript_run_is_listed_drawn_tailed_acted_on_and_traced(
         (4, "signal"),
     ]
     assert detail["run"]["input"] == {"args": [42], "kwargs": {}}
-    assert [child["id"] for child in detail["children"]] == ["ts-order-2"]
+    assert detail["children"] == ["ts-order-2"]
     receipt = get(client, "runs/ts-order/steps/0")["output"]
     assert receipt == {"charged": 42, "at": "1970-01-01T00:00:00.000Z", "tags": {"$set": ["a"]}}
     nodes = get(client, "runs/ts-order/graph")["nodes"]

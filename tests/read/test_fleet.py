@@ -64,13 +64,20 @@ def test_without_presence_nobody_is_called_missing(fleet_app: Flask) -> None:
 
 def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """Once executors report: the queue says no worker, its runs are blocked, and facets and filter agree."""
-    ledger.heartbeat(executor("w1", queues=("children",)))
+    ledger.heartbeat(executor("w1", queues=("children",), busy={"children": 2}))
     client = fleet_app.test_client()
     groups = {group["group"]: group for group in client.get("/durable/api/workers").get_json()}
     assert groups["nobody"]["noWorker"] is True
     assert groups["nobody"]["oldestMs"] >= 0
     assert groups["children"]["noWorker"] is False
-    assert [worker["instanceId"] for worker in groups["children"]["liveWorkers"]] == ["w1"]
+    assert groups["children"]["liveWorkers"] == [
+        {
+            "group": "children",
+            "instanceId": "w1",
+            "lastBeatAt": ledger.now_ms(),
+            "status": {"state": "live", "concurrency": 0, "inFlight": 2},
+        }
+    ]
     blocked = client.get("/durable/api/runs?status=blocked").get_json()
     assert [run["queue"] for run in blocked] == ["nobody"]
     assert client.get("/durable/api/runs?status=pending").get_json() == []
@@ -171,6 +178,11 @@ def test_the_topology_joins_workflows_queues_and_executors(fleet_app: Flask) -> 
     pairs = {(edge["source"], edge["target"]) for edge in found["edges"]}
     assert ("workflow:fan_out", "workflow:child") in pairs
     assert ("workflow:child", "queue:children") in pairs
+    assert {node["type"]: node["role"] for node in found["nodes"]} == {
+        "workflow": "workflow",
+        "queue": "queue",
+        "executor": "worker",
+    }
     assert found["sampledRuns"] > 15
 
 

@@ -125,6 +125,21 @@ def test_a_step_that_an_executor_executes_is_told_as_started():
     assert [(step.seq, step.status) for step in change.steps] == [(1, "running")]
 
 
+def test_the_events_of_a_child_say_how_long_it_waited_in_its_queue():
+    """The same figures as its step has in the timeline; a local step waited for nobody."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    store.put_step(make_step("a", 1, started_at_ms=START + 5))
+    child = make_run("a-2", status="completed", parent_id="a", queue="q", started_at_ms=START + 40, created_at_ms=START)
+    store.put_run(replace(child, finished_at_ms=START + 50))
+    store.put_step(
+        make_step("a", 2, kind="remote", child_run_id="a-2", enqueued_at_ms=START + 10, finished_at_ms=START + 90)
+    )
+    change = next(change for change in tail.poll() if change.run.id == "a")
+    steps = [(event.seq, event.queue_ms, event.duration_ms) for event in change.events if event.seq is not None]
+    assert steps == [(1, None, 10), (2, 30, 10)]
+
+
 def test_a_pending_run_that_nobody_can_run_is_blocked():
     """Executors report, and none of them has the run's version: somebody should be told."""
     ledger = MemoryLedger()

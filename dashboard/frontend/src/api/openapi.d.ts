@@ -806,6 +806,7 @@ export interface components {
         FacetView: {
             count: number;
             exact: boolean;
+            origin?: null;
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             workflow?: string;
@@ -964,7 +965,8 @@ export interface components {
         };
         RunDetail: {
             attempts: components["schemas"]["AttemptView"][];
-            children: components["schemas"]["RunRow"][];
+            childRuns: components["schemas"]["RunRow"][];
+            children: string[];
             lineage: components["schemas"]["Lineage"];
             run: components["schemas"]["RunView"];
             timeline: components["schemas"]["StepView"][];
@@ -1167,6 +1169,8 @@ export interface components {
             id: string;
             label: string;
             /** @enum {string} */
+            role: "workflow" | "queue" | "worker";
+            /** @enum {string} */
             type: "workflow" | "queue" | "executor";
         };
         Truncated: {
@@ -1247,11 +1251,19 @@ export interface components {
             workerConcurrency?: number;
         };
         WorkerInstance: {
+            group: string;
             instanceId: string;
-            /** Format: date-time */
-            lastBeatAt: string;
-            /** @enum {string} */
-            status: "live" | "lost" | "stopped";
+            lastBeatAt: number;
+            status: components["schemas"]["WorkerStatus"];
+        };
+        WorkerStatus: {
+            concurrency: number;
+            inFlight: number;
+            /**
+             * @default live
+             * @constant
+             */
+            state: "live";
         };
     };
     responses: never;

@@ -62,7 +62,15 @@ export function detail(
   timeline: Step[] = [],
   fields: Partial<RunDetail> = {},
 ): RunDetail {
-  return { run: { ...row(1, run), ...run }, timeline, children: [], lineage: { forks: [] }, attempts: [], ...fields };
+  return {
+    run: { ...row(1, run), ...run },
+    timeline,
+    children: [],
+    childRuns: [],
+    lineage: { forks: [] },
+    attempts: [],
+    ...fields,
+  };
 }
 
 export function executor(id: string, fields: Partial<Executor> = {}): Executor {

@@ -88,7 +88,7 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
       </thead>
       <tbody>
         {groups.map((group) => {
-          const live = group.liveWorkers.filter((worker) => worker.status === "live").length;
+          const live = group.liveWorkers.length;
           return (
             <tr key={group.group} data-alarm={group.noWorker || undefined}>
               <td>
