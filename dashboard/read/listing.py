@@ -18,11 +18,13 @@ from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STAT
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.runs.overlay import overlay_run
 from otel_bridge.runs.presence import Presence
-from otel_bridge.store.base import StateStore
+from otel_bridge.store.base import StateStore, skips_at_once
 
 MOST_LOOKS = 20
 """Pages of the store that one page of the reader may take, where presence hides most of what the store finds."""
 HELD = BLOCKABLE_STATUSES & HELD_STATUSES
+OVERLAID = BLOCKABLE_STATUSES | {"blocked"}
+"""What presence may show a run as that the store calls otherwise, and what the store may call it."""
 HELD_COUNTED = 1_000
 """Executing runs that are looked at, one by one, to tell how presence shows them."""
 PAGE = 500
@@ -52,7 +54,7 @@ class RunReader:
         Raises:
             InvalidCursorError: the cursor is not the store's.
         """
-        if query.offset > PAGE:
+        if query.offset > PAGE and not skips_at_once(query):
             behind = self._behind(query)
             return RunPage([], None) if behind is None else self.page(behind)
         seen = self.presence()
@@ -61,23 +63,34 @@ class RunReader:
             return RunPage([], None)
         if not seen.known:
             return self.store.list_runs(replace(query, statuses=asked))
+        if not query.statuses & OVERLAID:
+            # presence hides none of these, so that the store's own offset and page are right
+            page = self.store.list_runs(query)
+            return replace(page, runs=[overlay_run(run, seen) for run in page.runs])
+        left, cursor = query.offset, query.cursor
+        while left > 0:
+            skipped = self._shown(replace(query, cursor=cursor, limit=min(left, PAGE)), asked, seen)
+            left, cursor = left - len(skipped.runs), skipped.next_cursor
+            if cursor is None:
+                return RunPage([], None)
+        return self._shown(replace(query, cursor=cursor), asked, seen)
+
+    def _shown(self, query: RunQuery, asked: frozenset[RunStatus], seen: Presence) -> RunPage:
+        """Return a page of the runs that presence shows under the query's statuses, its offset aside."""
         runs: list[Run] = []
-        wanted, cursor = query.offset + query.limit, query.cursor
+        cursor = query.cursor
         for _ in range(MOST_LOOKS):
-            page = self.store.list_runs(
-                replace(query, statuses=asked, limit=wanted - len(runs), offset=0, cursor=cursor)
-            )
+            left = query.limit - len(runs)
+            page = self.store.list_runs(replace(query, statuses=asked, limit=left, offset=0, cursor=cursor))
             shown = (overlay_run(run, seen) for run in page.runs)
-            runs += (run for run in shown if not query.statuses or run.status in query.statuses)
+            runs += (run for run in shown if run.status in query.statuses)
             cursor = page.next_cursor
-            if cursor is None or len(runs) >= wanted or page.scanned_to_ms is not None:
+            if cursor is None or len(runs) >= query.limit or page.scanned_to_ms is not None:
                 break
-        return RunPage(runs[query.offset :], cursor, page.scanned_to_ms)
+        return RunPage(runs, cursor, page.scanned_to_ms)
 
     def _behind(self, query: RunQuery) -> RunQuery | None:
         """Return the query with a large offset turned into a cursor, page by page; None where the list ends before.
-
-        The store reads what it skips, so a large offset at once would hold all of it in memory.
 
         Raises:
             BadRequest: that takes too long.
@@ -107,12 +120,15 @@ class RunReader:
                 return
             query = replace(query, cursor=page.next_cursor)
 
-    def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
+    def facets(self, query: RunQuery, *, by_workflow: bool = False, exact: bool = False) -> list[Facet]:
         """Return counts by status (and workflow) over the query less its statuses and page.
 
         A count that is not ``exact`` is a lower bound: there are as many or more.
+
+        Args:
+            exact: count to the last run, however long it takes.
         """
-        found = self.store.facets(query, by_workflow=by_workflow)
+        found = self.store.facets(query, by_workflow=by_workflow, exact=exact)
         seen = self.presence()
         if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
             return found
@@ -120,9 +136,13 @@ class RunReader:
         for group in self.store.backlog(query, old_ms=seen.now_ms - BLOCKED_AFTER_MS):
             tally.add(overlay_run(group.like, seen), group.count)
         held = replace(query, statuses=HELD, limit=HELD_COUNTED, cursor=None, offset=0)
-        page = self.store.list_runs(held)
-        for run in page.runs:
-            tally.add(overlay_run(run, seen))
+        while True:
+            page = self.store.list_runs(held)
+            for run in page.runs:
+                tally.add(overlay_run(run, seen))
+            if page.next_cursor is None or not exact:
+                break
+            held = replace(held, cursor=page.next_cursor)
         if page.next_cursor is not None:
             tally.bounded |= {*HELD, "blocked"}
         return by_status([*(facet for facet in found if facet.status not in BLOCKABLE_STATUSES), *tally.facets()])

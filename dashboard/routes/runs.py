@@ -47,9 +47,10 @@ class PayloadQuery(Query):
 
 @routes.get("runs", summary="List runs, newest first", query=RunsQuery, answers={200: list[RunRow]})
 def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
-    """The next page is in the Link header; a page may hold fewer rows than asked and still have one.
+    """The next page is in the Link header; a page may hold fewer rows than asked, or none, and still have one.
 
-    ``X-Scanned-To`` then says how far back a filter that matches rarely was searched.
+    ``X-Scanned-To`` then says how far back a filter that matches rarely was searched: follow Link to search on. With
+    ``q``, runs found by id come before older ones found by name; each page is newest first.
     """
     try:
         page = ctx.services.runs.page(query.to_query(limit=query.limit, cursor=query.cursor, offset=query.offset))
@@ -68,8 +69,11 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
 
 @routes.get("runs/facets", summary="Count runs by status", query=FacetsQuery, answers={200: list[FacetView]})
 def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
-    """The filter's own statuses are left out of the count: each says how many the list would show."""
-    found = ctx.services.runs.facets(query.to_query(), by_workflow=query.by == "workflow")
+    """The filter's own statuses are left out of the count: each says how many the list would show.
+
+    Failed, cancelled and dead runs are counted to the last. Where ``exact`` is false there are as many or more.
+    """
+    found = ctx.services.runs.facets(query.to_query(), by_workflow=query.by == "workflow", exact=query.exact)
     return [facet_view(facet) for facet in found]
 
 

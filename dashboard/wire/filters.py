@@ -17,7 +17,8 @@ MAX_LIMIT = 500
 
 MAX_TEXT_CHARS = 1_000
 MAX_REPEATS = 50
-MAX_DURATION_MS = 2**53
+MAX_NUMBER = 2**53
+"""What every database and every reader of JSON holds."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 Limit = Annotated[
     int, Field(ge=1, description=f"At most {MAX_LIMIT}: a larger number is taken for that."), at_most(MAX_LIMIT)
@@ -59,7 +60,7 @@ class RunFilter(Query):
     namespace: Text | None = Field(None, description="The application.")
     app: Text | None = Field(None, description="Alias of namespace.")
     min_duration_ms: int | None = Field(
-        None, ge=0, le=MAX_DURATION_MS, description="Lasted as long from its start, or lasts so while it is open."
+        None, ge=0, le=MAX_NUMBER, description="Lasted as long from its start, or lasts so while it is open."
     )
     origin: Text | None = Field(None, description="Accepted for other control planes' clients; matches no run.")
     unattributed: bool | None = Field(None, description="Accepted for other control planes' clients; matches all.")
@@ -103,13 +104,14 @@ class RunsQuery(RunFilter):
 
     limit: Limit = 50
     cursor: str | None = Field(None, max_length=8_000, description="From the Link header of the page before.")
-    offset: int = Field(0, ge=0, description="Skip so many. Following Link costs less and misses nothing.")
+    offset: Annotated[int, Field(ge=0, description="Runs to skip; following Link costs less."), at_most(MAX_NUMBER)] = 0
 
 
 class FacetsQuery(RunFilter):
     """The filter, and whether to count by workflow too."""
 
     by: Literal["status", "workflow"] = Field("status", description="Count by status, or by status and workflow.")
+    exact: bool = Field(False, description="Count to the last run, however long it takes.")
 
 
 class RunStreamQuery(Query):
@@ -123,6 +125,7 @@ class ListStreamQuery(RunFilter):
 
     last_event_id: int | None = Field(None, ge=0, le=2**63 - 1)
     limit: Limit = 50
+    """Rows of the snapshot."""
 
 
 _OPERATOR = re.compile(f":({'|'.join(get_args(Operator))}):")

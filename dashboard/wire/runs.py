@@ -184,7 +184,7 @@ NoOrigin = Annotated[str | None, PlainSerializer(lambda _: None), WithJsonSchema
 
 
 class FacetView(Wire):
-    """How many runs of the filter have this status (and workflow). ``exact`` is false when counting was cut short.
+    """How many runs of the filter have this status (and workflow). Where ``exact`` is false: as many, or more.
 
     ``origin`` is always null, and there because other control planes count by it: no run of ours has one.
     """

@@ -17,10 +17,10 @@ from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.sql import changes, counts, keys, mailbox, queues, related, runs, steps
-from otel_bridge.store.sql.conditions import Dialect
-from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Schema
-from otel_bridge.store.sql.session import Row, derive_runs, run_rows_by_id
+from otel_bridge.store.sql import backlog, changes, counts, keys, mailbox, queues, related, runs, steps
+from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Dialect, Schema
+from otel_bridge.store.sql.session import Row, derive_runs, records_by_id
+from otel_bridge.store.sql.statement import Statement
 
 SETTLED_PROBE_S = 300.0
 UNSETTLED_PROBE_S = 5.0
@@ -70,6 +70,10 @@ class SqlStateStore(abc.ABC):
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one statement and return all of its rows."""
 
+    def read(self, statement: Statement, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one of the statements of ``store.sql``, under its name, and return all of its rows."""
+        return self.rows(statement.text(sql), params)
+
     @abc.abstractmethod
     def now_ms(self) -> int:
         """The clock that the database stamps rows with."""
@@ -116,14 +120,14 @@ class SqlStateStore(abc.ABC):
         return runs.list_runs(self, query)
 
     @looks_again
-    def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
+    def facets(self, query: RunQuery, *, by_workflow: bool = False, exact: bool = False) -> list[Facet]:
         """See ``StateStore.facets``."""
-        return self._facets.facets(self, query, by_workflow=by_workflow)
+        return self._facets.facets(self, query, by_workflow=by_workflow, exact=exact)
 
     @looks_again
     def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
         """See ``StateStore.backlog``."""
-        return counts.backlog(self, query, old_ms=old_ms)
+        return list(self._facets.kept.get((query, "backlog"), lambda: backlog.backlog(self, query, old_ms=old_ms)))
 
     def get_run(self, run_id: str) -> Run | None:
         """See ``StateStore.get_run``."""
@@ -132,7 +136,7 @@ class SqlStateStore(abc.ABC):
     @looks_again
     def get_runs(self, run_ids: Sequence[str]) -> dict[str, Run]:
         """See ``StateStore.get_runs``."""
-        return {run.id: run for run in derive_runs(self, run_rows_by_id(self, run_ids))}
+        return {run.id: run for run in derive_runs(self, records_by_id(self, run_ids))}
 
     @looks_again
     def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:

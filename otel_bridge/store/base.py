@@ -13,6 +13,14 @@ from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, S
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
 
 
+def skips_at_once(query: RunQuery) -> bool:
+    """Say whether a store finds the place behind an offset in one statement: where the runs' own rows tell all.
+
+    Behind any other filter's offset it gets page by page.
+    """
+    return query.text is None and query.statuses <= {"completed"}
+
+
 class StateStore(Protocol):
     """A read-only view of the engine's system database. Safe to share between threads.
 
@@ -43,8 +51,14 @@ class StateStore(Protocol):
             InvalidCursorError: ``query.cursor`` was not issued by a store of this kind.
         """
 
-    def facets(self, query: RunQuery, *, by_workflow: bool = False) -> list[Facet]:
-        """Count runs by status (and workflow) over ``query`` less its ``statuses``, page and limit."""
+    def facets(self, query: RunQuery, *, by_workflow: bool = False, exact: bool = False) -> list[Facet]:
+        """Count runs by status (and workflow) over ``query`` less its ``statuses``, page and limit.
+
+        Failed, cancelled and dead runs are counted exactly at any size.
+
+        Args:
+            exact: count the others to the last one too, however long it takes.
+        """
 
     def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
         """Group the queued runs of ``query`` by what decides who may pick them up; its statuses and page do not count.

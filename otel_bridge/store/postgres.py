@@ -190,6 +190,7 @@ class PostgresStateStore(SqlStateStore):
             frozenset(row[0] for row in indexes),
             version,
             prefix,
+            "postgres",
         )
 
     def close(self) -> None:

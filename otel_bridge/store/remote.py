@@ -65,36 +65,38 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         result: the ``DBOS.getResult`` row in which the parent collected the result.
         child: the child's run; None where its row is gone.
     """
-    asked_ms = row[3] if row[3] is not None else row[4]
-    collected_ms = None if result is None else (result[4] if result[4] is not None else result[5])
+    asked_ms = row.started_ms if row.started_ms is not None else row.finished_ms
+    collected_ms = (
+        None if result is None else (result.finished_ms if result.finished_ms is not None else result.recorded_ms)
+    )
     queue = child.queue if child is not None and child.queue != INTERNAL_QUEUE else None
     times = remote_times(asked_ms, collected_ms, child)
     ended_ms = times.ended_ms
     if child is None and result is None:
-        ended_ms = row[4]
+        ended_ms = row.finished_ms
     return Step(
-        run_id=row[0],
-        seq=row[1],
-        name=row[2],
+        run_id=row.run_id,
+        seq=row.seq,
+        name=row.name,
         kind="remote",
         status=_status(result, child),
         started_at_ms=times.started_ms,
         finished_at_ms=ended_ms,
         enqueued_at_ms=asked_ms if queue is not None else None,
-        recorded_at_ms=row[5] if result is None else result[5],
+        recorded_at_ms=row.recorded_ms if result is None else result.recorded_ms,
         collected_at_ms=collected_ms,
-        child_run_id=row[6],
+        child_run_id=row.child_id,
         worker_group=queue,
         executor=child.executor if child is not None else None,
-        folded=(result[1],) if result is not None else (),
-        has_output=bool(result[7]) if result is not None else False,
-        has_error=bool(result[8]) if result is not None else False,
+        folded=(result.seq,) if result is not None else (),
+        has_output=bool(result.has_output) if result is not None else False,
+        has_error=bool(result.has_error) if result is not None else False,
     )
 
 
 def _status(result: StepRow | None, child: Child | None) -> StepStatus:
     """What the parent got, in the child's own words where the child still is what the parent got."""
-    if result is not None and not result[8]:
+    if result is not None and not result.has_error:
         return "completed"
     if child is None or (result is not None and child.is_active):
         return "completed" if result is None else "failed"

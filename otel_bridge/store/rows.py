@@ -3,25 +3,65 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.status import ENGINE_OPEN, STATUSES, status_of
-from otel_bridge.store.waiting import DEAD_LETTER_STATUS, UNDO_STATUS
 
 
-def attributes_of(value: Any) -> Mapping[str, Any]:
-    """Return a run's attributes from JSON text (SQLite) or what the driver decoded (Postgres)."""
-    if value is None or value == "null":
+class RunRecord(NamedTuple):
+    """A run's row, in the order that it is selected: the engine's columns by their names, then the linked runs' status.
+
+    ``undo`` and ``dead_letter`` are the engine's words for the status of the run's undo and of its dead-letter
+    handler; None where there is none.
+    """
+
+    workflow_uuid: str
+    status: str | None
+    name: str | None
+    created_at: int
+    updated_at: int
+    started_at_epoch_ms: int | None
+    completed_at: int | None
+    application_version: str | None
+    class_name: str | None
+    config_name: str | None
+    queue_name: str | None
+    queue_partition_key: str | None
+    executor_id: str | None
+    recovery_attempts: int | None
+    application_name: str | None
+    parent_workflow_id: str | None
+    forked_from: str | None
+    schedule_name: str | None
+    serialization: str | None
+    deduplication_id: str | None
+    priority: int | None
+    delay_until_epoch_ms: int | None
+    workflow_deadline_epoch_ms: int | None
+    authenticated_user: str | None
+    attributes: str | None
+    undo: str | None
+    dead_letter: str | None
+
+
+LINKED: Mapping[str, str] = {"undo": UNDO_PREFIX, "dead_letter": DEAD_LETTER_PREFIX}
+"""Fields of a record that tell of another run, and what stands before the run's id in that one's."""
+RUN_COLUMNS = tuple(name for name in RunRecord._fields if name not in LINKED)
+"""The engine's columns of a record, in order."""
+
+
+def attributes_of(text: str | None) -> Mapping[str, Any]:
+    """Return a run's attributes; none where the text is no JSON object."""
+    if text is None:
         return {}
-    if isinstance(value, (str, bytes)):
-        try:
-            value = json.loads(value, parse_constant=_not_json)
-        except (ValueError, RecursionError):
-            return {}
+    try:
+        value = json.loads(text, parse_constant=_not_json)
+    except (ValueError, TypeError, RecursionError):  # SQLite keeps whatever it is given
+        return {}
     return value if isinstance(value, dict) else {}
 
 
@@ -30,52 +70,48 @@ def _not_json(_: str) -> float:
     return float("nan")
 
 
-def run_from_row(row: Sequence[Any]) -> Run:
-    """Return the run of a row in the order of ``schema.RUN_COLUMNS``, waiting and undo not yet looked at."""
-    status = status_of(row[1])
-    created, updated = row[3], row[4]
+def run_of(row: RunRecord) -> Run:
+    """Return the run of a row; what it waits for, its undo and its handler are not looked at yet (see ``settle``)."""
+    status = status_of(row.status)
     waiting = None
-    wake = None
-    if row[1] == "ENQUEUED":
-        waiting = Waiting("queue", row[10], created)
-    elif row[1] == "DELAYED":
-        wake = row[21]
-        waiting = Waiting("delay", row[10], created, wake)
-    ended = STATUSES[status].ended
+    delayed = row.status == "DELAYED"
+    wake = row.delay_until_epoch_ms if delayed else None
+    if status == "pending":
+        waiting = Waiting("delay" if delayed else "queue", row.queue_name, row.created_at, wake)
+    finished = row.updated_at if row.completed_at is None else row.completed_at
     return Run(
-        id=row[0],
-        workflow=row[2] or "",
+        id=row.workflow_uuid,
+        workflow=row.name or "",
         status=status,
-        created_at_ms=created,
-        updated_at_ms=updated,
-        started_at_ms=row[5],
-        finished_at_ms=(row[6] if row[6] is not None else updated) if ended else None,
-        workflow_version=row[7],
-        class_name=row[8],
-        config_name=row[9],
-        queue=row[10],
-        queue_partition=row[11],
-        executor=row[12] or None,
-        recovery_attempts=row[13] or 0,
-        namespace=row[14],
-        parent_id=row[15],
-        forked_from=row[16],
-        schedule=row[17],
-        serialization=row[18],
-        deduplication_id=row[19],
-        priority=row[20] or 0,
+        created_at_ms=row.created_at,
+        updated_at_ms=row.updated_at,
+        started_at_ms=row.started_at_epoch_ms,
+        finished_at_ms=finished if STATUSES[status].ended else None,
+        workflow_version=row.application_version,
+        class_name=row.class_name,
+        config_name=row.config_name,
+        queue=row.queue_name,
+        queue_partition=row.queue_partition_key,
+        executor=row.executor_id or None,
+        recovery_attempts=row.recovery_attempts or 0,
+        namespace=row.application_name,
+        parent_id=row.parent_workflow_id,
+        forked_from=row.forked_from,
+        schedule=row.schedule_name,
+        serialization=row.serialization,
+        deduplication_id=row.deduplication_id,
+        priority=row.priority or 0,
         wake_at_ms=wake,
-        deadline_at_ms=row[22],
-        authenticated_user=row[23] or None,
-        attributes=attributes_of(row[24]),
+        deadline_at_ms=row.workflow_deadline_epoch_ms,
+        authenticated_user=row.authenticated_user or None,
+        attributes=attributes_of(row.attributes),
         waiting=waiting,
     )
 
 
-def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
+def settle(run: Run, row: RunRecord, waiting: Waiting | None) -> Run:
     """Return the run with what else is known of it: what it waits for, its undo and its dead-letter handler."""
-    undo, dead_letter = row[UNDO_STATUS], row[DEAD_LETTER_STATUS]
-    if waiting is None and undo is None and dead_letter is None:
+    if waiting is None and row.undo is None and row.dead_letter is None:
         return run
     status, wake = run.status, run.wake_at_ms
     if waiting is not None and status == "running":
@@ -84,7 +120,7 @@ def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
             wake = waiting.until_ms
     else:
         waiting = run.waiting
-    if undo in ENGINE_OPEN and status != "completed":
+    if row.undo in ENGINE_OPEN and status != "completed":
         # one that was not picked up yet keeps its place in the queue until it is cancelled
         status, waiting = "cancelling", waiting if run.status == "pending" else None
     return replace(
@@ -92,6 +128,6 @@ def settle(run: Run, row: Sequence[Any], waiting: Waiting | None) -> Run:
         status=status,
         waiting=waiting,
         wake_at_ms=wake,
-        undo_id=UNDO_PREFIX + run.id if undo is not None else None,
-        dead_letter_id=DEAD_LETTER_PREFIX + run.id if dead_letter is not None else None,
+        undo_id=UNDO_PREFIX + run.id if row.undo is not None else None,
+        dead_letter_id=DEAD_LETTER_PREFIX + run.id if row.dead_letter is not None else None,
     )

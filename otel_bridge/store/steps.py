@@ -55,18 +55,18 @@ class RunEnd(NamedTuple):
 
 def needs_more(rows: Sequence[StepRow]) -> tuple[list[str], bool]:
     """Return the children to look up for these rows, and whether announced waits must be looked up."""
-    children = [row[6] for row in rows if row[6] is not None]
-    return children, any(row[2] == SET_EVENT for row in rows)
+    children = [row.child_id for row in rows if row.child_id is not None]
+    return children, any(row.name == SET_EVENT for row in rows)
 
 
 def is_plain(rows: Sequence[StepRow]) -> bool:
     """True when there is nothing to fold: no child, and nothing of the engine's own."""
-    return not any(row[6] is not None or row[2].startswith("DBOS.") for row in rows)
+    return not any(row.child_id is not None or row.name.startswith("DBOS.") for row in rows)
 
 
 def plain_steps(rows: Sequence[StepRow]) -> list[Step]:
     """Return the steps of plain rows: one each."""
-    return [_local(row, is_housekeeping(row[2])) for row in rows]
+    return [_local(row, is_housekeeping(row.name)) for row in rows]
 
 
 def fold_steps(
@@ -89,28 +89,28 @@ def fold_steps(
     """
     if is_plain(rows):
         return plain_steps(rows)
-    names = {row[1]: row[2] for row in rows}
+    names = {row.seq: row.name for row in rows}
     results = _results(rows)
     steps: list[Step] = []
     for row in rows:
-        name, child_id = row[2], row[6]
+        name, child_id = row.name, row.child_id
         if not name.startswith("DBOS."):
             if child_id is None:
                 steps.append(_local(row, name == "getStatus"))
             else:
-                steps.append(_remote(row, results.get(row[1]), children.get(child_id)))
+                steps.append(_remote(row, results.get(row.seq), children.get(child_id)))
         elif name == SLEEP:
             step = _sleep(row, names, waits, end, now_ms)
             if step is not None:
                 steps.append(step)
         elif name in SIGNALS:
-            steps.append(_signal(row, names, waits, keys.get(row[1])))
+            steps.append(_signal(row, names, waits, keys.get(row.seq)))
         elif name == GET_RESULT:
-            if row[1] not in results:
+            if row.seq not in results:
                 steps.append(_other_result(row, results))
         else:
             step = _local(row, is_housekeeping(name))
-            steps.append(step._replace(key=keys[row[1]]) if row[1] in keys else step)
+            steps.append(step._replace(key=keys[row.seq]) if row.seq in keys else step)
     return _without_announcements(steps, rows[-1], waits, end) if waits else steps
 
 
@@ -119,126 +119,129 @@ def _results(rows: Sequence[StepRow]) -> dict[int, StepRow]:
     starts: dict[str, StepRow] = {}
     pairs: dict[int, StepRow] = {}
     for row in rows:
-        child_id = row[6]
+        child_id = row.child_id
         if child_id is None:
             continue
-        if row[2] != GET_RESULT:
-            if not row[2].startswith("DBOS."):
+        if row.name != GET_RESULT:
+            if not row.name.startswith("DBOS."):
                 starts.setdefault(child_id, row)
         else:
             start = starts.get(child_id)
-            if start is not None and start[1] not in pairs:
-                pairs[start[1]] = row
-                pairs[row[1]] = start
+            if start is not None and start.seq not in pairs:
+                pairs[start.seq] = row
+                pairs[row.seq] = start
     return pairs
 
 
 def _outcome(row: StepRow) -> StepStatus:
-    return "failed" if row[8] else "completed"
+    return "failed" if row.has_error else "completed"
 
 
 def _error(row: StepRow) -> StoredValue | None:
-    if row[10] is None:
+    if row.error is None:
         return None
-    text, size = text_of(row[10]), row[12]
-    return StoredValue(text, row[11], size if size is not None else len(text.encode("utf-8", "surrogatepass")))
+    text, size = text_of(row.error), row.error_bytes
+    if size is None:
+        size = len(text.encode("utf-8", "surrogatepass"))
+    return StoredValue(text, row.serialization, size)
 
 
 def _local(row: StepRow, housekeeping: bool) -> Step:
-    run_id, seq, name, started, finished, recorded, _, has_output, has_error, _, error, _, _ = row
+    finished_ms, has_error = row.finished_ms, bool(row.has_error)
+    # nearly every step of a store is made here, and fields given by place cost half of those given by name
     return Step(
-        run_id=run_id,
-        seq=seq,
-        name=name,
-        kind="local",
-        status="failed" if has_error else "completed",
-        started_at_ms=started if started is not None else finished,
-        finished_at_ms=finished if finished is not None else recorded,
-        recorded_at_ms=recorded,
+        row.run_id,
+        row.seq,
+        row.name,
+        "local",
+        "failed" if has_error else "completed",
+        finished_ms if row.started_ms is None else row.started_ms,
+        row.recorded_ms if finished_ms is None else finished_ms,
+        recorded_at_ms=row.recorded_ms,
         housekeeping=housekeeping,
-        has_output=bool(has_output),
-        has_error=bool(has_error),
-        error=None if error is None else _error(row),
+        has_output=bool(row.has_output),
+        has_error=has_error,
+        error=None if row.error is None else _error(row),
     )
 
 
 def _other_result(row: StepRow, pairs: Mapping[int, StepRow]) -> Step:
     """A result asked for again, or of a run that was started elsewhere."""
-    again = any(start[6] == row[6] for start in pairs.values())
+    again = any(start.child_id == row.child_id for start in pairs.values())
     return Step(
-        run_id=row[0],
-        seq=row[1],
-        name=row[2],
+        run_id=row.run_id,
+        seq=row.seq,
+        name=row.name,
         kind="remote",
         status=_outcome(row),
-        started_at_ms=row[3] if row[3] is not None else row[4],
-        finished_at_ms=row[4] if row[4] is not None else row[5],
-        recorded_at_ms=row[5],
-        child_run_id=row[6],
+        started_at_ms=row.started_ms if row.started_ms is not None else row.finished_ms,
+        finished_at_ms=row.finished_ms if row.finished_ms is not None else row.recorded_ms,
+        recorded_at_ms=row.recorded_ms,
+        child_run_id=row.child_id,
         housekeeping=again,
-        has_output=bool(row[7]),
-        has_error=bool(row[8]),
+        has_output=bool(row.has_output),
+        has_error=bool(row.has_error),
         error=_error(row),
     )
 
 
 def _remote(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
     step = remote_step(row, result, child)
-    return step if result is None or result[10] is None else step._replace(error=_error(result))
+    return step if result is None or result.error is None else step._replace(error=_error(result))
 
 
 def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], topic: str | None) -> Step:
-    seq = row[1]
+    seq = row.seq
     wait = waits.get(seq - 1)
     folded: tuple[int, ...] = (seq - 1,) if wait is not None else ()
     if names.get(seq + 1) == SLEEP:
         folded += (seq + 1,)
     return Step(
-        run_id=row[0],
+        run_id=row.run_id,
         seq=seq,
-        name=wait_name(wait.on, wait.name, row[2]) if wait is not None else wait_name("signal", topic, row[2]),
+        name=wait_name(wait.on, wait.name, row.name) if wait is not None else wait_name("signal", topic, row.name),
         kind="signal",
         status=_outcome(row),
-        started_at_ms=row[3] if row[3] is not None else row[4],
-        finished_at_ms=row[4] if row[4] is not None else row[5],
-        recorded_at_ms=row[5],
+        started_at_ms=row.started_ms if row.started_ms is not None else row.finished_ms,
+        finished_at_ms=row.finished_ms if row.finished_ms is not None else row.recorded_ms,
+        recorded_at_ms=row.recorded_ms,
         waits_on=wait.on if wait is not None else "signal",
         key=topic if wait is None else None,
         folded=folded,
-        has_output=bool(row[7]),
-        has_error=bool(row[8]),
+        has_output=bool(row.has_output),
+        has_error=bool(row.has_error),
         error=_error(row),
     )
 
 
 def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], end: RunEnd, now_ms: int) -> Step | None:
     """A sleep, an open wait that its timeout row tells of, or None for the timeout row of a wait that has a row."""
-    seq, finished = row[1], row[4]
+    seq, finished = row.seq, row.finished_ms
     before = names.get(seq - 1)
     if before in SIGNALS:
         return None
-    wake = wake_ms(row[9])
-    if is_timeout_of_open_wait(seq, finished, row[9], names):
+    wake = wake_ms(row.wake)
+    if is_timeout_of_open_wait(seq, finished, row.wake, names):
         wait = waits.get(seq - 2)
         folded = ((seq - 2,) if wait is not None else ()) + (seq,)
-        since = row[3] if row[3] is not None else finished
-        return _open_signal(row[0], seq - 1, wait, since, wake, folded, end)
+        since = row.started_ms if row.started_ms is not None else finished
+        return _open_signal(row.run_id, seq - 1, wait, since, wake, folded, end)
     if is_timeout(finished, wake) and before == GET_RESULT:
         return None
     until = wake if wake is not None else finished
     if end.at_ms is not None and until is not None and until > end.at_ms + 1000:
         # cut short: the run was cancelled in its sleep (run rows on SQLite are cut to whole seconds, hence the second)
-        until = max(end.at_ms, row[3] or end.at_ms)
+        until = max(end.at_ms, row.started_ms or end.at_ms)
     asleep = end.at_ms is None and until is not None and until > now_ms
     return Step(
-        run_id=row[0],
+        run_id=row.run_id,
         seq=seq,
         name=SLEEP,
         kind="sleep",
         status="running" if asleep else "completed",
-        started_at_ms=row[3] if row[3] is not None else finished,
+        started_at_ms=row.started_ms if row.started_ms is not None else finished,
         finished_at_ms=None if asleep else until,
-        recorded_at_ms=row[5],
+        recorded_at_ms=row.recorded_ms,
         wake_at_ms=wake,
     )
 
@@ -247,9 +250,9 @@ def _without_announcements(steps: list[Step], last: StepRow, waits: Mapping[int,
     """Leave out ``durable.wait`` events that a wait absorbed; one with nothing behind it is a wait about to begin."""
     absorbed = {seq for step in steps for seq in step.folded}
     steps = [step for step in steps if step.seq not in absorbed]
-    if last[1] in waits and last[2] == SET_EVENT and end.at_ms is None:
-        wait = waits[last[1]]
-        opened = _open_signal(last[0], last[1] + 1, wait, last[4], wait.until_ms, (last[1],), end)
+    if last.seq in waits and last.name == SET_EVENT and end.at_ms is None:
+        wait = waits[last.seq]
+        opened = _open_signal(last.run_id, last.seq + 1, wait, last.finished_ms, wait.until_ms, (last.seq,), end)
         return [*steps[:-1], opened] if opened is not None else steps
     return steps
 

@@ -1,6 +1,6 @@
 """Runs and what they wait for, from the engine's rows. Pure: no clock, file, socket or database.
 
-``now_ms`` is always handed in. Row layouts are those of ``schema.RUN_COLUMNS`` and ``TailRow``.
+``now_ms`` is always handed in. Row layouts are those of ``rows.RunRecord`` and ``TailRow``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,9 @@ from typing import Any, NamedTuple
 
 from otel_bridge.model.runs import Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
-from otel_bridge.store.sql.schema import RUN_COLUMNS
 
 TAIL_ROWS = 16
 """How many of a run's last step rows decide what it waits for; list and detail look at the same."""
-
-UNDO_STATUS, DEAD_LETTER_STATUS = len(RUN_COLUMNS), len(RUN_COLUMNS) + 1
-"""Where a run's row tells of the linked runs."""
 
 SLEEP, GET_RESULT, SET_EVENT = "DBOS.sleep", "DBOS.getResult", "DBOS.setEvent"
 SIGNALS = frozenset({"DBOS.recv", "DBOS.getEvent"})

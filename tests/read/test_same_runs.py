@@ -131,6 +131,9 @@ def compare(reads: Asked, query: RunQuery, everyone: list[Run], expected: set[st
     if query.text is None:
         order = [(run.created_at_ms, run.id) for run in listed]
         assert order == sorted(order, reverse=True), "newest first"
+        for offset in (1, 2, 500):
+            page = reads.reader.page(replace(query, offset=offset, limit=limit))
+            assert [run.id for run in page.runs] == [run.id for run in listed[offset : offset + limit]], "an offset"
     assert reads.streamed(query, everyone) == expected, "the stream"
     counted = [run for run in everyone if matches(run, query, now_ms=NOW_MS, any_status=True)]
     by_status = {facet.status: facet.count for facet in reads.reader.facets(query)}

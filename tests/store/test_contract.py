@@ -10,7 +10,7 @@ import pytest
 from otel_bridge.codec import decode
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
-from otel_bridge.model.status import RUN_STATUSES, RunStatus
+from otel_bridge.model.status import OPEN_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
@@ -94,18 +94,19 @@ def test_a_queued_run_waits_for_its_queue_and_a_delayed_one_for_its_time(store: 
 
 
 def test_list_and_detail_never_disagree(store: SqlStateStore) -> None:
-    """Every run reads the same in a page, alone, among the open ones and in a backfill."""
+    """Every run reads the same in a page, alone and in a backfill; a page of the open ones holds those that are."""
     listed = {run.id: run for run in store.list_runs(EVERYTHING).runs}
     assert {run_id: store.get_run(run_id) for run_id in listed} == listed
     assert {run.id: run for run in store.iter_runs()} == listed
-    still_open = {run.id: run for run in store.open_runs(limit=500)}
-    assert still_open == {run_id: run for run_id, run in listed.items() if not run.is_terminal}
+    still_open = {run.id: run for run in store.list_runs(replace(EVERYTHING, statuses=OPEN_STATUSES)).runs}
+    assert still_open == {run_id: run for run_id, run in listed.items() if run.status in OPEN_STATUSES}
 
 
 def test_open_runs_are_marked_newest_first_and_the_same_while_they_stay(store: SqlStateStore) -> None:
     """One mark for each run that has not ended; the limit takes the newest of all, whatever they wait for."""
     marks = store.open_marks(limit=500)
     still_open = store.open_runs(limit=500)
+    assert still_open == [run for run in store.list_runs(EVERYTHING).runs if not run.is_terminal]
     assert list(marks) == [run.id for run in still_open]
     assert store.open_marks(limit=500) == marks
     newest, created = list(store.open_marks(limit=2)), {run.id: run.created_at_ms for run in still_open}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import RunStatus
-from otel_bridge.store.sql import counts, runs
+from otel_bridge.store.sql import counts, runs, sources
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 
 STATUSES: list[RunStatus] = [
@@ -54,16 +55,27 @@ def store() -> Iterator[MemoryStateStore]:
     opened.close()
 
 
-@pytest.fixture(params=["with time", "without time"])
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count anew each time, however long it takes."""
+    monkeypatch.setattr(counts, "CHEAP_S", 1e9)
+
+
+@pytest.fixture(params=["many rows a page", "few rows a page"])
 def pressed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Small chunks always; with no time, every one is the last of its page."""
-    monkeypatch.setattr(runs, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(runs, "LAST_CHUNK", 40)
+    """Small chunks always; where few rows may be looked at, every one is the last of its page."""
+    monkeypatch.setattr(sources, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(sources, "LAST_CHUNK", 40)
+    monkeypatch.setattr(sources, "TRY_ATTRIBUTES_AFTER", 30)
     monkeypatch.setattr(counts, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(runs, "FEW", 15)
-    if request.param == "without time":
-        monkeypatch.setattr(runs, "BUDGET_S", -1.0)
-        monkeypatch.setattr(runs, "BUDGET_WHEN_FOUND_S", -1.0)
+    monkeypatch.setattr(counts, "AT_ONCE", 15)
+    monkeypatch.setattr(sources, "FEW", 15)
+    monkeypatch.setattr(runs, "PREFIXED", 60)
+    monkeypatch.setattr(runs, "DERIVED", 150)
+    monkeypatch.setattr(runs, "SKIPPED_AT_ONCE", 30)
+    if request.param == "few rows a page":
+        monkeypatch.setattr(sources, "LOOKED_AT", 20)
+        monkeypatch.setattr(runs, "LOOKED_AT_BESIDE", 1)
         return True
     return False
 
@@ -123,7 +135,7 @@ def walk(store: MemoryStateStore, query: RunQuery) -> list[str]:
         if page.next_cursor is None:
             return found
         assert page.next_cursor != query.cursor
-        query = replace(query, cursor=page.next_cursor)
+        query = replace(query, cursor=page.next_cursor, offset=0)
     raise AssertionError("the pages do not end")
 
 
@@ -140,25 +152,36 @@ def test_whatever_is_asked_the_pages_hold_each_match_once(store: MemoryStateStor
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_is_asked_facets_count_the_matches(
-    store: MemoryStateStore, pressed: bool, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exact where they say so; never more than there are."""
-    monkeypatch.setattr(counts, "BUDGET_S", -1.0 if pressed else 10.0)
-    monkeypatch.setattr(counts, "SUSPENDED_BUDGET_S", 10.0)
+def test_any_offset_works(store: MemoryStateStore, pressed: bool, seed: int) -> None:
+    """For clients that know no cursors: a slice of what the pages hold, however far back."""
+    rng = random.Random(seed)
+    query = replace(random_query(rng), text=None)
+    expected = [run.id for run in everything(store) if matches(run, query)]
+    offset = rng.choice([0, 1, 29, 30, 31, 60, len(expected) - 1, len(expected), 10**6, 2**53])
+    found = walk(store, replace(query, offset=max(0, offset)))
+    assert found == expected[max(0, offset) :]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_asked_facets_count_the_matches(store: MemoryStateStore, pressed: bool, seed: int) -> None:
+    """Exact where they say so; never more than there are; to the last run when that is asked for."""
     query = replace(random_query(random.Random(seed)), statuses=frozenset())
     expected = Counter((run.status, run.workflow) for run in everything(store) if matches(run, query))
     found = store.facets(query, by_workflow=True)
     for facet in found:
         count = expected[(facet.status, facet.workflow)]  # type: ignore[index]
         assert (facet.count == count) if facet.exact else (facet.count <= count)
+        assert facet.exact or facet.status == "completed"
     assert pressed or len(found) == len(expected)
+    whole = store.facets(query, by_workflow=True, exact=True)
+    assert {(facet.status, facet.workflow): facet.count for facet in whole} == expected
+    assert all(facet.exact for facet in whole)
 
 
 def test_a_rare_filter_says_how_far_it_looked(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty page with a next one: the client goes on, and can tell its user how far back it is."""
-    monkeypatch.setattr(runs, "FIRST_CHUNK", 20)
-    monkeypatch.setattr(runs, "BUDGET_S", -1.0)
+    monkeypatch.setattr(sources, "FIRST_CHUNK", 20)
+    monkeypatch.setattr(sources, "LOOKED_AT", 20)
     page = store.list_runs(RunQuery(workflow="none"))
     assert page.runs == []
     assert page.next_cursor is not None
@@ -168,43 +191,82 @@ def test_a_rare_filter_says_how_far_it_looked(store: MemoryStateStore, monkeypat
     assert following.scanned_to_ms < page.scanned_to_ms
 
 
-def test_very_many_executing_runs_are_told_apart_by_the_newest(
+@pytest.mark.parametrize("seed", range(20))
+def test_a_busy_machine_answers_as_an_idle_one(
+    store: MemoryStateStore, pressed: bool, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Budgets are rows, not time: the same request has the same pages whatever else goes on."""
+    query = random_query(random.Random(seed))
+    calm = [store.list_runs(query), store.facets(query)]
+    now = itertools.count(step=0.02)
+    monkeypatch.setattr(sources.time, "monotonic", lambda: next(now))
+    assert [store.list_runs(query), store.facets(query)] == calm
+
+
+def test_an_id_prefix_finds_old_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a page of them, far behind where one page looks for names; in order, among newer runs found by name."""
+    monkeypatch.setattr(sources, "FIRST_CHUNK", 10)
+    monkeypatch.setattr(runs, "LOOKED_AT_BESIDE", 10)
+    store = MemoryStateStore(clock=FakeClock())
+    for n in range(400):
+        name = "syn" if n == 395 else "order"
+        store.put_run(make_run(f"{'syn' if n < 120 else 'run'}-{n:03d}", workflow=name, created_at_ms=n))
+    page = store.list_runs(RunQuery(text="syn"))
+    assert [run.id for run in page.runs] == ["run-395", *(f"syn-{n:03d}" for n in range(119, 70, -1))]
+    assert walk(store, RunQuery(text="syn")) == ["run-395", *(f"syn-{n:03d}" for n in range(119, -1, -1))]
+    assert walk(store, RunQuery(text="syn-07", limit=3)) == [f"syn-{n:03d}" for n in range(79, 69, -1)]
+
+
+def test_of_very_many_executing_runs_as_many_as_were_looked_at_are_certain(
     store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When time is up the newest stand for the rest, and both counts say that they are not exact."""
-    monkeypatch.setattr(counts, "DERIVED_AT_ONCE", 30)
-    monkeypatch.setattr(counts, "SUSPENDED_BUDGET_S", -1.0)
-    found = {facet.status: facet for facet in store.facets(RunQuery())}
+    """Lower bounds, which say so: not an estimate, which may be too high."""
     executing = Counter(run.status for run in everything(store))
-    assert found["running"].count + found["suspended"].count == executing["running"] + executing["suspended"]
-    assert not found["running"].exact
-    assert not found["suspended"].exact
+    monkeypatch.setattr(counts, "DERIVED_AT_ONCE", 10)
+    monkeypatch.setattr(counts, "DERIVED", 20)
+    found = {facet.status: facet for facet in store.facets(RunQuery())}
+    assert found["running"].count + found["suspended"].count <= 20
+    for status in ("running", "suspended"):
+        assert not found[status].exact  # type: ignore[index]
+        assert found[status].count <= executing[status]  # type: ignore[index]
     assert found["failed"].exact
 
 
-def test_when_time_is_short_every_status_gets_its_part_of_it(
-    store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The newest chunk of each is counted whatever happens; what was not counted to its end says so, even of none."""
-    monkeypatch.setattr(counts, "FIRST_CHUNK", 5)
-    monkeypatch.setattr(counts, "BUDGET_S", -1.0)
+def test_failed_and_dead_runs_are_counted_to_the_last(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what an operator counts; only completed ones are counted among so many rows, and say so."""
+    monkeypatch.setattr(counts, "FIRST_CHUNK", 40)
+    monkeypatch.setattr(sources, "LOOKED_AT", 40)
     found = {facet.status: facet for facet in store.facets(RunQuery(executor="e1"))}
     expected = Counter(run.status for run in everything(store) if run.executor == "e1")
-    for status in ("failed", "cancelled", "dead", "completed"):
-        assert not found[status].exact  # type: ignore[index]
-        assert found[status].count < expected[status]  # type: ignore[index]
-    assert sum(facet.count for facet in found.values() if not facet.exact) > 0
+    for status in ("failed", "cancelled", "dead", "pending", "cancelling"):
+        assert (found[status].exact, found[status].count) == (True, expected[status])  # type: ignore[index]
+    assert not found["completed"].exact
+    assert 0 < found["completed"].count < expected["completed"]
 
 
-def test_dear_facets_are_kept_for_a_while(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dear_answers_are_kept_for_a_while(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """What took long is not counted again at once; what was cheap always is."""
     monkeypatch.setattr(counts, "CHEAP_S", -1.0)
     monkeypatch.setattr(counts, "KEEP_FACTOR", 10**9)
-    counter, counted = counts.FacetCounter(), []
-    count = counts.FacetCounter._count
-    monkeypatch.setattr(counts.FacetCounter, "_count", lambda *a: counted.append(1) or count(*a))
-    first = counter.facets(store, RunQuery(), by_workflow=False)
-    assert counter.facets(store, RunQuery(limit=3, statuses=frozenset({"failed"})), by_workflow=False) == first
-    assert len(counted) == 1
-    counter.facets(store, RunQuery(workflow="alpha"), by_workflow=False)
-    assert len(counted) == 2
+    kept, made = counts.Kept(), []
+    assert kept.get("a", lambda: made.append("first") or "first") == "first"
+    assert kept.get("a", lambda: made.append("second") or "second") == "first"
+    assert kept.get("b", lambda: made.append("other") or "other") == "other"
+    monkeypatch.setattr(counts, "CHEAP_S", 10.0)
+    assert kept.get("c", lambda: "one") == "one"
+    assert kept.get("c", lambda: "another") == "another"
+    assert made == ["first", "other"]
+
+
+def test_a_new_run_is_counted_at_once_however_long_the_whole_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the table's size only what is settled is kept."""
+    monkeypatch.setattr(counts, "CHEAP_S", -1.0)
+    monkeypatch.setattr(counts, "KEEP_FACTOR", -1)  # facets themselves are not kept
+    store = MemoryStateStore(clock=FakeClock())
+    for n in range(10):
+        store.put_run(make_run(f"r{n}", status="completed", created_at_ms=n * 1_000))
+    assert [facet.count for facet in store.facets(RunQuery())] == [10]
+    store.put_run(make_run("new", status="completed", created_at_ms=9_500))
+    assert [facet.count for facet in store.facets(RunQuery())] == [11]
+    assert [facet.count for facet in store.facets(RunQuery(since_ms=9_000))] == [2]
+    assert [facet.count for facet in store.facets(RunQuery(since_ms=2_000, until_ms=4_000))] == [2]

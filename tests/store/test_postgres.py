@@ -20,7 +20,7 @@ from otel_bridge.errors import (
 from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.store import open_store, postgres
 from otel_bridge.store.postgres import PostgresStateStore
-from otel_bridge.store.sql import runs
+from otel_bridge.store.sql import sources
 from tests.store.conftest import SCHEMA
 
 pytestmark = pytest.mark.postgres
@@ -235,12 +235,12 @@ def test_a_closed_store_says_so(postgres_story: str) -> None:
         (RunQuery(tags=("vip",), text="done"), {"done-1"}),
     ],
 )
-def test_a_rare_attribute_is_found_by_its_index_when_time_is_short(
+def test_a_rare_attribute_is_found_by_its_index_when_a_walk_finds_too_little(
     store: PostgresStateStore, query: RunQuery, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One page holds what a walk through all runs would not have reached within its budget."""
-    monkeypatch.setattr(runs, "FIRST_CHUNK", 1)
-    monkeypatch.setattr(runs, "BUDGET_S", -1.0)
+    for bound in ("FIRST_CHUNK", "TRY_ATTRIBUTES_AFTER", "LOOKED_INTO"):
+        monkeypatch.setattr(sources, bound, 1)
     page = store.list_runs(query)
     assert {run.id for run in page.runs} == expected
     assert page.next_cursor is None

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import open_store, sqlite
-from otel_bridge.store.sql import counts, runs
+from otel_bridge.store.sql import counts, sources
 from otel_bridge.store.sqlite import SqliteStateStore
 from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
@@ -415,7 +415,7 @@ def test_a_backlog_is_found_by_its_own_index_whatever_else_is_asked(
 
 def test_a_chunk_of_a_walk_has_one_bound_at_each_end(sqlite_story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two lower bounds SQLite takes the first for its range, which is the one far back in the past."""
-    monkeypatch.setattr(runs, "FIRST_CHUNK", 2)
+    monkeypatch.setattr(sources, "FIRST_CHUNK", 2)
     monkeypatch.setattr(counts, "FIRST_CHUNK", 2)
     query = RunQuery(workflow="none", since_ms=1, until_ms=2**50)
     plans = plans_of(sqlite_story, lambda store: (store.list_runs(query), store.facets(query)))

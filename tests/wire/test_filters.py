@@ -149,6 +149,7 @@ def test_what_is_no_time_is_refused_in_words(text: str, what: str) -> None:
         ("minDurationMs=-1", "minDurationMs"),
         ("minDurationMs=1.5", "minDurationMs"),
         ("limit=0", "limit"),
+        ("limit=x", "limit"),
         ("offset=-1", "offset"),
         ("workflow=a%00b", "workflow"),
         ("q=%00", "q"),
@@ -176,6 +177,22 @@ def test_a_parameter_out_of_bounds_is_refused_by_name(
         return
     answer = client.get(f"/durable/api/{route}?{query}")
     assert (answer.status_code, answer.json["parameter"]) == (400, parameter)
+
+
+@pytest.mark.parametrize(("query", "rows"), [("limit=2", 2), ("limit=99999", None), ("limit=3&offset=1000000", 0)])
+def test_more_than_a_page_holds_is_a_page_and_any_offset_works(
+    client: FlaskClient, query: str, rows: int | None
+) -> None:
+    """Clients of other control planes ask for thousands at once, and page by offset."""
+    everything = client.get("/durable/api/runs?limit=500").json
+    answer = client.get(f"/durable/api/runs?{query}")
+    assert answer.status_code == 200
+    assert len(answer.json) == (len(everything) if rows is None else rows)
+
+
+def test_a_limit_above_the_maximum_is_the_maximum() -> None:
+    """Clamped, not refused."""
+    assert parse_query(MultiDict({"limit": "501"}), RunsQuery).limit == 500
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What changed since: index ranges only. SQL only, no driver: see ``reader``.
+"""What changed since: index ranges only. SQL only, no driver: see ``session``.
 
 Source: DBOS 3.4.0's indexes on ``workflow_status``; ``updated_at`` has none, so changes are found by what has.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import ENGINE_OPEN
+from otel_bridge.store.rows import RunRecord
 from otel_bridge.store.sql.conditions import Where, status_term
-from otel_bridge.store.sql.runs import FEW, ORDERED_STATUSES
-from otel_bridge.store.sql.session import Reader, Row, derive_runs
+from otel_bridge.store.sql.session import Reader, Row, derive_runs, run_records
+from otel_bridge.store.sql.sources import FEW, ORDERED_STATUSES
+from otel_bridge.store.sql.statement import BY_COMPLETION, BY_CREATION, BY_START, OPEN_RUNS, Statement
 
 PAGE = 500
-STATUS, CREATED, STARTED, COMPLETED = 1, 3, 5, 6
 MARK_COLUMNS = (
     "updated_at",
     "started_at_epoch_ms",
@@ -24,9 +25,21 @@ MARK_COLUMNS = (
     "executor_id",
     "recovery_attempts",
     "delay_until_epoch_ms",
-    "attributes",
 )
-CHANGE_COLUMNS = (("created_at", CREATED), ("started_at_epoch_ms", STARTED), ("completed_at", COMPLETED))
+CHANGE_COLUMNS = ("created_at", "started_at_epoch_ms", "completed_at")
+
+CHANGED_RUNS = Statement(
+    "changed_runs",
+    "Runs that were created, started or completed since a time: what the live tail and the bridge look at.",
+    (BY_CREATION, BY_START, BY_COMPLETION),
+)
+OPEN_MARKS = Statement(
+    "open_marks", "What differs in an open run's row once anything happened to it that leaves no stamp.", OPEN_RUNS
+)
+NEWEST_OPEN = Statement("newest_open", "The newest runs that have not ended.", OPEN_RUNS)
+RUNS_BY_AGE = Statement(
+    "runs_by_age", "All runs of a time range, oldest first: backfill and retention.", (BY_CREATION,)
+)
 
 
 def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run]:
@@ -35,37 +48,50 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run
     A run counts by the first of these stamps that is at or after ``since_ms``, so each is read once.
     """
     schema = reader.schema()
-    found: list[tuple[int, Row]] = []
+    found: list[tuple[int, RunRecord]] = []
     before = ""
-    for column, place in CHANGE_COLUMNS:
+    for column in CHANGE_COLUMNS:
         if not schema.has("workflow_status", column):
             continue
-        rows = reader.rows(
+        rows = run_records(
+            reader,
+            CHANGED_RUNS,
             f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
             f"WHERE w.{column} IS NOT NULL AND w.{column} >= ?{before} ORDER BY w.{column} LIMIT ?",
             [since_ms] * (1 + before.count("?")) + [limit],
         )
-        found += ((row[place], row) for row in rows)
+        found += ((getattr(row, column), row) for row in rows)
         # "+ 0" keeps planners off this column's index
         before += f" AND (w.{column} IS NULL OR w.{column} + 0 < ?)"
-    found.sort(key=lambda item: (item[0], item[1][0]))
+    found.sort(key=lambda change: (change[0], change[1].workflow_uuid))
     return derive_runs(reader, [row for _, row in found[:limit]])
+
+
+class Opened(NamedTuple):
+    """The beginning of an open run's row, however it goes on."""
+
+    run_id: str
+    status: str
+    workflow: str | None
+    created_ms: int
 
 
 def open_marks(reader: Reader, *, limit: int) -> dict[str, object]:
     """Return a mark of each run that has not ended, newest first: it differs once the run's own row does."""
-    columns = (reader.schema().column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
-    rows = _newest_open(reader, f"w.workflow_uuid, w.status, w.name, w.created_at, {', '.join(columns)}", limit)
-    return {row[0]: row[1:] for row in rows}
+    schema = reader.schema()
+    columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
+    select = f"w.workflow_uuid, w.status, w.name, w.created_at, {columns}, {schema.attributes()}"
+    return {run_id: mark for run_id, *mark in _newest_open(reader, OPEN_MARKS, select, limit)}
 
 
 def open_runs(reader: Reader, *, limit: int) -> list[Run]:
     """Return runs that have not ended, newest first."""
-    return derive_runs(reader, _newest_open(reader, reader.schema().run_columns(), limit))
+    rows = _newest_open(reader, NEWEST_OPEN, reader.schema().run_columns(), limit)
+    return derive_runs(reader, list(map(RunRecord._make, rows)))
 
 
-def _newest_open(reader: Reader, columns: str, limit: int) -> list[Row]:
-    """Return rows of open runs, newest first, read at one moment; ``columns`` begin as a run's row does."""
+def _newest_open(reader: Reader, statement: Statement, columns: str, limit: int) -> list[Row]:
+    """Return rows of open runs, newest first, read at one moment; ``columns`` begin as ``Opened`` does."""
     select = f"SELECT {columns} FROM {reader.schema().table('workflow_status')} w WHERE"
     newest = "ORDER BY w.created_at DESC LIMIT ?"
     parts, params = [], []
@@ -73,15 +99,19 @@ def _newest_open(reader: Reader, columns: str, limit: int) -> list[Row]:
         ordered = status in ORDERED_STATUSES
         parts.append(f"SELECT * FROM ({select} {status_term(status)} {newest if ordered else 'LIMIT ?'}) AS m")
         params.append(limit if ordered else FEW + 1)
-    rows = reader.rows(" UNION ALL ".join(parts), params)
-    found = Counter(row[STATUS] for row in rows)
+    rows = reader.read(statement, " UNION ALL ".join(parts), params)
+    found = Counter(_opened(row).status for row in rows)
     for status in ENGINE_OPEN:
         if status not in ORDERED_STATUSES and found[status] > FEW:
             # few are sorted here; of very many the newest come soon when runs are walked by creation
-            rows = [row for row in rows if row[STATUS] != status]
-            rows += reader.rows(f"{select} {status_term(status)} {newest}", [limit])
-    rows.sort(key=lambda row: (row[CREATED], row[0]), reverse=True)
+            rows = [row for row in rows if _opened(row).status != status]
+            rows += reader.read(statement, f"{select} {status_term(status)} {newest}", [limit])
+    rows.sort(key=lambda row: (_opened(row).created_ms, _opened(row).run_id), reverse=True)
     return rows[:limit]
+
+
+def _opened(row: Row) -> Opened:
+    return Opened._make(row[:4])
 
 
 def iter_runs(
@@ -99,7 +129,9 @@ def iter_runs(
             where.add("w.created_at >= ?", since_ms)
         schema = reader.schema()
         params: list[Any] = [*where.params, PAGE]
-        rows = reader.rows(
+        rows = run_records(
+            reader,
+            RUNS_BY_AGE,
             f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w WHERE {where.sql()} "
             f"ORDER BY w.created_at, {run_id} LIMIT ?",
             params,
@@ -107,4 +139,4 @@ def iter_runs(
         yield from derive_runs(reader, rows)
         if len(rows) < PAGE:
             return
-        after = (rows[-1][CREATED], rows[-1][0])
+        after = (rows[-1].created_at, rows[-1].workflow_uuid)

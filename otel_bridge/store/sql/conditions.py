@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from otel_bridge.model.matching import folded, number_of
 from otel_bridge.model.runs import AttributeFilter, RunQuery
-from otel_bridge.store.sql.schema import Schema
-
-Dialect = Literal["sqlite", "postgres"]
+from otel_bridge.store.sql.schema import Dialect, Schema
 
 PARTIAL_INDEX_TERM = {
     "PENDING": "w.status = 'PENDING'",

@@ -1,342 +1,322 @@
-"""Counts by status and workflow, within a time budget. SQL only, no driver: see ``reader``. Keeps a small cache.
+"""Counts by status and workflow. SQL only, no driver: see ``session``. Keeps dear answers for a moment.
 
-What has an index is counted exactly: open and failed runs by their partial indexes, completed ones as the rest of the
-whole. What has none is counted from the newest back until the budget is spent, and ``Facet.exact`` says so.
+Open and failed runs have indexes of their own: they are counted exactly, however many there are. So are completed ones
+where nothing but their time is asked of them, as the rest of the whole. What else is asked of completed runs is counted
+from the newest back among a bounded number of rows; ``Facet.exact`` then says that there may be more. A caller that
+wants them all says so, and waits.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from otel_bridge.model.runs import Backlog, Facet, Run, RunQuery, Waiting
-from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, RUN_STATUSES, STATUSES, RunStatus, status_of
-from otel_bridge.store.sql import runs
-from otel_bridge.store.sql.conditions import Where, in_list, prefix_range, row_filter, status_term, text_term
+from otel_bridge.model.runs import Facet, RunQuery
+from otel_bridge.model.status import ENGINE_OPEN, RUN_STATUSES, RunStatus, status_of
+from otel_bridge.store.sql.conditions import Where, attributes_term, in_list, prefix_range, status_term, text_term
 from otel_bridge.store.sql.cursor import Key
-from otel_bridge.store.sql.runs import CREATED, RUN_ID, Request, undo_targets
-from otel_bridge.store.sql.session import Reader, derive_runs, run_rows_by_id
+from otel_bridge.store.sql.runs import PREFIXED
+from otel_bridge.store.sql.session import Reader, derive_runs, records_by_id
+from otel_bridge.store.sql.sources import (
+    FIRST_CHUNK,
+    LAST_CHUNK,
+    ORDERED_STATUSES,
+    Budget,
+    Request,
+    chunk_edge,
+    is_few,
+    order,
+    undo_targets,
+)
+from otel_bridge.store.sql.statement import (
+    ATTRIBUTES,
+    BY_CREATION,
+    BY_PARENT,
+    FAILED,
+    OPEN_RUNS,
+    PENDING,
+    PRIMARY_KEY,
+    Statement,
+)
 
-BUDGET_S = 0.014
-CHUNK_BUDGET_S = 0.004
-FIRST_CHUNK = 500
-SUSPENDED_BUDGET_S = 0.012
 CHEAP_S = 0.004
 """What took no longer is counted anew every time."""
 KEEP_FACTOR = 20
 """What took longer is kept for so many times the time that it took: counting takes a twentieth of a core at most."""
 KEEP_TOTAL_S = 30.0
+TOTAL_PARTS = 16
+"""Ranges of time in which the table is counted: a part is so small that an index answers it."""
+AT_ONCE = 64_000
+"""Up to so many runs of a status that has an index are counted in one statement."""
+COUNTED_AT = 20_000
+"""Rows among which completed runs are counted, where other things than their time are asked of them."""
+DERIVED = 500
+"""Executing runs that are asked what they wait for."""
 DERIVED_AT_ONCE = 100
 
+COUNTED = Statement(
+    "counted_by_status",
+    "How many runs of a filter have a status that has an index.",
+    (FAILED, *OPEN_RUNS, BY_PARENT, ATTRIBUTES),
+)
+COUNTED_FEW = Statement(
+    "counted_few", "How many of the few runs that an index finds there are.", (PRIMARY_KEY, ATTRIBUTES)
+)
+COUNTED_CHUNK = Statement(
+    "counted_chunk", "How many runs of a chunk have a status, by workflow.", (BY_CREATION, PENDING, FAILED, ATTRIBUTES)
+)
+CREATED_RANGE = Statement("created_range", "When the first and the last run were created.", (BY_CREATION,))
+CREATED_COUNT = Statement("created_count", "How many runs were created within a time.", (BY_CREATION,))
+MATCHING_IDS = Statement("matching_ids", "Which of some runs, named one by one, pass a filter.", (PRIMARY_KEY,))
+
+T = TypeVar("T")
 Counts = Counter[tuple[RunStatus, "str | None"]]
 
 
 @dataclass
 class Tally:
-    """Counts, and which of them stopped at the budget."""
+    """Counts, and of which statuses there may be more."""
 
     counts: Counts = field(default_factory=Counter)
     bounded: set[RunStatus] = field(default_factory=set)
 
-    def add(self, engine_status: str, workflow: str | None, count: int) -> None:
-        """Count runs by the engine's status."""
-        self.counts[(status_of(engine_status), workflow)] += count
-
-    def move(self, from_: RunStatus, to: RunStatus, workflow: str | None, count: int = 1) -> None:
-        """Count runs as something else, now that more is known of them."""
-        self.counts[(from_, workflow)] -= count
-        self.counts[(to, workflow)] += count
+    def add(self, status: RunStatus, workflow: str | None, count: int) -> None:
+        """Count runs."""
+        self.counts[status, workflow] += count
 
     def facets(self) -> list[Facet]:
         """Return what is not known to be zero, in the order of the statuses, then by workflow."""
-        known = {status for status, _ in self.counts if self.counts[status, _] > 0}
+        known = {status for (status, _), count in self.counts.items() if count > 0}
         found = [item for item in self.counts.items() if item[1] > 0]
         found += [((status, None), 0) for status in self.bounded - known]
         found.sort(key=lambda item: (RUN_STATUSES.index(item[0][0]), item[0][1] or ""))
         return [Facet(status, count, workflow, status not in self.bounded) for (status, workflow), count in found]
 
 
-class FacetCounter:
-    """Counts facets for one store. Keeps recent answers that were dear, and the size of the table."""
+class Kept:
+    """Keeps answers that were dear, for a while that grows with what they cost. Shared between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[tuple[RunQuery, bool], tuple[float, list[Facet]]] = {}
-        self._total: tuple[float, int, int] | None = None
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
 
-    def facets(self, reader: Reader, query: RunQuery, *, by_workflow: bool) -> list[Facet]:
-        """Return how many runs have each status (and workflow) over the query less its statuses and page."""
-        if query.nothing:
-            return []
-        query = replace(query, statuses=frozenset(), cursor=None, offset=0, limit=50)
+    def get(self, key: Hashable, make: Callable[[], T], *, at_least_s: float = 0.0) -> T:
+        """Return the kept answer, or make it."""
         began = time.monotonic()
         with self._lock:
-            kept = self._kept.get((query, by_workflow))
+            kept = self._answers.get(key)
         if kept is not None and kept[0] > began:
-            return list(kept[1])
-        found = self._count(reader, query, by_workflow, began + BUDGET_S).facets()
+            answer: T = kept[1]
+            return answer
+        answer = make()
         cost = time.monotonic() - began
         if cost > CHEAP_S:
             with self._lock:
-                self._kept = {key: value for key, value in self._kept.items() if value[0] > began}
-                self._kept[(query, by_workflow)] = (began + cost * (KEEP_FACTOR + 1), found)
-        return list(found)
+                self._answers = {known: value for known, value in self._answers.items() if value[0] > began}
+                self._answers[key] = (began + max(cost * (KEEP_FACTOR + 1), at_least_s), answer)
+        return answer
 
-    def _count(self, reader: Reader, query: RunQuery, by_workflow: bool, deadline: float) -> Tally:
-        tally = Tally()
-        where = row_filter(query, reader.schema(), reader.dialect, now_ms=reader.now_ms())
-        request = Request(reader, query, where, deadline)
-        everything = Request(reader, query, request.where.copy(), deadline)
-        if query.text:
-            term, params = text_term(query.text, reader.dialect)
-            everything.where.add(term, *params)
-        if query.parent_id:
-            _grouped(everything, tally, [""], by_workflow)
-        else:
-            if query.text:
-                _count_search(request, tally, query.text, by_workflow)
-            ranged = query.since_ms is not None or query.until_ms is not None
-            if request.where.terms or by_workflow or ranged:
-                few, many = _by_size(request, ENGINE_OPEN)
-                _grouped(request, tally, [status_term(status) for status in few], by_workflow)
-                _walk(request, tally, [*many, *ENGINE_FAILED, "SUCCESS"], by_workflow)
-            else:
-                _grouped(
-                    request, tally, [status_term(status) for status in (*ENGINE_OPEN, *ENGINE_FAILED)], by_workflow
-                )
-                known = sum(tally.counts.values())
-                tally.add("SUCCESS", None, max(self._table_size(reader) - known, 0))
-        everything.deadline = max(deadline, time.monotonic()) + SUSPENDED_BUDGET_S
-        _tell_suspended(everything, tally, by_workflow)
-        _tell_cancelling(everything, tally, by_workflow)
-        return tally
 
-    def _table_size(self, reader: Reader) -> int:
-        """Return the number of runs: counted now and then, and from there on by what was created since.
+class FacetCounter:
+    """Counts facets for one store."""
 
-        Runs that the engine deleted in the meantime are missed for half a minute.
+    def __init__(self) -> None:
+        self.kept = Kept()
+
+    def facets(self, reader: Reader, query: RunQuery, *, by_workflow: bool, exact: bool = False) -> list[Facet]:
+        """Return how many runs have each status (and workflow) over the query less its statuses and page.
+
+        Args:
+            exact: count completed runs to the last, however long it takes.
         """
-        table = reader.schema().table("workflow_status")
-        now = time.monotonic()
-        with self._lock:
-            known = self._total
-        if known is None or known[0] < now:
-            newest = reader.rows(f"SELECT max(w.created_at) FROM {table} w")[0][0]
-            if newest is None:
-                return 0
-            # what is being created this very moment is counted as new, each time
-            before = int(newest) - 2000
-            size = int(reader.rows(f"SELECT count(*) FROM {table} w WHERE w.created_at < ?", [before])[0][0])
-            cost = time.monotonic() - now
-            keep = 0.0 if cost < CHEAP_S else max(KEEP_TOTAL_S, 100 * cost)
-            known = (now + keep, before, size)
-            with self._lock:
-                self._total = known
-        recent = reader.rows(f"SELECT count(*) FROM {table} w WHERE w.created_at >= ?", [known[1]])
-        return known[2] + int(recent[0][0])
-
-
-def _name(by_workflow: bool) -> str:
-    return "COALESCE(w.name, '')" if by_workflow else "NULL"
-
-
-def _grouped(request: Request, tally: Tally, terms: Sequence[str], by_workflow: bool, *params: Any) -> None:
-    """Count everything that matches each of some terms, at once."""
-    table, group = request.reader.schema().table("workflow_status"), "w.status, w.name" if by_workflow else "w.status"
-    where = request.keyset(None, walked=False)
-    parts = (
-        f"SELECT w.status, {_name(by_workflow)} AS name, count(*) FROM {table} w "
-        f"WHERE {where.sql()}{' AND ' if term else ''}{term} GROUP BY {group}"
-        for term in terms
-    )
-    for status, workflow, count in (
-        request.reader.rows(" UNION ALL ".join(parts), [*where.params, *params] * len(terms)) if terms else ()
-    ):
-        tally.add(status, workflow, count)
-
-
-def _by_size(request: Request, statuses: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the statuses that few runs have, whatever else is asked of them, and those that many have."""
-    table = request.reader.schema().table("workflow_status")
-    sizes = ", ".join(
-        f"(SELECT count(*) FROM (SELECT 1 FROM {table} w WHERE {status_term(status)} LIMIT {runs.FEW + 1}) AS m)"
-        for status in statuses
-    )
-    (row,) = request.reader.rows(f"SELECT {sizes}")
-    sized = list(zip(statuses, row, strict=True))
-    return [s for s, size in sized if 0 < size <= runs.FEW], [s for s, size in sized if size > runs.FEW]
+        if query.nothing:
+            return []
+        query = replace(query, statuses=frozenset(), cursor=None, offset=0, limit=50)
+        counting = _Counting(Request.of(reader, query), self.kept, by_workflow, exact)
+        return list(self.kept.get((query, by_workflow, exact), counting.facets))
 
 
 @dataclass
-class _Walker:
-    """Counts one status from the newest back, in chunks."""
+class _Counting:
+    """One count at work."""
 
     request: Request
-    status: str
+    kept: Kept
     by_workflow: bool
-    key: Key | None = None
-    size: int = field(default_factory=lambda: FIRST_CHUNK)
-    s_per_run: float = 0.0
-    ended: bool = False
+    exact: bool
+    tally: Tally = field(default_factory=Tally)
 
-    def fits(self) -> bool:
-        """Say whether there is time for a chunk, cutting it to what there is; for the first there always is."""
-        if self.key is None:
-            return True
-        left_s = self.request.deadline - time.monotonic()
-        self.size = min(self.size, int(left_s / max(self.s_per_run, 1e-9)))
-        return self.size >= FIRST_CHUNK // 4
+    def facets(self) -> list[Facet]:
+        """Count."""
+        query, reader = self.request.query, self.request.reader
+        matching = self.request
+        if query.text:
+            matching = matching.narrowed(*text_term(query.text, reader.dialect))
+        if query.parent_id and reader.schema().has("workflow_status", "parent_workflow_id"):
+            self.add(matching, COUNTED, [""])
+        else:
+            unordered = [word for word in ENGINE_OPEN if word not in ORDERED_STATUSES]
+            self.ordered(matching)
+            self.add(matching, COUNTED, [status_term(word) for word in unordered])
+            if self.request.where.terms or query.text or self.by_workflow:
+                self.completed(matching)
+            else:
+                known = sum(self.tally.counts.values())
+                self.tally.add("completed", None, max(self.created() - known, 0))
+        self.part_executing(matching)
+        self.part_cancelling(matching)
+        return self.tally.facets()
 
-    def step(self, tally: Tally) -> None:
-        """Count one chunk."""
-        began, reader = time.monotonic(), self.request.reader
-        ordered = self.status in runs.ORDERED_STATUSES
-        term = status_term(self.status) if ordered else f"w.status = '{self.status}'"
-        edge = runs.chunk_edge(self.request, self.key, self.size, Where([term]) if ordered else Where())
-        where = self.request.keyset(self.key, edge=edge).add(term)
+    @property
+    def name(self) -> str:
+        """What to count by besides the status."""
+        return "COALESCE(w.name, '')" if self.by_workflow else "NULL"
+
+    def add(
+        self,
+        request: Request,
+        statement: Statement,
+        terms: Sequence[str],
+        params: Sequence[Any] = (),
+        *,
+        walked: bool = False,
+    ) -> None:
+        """Count everything that matches each of some terms, at once.
+
+        Args:
+            walked: the terms' indexes are ordered by creation, so that a range of time narrows them.
+        """
+        where = request.keyset(None, walked=walked)
+        group = "w.status, w.name" if self.by_workflow else "w.status"
+        parts = (
+            f"SELECT w.status, {self.name} AS name, count(*) FROM {request.table} "
+            f"WHERE {where.sql()}{' AND ' if term else ''}{term} GROUP BY {group}"
+            for term in terms
+        )
+        sql = " UNION ALL ".join(parts)
+        for word, workflow, count in request.reader.read(statement, sql, [*where.params, *params] * len(terms)):
+            self.tally.add(status_of(word), workflow, count)
+
+    def ordered(self, matching: Request) -> None:
+        """Count executing, failed, cancelled and dead runs to the last: at once, or in chunks where they are many.
+
+        A statement that reads millions of rows would meet the database's time limit, and with it all counts be lost.
+        """
+        many: list[str] = []
+        if matching.where.terms or self.by_workflow:
+            unfiltered = Request(matching.reader, matching.query, Where())
+            terms = ((word, Where().add(status_term(word))) for word in ORDERED_STATUSES)
+            many = [word for word, term in terms if not is_few(unfiltered, term, most=AT_ONCE)]
+        few = [word for word in ORDERED_STATUSES if word not in many]
+        self.add(matching, COUNTED, [status_term(word) for word in few], walked=True)
+        for word in many:
+            self.walk(matching, word, bounded=False)
+
+    # -- completed ones -------------------------------------------------------------------------------------------
+
+    def completed(self, matching: Request) -> None:
+        """Count completed runs of a filter: those that an index finds when they are few, and the rest by walking."""
+        query, reader = self.request.query, self.request.reader
+        success = status_term("SUCCESS")
+        indexed = attributes_term(query, reader.schema())
+        if indexed is not None and is_few(self.request, indexed, most=PREFIXED):
+            self.add(matching, COUNTED_FEW, [f"{indexed.sql()} AND {success}"], indexed.params)
+            return
+        if query.text:
+            term, params = prefix_range(query.text, reader.dialect)
+            if is_few(self.request, Where().add(term, *params), most=PREFIXED):
+                self.add(self.request, COUNTED_FEW, [f"{term} AND {success}"], params)
+                matching = matching.narrowed(f"NOT {term}", params)
+        self.walk(matching, "SUCCESS", bounded=not self.exact)
+
+    def walk(self, matching: Request, word: str, *, bounded: bool) -> None:
+        """Count runs of a status from the newest back, in chunks, as far as the budget goes or to the last."""
+        status, request = status_of(word), matching.narrowed(status_term(word), ())
+        budget, key, size = Budget.of(request.query, COUNTED_AT), None, FIRST_CHUNK  # type: Budget, Key | None, int
+        term = Where().add(status_term(word)) if word in ORDERED_STATUSES else Where()
         group = " GROUP BY w.name" if self.by_workflow else ""
-        sql = f"SELECT {_name(self.by_workflow)}, count(*) FROM {reader.schema().table('workflow_status')} w"
-        for workflow, count in reader.rows(f"{sql} WHERE {where.sql()}{group}", where.params):
-            tally.add(self.status, workflow, count)
-        took_s = time.monotonic() - began
-        self.ended = edge is None
-        self.key = Key((edge or 0) + 1, "")
-        self.s_per_run = took_s / self.size
-        self.size = runs.next_size(self.size, took_s, CHUNK_BUDGET_S)
+        while not bounded or budget.looked_at < budget.rows:
+            edge = chunk_edge(request, key, size, term)
+            where = request.keyset(key, edge=edge)
+            sql = f"SELECT {self.name}, count(*) FROM {request.table} WHERE {where.sql()}{group}"
+            for workflow, count in request.reader.read(COUNTED_CHUNK, sql, where.params):
+                self.tally.add(status, workflow, count)
+            if edge is None:
+                return
+            key = Key(edge + 1, "")
+            budget.looked_at += size
+            left = max(budget.rows - budget.looked_at, FIRST_CHUNK) if bounded else LAST_CHUNK
+            size = min(size * 4, left, LAST_CHUNK)
+        self.tally.bounded.add(status)
 
+    def created(self) -> int:
+        """Return how many runs were created in the query's time.
 
-def _walk(request: Request, tally: Tally, statuses: Sequence[str], by_workflow: bool) -> None:
-    """Count runs of these statuses in turns, each as far back as the time allows."""
-    walkers = deque(_Walker(request, status, by_workflow) for status in statuses)
-    while walkers:
-        walker = walkers.popleft()
-        if not walker.fits():
-            tally.bounded.add(status_of(walker.status))
-            continue
-        walker.step(tally)
-        if not walker.ended:
-            walkers.append(walker)
+        All are counted now and then, and from there on what was created since. Runs that the engine deletes in the
+        meantime are counted for half a minute more.
+        """
+        query = self.request.query
+        table = self.request.table
+        sql = f"SELECT (SELECT min(w.created_at) FROM {table}), max(w.created_at) FROM {table}"
+        ((first, last),) = self.request.reader.read(CREATED_RANGE, sql)
+        if first is None:
+            return 0
+        begin = max(first, first if query.since_ms is None else query.since_ms)
+        end = min(last + 1, last + 1 if query.until_ms is None else query.until_ms)
+        # what is being created this very moment is counted each time
+        settled = max(begin, min(end, last - 2_000))
+        key = (query.since_ms, query.until_ms)
+        until, count = self.kept.get(key, lambda: (settled, self._created(begin, settled)), at_least_s=KEEP_TOTAL_S)
+        return count + self._created(until, end)
 
+    def _created(self, begin: int, end: int) -> int:
+        step, count = max(1, -((begin - end) // TOTAL_PARTS)), 0
+        sql = f"SELECT count(*) FROM {self.request.table} WHERE w.created_at >= ? AND w.created_at < ?"
+        for part in range(begin, end, step):
+            ((found,),) = self.request.reader.read(CREATED_COUNT, sql, [part, min(part + step, end)])
+            count += found
+        return count
 
-def _count_search(request: Request, tally: Tally, text: str, by_workflow: bool) -> None:
-    """Count the few runs whose id begins with the text, and leave the search by name to the rest of the counting."""
-    term, params = prefix_range(text, request.reader.dialect)
-    table = request.reader.schema().table("workflow_status")
-    ids = request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {term} LIMIT ?", [*params, runs.FEW + 1])
-    anywhere, anywhere_params = text_term(text, request.reader.dialect)
-    if len(ids) > runs.FEW:
-        request.where.add(anywhere, *anywhere_params)
-        return
-    if ids:
-        _grouped(request, tally, [term], by_workflow, *params)
-    request.where.add(f"{anywhere} AND NOT {term}", *anywhere_params, *params)
+    # -- what rows alone do not tell ------------------------------------------------------------------------------
 
+    def part_executing(self, matching: Request) -> None:
+        """Part the executing runs into running and suspended; of very many, as many as were looked at are certain."""
+        counts = self.tally.counts
+        if not any(status == "running" for status, _ in counts):
+            return
+        for status, workflow in list(counts):
+            if status == "running":
+                del counts[status, workflow]
+        key: Key | None = None
+        looked_at = 0
+        while self.exact or looked_at < DERIVED:
+            rows = matching.select(matching.keyset(key).add(status_term("PENDING")), DERIVED_AT_ONCE)
+            for run in derive_runs(matching.reader, rows):
+                if run.status != "cancelling":  # counted among the undos' runs
+                    self.tally.add(run.status, run.workflow if self.by_workflow else None, 1)
+            if len(rows) < DERIVED_AT_ONCE:
+                return
+            key, looked_at = order(rows[-1]), looked_at + len(rows)
+        self.tally.bounded |= {"running", "suspended"}
 
-def _tell_suspended(request: Request, tally: Tally, by_workflow: bool) -> None:
-    """Part the executing runs into running and suspended; of very many, the newest stand for all."""
-    executing = sum(count for (status, _), count in tally.counts.items() if status == "running")
-    if not executing:
-        return
-    key: Key | None = None
-    seen: Counter[str | None] = Counter()
-    parked: Counter[str | None] = Counter()
-    while True:
-        began = time.monotonic()
-        term = request.keyset(key).add(status_term("PENDING"))
-        rows = request.select(term, DERIVED_AT_ONCE)
-        for run in derive_runs(request.reader, rows):
-            workflow = run.workflow if by_workflow else None
-            seen[workflow] += 1
-            parked[workflow] += run.waiting is not None or run.status == "suspended"
-        if len(rows) < DERIVED_AT_ONCE:
-            break
-        key = Key(rows[-1][CREATED], rows[-1][RUN_ID])
-        now = time.monotonic()
-        if now + (now - began) > request.deadline:
-            tally.bounded |= {"running", "suspended"}
-            break
-    for workflow, count in seen.items():
-        total = tally.counts[("running", workflow)]
-        suspended = parked[workflow] if count >= total else round(parked[workflow] * total / count)
-        tally.move("running", "suspended", workflow, min(suspended, total))
-
-
-def _tell_cancelling(request: Request, tally: Tally, by_workflow: bool) -> None:
-    """Count runs whose undo is at work as that, not as what they were."""
-    targets = undo_targets(request.reader)
-    if not targets:
-        return
-    rows = run_rows_by_id(request.reader, targets)
-    matching = {row[0] for row in _matching(request, targets)} if request.keyset(None).terms else None
-    for row, run in zip(rows, derive_runs(request.reader, rows), strict=True):
-        if run.status != "cancelling" or (matching is not None and run.id not in matching):
-            continue
-        tally.move(status_of(row[1]), "cancelling", run.workflow if by_workflow else None)
-
-
-BACKLOG_COLUMNS = ("application_version", "queue_name", "application_name")
-
-
-def backlog(reader: Reader, query: RunQuery, *, old_ms: int) -> list[Backlog]:
-    """Return the queued runs of a query in groups; see ``StateStore.backlog``."""
-    if query.nothing:
-        return []
-    schema = reader.schema()
-    request = Request(reader, query, row_filter(query, schema, reader.dialect, now_ms=reader.now_ms()), 0.0)
-    where = request.keyset(None, walked=False)
-    if query.text:
-        term, params = text_term(query.text, reader.dialect)
-        where.add(term, *params)
-    undone = undo_targets(reader)
-    if undone:
-        among, params = in_list("w.workflow_uuid", undone, reader.dialect)
-        where.add(f"NOT {among}", *params)
-    columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in BACKLOG_COLUMNS)
-    parts = (
-        f"SELECT w.status, w.name, {columns}, CASE WHEN w.created_at <= ? THEN 1 ELSE 0 END AS old, "
-        f"min(w.created_at) AS created, count(*) AS runs FROM {schema.table('workflow_status')} w "
-        f"WHERE {where.sql()} AND {status_term(status)} GROUP BY 1, 2, 3, 4, 5, 6"
-        for status in QUEUED
-    )
-    rows = reader.rows(" UNION ALL ".join(parts), [old_ms, *where.params] * len(QUEUED))
-    return [_backlog(*row) for row in rows]
-
-
-QUEUED = STATUSES["pending"].engine
-
-
-def _backlog(
-    word: str,
-    workflow: str | None,
-    version: str | None,
-    queue: str | None,
-    namespace: str | None,
-    old: int,
-    created_ms: int,
-    count: int,
-) -> Backlog:
-    return Backlog(
-        Run(
-            id="",
-            workflow=workflow or "",
-            status="pending",
-            created_at_ms=created_ms,
-            updated_at_ms=created_ms,
-            workflow_version=version,
-            queue=queue,
-            namespace=namespace,
-            waiting=Waiting("delay" if word == "DELAYED" else "queue", queue, created_ms),
-        ),
-        count,
-    )
-
-
-def _matching(request: Request, run_ids: list[str]) -> list[tuple[object, ...]]:
-    among, params = in_list("w.workflow_uuid", run_ids, request.reader.dialect)
-    where = request.keyset(None, walked=False).add(among, *params)
-    table = request.reader.schema().table("workflow_status")
-    return request.reader.rows(f"SELECT w.workflow_uuid FROM {table} w WHERE {where.sql()}", where.params)
+    def part_cancelling(self, matching: Request) -> None:
+        """Count runs whose undo is at work as that, not as what they were."""
+        targets = undo_targets(matching.reader)
+        if not targets:
+            return
+        among, params = in_list("w.workflow_uuid", targets, matching.reader.dialect)
+        where = matching.keyset(None, walked=False).add(among, *params)
+        sql = f"SELECT w.workflow_uuid FROM {matching.table} WHERE {where.sql()}"
+        ids = [run_id for (run_id,) in matching.reader.read(MATCHING_IDS, sql, where.params)]
+        rows = records_by_id(matching.reader, ids)
+        for row, run in zip(rows, derive_runs(matching.reader, rows), strict=True):
+            if run.status != "cancelling":
+                continue
+            workflow, was = run.workflow if self.by_workflow else None, status_of(row.status)
+            if was != "running":
+                self.tally.add(was, workflow, -1)
+            self.tally.add("cancelling", workflow, 1)

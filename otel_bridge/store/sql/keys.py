@@ -13,6 +13,7 @@ from otel_bridge.model.values import StoredValue, StreamEntry
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.mailbox import NULL_TOPIC
 from otel_bridge.store.sql.session import Reader, chunks
+from otel_bridge.store.sql.statement import MESSAGES, PRIMARY_KEY, Statement
 from otel_bridge.store.sql.values import capped, stored_value
 from otel_bridge.store.waiting import SET_EVENT
 
@@ -21,6 +22,13 @@ STREAM_WRITES = frozenset({"DBOS.writeStream", "DBOS.closeStream"})
 KEYED = STREAM_WRITES | {RECEIVE, SET_EVENT}
 STREAM_CLOSED = '"__DBOS_STREAM_CLOSED__"'
 """The entry with which the engine ends a stream. Source: DBOS ``_serialization.py``."""
+
+STEP_KEYS = Statement(
+    "step_keys", "Topic, event key or stream of steps whose own rows do not say.", (MESSAGES, PRIMARY_KEY)
+)
+SET_VALUE = Statement("set_value", "The value that one step set or wrote.", (PRIMARY_KEY,))
+STREAM_ENTRIES = Statement("stream_entries", "What a run wrote to a stream, in order.", (PRIMARY_KEY,))
+STREAM_KEYS = Statement("stream_keys", "The streams of a run.", (PRIMARY_KEY,))
 
 _SOURCES = {
     # table -> (run id, number of the step, key, the steps it is read for)
@@ -31,11 +39,7 @@ _SOURCES = {
 
 
 def keys_of(reader: Reader, run_ids: Sequence[str], names: frozenset[str]) -> dict[str, dict[int, str]]:
-    """Return topic, event key or stream by run and step, for runs whose steps have these names.
-
-    Uses the indexes that begin with the run's id: ``notifications (destination_uuid, topic)``, and the primary keys of
-    ``workflow_events_history`` and ``streams``.
-    """
+    """Return topic, event key or stream by run and step, for runs whose steps have these names."""
     schema = reader.schema()
     found: dict[str, dict[int, str]] = {}
     for table, (run_column, seq_column, key_column, read_for) in _SOURCES.items():
@@ -43,7 +47,8 @@ def keys_of(reader: Reader, run_ids: Sequence[str], names: frozenset[str]) -> di
             continue
         for part in chunks(run_ids):
             among, params = in_list(f"k.{run_column}", part, reader.dialect)
-            rows = reader.rows(
+            rows = reader.read(
+                STEP_KEYS,
                 f"SELECT k.{run_column}, k.{seq_column}, k.{key_column} FROM {schema.table(table)} k "
                 f"WHERE {among} AND k.{seq_column} IS NOT NULL",
                 params,
@@ -61,7 +66,8 @@ def value_at(reader: Reader, run_id: str, seq: int, name: str, *, cap_bytes: int
     if table is None or not schema.has(table, "function_id"):
         return None
     select, params = capped(reader, "k.value", cap_bytes)
-    rows = reader.rows(
+    rows = reader.read(
+        SET_VALUE,
         f"SELECT {select}, {schema.column(table, 'serialization', alias='k')} FROM {schema.table(table)} k "
         "WHERE k.workflow_uuid = ? AND k.function_id = ?",
         [*params, run_id, seq],
@@ -75,13 +81,14 @@ def value_at(reader: Reader, run_id: str, seq: int, name: str, *, cap_bytes: int
 def stream_entries(
     reader: Reader, run_id: str, key: str, *, after: int = -1, limit: int, cap_bytes: int | None
 ) -> list[StreamEntry]:
-    """Return what a run wrote to a stream after an offset, in order, by the primary key of ``streams``."""
+    """Return what a run wrote to a stream after an offset, in order."""
     schema = reader.schema()
     if not schema.has("streams"):
         return []
     select, params = capped(reader, "k.value", cap_bytes)
     seq = schema.column("streams", "function_id", alias="k")
-    rows = reader.rows(
+    rows = reader.read(
+        STREAM_ENTRIES,
         f"SELECT k.offset, {seq}, {select}, {schema.column('streams', 'serialization', alias='k')} "
         f"FROM {schema.table('streams')} k WHERE k.workflow_uuid = ? AND k.key = ? AND k.offset > ? "
         "ORDER BY k.offset LIMIT ?",
@@ -100,7 +107,8 @@ def stream_keys(reader: Reader, run_id: str) -> dict[str, tuple[int, bool]]:
     schema = reader.schema()
     if not schema.has("streams"):
         return {}
-    rows = reader.rows(
+    rows = reader.read(
+        STREAM_KEYS,
         f"SELECT k.key, count(*), max(CASE WHEN k.value = ? THEN 1 ELSE 0 END) FROM {schema.table('streams')} k "
         "WHERE k.workflow_uuid = ? GROUP BY k.key ORDER BY k.key",
         [STREAM_CLOSED, run_id],

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from otel_bridge.model.values import StoredValue, UnreadMessage, text_of
 from otel_bridge.store.sql.session import Reader
+from otel_bridge.store.sql.statement import MESSAGES, Statement
 
+UNREAD_MESSAGES = Statement(
+    "unread_messages", "What was sent to a run and not received: kept over a rewind.", (MESSAGES,)
+)
 NULL_TOPIC = "__null__topic__"
 
 
@@ -13,7 +17,8 @@ def unread_messages(reader: Reader, run_id: str) -> list[UnreadMessage]:
     schema = reader.schema()
     if not schema.has("notifications", "consumed"):
         return []
-    rows = reader.rows(
+    rows = reader.read(
+        UNREAD_MESSAGES,
         f"SELECT n.topic, n.message_uuid, n.message, {schema.column('notifications', 'serialization', alias='n')} "
         f"FROM {schema.table('notifications')} n "
         f"WHERE n.destination_uuid = ? AND n.consumed = ? ORDER BY n.created_at_epoch_ms",

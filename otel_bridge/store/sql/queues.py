@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
 from otel_bridge.store.sql.conditions import status_term
-from otel_bridge.store.sql.session import Reader
+from otel_bridge.store.sql.session import Reader, Row
+from otel_bridge.store.sql.statement import OPEN_RUNS, Statement
+
+BACKLOG_BY_QUEUE = Statement("backlog_by_queue", "How much waits and runs on each queue, and since when.", OPEN_RUNS)
+REGISTERED_QUEUES = Statement("registered_queues", "The queues with their limits: a row for each.", ())
+SCHEDULES = Statement("schedules", "The cron schedules: a row for each.", ())
+
+
+LIMITS = ("concurrency", "worker_concurrency", "rate_limit_max", "rate_limit_period_sec", "polling_interval_sec")
+PARTITION_LIMITS = (
+    "partition_queue",  # written by engines before 3.3; later ones mean any of the limits per partition
+    "partition_concurrency",
+    "partition_worker_concurrency",
+    "partition_rate_limit_max",
+)
+QUEUED, EXECUTING = "ENQUEUED", "PENDING"
 
 
 def queues(reader: Reader) -> list[QueueInfo]:
     """Return every queue that is registered or that an unfinished run waits on, by name."""
+    found = _registered(reader)
+    for status in (QUEUED, EXECUTING):
+        for name, count, oldest in _backlog(reader, status):
+            known = found.get(name) or _queue(name, registered=False)
+            if status == QUEUED:
+                found[name] = replace(known, depth=count, oldest_created_at_ms=oldest)
+            else:
+                found[name] = replace(known, running=count)
+    return [found[name] for name in sorted(found)]
+
+
+def _queue(name: str, *, registered: bool) -> QueueInfo:
+    return QueueInfo(name=name, depth=0, running=0, oldest_created_at_ms=None, registered=registered)
+
+
+def _backlog(reader: Reader, status: str) -> list[Row]:
+    """Return each queue's name, how many of its runs have this status, and when the first of them was created."""
     schema = reader.schema()
-    table = schema.table("workflow_status")
-    loads: dict[str, dict[str, tuple[int, int]]] = {}
-    if schema.has("workflow_status", "queue_name"):
-        for status in ("ENQUEUED", "PENDING"):
-            for name, count, oldest in reader.rows(
-                f"SELECT w.queue_name, count(*), min(w.created_at) FROM {table} w "
-                f"WHERE {status_term(status)} AND w.status IN ('ENQUEUED', 'PENDING') AND w.queue_name IS NOT NULL "
-                "GROUP BY w.queue_name"
-            ):
-                loads.setdefault(name, {})[status] = (count, oldest)
-    registered = {}
-    if schema.has("queues", "name"):
-        wanted = (
-            "concurrency",
-            "worker_concurrency",
-            "rate_limit_max",
-            "rate_limit_period_sec",
-            "polling_interval_sec",
-            "partition_queue",  # written by engines before 3.3; later ones mean any of the limits per partition
-            "partition_concurrency",
-            "partition_worker_concurrency",
-            "partition_rate_limit_max",
+    if not schema.has("workflow_status", "queue_name"):
+        return []
+    return reader.read(
+        BACKLOG_BY_QUEUE,
+        f"SELECT w.queue_name, count(*), min(w.created_at) FROM {schema.table('workflow_status')} w "
+        f"WHERE {status_term(status)} AND w.status IN ('ENQUEUED', 'PENDING') AND w.queue_name IS NOT NULL "
+        "GROUP BY w.queue_name",
+    )
+
+
+def _registered(reader: Reader) -> dict[str, QueueInfo]:
+    schema = reader.schema()
+    if not schema.has("queues", "name"):
+        return {}
+    columns = ", ".join(schema.column("queues", name, alias="q") for name in (*LIMITS, *PARTITION_LIMITS))
+    rows = reader.read(REGISTERED_QUEUES, f"SELECT q.name, {columns} FROM {schema.table('queues')} q")
+    return {
+        name: replace(
+            _queue(name, registered=True),
+            concurrency=concurrency,
+            worker_concurrency=worker_concurrency,
+            rate_limit_max=rate_limit_max,
+            rate_limit_period_s=rate_limit_period_s,
+            polling_interval_s=polling_interval_s,
+            partitioned=bool(partition[0]) or any(limit is not None for limit in partition[1:]),
         )
-        columns = ", ".join(schema.column("queues", name, alias="q") for name in wanted)
-        registered = {
-            row[0]: row[1:] for row in reader.rows(f"SELECT q.name, {columns} FROM {schema.table('queues')} q")
-        }
-    found = []
-    for name in sorted({*loads, *registered}):
-        load = loads.get(name, {})
-        limits = registered.get(name, (None,) * 9)
-        found.append(
-            QueueInfo(
-                name=name,
-                depth=load.get("ENQUEUED", (0, 0))[0],
-                running=load.get("PENDING", (0, 0))[0],
-                oldest_created_at_ms=load["ENQUEUED"][1] if "ENQUEUED" in load else None,
-                concurrency=limits[0],
-                worker_concurrency=limits[1],
-                rate_limit_max=limits[2],
-                rate_limit_period_s=limits[3],
-                polling_interval_s=limits[4],
-                registered=name in registered,
-                partitioned=bool(limits[5]) or any(limit is not None for limit in limits[6:]),
-            )
-        )
-    return found
+        for (
+            name,
+            concurrency,
+            worker_concurrency,
+            rate_limit_max,
+            rate_limit_period_s,
+            polling_interval_s,
+            *partition,
+        ) in rows
+    }
 
 
 def schedules(reader: Reader) -> list[ScheduleInfo]:
@@ -67,9 +90,10 @@ def schedules(reader: Reader) -> list[ScheduleInfo]:
     wanted = ("last_fired_at", "cron_timezone", "queue_name")
     optional = ", ".join(schema.column("workflow_schedules", name, alias="s") for name in wanted)
     status = schema.column("workflow_schedules", "status", alias="s", otherwise="'ACTIVE'")
-    rows = reader.rows(
+    rows = reader.read(
+        SCHEDULES,
         f"SELECT s.schedule_name, s.workflow_name, s.schedule, {status}, {optional} "
-        f"FROM {schema.table('workflow_schedules')} s ORDER BY s.schedule_name"
+        f"FROM {schema.table('workflow_schedules')} s ORDER BY s.schedule_name",
     )
     return [
         ScheduleInfo(

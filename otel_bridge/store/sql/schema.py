@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.store.rows import LINKED, RUN_COLUMNS
+
+Dialect = Literal["sqlite", "postgres"]
 
 KNOWN_SCHEMA_VERSION = 125
 """The newest version of the engine's schema that was tested."""
@@ -21,38 +24,6 @@ REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     "operation_outputs": frozenset({"workflow_uuid", "function_id", "function_name"}),
 }
 
-RUN_COLUMNS = (
-    "workflow_uuid",
-    "status",
-    "name",
-    "created_at",
-    "updated_at",
-    "started_at_epoch_ms",
-    "completed_at",
-    "application_version",
-    "class_name",
-    "config_name",
-    "queue_name",
-    "queue_partition_key",
-    "executor_id",
-    "recovery_attempts",
-    "application_name",
-    "parent_workflow_id",
-    "forked_from",
-    "schedule_name",
-    "serialization",
-    "deduplication_id",
-    "priority",
-    "delay_until_epoch_ms",
-    "workflow_deadline_epoch_ms",
-    "authenticated_user",
-    "attributes",
-)
-"""Order of a run's row tuple, behind which follow ``LINKED``; ``derive.run_from_row`` reads it."""
-
-LINKED = (UNDO_PREFIX, DEAD_LETTER_PREFIX)
-"""The engine's status of the run's undo and of its dead-letter handler, each NULL when there is none."""
-
 
 @dataclass(frozen=True)
 class Schema:
@@ -60,6 +31,7 @@ class Schema:
 
     Args:
         prefix: what stands before a table's name (``"dbos".`` on Postgres, nothing on SQLite).
+        dialect: what the database speaks.
         version: number of the last migration, where the engine recorded one.
     """
 
@@ -67,6 +39,7 @@ class Schema:
     indexes: frozenset[str] = frozenset()
     version: int | None = None
     prefix: str = ""
+    dialect: Dialect = "sqlite"
     _selects: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def has(self, table: str, column: str | None = None) -> bool:
@@ -95,18 +68,24 @@ class Schema:
         return lacking
 
     def run_columns(self, alias: str = "w") -> str:
-        """Return the select list of a run's row, in the order of ``RUN_COLUMNS``."""
+        """Return the select list of a ``RunRecord``."""
         cached = self._selects.get(alias)
         if cached is None:
             own = [self.column("workflow_status", name, alias=alias) for name in RUN_COLUMNS]
+            own[RUN_COLUMNS.index("attributes")] = self.attributes(alias)
             linked = [
                 f"(SELECT u.status FROM {self.table('workflow_status')} u "
                 f"WHERE u.workflow_uuid = '{prefix}' || {alias}.workflow_uuid)"
-                for prefix in LINKED
+                for prefix in LINKED.values()
             ]
             cached = ", ".join([*own, *linked])
             self._selects[alias] = cached
         return cached
+
+    def attributes(self, alias: str = "w") -> str:
+        """Return a run's attributes as text: Postgres' driver would fail on numbers that Python's parser refuses."""
+        column = self.column("workflow_status", "attributes", alias=alias)
+        return f"CAST({column} AS text)" if self.dialect == "postgres" else column
 
     def recorded_at(self, alias: str = "o") -> str:
         """Return the expression for when a step's row was written; older schemas only know when it completed."""

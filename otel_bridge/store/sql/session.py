@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.store.rows import run_from_row, settle
-from otel_bridge.store.sql.conditions import Dialect, in_list
-from otel_bridge.store.sql.schema import Schema
+from otel_bridge.store.rows import RunRecord, run_of, settle
+from otel_bridge.store.sql.conditions import in_list
+from otel_bridge.store.sql.schema import Dialect, Schema
+from otel_bridge.store.sql.statement import BY_PARENT, PRIMARY_KEY, Statement
 from otel_bridge.store.waiting import (
     SET_EVENT,
     SLEEP,
@@ -29,12 +30,24 @@ CHUNK = 400
 """Ids in one statement."""
 
 
+RUNS_BY_ID = Statement(
+    "runs_by_id", "Runs named one by one: a run's page, its relatives, what changed.", (PRIMARY_KEY,)
+)
+LAST_STEPS = Statement("last_steps", "The last step rows of executing runs: what they wait for.", (PRIMARY_KEY,))
+ANNOUNCED_WAITS = Statement("announced_waits", "What runs said that they are about to wait for.", (PRIMARY_KEY,))
+STARTED_RUNS = Statement("started_runs", "The runs that steps started: their times and outcomes.", (PRIMARY_KEY,))
+STEP_BOUNDS = Statement(
+    "step_bounds", "First start and last end of steps, where a run's own are rounded.", (PRIMARY_KEY,)
+)
+OPEN_CHILDREN = Statement("open_children", "The open children that a run may wait for.", (BY_PARENT,))
+
+
 class Reader(Protocol):
     """What an adapter gives to the shared code."""
 
     dialect: Dialect
 
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    def read(self, statement: Statement, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Run one statement (``?`` for parameters) and return all of its rows."""
 
     def schema(self) -> Schema:
@@ -50,19 +63,24 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def run_rows_by_id(reader: Reader, run_ids: Iterable[str]) -> list[Row]:
+def run_records(reader: Reader, statement: Statement, sql: str, params: Sequence[Any]) -> list[RunRecord]:
+    """Return the rows of a statement that selects ``schema.run_columns()``."""
+    return list(map(RunRecord._make, reader.read(statement, sql, params)))
+
+
+def records_by_id(reader: Reader, run_ids: Iterable[str]) -> list[RunRecord]:
     """Return the run rows that exist, in no particular order."""
-    schema, found = reader.schema(), []
+    schema, found = reader.schema(), list[RunRecord]()
     for part in chunks(list(dict.fromkeys(run_ids))):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w WHERE {among}"
-        found.extend(reader.rows(sql, params))
+        found.extend(run_records(reader, RUNS_BY_ID, sql, params))
     return found
 
 
-def derive_runs(reader: Reader, rows: Sequence[Row]) -> list[Run]:
+def derive_runs(reader: Reader, rows: Sequence[RunRecord]) -> list[Run]:
     """Return the runs of these rows, in their order, with what they wait for looked up in few reads."""
-    runs = [run_from_row(row) for row in rows]
+    runs = [run_of(row) for row in rows]
     if not runs:
         return runs
     executing = [run.id for run in runs if run.status == "running"]
@@ -104,8 +122,8 @@ def tail_rows(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[TailRow]
             "WHERE m.workflow_uuid = w.workflow_uuid) "
             f"WHERE {among}"
         )
-        for row in reader.rows(sql, params):
-            found.setdefault(row[0], []).append(TailRow(*row[1:]))
+        for run_id, *tail_row in reader.read(LAST_STEPS, sql, params):
+            found.setdefault(run_id, []).append(TailRow._make(tail_row))
     for tail in found.values():
         tail.sort()
     return found
@@ -122,7 +140,7 @@ def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait
             f"SELECT h.workflow_uuid, h.function_id, h.value FROM {schema.table('workflow_events_history')} h "
             f"WHERE {among} AND h.key = ?"
         )
-        for run_id, seq, value in reader.rows(sql, [*params, WAIT_EVENT_KEY]):
+        for run_id, seq, value in reader.read(ANNOUNCED_WAITS, sql, [*params, WAIT_EVENT_KEY]):
             wait = parse_wait(value)
             if wait is not None:
                 found.setdefault(run_id, {})[seq] = wait
@@ -143,7 +161,7 @@ def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
     for part in chunks(list(dict.fromkeys(run_ids))):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {among}"
-        found.update({row[0]: Child(*row) for row in reader.rows(sql, params)})
+        found.update((child.id, child) for child in (Child(*row) for row in reader.read(STARTED_RUNS, sql, params)))
     rounded = [child.id for child in found.values() if child.has_rounded_stamps]
     for run_id, first_ms, last_ms in _step_bounds(reader, rounded):
         found[run_id] = replace(found[run_id], first_step_ms=first_ms, last_step_ms=last_ms)
@@ -161,7 +179,7 @@ def _step_bounds(reader: Reader, run_ids: Sequence[str]) -> Iterator[Row]:
     for part in chunks(run_ids):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"SELECT w.workflow_uuid, {started}, {ended} FROM {schema.table('workflow_status')} w WHERE {among}"
-        yield from reader.rows(sql, params)
+        yield from reader.read(STEP_BOUNDS, sql, params)
 
 
 def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, list[Child]]:
@@ -175,6 +193,6 @@ def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, lis
             f"{_child_select(schema)}, w.parent_workflow_id FROM {schema.table('workflow_status')} w "
             f"WHERE {among} AND w.status IN ('PENDING', 'ENQUEUED', 'DELAYED') ORDER BY w.created_at, w.workflow_uuid"
         )
-        for row in reader.rows(sql, params):
-            found.setdefault(row[-1], []).append(Child(*row[:-1]))
+        for *child, parent_id in reader.read(OPEN_CHILDREN, sql, params):
+            found.setdefault(parent_id, []).append(Child(*child))
     return found

@@ -1,16 +1,17 @@
-"""Reading steps and payloads. SQL only, no driver: see ``reader``."""
+"""Reading steps and payloads. SQL only, no driver: see ``session``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.keys import KEYED, keys_of, value_at
-from otel_bridge.store.sql.session import Reader, Row, children_by_id, chunks, waits_of
+from otel_bridge.store.sql.session import Reader, children_by_id, chunks, waits_of
+from otel_bridge.store.sql.statement import PRIMARY_KEY, STEPS_COMPLETED, STEPS_RECORDED, Statement
 from otel_bridge.store.sql.values import (
     ERROR_BEGINNING_BYTES,
     ERRORS_TOTAL_BYTES,
@@ -22,6 +23,19 @@ from otel_bridge.store.steps import RunEnd, StepRow, fold_steps, is_plain, needs
 from otel_bridge.store.waiting import SLEEP
 
 OWN_EVENTS_PREFIX = "durable."
+
+STEPS_OF_RUNS = Statement("steps_of_runs", "All step rows of some runs, without their payloads.", (PRIMARY_KEY,))
+STEP_OUTPUTS = Statement("step_outputs", "Outputs of a run's steps of some names, whole.", (PRIMARY_KEY,))
+RUN_ENDS = Statement(
+    "run_ends", "Whether and when runs ended: what is open in them, and what will never end.", (PRIMARY_KEY,)
+)
+STEP_ERROR = Statement("step_error", "The error of one step, where its row had only the beginning.", (PRIMARY_KEY,))
+STEP_PAYLOADS = Statement("step_payloads", "Output and error of one step.", (PRIMARY_KEY,))
+RUN_PAYLOAD = Statement("run_payload", "Input, output or error of one run.", (PRIMARY_KEY,))
+PUBLISHED_VALUES = Statement("published_values", "What a run published by set_event.", (PRIMARY_KEY,))
+RECORDED_STEPS = Statement(
+    "recorded_steps", "Which steps were recorded since a time.", (STEPS_RECORDED, STEPS_COMPLETED)
+)
 _ENDED = RunEnd(0)
 
 
@@ -37,13 +51,13 @@ def steps_of(
         rows = _step_rows(reader, part, errors=errors, limit=None if most_rows is None else most_rows + 1)
         whole = part
         if most_rows is not None and len(rows) > most_rows:
-            last = rows[-1][0]
-            rows = [row for row in rows if row[0] != last] or _step_rows(reader, [last], errors=errors, limit=None)
-            whole = list(dict.fromkeys(row[0] for row in rows))
+            last = rows[-1].run_id
+            rows = [row for row in rows if row.run_id != last] or _step_rows(reader, [last], errors=errors, limit=None)
+            whole = list(dict.fromkeys(row.run_id for row in rows))
         found.update((run_id, []) for run_id in whole)
         rows_of: dict[str, list[StepRow]] = {}
         for row in rows:
-            rows_of.setdefault(row[0], []).append(cast(StepRow, row))
+            rows_of.setdefault(row.run_id, []).append(row)
         if rows_of:
             _fold_part(reader, rows_of, found)
         if len(whole) < len(part):
@@ -68,7 +82,7 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
         return
     waits = waits_of(reader, announcing)
     child_of = children_by_id(reader, children) if children else {}
-    keyed = {run_id: {row[2] for row in rows_of[run_id]} & KEYED for run_id in folding}
+    keyed = {run_id: {row.name for row in rows_of[run_id]} & KEYED for run_id in folding}
     keys = keys_of(reader, [run_id for run_id, names in keyed.items() if names], frozenset().union(*keyed.values()))
     ends = _ends(reader, folding)
     now_ms = reader.now_ms()
@@ -85,10 +99,11 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
 
 
 def step_outputs(reader: Reader, run_id: str, names: Sequence[str]) -> list[tuple[str, StoredValue]]:
-    """Return the outputs of a run's recorded steps of these names, by number, whole. Uses the primary key."""
+    """Return the outputs of a run's recorded steps of these names, by number, whole."""
     schema = reader.schema()
     serialization = schema.column("operation_outputs", "serialization", alias="o")
-    rows = reader.rows(
+    rows = reader.read(
+        STEP_OUTPUTS,
         f"SELECT o.function_name, o.output, {serialization} FROM {schema.table('operation_outputs')} o "
         f"WHERE o.workflow_uuid = ? AND o.output IS NOT NULL AND o.function_name IN ({', '.join('?' for _ in names)}) "
         "ORDER BY o.function_id",
@@ -97,7 +112,7 @@ def step_outputs(reader: Reader, run_id: str, names: Sequence[str]) -> list[tupl
     return [(name, StoredValue(text, serialization, len(text))) for name, text, serialization in rows]
 
 
-def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[Row]:
+def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[StepRow]:
     schema = reader.schema()
 
     def column(name: str, otherwise: str = "NULL") -> str:
@@ -116,28 +131,31 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
         f"FROM {schema.table('operation_outputs')} o WHERE {among} "
         "ORDER BY o.workflow_uuid, o.function_id"
     )
-    rows = reader.rows(sql, params) if limit is None else reader.rows(f"{sql} LIMIT ?", [*params, limit])
+    if limit is not None:
+        sql, params = f"{sql} LIMIT ?", [*params, limit]
+    rows = list(map(StepRow._make, reader.read(STEPS_OF_RUNS, sql, params)))
     return _with_whole_errors(reader, rows) if errors else rows
 
 
-def _with_whole_errors(reader: Reader, rows: list[Row]) -> list[Row]:
+def _with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
     """Read on where an error is longer than the beginning that each row has, as long as the total allows.
 
     One statement for each, by the primary key: long errors are few, and no more than one is held twice.
     """
     left = ERRORS_TOTAL_BYTES
     for place, row in enumerate(rows):
-        size = min(row[12] or 0, ERROR_CAP_BYTES)
+        size = min(row.error_bytes or 0, ERROR_CAP_BYTES)
         if size <= ERROR_BEGINNING_BYTES or size > left:
             continue
         left -= size
-        found = reader.rows(
+        found = reader.read(
+            STEP_ERROR,
             f"SELECT substr(o.error, 1, ?) FROM {reader.schema().table('operation_outputs')} o "
             "WHERE o.workflow_uuid = ? AND o.function_id = ?",
-            [ERROR_CAP_BYTES, row[0], row[1]],
+            [ERROR_CAP_BYTES, row.run_id, row.seq],
         )
         if found and found[0][0] is not None:
-            rows[place] = (*row[:10], found[0][0], *row[11:])
+            rows[place] = row._replace(error=found[0][0])
     return rows
 
 
@@ -150,8 +168,8 @@ def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
         f"FROM {schema.table('workflow_status')} w WHERE {among}"
     )
     return {
-        row[0]: RunEnd(None if row[1] in ENGINE_OPEN else (row[2] if row[2] is not None else row[3]))
-        for row in reader.rows(sql, params)
+        run_id: RunEnd(None if status in ENGINE_OPEN else (updated if completed is None else completed))
+        for run_id, status, completed, updated in reader.read(RUN_ENDS, sql, params)
     }
 
 
@@ -164,7 +182,8 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
     row_seq = found.folded[0] if found.kind == "remote" and found.folded else seq
     output, cap_params = capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
     error, error_params = capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
-    rows = reader.rows(
+    rows = reader.read(
+        STEP_PAYLOADS,
         f"SELECT {output}, {error}, {schema.column('operation_outputs', 'serialization', alias='o')} "
         f"FROM {schema.table('operation_outputs')} o WHERE o.workflow_uuid = ? AND o.function_id = ?",
         [*cap_params, *error_params, run_id, row_seq],
@@ -191,12 +210,12 @@ def run_payload(reader: Reader, run_id: str, name: PayloadName, *, cap_bytes: in
         source = f"{schema.table('workflow_status')} w"
         if alias == "p":
             source += f" JOIN {schema.table(table)} p ON p.workflow_uuid = w.workflow_uuid"
-        rows = reader.rows(
-            f"SELECT {select}, {serialization} FROM {source} WHERE w.workflow_uuid = ?", [*params, run_id]
+        rows = reader.read(
+            RUN_PAYLOAD, f"SELECT {select}, {serialization} FROM {source} WHERE w.workflow_uuid = ?", [*params, run_id]
         )
-        if rows and rows[0][0] is not None:
-            text, size, format_name = rows[0]
-            return stored_value(text, size, format_name, cap_bytes)
+        for text, size, format_name in rows:
+            if text is not None:
+                return stored_value(text, size, format_name, cap_bytes)
     return None
 
 
@@ -210,7 +229,8 @@ def published(
     select, params = capped(reader, "e.value", cap_bytes)
     only = "e.key = ?" if key is not None else f"substr(e.key, 1, ?) {'=' if own else '<>'} ?"
     wanted: list[Any] = [key] if key is not None else [len(OWN_EVENTS_PREFIX), OWN_EVENTS_PREFIX]
-    rows = reader.rows(
+    rows = reader.read(
+        PUBLISHED_VALUES,
         f"SELECT e.key, {select}, {schema.column('workflow_events', 'serialization', alias='e')} "
         f"FROM {schema.table('workflow_events')} e WHERE e.workflow_uuid = ? AND {only} ORDER BY e.key",
         [*params, run_id, *wanted],
@@ -230,7 +250,8 @@ def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey
     if recorded == "NULL":
         return []
     finished = schema.column("operation_outputs", "completed_at_epoch_ms", alias="o")
-    rows = reader.rows(
+    rows = reader.read(
+        RECORDED_STEPS,
         f"SELECT o.workflow_uuid, o.function_id, {finished}, {recorded} "
         f"FROM {schema.table('operation_outputs')} o WHERE {recorded} >= ? ORDER BY {recorded} LIMIT ?",
         [since_ms, limit],
