@@ -25,6 +25,7 @@ from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.postgres import PostgresStateStore
 from otel_bridge.store.sql import counts, runs, sources
 from otel_bridge.store.sql.statement import PRIMARY_KEY, Statement
+from otel_bridge.store.sql.values import ERROR_BEGINNING_BYTES
 from otel_bridge.store.sqlite import SqliteStateStore
 
 RUNS = 20_000
@@ -63,6 +64,9 @@ def extra_rows(now_ms: int) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "operation_outputs", {
             "workflow_uuid": "keyed", "function_id": seq, "function_name": name, "child_workflow_id": child,
         }  # fmt: skip
+    yield "operation_outputs", {
+        "workflow_uuid": "keyed", "function_id": 0, "function_name": "long", "error": "x" * (ERROR_BEGINNING_BYTES + 1),
+    }  # fmt: skip
     for n in range(AT_ONCE):
         row = {**stamps, "created_at": now_ms, "workflow_uuid": f"at-once-{n}", "status": "SUCCESS"}
         yield "workflow_status", row
@@ -137,7 +141,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
         store.backlog(query, old_ms=now_ms)
     store.get_runs(["keyed", "kid"])
     store.get_steps_of(["keyed", "kid", one], errors=True, most_rows=2)
-    store.get_steps("keyed")
+    store.get_steps("keyed", errors=True)
     store.get_step("keyed", 2)
     store.get_step("keyed", 3)
     store.step_outputs(one, ["step_1"])

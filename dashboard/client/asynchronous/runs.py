@@ -40,10 +40,11 @@ class RunRoutes(Connection):
                 return
 
     async def run_facets(
-        self, *, by: Literal["status", "workflow"] = "status", **filters: Unpack[RunFilter]
+        self, *, by: Literal["status", "workflow"] = "status", exact: bool = False, **filters: Unpack[RunFilter]
     ) -> Rows[FacetView]:
-        """Count runs by status, or by status and workflow."""
-        return await self._send(Call("GET", "runs/facets", rows_of(FacetView), query_of(**filters, by=by)))
+        """Count runs by status, or by status and workflow; ``exact`` counts to the last run, however long it takes."""
+        query = query_of(**filters, by=by, exact=exact or None)
+        return await self._send(Call("GET", "runs/facets", rows_of(FacetView), query))
 
     async def get_run(self, run_id: str) -> RunReport:
         """Return a run, its timeline, children and lineage."""

@@ -52,7 +52,7 @@ TOTAL_PARTS = 16
 """Ranges of time in which the table is counted: a part is so small that an index answers it."""
 AT_ONCE = 64_000
 """Up to so many runs of a status that has an index are counted in one statement."""
-COUNTED_AT = 20_000
+COUNTED_AT = 5_000
 """Rows among which completed runs are counted, where other things than their time are asked of them."""
 DERIVED = 500
 """Executing runs that are asked what they wait for."""

@@ -1555,6 +1555,7 @@ export interface operations {
                 origin?: string;
                 unattributed?: boolean;
                 by?: "status" | "workflow";
+                exact?: boolean;
             };
             header?: never;
             path?: never;
