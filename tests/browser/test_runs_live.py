@@ -178,3 +178,25 @@ def test_new_runs_wait_above_while_somebody_reads_further_down(open_page: OpenPa
     page.get_by_role("button", name="1 new run").click()
     expect(page.locator('[data-run="pill-99"]')).to_be_visible()
     assert page.locator(".runs-scroll").evaluate("element => element.scrollTop") == 0
+
+
+def test_tabs_share_one_stream_and_hand_it_on(open_page: OpenPage, shop: Shop) -> None:
+    """Three tabs on the list open one stream; when the tab that has it closes, another opens it and misses nothing."""
+    first = open_page("/workers")
+    streams: list[str] = []
+    first.context.on("page", lambda tab: tab.on("websocket", lambda socket: streams.append(socket.url)))
+    tabs = []
+    for _ in range(3):
+        tab = first.context.new_page()
+        tab.goto(f"{shop.page}/?q=shared-")
+        expect(tab.get_by_role("status").filter(has_text="Live")).to_be_visible()
+        tabs.append(tab)
+    assert len(streams) == 1
+    shop.start("brief", "shared-1")
+    for tab in tabs:
+        status_is(tab, "shared-1", "completed")
+    tabs[0].close()
+    shop.start("brief", "shared-2")
+    for tab in tabs[1:]:
+        status_is(tab, "shared-2", "completed")
+    assert len(streams) == 2

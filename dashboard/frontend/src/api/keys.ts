@@ -5,6 +5,8 @@ const named = (filter: RunFilter): string => filterToParams(filter).toString();
 
 export const keys = {
   runs: ["runs"] as const,
+  runLists: ["runs", "list"] as const,
+  facetsOfAll: ["runs", "facets"] as const,
   runList: (filter: RunFilter) => ["runs", "list", named(filter)] as const,
   facets: (filter: RunFilter) => ["runs", "facets", named(filter)] as const,
   workflows: ["runs", "workflows"] as const,

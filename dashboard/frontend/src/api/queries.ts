@@ -1,7 +1,9 @@
 /** Every read of the page: the query's key and its fetcher, defined together. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { filterToQuery, type RunFilter } from "../lib/filter";
-import type { RunPage } from "../live/merge";
+import type { RunPage } from "../live/list";
+import { tick } from "../live/order";
+import { rowOf, runs } from "../live/store";
 import { get, getPage } from "./http";
 import { keys } from "./keys";
 import type { AuditEntry, BulkStatus } from "./wire";
@@ -10,8 +12,10 @@ export const PAGE_SIZE = 100;
 
 export async function fetchRunPage(filter: RunFilter, cursor: string | null, signal?: AbortSignal): Promise<RunPage> {
   const query = { ...filterToQuery(filter, Date.now()), limit: PAGE_SIZE, ...(cursor ? { cursor } : {}) };
+  const asked = tick();
   const page = await getPage("/runs", { query, ...(signal ? { signal } : {}) });
-  return { ...page, short: page.next !== null && page.rows.length < PAGE_SIZE };
+  for (const row of page.rows) runs.put(row, asked);
+  return { ...page, short: page.next !== null && page.rows.length < PAGE_SIZE, asked };
 }
 
 export const runsQuery = (filter: RunFilter) =>
@@ -39,10 +43,21 @@ export const facetsQuery = (filter: RunFilter) =>
     placeholderData: keepPreviousData,
   });
 
+const asked = new Map<string, number>();
+
+/** When the answer at hand about a run was asked for (``tick``). */
+export const askedFor = (runId: string): number => asked.get(runId) ?? 0;
+
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: keys.runDetail(id),
-    queryFn: ({ signal }) => get("/runs/{runId}", { path: { runId: id }, signal }),
+    queryFn: async ({ signal }) => {
+      const at = tick();
+      const detail = await get("/runs/{runId}", { path: { runId: id }, signal });
+      asked.set(id, at);
+      runs.put(rowOf(detail.run), at);
+      return detail;
+    },
   });
 
 export const graphQuery = (id: string, expand: readonly string[]) =>

@@ -47,3 +47,8 @@ export function errorText(error: unknown): string {
 export function isWorthAnotherTry(error: unknown): boolean {
   return !(error instanceof ApiError && error.status >= 400 && error.status < 500);
 }
+
+/** No connection, no answer in time, or a proxy that says just that. A refusal is an answer. */
+export function isNobodyThere(error: unknown): boolean {
+  return error instanceof UnreachableError || (error instanceof ApiError && [502, 504].includes(error.status));
+}

@@ -1,79 +1,108 @@
 /** One run, kept true by its stream. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
-import { runQuery } from "../api/queries";
-import { type Message, openStream } from "./stream";
-import type { RunDetail, RunSnapshot } from "../api/wire";
-import { applyEvent } from "./merge";
-import { setLive, setStreamProblem } from "./state";
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import { keys } from "../api/keys";
+import { askedFor, runQuery } from "../api/queries";
+import type { RunDetail, RunSnapshot, Step } from "../api/wire";
+import { tick } from "./order";
+import { follow } from "./share";
+import { rowOf, runs as store, withRow } from "./store";
+import type { Message } from "./stream";
 
 const SOON_MS = 150;
+const LONGEST_PAUSE_MS = 5000;
+
+/** A timeline with one step as an event has it; one that is new comes with the next read, where it belongs. */
+function withStep(timeline: Step[], step: Step): Step[] {
+  return timeline.some(({ seq }) => seq === step.seq)
+    ? timeline.map((old) => (old.seq === step.seq ? step : old))
+    : timeline;
+}
 
 /**
- * Events say that something changed; the detail is then read again, never faster than the server can answer:
- * the pause between reads grows with how long the last one took.
+ * An event shows at once; what it does not carry (attempts, graph, children) is then read again, never faster than the
+ * server can answer: the pause between reads grows with how long the last one took.
  */
 export function useLiveRun(id: string) {
   const client = useQueryClient();
   const query = useQuery(runQuery(id));
   const missing = query.isError && !query.data;
   const pause = useRef(SOON_MS);
+  const version = useSyncExternalStore(store.subscribe, store.version);
 
   useEffect(() => {
     if (missing) return;
+    const detail = runQuery(id).queryKey;
     let timer: number | undefined;
     let busy = false;
-    let again = false;
+    /** An answer that was asked for before this may lack what was heard. */
+    let heard = 0;
+    const read = async (): Promise<void> => {
+      const began = performance.now();
+      const related = [keys.graph(id), keys.published(id), keys.undo(id), keys.auditOf(id)];
+      await Promise.all([
+        client.refetchQueries({ queryKey: detail }),
+        ...related.map((queryKey) => client.invalidateQueries({ queryKey })),
+      ]);
+      pause.current = Math.min(LONGEST_PAUSE_MS, Math.max(SOON_MS, (performance.now() - began) * 2));
+    };
     const refresh = (): void => {
-      if (busy) {
-        again = true;
-        return;
-      }
-      if (timer !== undefined) return;
+      if (busy || timer !== undefined) return;
       timer = window.setTimeout(() => {
         timer = undefined;
         busy = true;
-        const began = performance.now();
-        const related = [
-          ["run", id, "graph"],
-          ["run", id, "published"],
-          ["run", id, "undo"],
-          ["audit", id],
-        ];
-        void Promise.all([
-          client.refetchQueries({ queryKey: runQuery(id).queryKey }),
-          ...related.map((queryKey) => client.invalidateQueries({ queryKey })),
-        ]).finally(() => {
+        void read().finally(() => {
           busy = false;
-          pause.current = Math.min(5000, Math.max(SOON_MS, (performance.now() - began) * 2));
-          if (again) {
-            again = false;
-            refresh();
-          }
+          if (heard > askedFor(id) && !client.getQueryState(detail)?.error) refresh();
         });
       }, pause.current);
     };
-    const close = openStream<RunSnapshot>(`/runs/${encodeURIComponent(id)}/stream`, () => ({}), {
-      onState: setLive,
-      onProblem: setStreamProblem,
-      onPoll: refresh,
-      onMessage: (message: Message<RunSnapshot>) => {
-        if (message.type === "snapshot") {
-          client.setQueryData<RunDetail>(runQuery(id).queryKey, message.detail);
-          void client.invalidateQueries({ queryKey: ["run", id, "graph"] });
-          return;
-        }
-        client.setQueryData<RunDetail>(runQuery(id).queryKey, (old) =>
-          old && message.runId === id ? { ...old, run: { ...old.run, ...applyEvent(old.run, message) } } : old,
-        );
-        refresh();
+    const close = follow<RunSnapshot>(
+      { path: `/runs/${encodeURIComponent(id)}/stream`, name: "", query: {} },
+      {
+        onLook: async () => {
+          await client.refetchQueries({ queryKey: detail }, { throwOnError: true });
+          await client.invalidateQueries({ queryKey: keys.graph(id) });
+        },
+        onMessage: (message: Message<RunSnapshot>) => {
+          const at = tick();
+          if (message.type === "snapshot") {
+            // An answer on its way was asked for before: it must not undo this one.
+            void client.cancelQueries({ queryKey: detail }).then(() => {
+              client.setQueryData<RunDetail>(detail, message.detail);
+            });
+            store.put(rowOf(message.detail.run), at);
+            store.announce();
+            void client.invalidateQueries({ queryKey: keys.graph(id) });
+            return;
+          }
+          if (message.run && store.put(message.run, at)) store.announce();
+          if (message.runId !== id) return;
+          const step = message.type === "changed" ? undefined : message.step;
+          if (step) {
+            client.setQueryData<RunDetail>(detail, (old) =>
+              old ? { ...old, timeline: withStep(old.timeline, step) } : old,
+            );
+          }
+          heard = at;
+          refresh();
+        },
       },
-    });
+    );
     return () => {
       window.clearTimeout(timer);
       close();
     };
   }, [client, id, missing]);
 
-  return query;
+  const data = useMemo(() => {
+    const { data: detail } = query;
+    const known = store.get(id);
+    if (!detail || !known || known.row.updatedAt < detail.run.updatedAt || known.at <= askedFor(id)) return detail;
+    return { ...detail, run: withRow(detail.run, known.row) };
+    // What the store has changed without its identity changing.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [query.data, id, version]);
+
+  return { ...query, data };
 }

@@ -1,4 +1,5 @@
 import { type ComponentType, lazy, type LazyExoticComponent, type ReactNode } from "react";
+import { get, signedOut } from "../api/http";
 
 const PAUSES_MS = [400, 1500];
 
@@ -11,7 +12,18 @@ async function patiently<T>(load: () => Promise<T>): Promise<T> {
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
-  return load();
+  try {
+    return await load();
+  } catch (cause) {
+    // A sign-in page in its place, a newer server without it, or nobody: a plain request tells which, for the banner.
+    await get("/health", {}).catch(() => undefined);
+    throw new Error(
+      signedOut.get()
+        ? "Your session has ended. Reload the page to sign in again."
+        : "This part of the page could not be loaded. Reload the page if it happens again: the server may have a newer one.",
+      { cause },
+    );
+  }
 }
 
 export interface LazyPart<P> {

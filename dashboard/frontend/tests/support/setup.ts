@@ -1,6 +1,10 @@
 /** What jsdom lacks and the page needs: a viewport, dialogs, sockets. Runs before every test file of the DOM layer. */
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
+import { signedOut } from "../../src/api/http";
+import { endShare } from "../../src/live/share";
+import { runs } from "../../src/live/store";
+import { forgetLists } from "../../src/live/useLiveRuns";
 import { FakeEventSource, FakeSocket } from "./sockets";
 
 const WIDTH_PX = 1280;
@@ -51,6 +55,10 @@ beforeEach(() => {
 
 afterEach(() => {
   cleanup();
+  endShare();
+  forgetLists();
+  runs.clear();
+  signedOut.set(false);
   vi.useRealTimers();
   window.history.replaceState(null, "", "/");
   localStorage.clear();

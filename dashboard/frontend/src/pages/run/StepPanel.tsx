@@ -37,12 +37,16 @@ export function StepPanel({ run, seq, brief, onFork, onClose }: Props) {
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   // The row changed since the payloads were read: read them again.
   const { refetch, data } = query;
-  const stale = brief !== undefined && data !== undefined && brief.status !== data.status;
+  const stale =
+    brief !== undefined &&
+    data !== undefined &&
+    // Failed, retried and failed again is another failure.
+    (brief.status !== data.status || brief.startedAt !== data.startedAt || brief.finishedAt !== data.finishedAt);
   useEffect(() => {
     if (stale) void refetch();
   }, [stale, refetch]);
 
-  const step = data ? { ...brief, ...data } : brief;
+  const step = stale ? brief : (data ?? brief);
   if (!step) {
     return (
       <aside className="panel" aria-label="Step">

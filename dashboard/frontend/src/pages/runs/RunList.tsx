@@ -1,6 +1,6 @@
 import { type ReactNode, type Ref, useEffect, useImperativeHandle, useMemo, useRef, useState } from "react";
 import type { RunRow } from "../../api/wire";
-import { countAbove } from "../../live/merge";
+import { countAbove } from "../../live/list";
 import type { LiveRuns } from "../../live/useLiveRuns";
 import { useScrollMemory } from "../../shell/router";
 import { NARROW, useMedia } from "../../ui/media";
@@ -56,6 +56,7 @@ export function RunList({ runs, current, ticks, ref, children }: Props) {
   // While the reader is down the list, runs that arrive wait above.
   const onScroll = (): void => {
     const top = scroller.current?.scrollTop ?? 0;
+    runs.setAtTop(top < TOP_PX);
     if (top < TOP_PX) setAnchor(null);
     else if (anchor === null) setAnchor(runs.rows[0] ?? null);
   };
