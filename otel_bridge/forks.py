@@ -41,10 +41,15 @@ class Pausing(Forgetful, Protocol):
         """After a fork, in the parent: let others go on."""
 
 
-PAUSE_S = 2.0
+# Longer than any holder waits for a file that another process has locked: a fork that takes place all the same leaves
+# the child with locks that nobody lets go of.
+PAUSE_S = 15.0
 _watched: weakref.WeakSet[Forgetful] = weakref.WeakSet()
 _pausing: weakref.WeakSet[Pausing] = weakref.WeakSet()
 _paused: list[Pausing] = []
+# One fork at a time, and from the moment everything is paused nobody joins (and opens a file) until it is over.
+_forking = threading.Lock()
+_joining = threading.Lock()
 
 
 def forget_after_fork(holder: Forgetful) -> None:
@@ -66,7 +71,8 @@ def forget_after_fork(holder: Forgetful) -> None:
 
 def pause_at_fork(holder: Pausing) -> None:
     """Call ``pause`` before every fork from now on, then ``resume`` in the parent and ``forget`` in the child."""
-    _pausing.add(holder)
+    with _joining:
+        _pausing.add(holder)
     _hook()
 
 
@@ -89,23 +95,37 @@ def leave_to_parent(inherited: object) -> None:
 
 
 def _pause_all() -> None:
-    for holder in list(_pausing):
-        try:
-            holder.pause()
-        except Exception:  # the fork takes place all the same
-            _logger.exception("%s could not be made ready for a fork.", type(holder).__name__)
-        else:
-            _paused.append(holder)
+    _forking.acquire()
+    tried: list[Pausing] = []
+    while True:
+        # Pausing one holder waits for other threads, which may make another one meanwhile: ask again until none is new.
+        _joining.acquire()
+        fresh = [holder for holder in _pausing if not any(holder is one for one in tried)]
+        if not fresh:
+            return
+        _joining.release()
+        for holder in fresh:
+            tried.append(holder)
+            try:
+                holder.pause()
+            except Exception:  # the fork takes place all the same
+                _logger.exception("%s could not be made ready for a fork.", type(holder).__name__)
+            else:
+                _paused.append(holder)
 
 
 def _resume_all() -> None:
+    if not _forking.locked():  # the hook was set while the fork was under way
+        return
     while _paused:
         _paused.pop().resume()
+    _joining.release()
+    _forking.release()
 
 
 def _forget_all() -> None:
-    global _hook_lock
-    _hook_lock = threading.Lock()
+    global _hook_lock, _forking, _joining
+    _hook_lock, _forking, _joining = threading.Lock(), threading.Lock(), threading.Lock()
     _paused.clear()
     for holder in [*_pausing, *_watched]:
         try:

@@ -296,7 +296,7 @@ def test_doctor_ends_although_something_never_answers(database: str, mute: str, 
     endpoint = f"http://127.0.0.1:{mute_port}" if mute == "collector" else ""
     code = "from otel_bridge.cli import commands, main; commands.DOCTOR_S = 1.0; main()"
     command = [sys.executable, "-c", code, "doctor", "--json", "--system-database-url", url]
-    environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+    environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "600000"}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
     last = json.loads(done.stdout)[-1]

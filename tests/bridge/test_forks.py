@@ -16,6 +16,7 @@ import pytest
 from dbos import run_dbos_database_migrations
 
 from examples.fake_collector import FakeCollector
+from otel_bridge.forks import pause_at_fork
 from otel_bridge.testing import MemoryStateStore, make_run, make_step
 from tests.bridge.rows import Bridges, put_ended
 from tests.otlp.samples import ListTransport
@@ -222,6 +223,62 @@ def test_a_bridge_whose_thread_died_lets_another_take_over(
     until(lambda: second.exporting)
     put_ended(store, "run-2")
     until(lambda: "run-2" in {span.run_id for span in transport.spans})
+
+
+class Holder:
+    """Notes what is asked of it; ``makes`` joins while it pauses, as the ledger of a bridge's thread does."""
+
+    def __init__(self, makes: Holder | None = None) -> None:
+        self.seen: list[str] = []
+        self._makes = makes
+
+    def pause(self) -> None:
+        self.seen.append("paused")
+        if self._makes:
+            pause_at_fork(self._makes)
+
+    def resume(self) -> None:
+        self.seen.append("resumed")
+
+    def forget(self) -> None:
+        self.seen.append("forgotten")
+
+
+def test_what_joins_while_others_pause_is_paused_too():
+    """A ledger that was opened in between would hand its locks to the child, where nobody ever lets go of them."""
+    late = Holder()
+    early = Holder(makes=late)
+    pause_at_fork(early)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, repr((early.seen, late.seen)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 1000).decode() == "(['paused', 'forgotten'], ['paused', 'forgotten'])"
+    assert (early.seen, late.seen) == (["paused", "resumed"], ["paused", "resumed"])
+    os.close(read)
+    os.close(write)
+
+
+def test_threads_that_fork_at_once_take_turns():
+    """Each resumes what it paused itself."""
+    holder = Holder()
+    pause_at_fork(holder)
+
+    def fork() -> None:
+        for _ in range(5):
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+
+    threads = [threading.Thread(target=fork) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert holder.seen == ["paused", "resumed"] * 20
 
 
 GUNICORN_APP = """
