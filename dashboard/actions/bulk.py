@@ -27,6 +27,7 @@ from dashboard.errors import NotFound, Problem, Unprocessable
 from dashboard.read.listing import RunReader
 from dashboard.wire.base import Json
 from dashboard.workflow.names import BULK_APPLY_STEP as APPLY_STEP
+from dashboard.workflow.names import BULK_CANARY_STEP as CANARY_STEP
 from dashboard.workflow.names import BULK_PLAN_STEP as PLAN_STEP
 from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE
 from otel_bridge.codec import WHOLE, decode
@@ -188,11 +189,14 @@ def status(ctx: ActionContext, bulk_id: str, *, first: int = 0) -> dict[str, Any
         raise NotFound(f"There is no bulk action {bulk_id[:200]!r}.")
     matched: int | None = None
     results: list[dict[str, Any]] = []
+    stopped: str | None = None
     # One read of all outputs: the page asks again and again, and a step at a time would cost the square of the runs.
-    for name, output in ctx.store.step_outputs(run_id, (PLAN_STEP, APPLY_STEP)):
+    for name, output in ctx.store.step_outputs(run_id, (PLAN_STEP, APPLY_STEP, CANARY_STEP)):
         value = _own_json(output)
         if name == PLAN_STEP and isinstance(value, dict):
             matched = int(value["matched"])
+        elif name == CANARY_STEP and isinstance(value, dict):
+            stopped = None if value["good"] else str(value["detail"])
         elif isinstance(value, list):
             results += [entry for entry in value if isinstance(entry, dict)]
     counts = Counter(str(result.get("outcome")) for result in results)
@@ -203,6 +207,7 @@ def status(ctx: ActionContext, bulk_id: str, *, first: int = 0) -> dict[str, Any
         "done": len(results),
         "applied": counts.get("applied", 0),
         "refused": len(results) - counts.get("applied", 0),
+        "stopped": stopped,
         "results": results[first:],
     }
 

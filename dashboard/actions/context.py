@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from dbos import DBOSClient, WorkflowSerializationFormat
 
@@ -207,34 +207,53 @@ class ActionContext:
     # -- the audit log --------------------------------------------------------------------------------------
 
     @contextmanager
-    def audited(self, actor: str, action: str, run_id: str | None, **params: Any) -> Iterator[None]:
-        """Write what was asked and how it ended, also when it was refused. A ledger that fails stops no action."""
+    def audited(self, actor: str, action: str, run_id: str | None, **params: Any) -> Iterator[Audited]:
+        """Write what was asked, when, and how it ended, also when it was refused. A ledger that fails stops no action.
+
+        An action is stamped when it begins: a worker may take the run before it has ended.
+        """
+        audited = Audited(int(time.time() * 1000), params=dict(params))
+
+        def write(outcome: str, detail: str = "") -> None:
+            self._write(actor, action, run_id, outcome, detail, audited)
+
         try:
-            yield
+            yield audited
         except Problem as problem:
-            self._write(actor, action, run_id, "refused", problem.detail, params)
+            write("refused", problem.detail)
             raise
         except Exception as error:
-            self._write(actor, action, run_id, "failed", f"{type(error).__name__}: {error}"[:500], params)
+            write("failed", f"{type(error).__name__}: {error}"[:500])
             raise
-        self._write(actor, action, run_id, "done", "", params)
+        write(audited.outcome)
 
-    def _write(
-        self, actor: str, action: str, run_id: str | None, outcome: str, detail: str, params: Mapping[str, Any]
-    ) -> None:
+    def _write(self, actor: str, action: str, run_id: str | None, outcome: str, detail: str, audited: Audited) -> None:
         entry = AuditEntry(
-            at_ms=int(time.time() * 1000),
+            at_ms=audited.at_ms,
             actor=actor,
             action=action,
             run_id=run_id,
             outcome=outcome,
             detail=detail,
-            params={key: value for key, value in params.items() if value is not None},
+            params={key: value for key, value in audited.params.items() if value is not None},
         )
         try:
             self.ledger.add_audit(entry)
         except LedgerError:
             log.exception("The audit log could not be written: %s %s %s %s", actor, action, run_id, outcome)
+
+
+@dataclass(slots=True)
+class Audited:
+    """How the audit log will say that an action ended, unless it was refused or failed.
+
+    ``unchanged`` is for one that found nothing to do, or was only asked what it would do: nobody may count it as a
+    move or a retry of the run.
+    """
+
+    at_ms: int
+    outcome: Literal["done", "unchanged"] = "done"
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 NATIVE_SERIALIZER = "py_pickle"

@@ -19,6 +19,8 @@ from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.step_check import StepCheck
 
 CANARY_S = 60.0
+SETTLED_S = 2.0
+"""So long must the run that was moved first wait again before the others follow."""
 _POLL_S = 0.5
 
 
@@ -53,7 +55,7 @@ def move(
         Refused: it has ended, a live worker drives it, no live worker has that version and the workflow, or the
             recorded steps differ.
     """
-    with ctx.audited(actor, "move", run_id, version=version, dryRun=dry_run or None):
+    with ctx.audited(actor, "move", run_id, version=version, dryRun=dry_run or None) as audited:
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
             ctx.permit("move", run)
@@ -63,6 +65,7 @@ def move(
             check = check_against(ctx, run, target)
             found = check.divergence
             if dry_run or target == run.workflow_version:
+                audited.outcome = "unchanged"
                 return Moved(Outcome(run), target, check, moved=False)
             if found is not None and not forced:
                 raise Refused(
@@ -111,16 +114,25 @@ def _driver(run: Run, seen: Presence) -> Executor | None:
 def await_canary(ctx: ActionContext, run_id: str, *, timeout_s: float = CANARY_S) -> dict[str, object]:
     """Wait to see what becomes of a run that was moved; called in a worker.
 
+    A run that waits looks so from when a worker took it, before its steps are replayed: it has to wait on for a while.
+
     Returns:
         ``{"good", "detail"}``: good when it ended well, recorded another step, or waits again under its new version.
     """
     before = len(ctx.store.get_steps(run_id))
     deadline = time.monotonic() + timeout_s
+    waits_since: float | None = None
     while time.monotonic() < deadline:
         run = ctx.run(run_id)
         if run.status in ("failed", "dead", "cancelled"):
             return {"good": False, "detail": f"The first run moved, {run_id}, is {run.status}; the others were left."}
-        if run.status in ("completed", "suspended") or len(ctx.store.get_steps(run_id)) > before:
+        if run.status == "completed" or len(ctx.store.get_steps(run_id)) > before:
+            return {"good": True, "detail": ""}
+        if run.status != "suspended":
+            waits_since = None
+        elif waits_since is None:
+            waits_since = time.monotonic()
+        elif time.monotonic() - waits_since >= SETTLED_S:
             return {"good": True, "detail": ""}
         time.sleep(_POLL_S)
     return {"good": False, "detail": f"The first run moved, {run_id}, made no progress within {timeout_s:g} s."}

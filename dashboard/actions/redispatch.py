@@ -37,12 +37,13 @@ def redispatch(ctx: ActionContext, run_id: str, *, actor: str, forced: bool = Fa
         NotFound: there is no such run.
         Refused: it has ended, its executor is at work, nobody knows, or no live worker could take it.
     """
-    with ctx.audited(actor, "redispatch", run_id, forced=forced or None):
+    with ctx.audited(actor, "redispatch", run_id, forced=forced or None) as audited:
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
             ctx.permit("redispatch", run)
             refuse_undone(ctx, run, "redispatched")
             if run.status == "pending" and _gone(run, ctx.presence()) is None:
+                audited.outcome = "unchanged"
                 return Outcome(run), False
             if run.status not in CANCELLABLE_STATUSES:
                 raise Refused(f"The run is {run.status}: no executor holds it. Retry it instead.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dbos import error as dbos_error
 
 from dashboard.actions.checks import check_queue, refuse_undone
-from dashboard.actions.context import ActionContext, Destination, Outcome
+from dashboard.actions.context import ActionContext, Audited, Destination, Outcome
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
@@ -19,6 +19,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
+from otel_bridge.runs.attempts import PUT_BACK
 from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25
@@ -38,8 +39,7 @@ def retry(ctx: ActionContext, run_id: str, *, actor: str, queue: str | None = No
         Refused: it completed, was undone, is at work, or waits on another queue than the one chosen.
         Unprocessable: nobody would ever take it from the chosen queue.
     """
-    with ctx.audited(actor, "retry", run_id, queue=queue):
-        return _retry(ctx, run_id, queue, depth=0)
+    return _retry(ctx, run_id, queue, actor=actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,18 @@ class _Ended:
     error: StoredValue | None
 
 
-def _retry(ctx: ActionContext, run_id: str, queue: str | None, *, depth: int) -> Outcome:
-    """Retry the failed children, then the run. Each look at the run is a whole one, under its lock.
+def _retry(
+    ctx: ActionContext, run_id: str, queue: str | None, *, actor: str, depth: int = 0, parent: str | None = None
+) -> Outcome:
+    """Retry the failed children, each an action of its own in the audit log, then the run."""
+    with ctx.audited(actor, "retry", run_id, queue=queue, parent=parent) as audited:
+        return _retry_bottom_up(ctx, run_id, queue, actor=actor, depth=depth, audited=audited)
+
+
+def _retry_bottom_up(
+    ctx: ActionContext, run_id: str, queue: str | None, *, actor: str, depth: int, audited: Audited
+) -> Outcome:
+    """Look at the run as a whole, under its lock, until nothing but itself is left to retry.
 
     The lock is not held while the children are retried (each takes its own), so whatever was read before is stale
     afterwards: another retry or an undo may have come in between. Therefore everything is read and decided again.
@@ -65,12 +75,14 @@ def _retry(ctx: ActionContext, run_id: str, queue: str | None, *, depth: int) ->
             ctx.permit("retry", run)
             refuse_undone(ctx, run, "retried")
             if run.status == "pending" or (tried and run.status not in RETRIABLE_STATUSES):
+                audited.outcome = "unchanged"
                 return _already(run, queue, notes)
             if run.status == "completed":
                 raise Refused("The run completed. Fork it, or start it again with an input of your own.")
             if queue is not None:
                 check_queue(ctx, queue, run)
             if run.status in CANCELLABLE_STATUSES:
+                audited.params[PUT_BACK] = True
                 return put_back(ctx, lock, run, queue=queue)
             ended = _read(ctx, run)
             start = _start_of(ended)
@@ -80,7 +92,7 @@ def _retry(ctx: ActionContext, run_id: str, queue: str | None, *, depth: int) ->
                 return _revive_and_enqueue(ctx, lock, ended, start, queue, notes)
         for child in waiting:
             tried.add(child)
-            notes += _retry(ctx, child, None, depth=depth + 1).notes
+            notes += _retry(ctx, child, None, actor=actor, depth=depth + 1, parent=run_id).notes
 
 
 def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:

@@ -118,7 +118,10 @@ class BulkAnswer(Wire):
 
 
 class BulkStatus(Wire):
-    """How far a bulk action is, and a result per run: applied, refused, changed (left alone) or gone."""
+    """How far a bulk action is, and a result per run: applied, refused, changed (left alone) or gone.
+
+    ``stopped`` says why a move ended after the one run that it tried first.
+    """
 
     bulk_id: str
     status: str
@@ -126,6 +129,7 @@ class BulkStatus(Wire):
     done: int
     applied: int
     refused: int
+    stopped: str | None = None
     results: list[dict[str, Json]]
 
 

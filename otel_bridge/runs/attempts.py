@@ -16,6 +16,8 @@ from otel_bridge.model.status import STATUSES, RunStatus
 
 REQUEUES = ("retry", "redispatch", "move")
 """Actions, by their names in the audit log, that put a run on a queue again."""
+PUT_BACK = "putBack"
+"""Parameter of a retry in the audit log: the run had not ended, so it was put back with all its steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def attempts(
     found = []
     life = 0
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
-        if cause is not None and cause.action == "retry":
+        if cause is not None and _begins_a_life(cause):
             life += 1
         begun = Attempt(
             n=n,
@@ -86,6 +88,11 @@ def attempts(
         else:
             found.append(_past(begun, requeues[n - 1], life, exported, lives))
     return found
+
+
+def _begins_a_life(cause: AuditEntry) -> bool:
+    """Say whether the run had ended before; else it goes on with the steps that it has."""
+    return cause.action == "retry" and not cause.params.get(PUT_BACK)
 
 
 def _present(begun: Attempt, run: Run) -> Attempt:
@@ -103,9 +110,9 @@ def _past(
     begun: Attempt, ended_by: AuditEntry, life: int, exported: ExportedRun | None, lives: Sequence[PastLife]
 ) -> Attempt:
     """Return an attempt that another one followed, as far as anybody kept how it went."""
-    if ended_by.action != "retry":
+    if not _begins_a_life(ended_by):
         # it had not ended: its worker was lost, or it waited where nobody took it
-        outcome = "lost" if ended_by.action == "redispatch" else None
+        outcome = None if ended_by.action == "move" else "lost"
         return replace(begun, ended_at_ms=ended_by.at_ms, outcome=outcome)
     kept = next((kept.run for kept in lives if kept.generation == life), None)
     if kept is not None:

@@ -1,7 +1,8 @@
 """A worker of the tests' own: ``worker_app.py URL DIR [--version V] [--executor ID] [--bare] [--present]``.
 
 Workflows tell what they did by lines in ``DIR/log``, and wait for and are steered by files in ``DIR``. ``--bare``
-registers only ``plain`` and does not import ``dashboard.workflow``; ``--present`` reports presence.
+registers only ``plain`` and does not import ``dashboard.workflow``; ``--present`` reports presence;
+``--blocked-at-once`` gives a run that nobody runs no time before it is called so.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ parser.add_argument("--version", default="v1")
 parser.add_argument("--executor", default="local")
 parser.add_argument("--bare", action="store_true")
 parser.add_argument("--present", action="store_true")
+parser.add_argument("--blocked-at-once", action="store_true")
 options = parser.parse_args()
 here: Path = options.dir
 
@@ -50,6 +52,10 @@ config: Any = {
     "scheduler_polling_interval_sec": 0.2,
 }
 os.environ["DBOS__VMID"] = options.executor
+if options.blocked_at_once:
+    from otel_bridge.runs import blocked
+
+    blocked.BLOCKED_AFTER_MS = 0
 if options.present:
     from otel_bridge.instrumentation import DBOSInstrumentor
 
@@ -131,6 +137,18 @@ if not options.bare:
     def steps(*names: str) -> list[str]:
         """Plain steps, one after another."""
         return [work(name) for name in names]
+
+    @DBOS.step()
+    def inspect(name: str) -> str:
+        """What version v3 does first."""
+        return name
+
+    @DBOS.workflow()
+    def evolving(name: str) -> str:
+        """Begins with another step from version v3 on."""
+        (work if options.version < "v3" else inspect)(f"first-{name}")
+        heard = wait_for_signal("go")
+        return f"{work(f'last-{name}')} {heard}"
 
     @DBOS.workflow()
     def parent(child_id_suffix: str, *names: str) -> list[str]:

@@ -716,6 +716,7 @@ export interface components {
                 [key: string]: components["schemas"]["Json"];
             }[];
             status: string;
+            stopped?: string;
         };
         Changed: {
             id: number;
