@@ -10,6 +10,7 @@ from otel_bridge.errors import ConfigurationError
 DISTRIBUTION = "durable-dashboard"
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "client": ("the durable command and DurableClient need", ("httpx", "httpx_sse")),
+    "serve": ("a production web server needs", ("gunicorn", "waitress")),
     "postgres": ("a Postgres database needs", ("psycopg", "psycopg_pool")),
 }
 """Extra -> what needs it, as the beginning of a clause, and the modules that it brings."""

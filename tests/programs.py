@@ -22,11 +22,17 @@ START_S = 60.0
 class Program:
     """A process of ours. ``lines`` is what it has printed, standard error included."""
 
-    def __init__(self, *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environ: dict[str, str] | None = None,
+        cwd: Path = ROOT,
+        python: str | Path = sys.executable,
+    ) -> None:
         self.lines: list[str] = []
         self._queue: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=cwd,
             env=environ,
             stdout=subprocess.PIPE,
@@ -71,9 +77,11 @@ class Program:
 
 
 @contextmanager
-def running(*arguments: str, environ: dict[str, str] | None = None) -> Iterator[Program]:
+def running(
+    *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT, python: str | Path = sys.executable
+) -> Iterator[Program]:
     """Run a program; kill it at the end if it still runs."""
-    program = Program(*arguments, environ=environ)
+    program = Program(*arguments, environ=environ, cwd=cwd, python=python)
     try:
         yield program
     finally:

@@ -46,6 +46,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "retry-with-input": "dashboard.cli.starting:retry_with_input",
         "schedules": "dashboard.cli.schedules:schedules",
     },
+    "Serve": {
+        "serve": "dashboard.cli.serving:serve",
+        "demo": "dashboard.cli.demo:demo",
+    },
     "Service": {
         "workers": "dashboard.cli.fleet:workers",
         "executors": "dashboard.cli.fleet:executors",

@@ -1,1 +1,1 @@
-"""An online shop on DBOS, with the dashboard and the bridge in one Flask process: ``python -m examples.orders``."""
+"""The online shop of ``durable demo``, from a clone: ``python -m examples.orders``. Its code is ``dashboard/demo``."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import venv
 import zipfile
 from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.programs import ROOT
+from tests.programs import ROOT, running
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,26 @@ def test_commands_and_entry_points_lead_somewhere(wheel: zipfile.ZipFile) -> Non
             name, _, value = line.partition(" = ")
             assert callable(EntryPoint(name, value, group).load())
             loaded.add(name)
-    assert loaded == {"durable", "otel-bridge", "dbos"}
+    assert loaded == {"durable", "durable-dashboard", "otel-bridge", "dbos"}
+
+
+def test_the_demo_runs_from_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """``durable demo`` in an environment that has the wheel and no clone, started somewhere else."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    (site,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    wheel.extractall(site)
+    (site / "needed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    python = tmp_path / "venv" / "bin" / "python"
+    command = ("-m", "dashboard", "demo", "--port", "0", "--no-trickle")
+    with running(*command, environ=environ, cwd=tmp_path, python=python) as program:
+        page = program.wait_for("Dashboard:").split()[1]
+        program.wait_for("Open for business")
+        assert "durable-config" in httpx.get(page).text
+        asked = "import dashboard.demo as d; print(d.__file__)"
+        place = subprocess.run([python, "-c", asked], cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert place.stdout.startswith(str(site))
+        assert program.stop() == 0
 
 
 def test_every_import_is_a_declared_dependency(wheel: zipfile.ZipFile) -> None:

@@ -10,8 +10,8 @@ from dbos import DBOS
 from flask import Flask, Response, redirect, request
 
 from dashboard import create_blueprint
-from examples.orders.trickle import place_order
-from examples.orders.workflows import WAREHOUSE, Order
+from dashboard.demo.trickle import place_order
+from dashboard.demo.workflows import WAREHOUSE, Order
 
 PAGE = """<!doctype html><html lang="en"><title>Orders</title><meta name="viewport" content="width=device-width">
 <style>body{font:16px system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}</style>

@@ -14,7 +14,7 @@ import httpx
 from dbos import DBOS, SetWorkflowAttributes, SetWorkflowID
 
 from dashboard.client import ApiError, DurableClient
-from examples.orders import workflows as shop
+from dashboard.demo import workflows as shop
 
 CUSTOMERS = ("Ada", "Barbara", "Edsger", "Grace", "Katherine", "Leslie", "Tony")
 ITEMS = ("lamp", "desk", "chair", "kettle", "clock", "atlas", "radio")

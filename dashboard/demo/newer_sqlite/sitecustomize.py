@@ -1,4 +1,4 @@
-"""Python imports this at start when its folder is on ``PYTHONPATH``: see ``examples.newer_sqlite``."""
+"""Python imports this at start when its folder is on ``PYTHONPATH``: see ``dashboard.demo.newer_sqlite``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from dbos import DBOS, SetWorkflowID
 
@@ -36,13 +35,11 @@ def import_catalogue(name: str) -> int:
 
 def bury_a_run(url: str, run_id: str, stopping: threading.Event) -> None:
     """Start a small worker anew each time it dies of the run, until the run is a dead letter."""
-    root = Path(__file__).resolve().parent.parent.parent
     for _ in range(EXECUTIONS):
         if stopping.is_set():
             return
         subprocess.run(
-            [sys.executable, "-m", "examples.orders.poison", url, run_id],
-            cwd=root,
+            [sys.executable, "-m", "dashboard.demo.poison", url, run_id],
             env={**os.environ, SMALL_WORKER: "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -52,7 +49,7 @@ def bury_a_run(url: str, run_id: str, stopping: threading.Event) -> None:
 
 def main(url: str, run_id: str) -> None:
     """Be the small worker: recover what the one before it left, or begin."""
-    from examples.orders.app import configure_dbos
+    from dashboard.demo.app import configure_dbos
 
     configure_dbos(url)
     DBOS.listen_queues([])
@@ -63,7 +60,7 @@ def main(url: str, run_id: str) -> None:
 
 
 if __name__ == "__main__":
-    from examples.newer_sqlite import use_newer_sqlite
+    from dashboard.demo.newer_sqlite import use_newer_sqlite
 
     use_newer_sqlite()
     main(*sys.argv[1:])

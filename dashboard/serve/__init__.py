@@ -1,0 +1,10 @@
+"""The dashboard on its own: ``durable serve``. One process with page, API, caretaker and bridge, on a real web server.
+
+``settings`` is what it can be told, ``access`` who may look and act, ``app`` the Flask app, ``servers`` runs it.
+"""
+
+from __future__ import annotations
+
+DEFAULT_PORT = 8000
+DEFAULT_THREADS = 400
+"""Of these, 300 may hold a stream: see ``dashboard.http.server.for_streams``. Threads are made when they are needed."""
