@@ -33,6 +33,7 @@ from dashboard.read import service, traces
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
 from dashboard.routes.answers import actions_in
+from dashboard.wire.fleet import HealthView, PublicHealthView
 from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
@@ -102,7 +103,7 @@ def create_blueprint(
         caretaker: False: this process hands no dead run to its handler and recovers none; ``CaretakerSettings`` names
             dead-letter handlers, switches recovery of lost executors' runs on, and says what may be deleted. It starts
             with the first request to the app.
-        public_metrics, public_health: serve these routes without auth.
+        public_metrics, public_health: serve these routes without auth. Of its health, strangers learn ``ok`` or not.
         heartbeat_s: how often a quiet stream says that it is alive, and how often ``auth`` is asked again about every
             open stream.
         stream_max_age_s: how long a stream lasts; its viewer then connects again and goes on where it was.
@@ -335,10 +336,11 @@ class DashboardBlueprint(Blueprint):
 
 def _published(route: Route, settings: Settings) -> Route:
     """Make metrics and health public where the settings say so."""
-    public = (route.path == "metrics" and settings.public_metrics) or (
-        route.path == "health" and settings.public_health
-    )
-    return replace(route, role="public") if public else route
+    if route.path == "metrics" and settings.public_metrics:
+        return replace(route, role="public")
+    if route.path == "health" and settings.public_health:
+        return replace(route, role="public", answers={200: HealthView | PublicHealthView})
+    return route
 
 
 def _as_problem(error: HTTPException) -> Problem:

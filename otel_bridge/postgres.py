@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from otel_bridge.credentials import secrets_of
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.forks import forget_after_fork, leave_to_parent
 
@@ -58,12 +59,48 @@ def parts_of(conninfo: str, *, what: str) -> dict[str, Any]:
         ConfigurationError: it is malformed. The driver's own words are left out: they repeat the password.
     """
     try:
-        return dict(conninfo_to_dict(conninfo))
-    except psycopg.ProgrammingError:
+        parts = dict(conninfo_to_dict(conninfo))
+    except (psycopg.ProgrammingError, UnicodeError):
+        parts = None
+    wrong = "" if parts is None else _what_is_wrong(conninfo, parts)
+    if parts is None or wrong is not None:
         raise ConfigurationError(
-            f"{what} is malformed. Write postgresql://user:password@host:port/database, and percent-encode "
+            f"{what} is malformed{wrong}. Write postgresql://user:password@host:port/database, and percent-encode "
             "special characters in the password."
         ) from None
+    return parts
+
+
+def _what_is_wrong(conninfo: str, parts: Mapping[str, Any]) -> str | None:
+    """Return what the driver would find only when it connects, and would then say with a piece of the password.
+
+    It takes the text before the first slash for a host and its port, so that of ``ada:pa/ss@db`` it says that ``pa`` is
+    no port; and what follows a second ``@`` for the host.
+    """
+    before_query = conninfo.partition("?")[0]
+    if "://" in conninfo and before_query.count("@") > ("@" in before_query.partition("://")[2].partition("/")[0]):
+        return ": it has an @ too many, or a slash before it"
+    hosts, ports = str(parts.get("host") or "").split(","), str(parts.get("port") or "").split(",")
+    # A host that begins with "/" or "@" is a socket's directory or name.
+    if not all(re.fullmatch(r"[/@].*|[\w.:%-]*", host) for host in hosts):
+        return ": its host holds a character that no host's name has"
+    if not all(re.fullmatch(r"\d{0,5}", port, re.ASCII) and int(port or 0) < 65536 for port in ports):
+        return ": its port is no number"
+    if "://" in str(parts.get("dbname") or ""):
+        return ": its database's name holds an address"
+    if ":" in str(parts.get("user") or ""):  # the server would repeat it as the user's name
+        return ": its user's name holds a colon"
+    return None
+
+
+def secrets_in(conninfo: str) -> frozenset[str]:
+    """Return what of a URL or key-value string nobody may see."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except (psycopg.ProgrammingError, UnicodeError):
+        parts = {}
+    parsed = {str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)}
+    return secrets_of(conninfo) | parsed
 
 
 class Connections:

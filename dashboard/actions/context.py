@@ -63,7 +63,7 @@ class ActionContext:
     engine: EngineClient
     validators: ValidatorRegistry = field(default_factory=ValidatorRegistry)
     settings: ActionSettings = field(default_factory=ActionSettings)
-    webhook_secret: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
     policy: Callable[[str, Run], bool] | None = None
     locks: RunLocks = field(init=False)
 

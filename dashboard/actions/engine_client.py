@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 from dbos import DBOSClient
 from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from dashboard.actions.inert import InertSerializer
 from dashboard.errors import NotFound, Unavailable
 from dashboard.workflow.names import FAST_POLLING_S, FAST_QUEUE
+from otel_bridge.credentials import secrets_of, without
 from otel_bridge.errors import StoreError
 from otel_bridge.forks import forget_after_fork, leave_to_parent
 from otel_bridge.store.base import StateStore
@@ -67,13 +68,19 @@ class EngineClient:
                 self._ensure_fast_queue(client)
             yield client
         except DBAPIError as error:
-            raise Unavailable(f"The engine's database did not take the action: {_brief(error)}. Try again.") from error
+            raise Unavailable(
+                f"The engine's database did not take the action: {self._brief(error)}. Try again."
+            ) from error
         except SQLAlchemyError as error:
-            raise Unavailable(f"The engine's database cannot be reached: {_brief(error)}. Try again.") from error
+            raise Unavailable(f"The engine's database cannot be reached: {self._brief(error)}. Try again.") from error
         except Exception as error:
             if type(error).__name__ == "DBOSNonExistentWorkflowError":
                 raise NotFound("There is no such run any more: it was deleted in the meantime.") from error
             raise
+
+    def _brief(self, error: SQLAlchemyError) -> str:
+        said = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+        return without(said, secrets_of(self._store.url))[:200]
 
     def close(self) -> None:
         """Release connections. Idempotent; the next use opens them again."""
@@ -100,7 +107,13 @@ class EngineClient:
         url = client_url(self._store.url)
         if url is None:
             raise Unavailable("Actions need the engine's database, and this state store names none. Pass client=...")
-        self._engine = pooler_safe_engine(url) if url.startswith("postgresql") else None
+        try:
+            self._engine = pooler_safe_engine(url) if url.startswith("postgresql") else None
+        except (ArgumentError, ValueError):  # SQLAlchemy's own words repeat the URL
+            raise Unavailable(
+                "The engine's client cannot read this database's URL, although libpq can: SQLAlchemy takes several "
+                "hosts as ?host=a:5432&host=b:5432 only. Write it so, or pass client=... to create_blueprint."
+            ) from None
         return DBOSClient(
             system_database_url=url,
             system_database_engine=self._engine,
@@ -139,7 +152,3 @@ def client_url(url: str) -> str | None:
     if url.startswith("postgres://"):
         return "postgresql://" + url[len("postgres://") :]
     return url if "://" in url else f"sqlite:///{url}"
-
-
-def _brief(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200]

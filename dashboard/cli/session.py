@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from shutil import get_terminal_size
 from typing import Any, NoReturn, TypeVar
@@ -105,11 +105,11 @@ def fail(message: str, exit_code: int) -> NoReturn:
 class Where:
     """Where the runs are: the options of every command, by their names."""
 
-    url: str | None
-    token: str | None
-    system_database_url: str | None
+    url: str | None = field(repr=False)
+    token: str | None = field(repr=False)
+    system_database_url: str | None = field(repr=False)
     schema: str
-    ledger: str | None
+    ledger: str | None = field(repr=False)
     ledger_schema: str
 
 

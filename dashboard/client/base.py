@@ -10,6 +10,7 @@ import httpx
 
 from dashboard.client.call import NO_BODY, Answer, Call, path_of
 from dashboard.client.errors import ConnectionFailedError, MalformedRequestError, ProtocolError, api_error
+from otel_bridge.credentials import public_url, without
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ DEFAULT_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 60.0
 """A stream sends a heartbeat well within this; without one the connection is taken for lost."""
 MAX_WAIT_S = 30.0
+FORM = "Write http://host:8000/durable, and percent-encode special characters in a password."
 
 
 class ClientBase:
@@ -35,15 +37,18 @@ class ClientBase:
     def __init__(self, base_url: str) -> None:
         try:
             url = httpx.URL(base_url)
-        except httpx.InvalidURL as error:
-            raise MalformedRequestError(f"{base_url!r} is not a URL: {error}.") from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise MalformedRequestError(f"{base_url!r} is not a dashboard's URL. Write http://host:8000/durable.")
+        except httpx.InvalidURL:
+            # Neither the URL nor httpx's words: a piece of a password may stand where a port should.
+            raise MalformedRequestError(f"The dashboard's URL is malformed. {FORM}") from None
+        if url.scheme not in ("http", "https") or not url.host or "@" in url.path or url.query or url.fragment:
+            raise MalformedRequestError(f"{public_url(base_url)!r} is not a dashboard's URL. {FORM}")
         self.base_url = base_url.rstrip("/")
+        self.public_url = public_url(self.base_url)
+        """The same for people: without user and password."""
 
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page, for people."""
-        return f"{self.base_url}/{path_of('runs', run_id)}"
+        return f"{self.public_url}/{path_of('runs', run_id)}"
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/api/{path}"
@@ -72,7 +77,7 @@ class ClientBase:
         if response.is_error:
             raise api_error(response.status_code, problem_of(response))
         if response.is_redirect and not call.redirects:
-            raise ProtocolError(url, f"it redirects to {response.headers.get('Location')!r}")
+            raise ProtocolError(url, f"it redirects to {public_url(response.headers.get('Location', '?'))!r}")
         is_json = "json" in response.headers.get("Content-Type", "")
         try:
             body = response.json() if is_json else None
@@ -89,7 +94,10 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
         document = None
     if isinstance(document, dict):
         return document
-    return {"title": response.reason_phrase, "status": response.status_code, "detail": response.text[:300]}
+    # Not the API's words but a proxy's, which may repeat the token that it did not like.
+    sent = response.request.headers.get("Authorization", "")
+    detail = without(response.text[:1000], [sent, sent.partition(" ")[2]])[:300]
+    return {"title": response.reason_phrase, "status": response.status_code, "detail": detail}
 
 
 def connection_failed(error: httpx.HTTPError, url: str) -> ConnectionFailedError:

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from otel_bridge.credentials import without_userinfo
+
 
 class DurableClientError(Exception):
     """Base of everything the client raises."""
@@ -32,16 +34,16 @@ class ConnectionFailedError(DurableClientError):
     """No answer came. ``url`` is what was asked."""
 
     def __init__(self, url: str, reason: str) -> None:
-        self.url = url
-        super().__init__(f"No answer from {url}: {reason.rstrip('.')}. Is it running, and is this its address?")
+        self.url = without_userinfo(url)
+        super().__init__(f"No answer from {self.url}: {reason.rstrip('.')}. Is it running, and is this its address?")
 
 
 class ProtocolError(DurableClientError):
     """The answer is not this API's."""
 
     def __init__(self, url: str, reason: str) -> None:
-        self.url = url
-        super().__init__(f"{url} did not answer like the dashboard's API: {reason}. Is the base URL right?")
+        self.url = without_userinfo(url)
+        super().__init__(f"{self.url} did not answer like the dashboard's API: {reason}. Is the base URL right?")
 
 
 class ApiError(DurableClientError):

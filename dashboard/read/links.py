@@ -18,21 +18,23 @@ def trace_template(setting: str | None) -> str | None:
     """Return the trace link's template: a preset (``jaeger:https://host``) or a template given as such.
 
     Raises:
-        ValueError: neither a preset nor a template with ``{trace_id}`` or ``{run_id}``.
+        ValueError: neither a preset nor a template with ``{trace_id}`` or ``{run_id}``, or it holds credentials.
     """
     if setting is None:
         return None
+    if "@" in setting.rpartition("://")[2].partition("/")[0]:
+        raise ValueError("trace_url holds a user or a password, and every viewer's page has it. Leave them out.")
     preset, _, host = setting.partition(":")
     if preset in TRACE_PRESETS:
         host = host.rstrip("/") or DEFAULT_HOSTS.get(preset, "")
         if not host:
-            raise ValueError(f"trace_url {setting!r} names no host. Write it as {preset}:https://your-host.")
+            raise ValueError(f"trace_url names no host. Write it as {preset}:https://your-host.")
         pattern = TRACE_PRESETS[preset].replace("{{", "{").replace("}}", "}")
         return pattern.replace("{host}", host)
     if "{trace_id}" in setting or "{run_id}" in setting:
         return setting
     raise ValueError(
-        f"trace_url {setting!r} is neither a preset ({', '.join(TRACE_PRESETS)}, as in jaeger:https://host) "
+        f"trace_url is neither a preset ({', '.join(TRACE_PRESETS)}, as in jaeger:https://host) "
         "nor a template with {trace_id} or {run_id}."
     )
 

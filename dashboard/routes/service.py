@@ -6,14 +6,18 @@ from typing import Any
 
 from flask import Response, redirect
 
+from dashboard.errors import Unavailable
 from dashboard.http.admission import can_stream
+from dashboard.http.auth import PUBLIC_ACTOR, is_admitted
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.read import fleet, service, traces
 from dashboard.read.prometheus import CONTENT_TYPE, metrics_text
 from dashboard.wire.fleet import (
     ConfigView,
     HealthView,
+    PublicHealthView,
 )
+from otel_bridge.errors import BridgeError
 
 routes = RouteTable()
 
@@ -31,9 +35,15 @@ def get_config(ctx: RequestContext) -> ConfigView:
 
 
 @routes.get("health", summary="Can the store be read?", answers={200: HealthView}, tag="service")
-def get_health(ctx: RequestContext) -> HealthView:
+def get_health(ctx: RequestContext) -> HealthView | PublicHealthView:
     """503 when the store cannot be read; 200 and ``degraded`` for what else is wrong."""
-    return service.health(ctx.services)
+    if ctx.actor is not PUBLIC_ACTOR or is_admitted(ctx.request, ctx.settings.auth):
+        return service.health(ctx.services)
+    try:
+        return PublicHealthView(status=service.health(ctx.services).status)
+    except BridgeError as error:
+        # Which database, on which host, and why not, is for those who are signed in.
+        raise Unavailable("The store cannot be read.") from error
 
 
 @routes.get("metrics", summary="Prometheus metrics", answers={200: str}, media_type="text/plain", tag="service")

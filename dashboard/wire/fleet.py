@@ -175,6 +175,12 @@ class HealthView(Wire):
     lost_workers: int | None = None
 
 
+class PublicHealthView(Wire):
+    """What a caller who is not signed in learns of the service's health, where ``public_health`` is set: no detail."""
+
+    status: Literal["ok", "degraded"]
+
+
 class ConfigView(Wire):
     """What the page needs to start: also in ``index.html`` as ``<script id="durable-config">``."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -42,8 +42,8 @@ def webhook_secret(ledger: Ledger, given: str | None = None) -> str:
 class Webhook:
     """A URL to hand out, and the wait for its callback. Made by ``webhook``."""
 
-    url: str
-    token: str
+    url: str = field(repr=False)
+    token: str = field(repr=False)
     name: str
     topic_seq: int
     timeout_s: float | None

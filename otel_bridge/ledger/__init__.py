@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from otel_bridge.credentials import is_dsn
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.extras import missing_extra
 from otel_bridge.ledger.base import Ledger
@@ -40,6 +41,13 @@ def open_ledger(url: str | Path, *, schema: str = "durable", max_connections: in
         return MemoryLedger()
     if kind in ("postgresql", "postgres"):
         return _open_postgres(re.sub(r"\A\w+(\+\w+)?://", "postgresql://", text), schema, max_connections)
+    # A SQLite URL has no authority, so what stands there is no path either.
+    rest = text.partition("://")[2] if kind == "sqlite" else ""
+    if (not rest.startswith("/") and "@" in rest) or (kind == "" and isinstance(url, str) and is_dsn(url)):
+        raise ConfigurationError(
+            "The ledger's URL is malformed: it has no scheme that we know. "
+            "Write postgresql://user:password@host:port/database, or sqlite:/// and a path."
+        )
     if kind in ("", "sqlite", "file"):
         return SqliteLedger(sidecar_path(url))
     raise ConfigurationError(

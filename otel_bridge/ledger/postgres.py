@@ -42,9 +42,10 @@ import psycopg
 from psycopg import errors as pg
 from psycopg_pool import PoolClosed, PoolTimeout
 
+from otel_bridge.credentials import without
 from otel_bridge.errors import ConfigurationError, LedgerUnavailableError
 from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
-from otel_bridge.postgres import Connection, Connections, parts_of, plain_url
+from otel_bridge.postgres import Connection, Connections, parts_of, plain_url, secrets_in
 
 _ADVISORY_KEY = 7_236_823_125_001
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}\Z")
@@ -71,6 +72,7 @@ class PostgresLedger(SqlLedger):
             raise ConfigurationError(f"Ledger schema {schema!r} is no plain name. Use letters, digits and '_'.")
         self._schema, self._timeout_s = schema, timeout_s
         self._target = _without_credentials(conninfo, schema)
+        self._secrets = secrets_in(plain_url(conninfo))
         self._connections = Connections(
             plain_url(conninfo),
             name="durable-ledger",
@@ -159,7 +161,7 @@ class PostgresLedger(SqlLedger):
     # -- errors -------------------------------------------------------------------------------------------------
 
     def _unavailable(self, error: Exception) -> LedgerUnavailableError:
-        text = str(error).strip().partition("\n")[0]
+        text = without(str(error).strip().partition("\n")[0], self._secrets)
         if isinstance(error, pg.InsufficientPrivilege):
             remedy = (
                 f"Grant this role its rights: an owner's or writer's on schema {self._schema!r} to export and act, "
@@ -221,6 +223,6 @@ def _migrations() -> tuple[str, ...]:
 
 
 def _without_credentials(conninfo: str, schema: str) -> str:
-    parts = parts_of(conninfo, what="The ledger's Postgres URL")
+    parts = parts_of(plain_url(conninfo), what="The ledger's Postgres URL")
     host, port = parts.get("host") or "local socket", parts.get("port")
     return f"{host}{f':{port}' if port else ''}/{parts.get('dbname') or ''} schema {schema}"

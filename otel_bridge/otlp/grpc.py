@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from otel_bridge.credentials import without
 from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp.answer import CONTENT_CODES, MAX_ANSWER_BYTES, TRANSIENT_CODES, NotOtlpError, read_answer
 from otel_bridge.otlp.deadline import SLICE_S
@@ -36,6 +38,7 @@ class GrpcTransport:
         self, settings: OtlpSettings, resource: ResourceSettings, *, stop: threading.Event | None = None
     ) -> None:
         self._settings, self._resource = settings, resource
+        self._secrets = settings.secrets
         self._stop = stop or threading.Event()
         compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
         address = _address(settings.endpoint)
@@ -63,14 +66,15 @@ class GrpcTransport:
         body = encode_request(spans, self._resource)
         call = self._export.future(body, timeout=self._settings.timeout_s, metadata=self._metadata)
         try:
-            return read_answer(self._result(call))
+            accepted = read_answer(self._result(call))
+            return replace(accepted, message=without(accepted.message, self._secrets))
         except NotOtlpError as error:
             raise RetryableDeliveryError(
                 f"{self.target} answered with {error}: that is no OTLP collector. "
                 "Correct the endpoint; the spans are kept."
             ) from error
         except grpc.RpcError as error:
-            raise self._translate(error) from error
+            raise self._translate(error) from None  # gRPC's own words repeat the server's
 
     def _result(self, call: Any) -> bytes:
         """Return the answer of a call; gRPC keeps its deadline, ``stop`` ends it before."""
@@ -84,7 +88,7 @@ class GrpcTransport:
 
     def _translate(self, error: Any) -> RetryableDeliveryError | RejectedBatchError:
         code = error.code().name
-        message = f"{self.target} answered {code}: {error.details()}."
+        message = f"{self.target} answered {code}: {without(str(error.details()), self._secrets)}."
         wish = retry_info_s(error)
         if code in CONTENT_CODES and wish is None:
             return RejectedBatchError(message, code=code)
@@ -115,7 +119,7 @@ def retry_info_s(error: Any) -> float | None:
 
 def _address(endpoint: str) -> str:
     parts = urlsplit(endpoint)
-    return parts.netloc.rpartition("@")[2] if parts.scheme in ("http", "https") else endpoint
+    return (parts.netloc if parts.scheme in ("http", "https") else endpoint).rpartition("@")[2]
 
 
 def _credentials(settings: OtlpSettings) -> Any:

@@ -10,10 +10,12 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import requests
 from urllib3.exceptions import HTTPError
 
+from otel_bridge.credentials import public_url, without
 from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp.answer import (
     CONTENT_STATUS,
@@ -51,6 +53,7 @@ class HttpTransport:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._resource, self._wall_clock = settings, resource, wall_clock
+        self._secrets = settings.secrets
         self._deadline = Deadline(stop or threading.Event())
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
@@ -91,7 +94,9 @@ class HttpTransport:
             ) as answer:
                 said = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise RetryableDeliveryError(f"{self.target} cannot be reached: {_cause(error)}.") from error
+            # "from None": the library's own words repeat the URL, and the header that it could not send.
+            cause = without(_cause(error), self._secrets)
+            raise RetryableDeliveryError(f"{self.target} cannot be reached: {cause}.") from None
         return self._read(answer, said)
 
     def _read(self, answer: requests.Response, body: bytes) -> Accepted:
@@ -99,21 +104,23 @@ class HttpTransport:
         encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         if 200 <= status < 300:
             try:
-                return read_answer(decoded(body, encoding), kind)
+                accepted = read_answer(decoded(body, encoding), kind)
+                return replace(accepted, message=without(accepted.message, self._secrets))
             except NotOtlpError as error:
                 raise RetryableDeliveryError(
                     f"{self.target} answered {status} with {error}: that is no OTLP collector. "
                     "Correct the endpoint; the spans are kept."
                 ) from error
         said = body[: 4 * _SHOWN_CHARS].decode("utf-8", "replace")[:_SHOWN_CHARS].strip() if _is_text(kind) else ""
-        message = f"{self.target} answered {status} {answer.reason}" + (f": {said}" if said else "") + "."
+        said = without(f"{answer.reason}: {said}" if said else answer.reason, self._secrets)
+        message = f"{self.target} answered {status} {said}."
         if status in CONTENT_STATUS:
             raise RejectedBatchError(message, code=str(status))
         if status in TRANSIENT_STATUS:
             wish = retry_after_s(answer.headers.get("Retry-After"), self._wall_clock())
             raise RetryableDeliveryError(message, retry_after_s=wish)
         if 300 <= status < 400:
-            to = answer.headers.get("Location", "?")[:_SHOWN_CHARS]
+            to = without(public_url(answer.headers.get("Location", "?"))[:_SHOWN_CHARS], self._secrets)
             message = f"{self.target} redirects ({status}) to {to!r}. Set the endpoint to where it really is."
             raise RetryableDeliveryError(message)
         raise RetryableDeliveryError(message + " Correct the endpoint or its headers; the spans are kept.")

@@ -6,11 +6,13 @@ Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from otel_bridge.credentials import public_url, secrets_of
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.otlp.encode import parse_pairs
 
@@ -26,14 +28,17 @@ class OtlpSettings:
     """Where and how to send.
 
     Args:
-        endpoint: full URL for HTTP; URL or ``host:port`` for gRPC.
+        endpoint: full URL for HTTP; URL or ``host:port`` for gRPC. Not part of the ``repr``: it may hold a password.
         insecure: gRPC without TLS.
-        headers: sent with each request; their values may be secrets: never log them.
+        headers: sent with each request; their values may be secrets, so they are not part of the ``repr`` either.
+
+    Raises:
+        ConfigurationError: the endpoint or a header cannot be sent to or with; the message repeats neither.
     """
 
-    endpoint: str
+    endpoint: str = field(repr=False)
     protocol: OtlpProtocol = "http/protobuf"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = DEFAULT_TIMEOUT_S
     gzip: bool = False
     certificate: str | None = None
@@ -41,13 +46,24 @@ class OtlpSettings:
     client_certificate: str | None = None
     insecure: bool = False
 
+    def __post_init__(self) -> None:
+        wrong = _wrong_endpoint(self.endpoint, self.protocol) or _wrong_header(self.headers)
+        if wrong is not None:
+            raise ConfigurationError(wrong)
+
     @property
     def target(self) -> str:
         """The endpoint without credentials, for people."""
-        parts = urlsplit(self.endpoint)
-        if not parts.netloc:
-            return self.endpoint
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return public_url(self.endpoint)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What nobody may see in what a library or the collector says: ``otel_bridge.credentials.without`` masks it."""
+        # "Bearer x": the word before the secret is none.
+        words = {word for value in self.headers.values() for word in (value, value.partition(" ")[2]) if word}
+        proxies = (value for name, value in os.environ.items() if name.lower().endswith("_proxy"))
+        configured = (self.endpoint, *proxies)
+        return frozenset(words).union(*(secrets_of(text, user_is_secret=True) for text in configured))
 
 
 def settings_from_env(
@@ -96,10 +112,43 @@ def _endpoint(given: str, name: str, protocol: OtlpProtocol, signal: str) -> str
     if protocol == "grpc":
         return given
     if not has_scheme:
-        raise ConfigurationError(f"{name}={given!r} is not a URL. For OTLP over HTTP write http://host:port.")
+        raise ConfigurationError(f"{name} is not a URL. For OTLP over HTTP write http://host:port.")
     if name == "OTEL_EXPORTER_OTLP_ENDPOINT":
         return f"{given.rstrip('/')}/v1/{signal.lower()}"
     return given
+
+
+def _wrong_endpoint(endpoint: str, protocol: OtlpProtocol) -> str | None:
+    """Return what is wrong with an endpoint, without repeating it: a password may stand where the port should."""
+    has_scheme = "://" in endpoint
+    form = "host:port or http://host:port" if protocol == "grpc" else "http://host:port"
+    if protocol == "grpc" and re.match(r"(unix(-abstract)?|dns|ipv[46]|xds|passthrough):", endpoint):
+        return None  # a name of gRPC's own, which holds no credentials
+    try:
+        parts = urlsplit(endpoint if has_scheme else f"//{endpoint}")
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.path + parts.query + parts.fragment or re.search(r"[\s\\]", endpoint):
+        return f"The OTLP endpoint is malformed. Write {form}, and percent-encode special characters in a password."
+    if has_scheme and parts.scheme.lower() not in ("http", "https"):
+        return f"The OTLP endpoint is no http:// or https:// URL. Write {form}."
+    if "@" in parts.netloc.rpartition("@")[0]:
+        return "The OTLP endpoint has an @ too many. Percent-encode special characters in a password."
+    return None
+
+
+def _wrong_header(headers: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the headers. A value is never repeated, and a name only if it is one."""
+    for number, (name, value) in enumerate(headers.items(), 1):
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            return f"OTLP header {number} has a name that no header can have. Write key=value,key=value."
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            return (
+                f"OTLP header {name!r} has a value that no header can hold: only printable ASCII can be sent, without "
+                "spaces around it. Percent-encode what is meant, and look for a line's end that was encoded with it."
+            )
+    return None
 
 
 def _protocol(given: str | None, name: str) -> OtlpProtocol:

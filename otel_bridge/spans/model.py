@@ -8,6 +8,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from otel_bridge.credentials import without_userinfo
 from otel_bridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class SpanSettings:
     codec: Codec | None = None
 
     def __post_init__(self) -> None:
+        if self.dashboard_url is not None and without_userinfo(self.dashboard_url) != self.dashboard_url:
+            raise ConfigurationError(
+                "dashboard_url holds a user or password, and it stands on every span. Leave them out."
+            )
         for name, given, choices in (
             ("children", self.children, ("link", "nest")),
             ("parent", self.parent, ("link", "adopt")),

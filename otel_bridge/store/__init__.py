@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_bridge.credentials import is_dsn
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.extras import missing_extra
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES, StateStore
@@ -31,9 +33,17 @@ def open_store(source: str | Path | Database | StateStore, *, schema: str = "dbo
         except ImportError as error:
             raise missing_extra(error, package="psycopg") or error from error
         return PostgresStateStore(source, schema=schema)
-    if isinstance(source, str) and "://" in source and not source.startswith("sqlite"):
-        kind = source.split("://")[0]
-        raise ConfigurationError(f"{kind}:// is no state store we can read. Use a postgresql:// or sqlite:/// URL.")
+    if isinstance(source, str) and not source.startswith("sqlite:"):
+        scheme = re.match(r"([A-Za-z0-9+.-]+)://", source)
+        if scheme is not None and not source.startswith("sqlite"):
+            raise ConfigurationError(
+                f"{scheme[0]} is no state store we can read. Use a postgresql:// or sqlite:/// URL."
+            )
+        if is_dsn(source):
+            raise ConfigurationError(
+                "The state store's URL is malformed: it has no scheme that we know. "
+                "Write postgresql://user:password@host:port/database, or sqlite:/// and a path."
+            )
     from sqlite_utils import Database
 
     from otel_bridge.store.sqlite import SqliteStateStore

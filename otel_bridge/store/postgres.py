@@ -15,6 +15,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from otel_bridge.credentials import without
 from otel_bridge.errors import (
     ConfigurationError,
     NotADbosDatabaseError,
@@ -22,7 +23,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.postgres import Connections, parts_of, plain_url
+from otel_bridge.postgres import Connections, parts_of, plain_url, secrets_in
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
@@ -75,6 +76,7 @@ class PostgresStateStore(SqlStateStore):
             own_url = conninfo.conninfo
             self._url = plain_url(url if url is not None else own_url if isinstance(own_url, str) else own_url())
         self.target = describe(self._url, schema)
+        self._secrets = secrets_in(self._url)
         self._connections = Connections(
             self._url if self._own else conninfo,
             name="durable-store",
@@ -126,7 +128,7 @@ class PostgresStateStore(SqlStateStore):
         try:
             return self._run(statement, params)
         except (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction, pg.FeatureNotSupported) as error:
-            text = " ".join(str(error).split())
+            text = self._said_by(error)
             raise StaleSchemaError(self.target, f"{self.target} changed its schema: {text}.") from error
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error
@@ -150,9 +152,12 @@ class PostgresStateStore(SqlStateStore):
         self._reached = True
         return found
 
+    def _said_by(self, error: Exception) -> str:
+        return without(" ".join(str(error).split()), self._secrets)
+
     def _unavailable(self, error: Exception) -> StoreError:
         self._reached = self._reached and not isinstance(error, (PoolTimeout, psycopg.OperationalError))
-        text = " ".join(str(error).split())
+        text = self._said_by(error)
         if "does not exist" in text and "database" in text:
             return StoreMissingError(self.target, f"{self.target} does not exist. Launch the DBOS app once.")
         if isinstance(error, pg.InsufficientPrivilege):

@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3 as their_sqlite3  # type: ignore[attr-defined]  # pysqlite3, where installed
 
+from otel_bridge.credentials import public_url
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.forks import PAUSE_S, leave_to_parent, pause_at_fork
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
@@ -44,7 +45,7 @@ def path_of_url(url: str) -> Path:
     path = unquote(parts.path)[1:] if parts.path.startswith("/") else ""
     if not parts.scheme.startswith("sqlite") or parts.netloc or not path or path == ":memory:":
         raise ConfigurationError(
-            f"{url!r} names no SQLite file. Use sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite."
+            f"{public_url(url)!r} names no SQLite file. Use sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite."
         )
     return Path(path)
 

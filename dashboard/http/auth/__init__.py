@@ -130,6 +130,15 @@ def authenticate(request: Request, hook: AuthHook | None) -> Actor:
     raise TypeError(f"auth returned {found!r}. Return a dashboard.actor.Actor, 'viewer', 'operator' or None.")
 
 
+def is_admitted(request: Request, hook: AuthHook | None) -> bool:
+    """Say whether the caller is somebody, on a route that also serves nobody."""
+    try:
+        authenticate(request, hook)
+    except (Unauthorized, Forbidden):
+        return False
+    return True
+
+
 def require_role(actor: Actor, required: RequiredRole) -> None:
     """Raises:
     Forbidden: the actor's role does not cover ``required``.

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import Request, Response
 
 from dashboard.errors import Forbidden
+from otel_bridge.credentials import public_url
 
 PORTS = {"http": 80, "https": 443}
 Origin = tuple[str, str, int]
@@ -40,7 +41,7 @@ def allowed_origins_of(texts: Collection[str]) -> frozenset[Origin]:
         origin = parse_origin(text)
         if origin is None:
             raise ValueError(
-                f"allowed_origins holds {text!r}. An origin is scheme, host and port: https://ops.example.com."
+                f"allowed_origins holds {public_url(text)!r}. An origin is scheme, host and port: https://ops.example.com."
             )
         found.add(origin)
     return frozenset(found)
