@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Blueprint, Request, Response, request, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask_sock import Sock
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -184,6 +185,7 @@ class DashboardBlueprint(Blueprint):
         self.routes = [_published(route, services.settings) for route in routes]
         self.assets = Assets() if static_dir is None else Assets(static_dir)
         self._map = Map([Rule("/" + route.path, methods=[route.method], endpoint=route.name) for route in self.routes])
+        self._document: tuple[str, dict[str, Any]] | None = None
         self._sock = Sock()
         for route in self.routes:
             self._add(route)
@@ -191,6 +193,7 @@ class DashboardBlueprint(Blueprint):
         self.before_request(self._check)
         self.after_request(lambda response: share_with(request, response, services.settings.allowed_origins))
         self.record(mounting.check)
+        self.record(self._refuse_unroutable)
         self.record(mounting.exempt_from_csrf)
         self.record(transports.set_thread_class)
 
@@ -213,6 +216,21 @@ class DashboardBlueprint(Blueprint):
             is_page = request.endpoint is not None and request.endpoint.rpartition(".")[2] in ("page", "deep", "trace")
             return _secured(_plain(problem) if is_page else problem_response(problem))
         return None
+
+    def _refuse_unroutable(self, state: BlueprintSetupState) -> None:
+        """Answer for paths of ours that no rule matches: werkzeug's rules end at a line's end, and Flask's 404 is a page."""
+        below = f"{state.url_prefix or ''}/api/"
+
+        def refuse() -> Answer | None:
+            if request.endpoint is not None or not request.path.startswith(below):
+                return None
+            try:
+                bounds.refuse_control_characters(request.path)
+            except Problem as problem:
+                return _secured(problem_response(problem))
+            return None
+
+        state.app.before_request(refuse)
 
     # -- the API ------------------------------------------------------------------------------------------------
 
@@ -284,7 +302,10 @@ class DashboardBlueprint(Blueprint):
         def respond() -> Response:
             admit(request, self.services, "viewer", writes=False)
             server = f"{self.base}/api"
-            return answer(openapi.document(self.routes, version=service.package_version(), server=server))
+            if self._document is None or self._document[0] != server:
+                made = openapi.document(self.routes, version=service.package_version(), server=server)
+                self._document = server, made  # it costs a tenth of a second, and every viewer may ask for it
+            return answer(self._document[1])
 
         return self.guarded(respond)
 

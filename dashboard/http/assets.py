@@ -51,7 +51,11 @@ class Assets:
     def serve(self, request: Request, name: str) -> Response | None:
         """Answer with a file, compressed where the client takes it; None when there is no such file."""
         path = (self._directory / name).resolve()
-        if self._directory not in path.parents or not path.is_file() or path.name == "index.html":
+        try:
+            found = self._directory in path.parents and path.is_file() and path.name != "index.html"
+        except OSError:  # a name too long for any file
+            found = False
+        if not found:
             return None
         asset = self._load(path)
         zipped = asset.zipped if request.accept_encodings.quality("gzip") > 0 else None

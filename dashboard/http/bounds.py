@@ -17,6 +17,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])")
 
 
+def refuse_control_characters(path: str) -> None:
+    """Raises:
+    BadRequest: there is one in the path.
+    """
+    if _CONTROL.search(path):
+        raise BadRequest("The path holds a control character; no name does.")
+
+
 def check(request: Request) -> None:
     """Refuse what no client of ours sends.
 
@@ -30,8 +38,7 @@ def check(request: Request) -> None:
     sent = str(request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or "").partition("?")[0]
     if len(path) > MAX_PATH_CHARS:
         raise BadRequest(f"The path has {len(path)} characters; at most {MAX_PATH_CHARS} are accepted.")
-    if _CONTROL.search(path):
-        raise BadRequest("The path holds a control character; no name does.")
+    refuse_control_characters(path)
     if _DOTS.search(path) or _DOTS.search(unquote(sent)):
         raise BadRequest("The path holds '.' or '..' as a segment.")
     if len(request.query_string) > MAX_QUERY_BYTES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from types import UnionType
@@ -18,6 +17,7 @@ from dashboard.actor import Actor, RequiredRole
 from dashboard.errors import BadRequest, Forbidden, Problem, TooLarge
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
+from dashboard.http.body import check_names, read_json
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
@@ -118,17 +118,16 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
         return route.body() if is_model else None
     if request.mimetype != JSON_TYPE and not request.mimetype.endswith("+json"):
         raise BadRequest(f"Send the body as {JSON_TYPE}; this one says {request.mimetype[:80] or 'nothing'!r}.")
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The body is not JSON: {str(error)[:200]}.") from error
+    value = read_json(raw, unique_names=route.body is not Any)
     if route.body is Any:
         return value
     try:
-        return _adapter(route.body).validate_python(value)
+        body = _adapter(route.body).validate_python(value)
     except ValidationError as error:
         where, what = _first_error(error)
-        raise BadRequest(f"Body, at {where or 'the top'}: {what}.") from error
+        raise BadRequest(f"Body, at {where[:200] or 'the top'}: {what[:500]}.") from error
+    check_names(body)
+    return body
 
 
 def problem_response(problem: Problem) -> Response:

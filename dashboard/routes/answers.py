@@ -47,6 +47,8 @@ def started(ctx: RequestContext, outcome: Outcome) -> Reply:
 
 def idempotency_key(ctx: RequestContext) -> str | None:
     key = ctx.request.headers.get(IDEMPOTENCY_HEADER)
-    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
-        raise BadRequest(f"{IDEMPOTENCY_HEADER} has 1 to {MAX_KEY_CHARS} characters; this one has {len(key)}.")
+    if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isprintable()):
+        raise BadRequest(
+            f"{IDEMPOTENCY_HEADER} has 1 to {MAX_KEY_CHARS} printable characters; this one has {len(key)} characters."
+        )
     return key

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from dashboard.actions.messages import deliver_webhook as deliver
-from dashboard.errors import BadRequest, TooLarge
+from dashboard.errors import TooLarge
+from dashboard.http.body import read_json
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
@@ -41,10 +41,6 @@ def _callback_body(ctx: RequestContext, raw: bytes) -> Any:
     if kind == "application/x-www-form-urlencoded":
         fields = ctx.request.form.to_dict(flat=False)
         return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
-    text = raw.decode("utf-8", "replace")
     if kind == "application/json" or kind.endswith("+json") or not kind:
-        try:
-            return json.loads(text) if text else None
-        except (ValueError, RecursionError) as error:
-            raise BadRequest("The body is not JSON.") from error
-    return text
+        return read_json(raw) if raw else None
+    return raw.decode("utf-8", "replace")

@@ -29,6 +29,8 @@ class LoginAnswer(Unauthorized):
 
 
 PUBLIC_ACTOR = Actor("public", "viewer")
+_UNIX_SOCKET = frozenset({"<local>", "localhost", "unix:"})
+"""REMOTE_ADDR of a Unix socket: werkzeug's, waitress', NGINX Unit's. gunicorn and hypercorn give none."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -47,8 +49,8 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_loopback_address(address: str | None) -> bool:
-    """True for 127.0.0.0/8, ::1 and a Unix socket (no address at all)."""
-    if not address:
+    """True for 127.0.0.0/8, ::1 and a Unix socket, whose client has no address: servers give it none, or a word."""
+    if not address or address in _UNIX_SOCKET:
         return True
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
