@@ -218,7 +218,7 @@ class DashboardBlueprint(Blueprint):
         return None
 
     def _refuse_unroutable(self, state: BlueprintSetupState) -> None:
-        """Answer for paths of ours that no rule matches: werkzeug's rules end at a line's end, and Flask's 404 is a page."""
+        """Answer for paths of ours that no rule matches, as one with a line's end: Flask's own 404 is a page."""
         below = f"{state.url_prefix or ''}/api/"
 
         def refuse() -> Answer | None:

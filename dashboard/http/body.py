@@ -30,9 +30,7 @@ def read_json(raw: bytes, *, unique_names: bool = False) -> Any:
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not JSON: it is not UTF-8.") from error
     try:
-        value = json.loads(
-            text, parse_constant=_no_constant, object_pairs_hook=_unique if unique_names else None
-        )
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique if unique_names else None)
     except RecursionError as error:
         raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.") from error
     except ValueError as error:
@@ -61,22 +59,19 @@ def check_value(value: Any) -> None:
         BadRequest: it does.
     """
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for depth in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for item in level:
             if isinstance(item, str):
                 _check_text(item)
             elif isinstance(item, float) and not math.isfinite(item):
                 raise BadRequest("The body holds a number that is too large for any reader.")
-            elif isinstance(item, dict):
+            elif isinstance(item, (dict, list)):
+                if depth == MAX_DEPTH:
+                    raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
                 below += item
-                below += item.values()
-            elif isinstance(item, list):
-                below += item
-        if not below:
-            return
+                below += item.values() if isinstance(item, dict) else ()
         level = below
-    raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
 
 
 def _check_text(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dashboard.http.auth import AuthHook, is_loopback_host
@@ -41,9 +41,9 @@ class ServeSettings:
     False
     """
 
-    database_url: str
+    database_url: str = field(repr=False)
     schema: str = "dbos"
-    ledger: str | None = None
+    ledger: str | None = field(default=None, repr=False)
     ledger_schema: str = "durable"
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
@@ -51,8 +51,8 @@ class ServeSettings:
     public_url: str | None = None
     threads: int = DEFAULT_THREADS
     proxies: int = 0
-    operator_token: str | None = None
-    viewer_token: str | None = None
+    operator_token: str | None = field(default=None, repr=False)
+    viewer_token: str | None = field(default=None, repr=False)
     auth: AuthHook | None = None
     caretaker: bool = True
     recover: bool = False

@@ -112,7 +112,9 @@ def _endpoint(given: str, name: str, protocol: OtlpProtocol, signal: str) -> str
     if protocol == "grpc":
         return given
     if not has_scheme:
-        raise ConfigurationError(f"{name}={public_url(given)!r} is not a URL. For OTLP over HTTP write http://host:port.")
+        raise ConfigurationError(
+            f"{name}={public_url(given)!r} is not a URL. For OTLP over HTTP write http://host:port."
+        )
     if name == "OTEL_EXPORTER_OTLP_ENDPOINT":
         return f"{given.rstrip('/')}/v1/{signal.lower()}"
     return given

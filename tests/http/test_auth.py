@@ -123,7 +123,7 @@ def test_names_of_this_machine_are_served(host: str) -> None:
 
 def test_only_loopback_addresses_are_this_machine() -> None:
     """A Unix socket has no address; IPv4 may come mapped into IPv6."""
-    assert all(map(is_loopback_address, [None, "", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"]))
+    assert all(map(is_loopback_address, [None, "", "<local>", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"]))
     assert not any(map(is_loopback_address, ["192.168.0.1", "::", "0.0.0.0", "x"]))
     assert not any(map(is_loopback_host, ["", "[", "example.com", "localhostx"]))
 
