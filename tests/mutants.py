@@ -55,7 +55,7 @@ TARGETS = {
     "waiting": Target("otel_bridge/store/waiting.py", ("tests/store",)),
     "auth": Target("dashboard/http/auth.py", ("tests/http",)),
     "hub": Target("dashboard/live/hub.py", ("tests/live",)),
-    "ledger": Target("otel_bridge/ledger/sql.py", ("tests/ledger",)),
+    "ledger": Target("otel_bridge/ledger/tables/exports.py", ("tests/ledger",)),
 }
 
 EXPLAINED: dict[str, str] = {}

@@ -13,13 +13,15 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otel_bridge.ledger.base import Executor, InFlightStep, PastLife, UpdateValidator
-from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.ledger.records import Executor, PastLife, UpdateValidator
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import StoredValue
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_IN_FLIGHT = 500
 """Steps in flight that one executor's row names; ``in_flight_total`` has the true number."""
@@ -120,7 +122,7 @@ def dump_executor(executor: Executor) -> str:
     if executor.runs is not None:
         newest = _within(executor.runs[: -MAX_RUNS - 1 : -1])
         data |= {"runs": newest[::-1], "runs_total": max(executor.runs_total, len(executor.runs))}
-    return dump_json(data)
+    return to_json(data)
 
 
 def _within(names: tuple[str, ...]) -> list[str]:
@@ -132,7 +134,7 @@ def _within(names: tuple[str, ...]) -> list[str]:
 def _bounded_schemas(validators: Iterable[UpdateValidator]) -> list[dict[str, Any]]:
     left, found = _SCHEMAS_CHARS, []
     for validator in validators:
-        size = len(dump_json(validator.schema)) + len(validator.workflow) + len(validator.name)
+        size = len(to_json(validator.schema)) + len(validator.workflow) + len(validator.name)
         fits = size <= min(left, _SCHEMA_CHARS)
         left -= size if fits else 0
         found.append(asdict(validator if fits else replace(validator, schema=None)))
@@ -141,62 +143,46 @@ def _bounded_schemas(validators: Iterable[UpdateValidator]) -> list[dict[str, An
 
 def load_executor(text: str, *, beat_at_ms: int) -> Executor:
     """Undo ``dump_executor``; fields of a newer version are ignored."""
-    data = json.loads(text)
-    values: dict[str, Any] = _known(Executor, data)
-    values["in_flight"] = tuple(InFlightStep(**_known(InFlightStep, step)) for step in data.get("in_flight", ()))
-    values["queues"] = tuple(data.get("queues", ()))
-    values["workflows"] = tuple(data.get("workflows", ()))
-    values["runs"] = None if data.get("runs") is None else tuple(data["runs"])
-    values["validators"] = tuple(UpdateValidator(**_known(UpdateValidator, one)) for one in data.get("validators", ()))
-    return Executor(**values | {"beat_at_ms": beat_at_ms})
+    return _executors().validate_python(json.loads(text) | {"beat_at_ms": beat_at_ms})
+
+
+@cache
+def _executors() -> TypeAdapter[Executor]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Executor)
 
 
 def dump_life(life: PastLife) -> bytes:
     """Encode a past life, less the outputs of its steps."""
-    steps = [_step_fields(step) for step in life.steps]
-    data = {
-        "generation": life.generation,
-        "run": asdict(replace(life.run, attributes=dict(life.run.attributes))),
-        "steps": [{name: value for name, value in step.items() if value is not None} for step in steps],
-        "error": None if life.error is None else asdict(life.error),
-    }
-    return zlib.compress(dump_json(data).encode("utf-8", "surrogatepass"), 1)
+    data = _lives().dump_python(replace(life, steps=()), exclude_defaults=True)
+    # By name, where pydantic would write a step as a bare list: a later version may have other fields.
+    data["steps"] = [_step_fields(step) for step in life.steps]
+    # Not pydantic's own writer: it refuses lone surrogates, which Python's strings may hold.
+    return zlib.compress(to_json(data).encode("utf-8", "surrogatepass"), 1)
 
 
 def load_life(data: bytes) -> PastLife:
     """Undo ``dump_life``; fields of a newer version are ignored."""
     life = json.loads(zlib.decompress(data).decode("utf-8", "surrogatepass"))
-    run = _known(Run, life["run"])
-    if run.get("waiting") is not None:
-        run["waiting"] = Waiting(**run["waiting"])
-    steps = [_known(Step, step) for step in life["steps"]]
-    for step in steps:
-        step["folded"] = tuple(step.get("folded", ()))
-        step["error"] = _stored(step.get("error"))
-    return PastLife(
-        run=Run(**run),
-        generation=life["generation"],
-        steps=tuple(Step(**step) for step in steps),
-        error=_stored(life["error"]),
-    )
-
-
-def _known(
-    kind: type[Run | Step | Executor | InFlightStep | UpdateValidator], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in kind.__annotations__}
+    steps = [{name: value for name, value in step.items() if name in Step._fields} for step in life["steps"]]
+    return _lives().validate_python(life | {"steps": steps})
 
 
 def _step_fields(step: Step) -> dict[str, Any]:
-    values = {name: getattr(step, name) for name in Step.__annotations__}
-    return values | {"output": None, "error": None if step.error is None else asdict(step.error)}
+    kept = {name: value for name, value in step._asdict().items() if value is not None and name != "output"}
+    return kept | ({"error": asdict(step.error)} if step.error is not None else {})
 
 
-def _stored(value: Mapping[str, Any] | None) -> StoredValue | None:
-    return None if value is None else StoredValue(**value)
+@cache
+def _lives() -> TypeAdapter[PastLife]:
+    # Imported when first needed: a worker that meets no kept life is spared it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(PastLife)
 
 
-def dump_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Encode a small JSON value; what JSON has no word for becomes its ``str``."""
     return json.dumps(value, separators=(",", ":"), default=str)
 

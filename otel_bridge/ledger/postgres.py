@@ -1,7 +1,7 @@
 """The ledger in a schema of its own on Postgres, beside the engine's. Touches the database; its clock counts.
 
-The schema and its tables are made at first use by numbered migrations (``migrations/*.sql``), under an advisory lock,
-so that any number of processes may start at once. Nothing in the engine's schema is created or altered.
+The schema and its tables are made at first use by numbered migrations (``migrations/*.postgres.sql``), under an
+advisory lock, so that any number of processes may start at once. Nothing of the engine's is created or altered.
 
 Least privilege
 ===============
@@ -35,7 +35,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import psycopg
@@ -44,17 +43,18 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from otel_bridge.credentials import without
 from otel_bridge.errors import ConfigurationError, LedgerUnavailableError
-from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger.migrations import scripts
+from otel_bridge.ledger.tables.core import Row, Session, T
 from otel_bridge.postgres import Connection, Connections, parts_of, plain_url, secrets_in
 
 _ADVISORY_KEY = 7_236_823_125_001
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}\Z")
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_MIGRATION_FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
 
-class PostgresLedger(SqlLedger):
+class PostgresLedger(Ledger):
     """See ``otel_bridge.ledger.base.Ledger``.
 
     Args:
@@ -70,6 +70,7 @@ class PostgresLedger(SqlLedger):
     ) -> None:
         if not _NAME.match(schema):
             raise ConfigurationError(f"Ledger schema {schema!r} is no plain name. Use letters, digits and '_'.")
+        super().__init__()
         self._schema, self._timeout_s = schema, timeout_s
         self._target = _without_credentials(conninfo, schema)
         self._secrets = secrets_in(plain_url(conninfo))
@@ -116,7 +117,7 @@ class PostgresLedger(SqlLedger):
     # -- migrations ---------------------------------------------------------------------------------------------
 
     def _migrate(self) -> None:
-        available = _migrations()
+        available = tuple(scripts("postgres").values())
         if self._version(self._connections.read) == len(available):
             return
         with self._connections.writing() as connection:
@@ -212,14 +213,6 @@ class _WritingSession:
 def _render(statement: str, schema: str) -> bytes:
     text = statement.format(t=f'"{schema}".', now=_NOW, ids="= ANY(:ids)", for_update="FOR UPDATE")
     return _PARAMETER.sub(r"%(\1)s", text).encode()
-
-
-@lru_cache(maxsize=1)
-def _migrations() -> tuple[str, ...]:
-    """Return the migration scripts in order; number n is at n - 1."""
-    folder = resources.files("otel_bridge.ledger").joinpath("migrations")
-    scripts = sorted(entry.name for entry in folder.iterdir() if _MIGRATION_FILE.match(entry.name))
-    return tuple(folder.joinpath(name).read_text("utf-8") for name in scripts)
 
 
 def _without_credentials(conninfo: str, schema: str) -> str:

@@ -6,13 +6,13 @@ one. Several processes and threads share it; writers queue up behind ``BEGIN IMM
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ import sqlite_utils
 
 from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.forks import PAUSE_S, leave_to_parent, pause_at_fork
-from otel_bridge.ledger.sql import Row, Session, SqlLedger, T
+from otel_bridge.ledger.base import Ledger
 from otel_bridge.ledger.sqlite_migrations import migrate
+from otel_bridge.ledger.tables.core import Row, Session, T
 
 _STALE = re.compile(r"no such table|disk i/o error|readonly database|database schema has changed", re.IGNORECASE)
 _WRITES_REFUSED = re.compile(r"unable to open|readonly|read-only|permission", re.IGNORECASE)
 
 
-class SqliteLedger(SqlLedger):
+class SqliteLedger(Ledger):
     """See ``otel_bridge.ledger.base.Ledger``.
 
     Args:
@@ -39,6 +40,7 @@ class SqliteLedger(SqlLedger):
     def __init__(
         self, path: str | Path, *, busy_timeout_s: float = 10.0, clock: Callable[[], int] | None = None
     ) -> None:
+        super().__init__()
         self.path = Path(path)
         self._busy_timeout_s = busy_timeout_s
         self._clock = clock or (lambda: time.time_ns() // 1_000_000)
@@ -83,13 +85,16 @@ class SqliteLedger(SqlLedger):
         with self._lock:
             for attempt in (1, 2):
                 try:
-                    database = self._open()
-                    return self._transact(database, work, write=write)
+                    return self._transact(self._open(), work, write=write)
                 except sqlite3.Error as error:
-                    self.close()
+                    self._drop()
                     if attempt == 2 or not _STALE.search(str(error)):
                         raise self._unavailable(error) from error
         raise AssertionError("unreachable")
+
+    def _drop(self) -> None:
+        """Let go of a connection that failed; the next use opens another."""
+        self.close()
 
     def _transact(self, database: sqlite_utils.Database, work: Callable[[Session], T], *, write: bool) -> T:
         session = _SqliteSession(database, self._clock)
@@ -111,6 +116,8 @@ class SqliteLedger(SqlLedger):
             return self._database
         self.close()
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        # One value that is no text must not make a whole answer unreadable.
+        conn.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             database = sqlite_utils.Database(conn, execute_plugins=False)
             self._use_wal(conn)
@@ -170,17 +177,21 @@ class _SqliteSession:
         self._database, self._clock = database, clock
 
     def rows(self, statement: str, **params: Any) -> list[Row]:
-        rows: list[Row] = self._database.execute(_render(statement), self._bind(params)).fetchall()
+        ids = params.pop("ids", ())
+        # Few lengths, so that few statements are compiled: filled up with the last id.
+        places = 1 << (len(ids) - 1).bit_length() if ids else 0
+        bound = {f"id{number}": ids[min(number, len(ids) - 1)] for number in range(places)}
+        bound |= params | {"now": self._clock()}
+        rows: list[Row] = self._database.execute(_render(statement, places), bound).fetchall()
         return rows
 
     def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
         now = {"now": self._clock()}
-        self._database.conn.executemany(_render(statement), [{**one, **now} for one in params])
-
-    def _bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        bound = {key: json.dumps(value) if key == "ids" else value for key, value in params.items()}
-        return bound | {"now": self._clock()}
+        self._database.conn.executemany(_render(statement, 0), [{**one, **now} for one in params])
 
 
-def _render(statement: str) -> str:
-    return statement.format(t="", now=":now", ids="IN (SELECT value FROM json_each(:ids))", for_update="")
+@lru_cache(maxsize=512)
+def _render(statement: str, places: int) -> str:
+    # A parameter for each, not json_each(): an id may hold any character, NUL included.
+    among = f"IN ({', '.join(f':id{number}' for number in range(places))})"
+    return statement.format(t="", now=":now", ids=among, for_update="")

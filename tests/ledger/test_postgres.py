@@ -19,6 +19,7 @@ from psycopg import sql
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.ledger import postgres
 from otel_bridge.ledger.base import AuditEntry, Cursor, Executor, ExportedRun
+from otel_bridge.ledger.migrations import scripts
 from otel_bridge.ledger.postgres import PostgresLedger
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.store.postgres import PostgresStateStore
@@ -55,7 +56,9 @@ def test_everything_lives_in_a_schema_of_our_own(ledger: PostgresLedger, admin: 
     ledger.put_value("k", 1)
     assert "durable.leases" in tables(admin)
     assert {name.partition(".")[0] for name in tables(admin)} == {"durable"}
-    assert admin.execute("SELECT version FROM durable.migrations").fetchall() == [(1,), (2,)]
+    assert admin.execute("SELECT version FROM durable.migrations").fetchall() == [
+        (n + 1,) for n in range(len(scripts("postgres")))
+    ]
 
 
 def test_two_schemas_are_two_ledgers(postgres_url: str) -> None:
@@ -90,10 +93,10 @@ def test_an_older_schema_is_migrated_and_keeps_what_it_holds(
 ) -> None:
     """Only what is missing is applied, in one transaction: a migration that fails leaves everything as it was."""
     ledger.put_value("k", "kept")
-    known = postgres._migrations()
+    known = scripts("postgres")
     more = "CREATE TABLE {schema}.more (x integer)"
-    for scripts, applied in (((*known, more + "; CREATE NONSENSE"), False), ((*known, more), True)):
-        monkeypatch.setattr(postgres, "_migrations", lambda scripts=scripts: scripts)
+    for script, applied in ((more + "; CREATE NONSENSE", False), (more, True)):
+        monkeypatch.setattr(postgres, "scripts", lambda dialect, script=script: {**known, "9999_more": script})
         newer = PostgresLedger(postgres_url)
         if applied:
             assert newer.get_value("k") == "kept"

@@ -15,8 +15,9 @@ import pytest
 import sqlite_utils
 
 from otel_bridge.errors import LeaseLostError, LedgerUnavailableError
-from otel_bridge.ledger import SqliteLedger, sql, sqlite_migrations
+from otel_bridge.ledger import SqliteLedger, migrations, sqlite_migrations
 from otel_bridge.ledger.base import AuditEntry, Cursor, ExportedRun
+from otel_bridge.ledger.tables import audit
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_the_schema_is_kept_by_sqlite_utils_migrations(path: Path, ledger: Sqlit
     database = sqlite_utils.Database(path)
     applied = [row["name"] for row in database["_sqlite_migrations"].rows]
     database.close()
-    assert applied == ["0001_initial", "0002_past_lives"]
+    assert applied == list(migrations.scripts("sqlite"))
 
 
 def test_a_deleted_file_is_made_anew(path: Path, ledger: SqliteLedger) -> None:
@@ -245,7 +246,8 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
     """Only what is missing is applied."""
     ledger.put_value("k", "kept")
     ledger.close()
-    monkeypatch.setitem(sqlite_migrations.MIGRATIONS, "0003_more", ("CREATE TABLE more (x INTEGER)",))  # type: ignore[arg-type]
+    more = {**migrations.scripts("sqlite"), "9999_more": "CREATE TABLE more (x INTEGER);\n"}
+    monkeypatch.setattr(sqlite_migrations, "scripts", lambda dialect: more)
     assert ledger.get_value("k") == "kept"
     database = sqlite_utils.Database(path)
     assert "more" in database.table_names()
@@ -259,8 +261,8 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
     ledger.put_value("k", "kept")
     ledger.close()
     with monkeypatch.context() as broken:
-        statements = ("CREATE TABLE half (x INTEGER)", "CREATE NONSENSE")
-        broken.setitem(sqlite_migrations.MIGRATIONS, "0003_more", statements)  # type: ignore[arg-type]
+        more = {**migrations.scripts("sqlite"), "9999_more": "CREATE TABLE half (x INTEGER);\nCREATE NONSENSE;\n"}
+        broken.setattr(sqlite_migrations, "scripts", lambda dialect: more)
         with pytest.raises(LedgerUnavailableError, match="syntax error"):
             ledger.get_value("k")
     assert ledger.get_value("k") == "kept"
@@ -271,8 +273,8 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
 
 def test_the_audit_log_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest entries stay, ids go on counting."""
-    monkeypatch.setattr(sql, "AUDIT_KEEP", 10)
-    monkeypatch.setattr(sql, "_AUDIT_TRIM_EVERY", 5)
+    monkeypatch.setattr(audit, "AUDIT_KEEP", 10)
+    monkeypatch.setattr(audit, "_TRIM_EVERY", 5)
     entry = AuditEntry(at_ms=1, actor="ann", action="retry", run_id="r", outcome="ok")
     ids = [ledger.add_audit(entry) for _ in range(30)]
     assert [kept.id for kept in ledger.audit()] == ids[:-11:-1]

@@ -1,0 +1,1 @@
+ALTER TABLE leases ADD COLUMN acquired_at_ms INTEGER NOT NULL DEFAULT 0;

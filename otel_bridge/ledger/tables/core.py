@@ -1,0 +1,91 @@
+"""What every table needs: a transaction to run statements in, and a place to report rows that cannot be read.
+
+Statements are written once for both dialects. ``:name`` is a parameter. ``{t}`` stands before every table (the schema,
+on Postgres), ``{now}`` is the ledger's clock in Unix milliseconds, ``{ids}`` tests a column against the list parameter
+``:ids``, ``{for_update}`` locks the rows read until the transaction ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+READ_BATCH = 500
+"""Ids in one statement."""
+END_OF_TIME = 2**62
+_MOST_DAMAGED = 1_000
+_logger = logging.getLogger("otel_bridge")
+
+
+class Session(Protocol):
+    """A transaction under way."""
+
+    def rows(self, statement: str, **params: Any) -> list[Row]:
+        """Run one statement; return all its rows."""
+
+    def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
+        """Run one statement once per parameter set."""
+
+
+class Tables(ABC):
+    """What an adapter brings, and what the tables share."""
+
+    def __init__(self) -> None:
+        self._damaged: dict[tuple[str, str], str] = {}
+
+    @abstractmethod
+    def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
+        """Run ``work`` in one transaction, retried once where the connection turns out to be stale.
+
+        A read runs one statement.
+
+        Raises:
+            LedgerUnavailableError: the database cannot be used now.
+        """
+
+    def _read(self, statement: str, **params: Any) -> list[Row]:
+        return self._run(lambda session: session.rows(statement, **params), write=False)
+
+    def _write(self, statement: str, **params: Any) -> list[Row]:
+        return self._run(lambda session: session.rows(statement, **params), write=True)
+
+    def _write_many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
+        if params:
+            self._run(lambda session: session.many(statement, params), write=True)
+
+    def _read_by_id(self, statement: str, ids: Sequence[str], **params: Any) -> Iterator[Row]:
+        for start in range(0, len(ids), READ_BATCH):
+            yield from self._read(statement, ids=list(ids[start : start + READ_BATCH]), **params)
+
+    # -- rows that cannot be read -----------------------------------------------------------------------------------
+
+    @property
+    def damaged(self) -> Mapping[str, int]:
+        """Rows that were met and could not be read, by table. They are left out of every answer."""
+        return Counter(table for table, _ in self._damaged)
+
+    def _decoded(self, table: str, rows: Iterable[Row], decode: Callable[[Row], T]) -> Iterator[T]:
+        """Yield what the rows say. One that says nothing readable is skipped, counted and reported once."""
+        for row in rows:
+            try:
+                yield decode(row)
+            except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
+                self._note_damage(table, str(row[0]), error)
+
+    def _note_damage(self, table: str, key: str, error: Exception) -> None:
+        if (table, key) in self._damaged or len(self._damaged) >= _MOST_DAMAGED:
+            return
+        self._damaged[table, key] = str(error)
+        _logger.warning(
+            "Row %r of the ledger's table %r cannot be read and is left out: %s: %s. Delete the row to be rid of it.",
+            key[:100],
+            table,
+            type(error).__name__,
+            error,
+        )

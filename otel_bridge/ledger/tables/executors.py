@@ -1,0 +1,45 @@
+"""Presence: one row per worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from otel_bridge.ledger.encoding import dump_executor, load_executor
+from otel_bridge.ledger.records import Executor
+from otel_bridge.ledger.tables.core import Session, Tables
+
+# A worker that waits says the same at every beat: then the long value is not written again.
+TOUCH = "UPDATE {t}executors SET beat_at_ms = {now} WHERE instance_id = :instance_id AND data = :data RETURNING 1"
+HEARTBEAT = """
+    INSERT INTO {t}executors (instance_id, beat_at_ms, data) VALUES (:instance_id, {now}, :data)
+    ON CONFLICT (instance_id) DO UPDATE SET beat_at_ms = excluded.beat_at_ms, data = excluded.data
+"""
+EXECUTORS = "SELECT instance_id, beat_at_ms, data FROM {t}executors ORDER BY instance_id"
+PRUNE = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms AND NOT instance_id {ids} RETURNING 1"
+
+
+class Executors(Tables):
+    """Who is there, and what it can and does do."""
+
+    def heartbeat(self, executor: Executor) -> None:
+        """Upsert one executor's row; ``beat_at_ms`` is set to the ledger's own clock."""
+        data = dump_executor(executor)
+
+        def work(session: Session) -> None:
+            if not session.rows(TOUCH, instance_id=executor.instance_id, data=data):
+                session.rows(HEARTBEAT, instance_id=executor.instance_id, data=data)
+
+        self._run(work, write=True)
+
+    def executors(self) -> list[Executor]:
+        """Return every executor row, live or not; the oldest lost ones are pruned by ``prune_executors``."""
+        rows = self._read(EXECUTORS)
+        return list(self._decoded("executors", rows, lambda row: load_executor(row[2], beat_at_ms=row[1])))
+
+    def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
+        """Forget executors whose last heartbeat is older; return how many.
+
+        Args:
+            keep: instance ids that stay, such as those of lost executors that still hold runs.
+        """
+        return len(self._write(PRUNE, before_ms=beat_before_ms, ids=list(keep)))

@@ -1,0 +1,97 @@
+"""Small facts: what the engine overwrites about runs, whose a trace is, and settings that processes share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from otel_bridge.ledger.encoding import to_json, trace_key
+from otel_bridge.ledger.tables.core import Session, Tables
+
+REMEMBER_QUEUE = """
+    INSERT INTO {t}queues (run_id, queue, seen_at_ms) VALUES (:run_id, :queue, {now})
+    ON CONFLICT (run_id) DO NOTHING
+"""
+ORIGINAL_QUEUE = """
+    SELECT queue FROM {t}queues WHERE run_id = :run_id
+    UNION ALL
+    SELECT first_queue FROM {t}exported_runs WHERE run_id = :run_id AND first_queue IS NOT NULL
+"""
+COUNT = "SELECT n FROM {t}counters WHERE run_id = :run_id AND what = :what"
+BUMP_COUNT = """
+    INSERT INTO {t}counters AS c (run_id, what, n, seen_at_ms) VALUES (:run_id, :what, 1, {now})
+    ON CONFLICT (run_id, what) DO UPDATE SET n = c.n + 1, seen_at_ms = excluded.seen_at_ms
+    RETURNING n
+"""
+ADD_TRACE = """
+    INSERT INTO {t}traces (trace_id, run_id, seen_at_ms) VALUES (:trace_id, :run_id, {now})
+    ON CONFLICT (trace_id) DO NOTHING
+"""
+RUN_OF_TRACE = "SELECT run_id FROM {t}traces WHERE trace_id = :trace_id"
+GET_VALUE = "SELECT value FROM {t}settings WHERE key = :key"
+PUT_VALUE = """
+    INSERT INTO {t}settings (key, value) VALUES (:key, :value)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+PUT_VALUE_IF_ABSENT = """
+    INSERT INTO {t}settings (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
+"""
+
+
+class Facts(Tables):
+    """Original queues, counters, traces, settings."""
+
+    # -- about runs -------------------------------------------------------------------------------------------------
+
+    def remember_queues(self, queues: Mapping[str, str]) -> None:
+        """Remember runs' original queues (run id -> queue); the first answer stays."""
+        rows = [{"run_id": run_id, "queue": queue} for run_id, queue in sorted(queues.items())]
+        self._write_many(REMEMBER_QUEUE, rows)
+
+    def original_queue(self, run_id: str) -> str | None:
+        """Return the queue that the run was first put on, if anybody saw it."""
+        rows = self._read(ORIGINAL_QUEUE, run_id=run_id)
+        return str(rows[0][0]) if rows else None
+
+    def count(self, run_id: str, what: str) -> int:
+        """Return a counter of a run, 0 if never bumped (``redispatch``, ...)."""
+        rows = self._read(COUNT, run_id=run_id, what=what)
+        return int(rows[0][0]) if rows else 0
+
+    def bump_count(self, run_id: str, what: str) -> int:
+        """Add one to a counter of a run; return the new value."""
+        return int(self._write(BUMP_COUNT, run_id=run_id, what=what)[0][0])
+
+    # -- traces -----------------------------------------------------------------------------------------------------
+
+    def add_traces(self, traces: Mapping[str, str]) -> None:
+        """Remember trace ids (32 hex digits -> run id)."""
+        rows = [{"trace_id": trace_key(trace), "run_id": traces[trace]} for trace in sorted(traces)]
+        self._write_many(ADD_TRACE, [row for row in rows if row["trace_id"] is not None])
+
+    def run_of_trace(self, trace_id: str) -> str | None:
+        """Return the run of a trace id, if it was remembered."""
+        key = trace_key(trace_id)
+        rows = self._read(RUN_OF_TRACE, trace_id=key) if key else []
+        return str(rows[0][0]) if rows else None
+
+    # -- settings ---------------------------------------------------------------------------------------------------
+
+    def get_value(self, key: str) -> Any | None:
+        """Return a small JSON value (settings, webhook secret, retention state), or None."""
+        values = self._decoded("settings", self._read(GET_VALUE, key=key), lambda row: json.loads(row[0]))
+        return next(values, None)
+
+    def put_value(self, key: str, value: Any, *, only_if_absent: bool = False) -> Any:
+        """Store a small JSON value; return what is stored now (the earlier one, with ``only_if_absent``)."""
+
+        def work(session: Session) -> Any:
+            session.rows(PUT_VALUE_IF_ABSENT if only_if_absent else PUT_VALUE, key=key, value=to_json(value))
+            return json.loads(session.rows(GET_VALUE, key=key)[0][0])
+
+        return self._run(work, write=True)
+
+    def put_values(self, values: Mapping[str, Any]) -> None:
+        """Store small JSON values in one transaction."""
+        self._write_many(PUT_VALUE, [{"key": key, "value": to_json(values[key])} for key in sorted(values)])

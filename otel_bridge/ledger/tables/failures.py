@@ -1,0 +1,290 @@
+"""Failures: every end in failure with its fingerprint, so that an error is an index look-up and survives a rewind.
+
+Filled as runs end, by whoever sees it first: recording one again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from otel_bridge.ledger.records import ErrorGroup, ErrorSignature, Failure, FailureAxis
+from otel_bridge.ledger.tables.core import END_OF_TIME, Row, Session, Tables
+
+_FAILURE = """f.run_id, f.ended_at_ms, f.created_at_ms, f.message, f.version, f.queue, f.executor, f.namespace,
+    f.settled"""
+_SIGNATURE = "g.fingerprint, g.type, g.workflow, g.step, g.template, g.frame"
+ADD = """
+    INSERT INTO {t}failures (run_id, ended_at_ms, created_at_ms, fingerprint, workflow, message, version, queue,
+        executor, namespace, settled)
+    VALUES (:run_id, :ended_at_ms, :created_at_ms, :fingerprint, :workflow, :message, :version, :queue, :executor,
+        :namespace, :settled)
+    ON CONFLICT (run_id, ended_at_ms) DO NOTHING RETURNING 1
+"""
+# Counts only what ADD has just written, in the same transaction.
+ADD_TO_GROUP = """
+    INSERT INTO {t}error_groups AS g (fingerprint, type, workflow, step, template, frame, total, first_seen_ms,
+        last_seen_ms)
+    VALUES (:fingerprint, :type, :workflow, :step, :template, :frame, 1, :at_ms, :at_ms)
+    ON CONFLICT (fingerprint) DO UPDATE SET total = g.total + 1,
+        first_seen_ms = CASE WHEN excluded.first_seen_ms < g.first_seen_ms THEN excluded.first_seen_ms
+            ELSE g.first_seen_ms END,
+        last_seen_ms = CASE WHEN excluded.last_seen_ms > g.last_seen_ms THEN excluded.last_seen_ms
+            ELSE g.last_seen_ms END
+"""
+# For the runs on screen: by primary key.
+OF_RUNS = f"""
+    SELECT {_FAILURE}, {_SIGNATURE} FROM {{t}}failures f JOIN {{t}}error_groups g ON g.fingerprint = f.fingerprint
+    WHERE f.run_id {{ids}} ORDER BY f.run_id, f.ended_at_ms
+"""
+# The filter error=<fingerprint>, in the run list's order: by failures_of_error (fingerprint, created_at_ms, run_id).
+RUNS_OF_ERROR = """
+    SELECT f.run_id, f.created_at_ms FROM {t}failures f
+    WHERE f.fingerprint = :fingerprint AND (f.created_at_ms, f.run_id) < (:before_ms, :before_id)
+        AND f.created_at_ms >= :since_ms
+    GROUP BY f.created_at_ms, f.run_id ORDER BY f.created_at_ms DESC, f.run_id DESC LIMIT :limit
+"""
+# The errors page. Grouped over failures_ended (ended_at_ms, fingerprint, workflow), which holds all it needs.
+GROUPS = f"""
+    SELECT {_SIGNATURE}, w.n, w.last_ms, g.total, g.first_seen_ms, g.last_seen_ms
+    FROM (
+        SELECT f.fingerprint, count(*) AS n, max(f.ended_at_ms) AS last_ms FROM {{t}}failures f
+        WHERE f.ended_at_ms >= :since_ms AND f.ended_at_ms < :until_ms AND (:workflow IS NULL OR f.workflow = :workflow)
+        GROUP BY f.fingerprint
+    ) w JOIN {{t}}error_groups g ON g.fingerprint = w.fingerprint
+    WHERE (w.last_ms, w.fingerprint) < (:before_ms, :before_id)
+    ORDER BY w.last_ms DESC, w.fingerprint DESC LIMIT :limit
+"""
+GROUP = f"""
+    SELECT {_SIGNATURE}, g.total, g.last_seen_ms, g.total, g.first_seen_ms, g.last_seen_ms
+    FROM {{t}}error_groups g WHERE g.fingerprint {{ids}}
+"""
+# Sparklines: by failures_ended.
+BUCKETS = """
+    SELECT f.fingerprint, (f.ended_at_ms - :since_ms) / :width_ms AS bucket, count(*) FROM {t}failures f
+    WHERE f.ended_at_ms >= :since_ms AND f.ended_at_ms < :until_ms AND f.fingerprint {ids}
+    GROUP BY f.fingerprint, (f.ended_at_ms - :since_ms) / :width_ms
+"""
+# What failures of one error share: by failures_of_error.
+BY_AXIS = {
+    axis: f"""
+    SELECT f.{axis}, count(*) FROM {{t}}failures f
+    WHERE f.fingerprint = :fingerprint AND f.ended_at_ms >= :since_ms AND f.ended_at_ms < :until_ms
+    GROUP BY f.{axis} ORDER BY count(*) DESC LIMIT :limit
+    """
+    for axis in ("version", "executor", "queue", "workflow", "namespace")
+}
+SETTLE = "UPDATE {t}failures SET settled = :how WHERE run_id = :run_id AND settled IS NULL"
+# A run's own word counts more than its error's; either covers only failures from before it.
+STATES = """
+    SELECT CASE WHEN f.settled IS NOT NULL THEN f.settled ELSE coalesce(r.state, e.state, 'open') END, count(*)
+    FROM {t}failures f
+    LEFT JOIN {t}dispositions r ON r.kind = 'run' AND r.subject = f.run_id AND r.at_ms >= f.ended_at_ms
+    LEFT JOIN {t}dispositions e ON e.kind = 'error' AND e.subject = f.fingerprint AND e.at_ms >= f.ended_at_ms
+    WHERE f.ended_at_ms >= :since_ms AND f.ended_at_ms < :until_ms AND (:workflow IS NULL OR f.workflow = :workflow)
+    GROUP BY CASE WHEN f.settled IS NOT NULL THEN f.settled ELSE coalesce(r.state, e.state, 'open') END
+"""
+PRUNE = """
+    DELETE FROM {t}failures WHERE (run_id, ended_at_ms) IN (
+        SELECT run_id, ended_at_ms FROM {t}failures WHERE ended_at_ms < :before_ms LIMIT :limit)
+    RETURNING 1
+"""
+PRUNE_GROUPS = """
+    DELETE FROM {t}error_groups WHERE last_seen_ms < :before_ms
+        AND NOT EXISTS (SELECT 1 FROM {t}failures f WHERE f.fingerprint = error_groups.fingerprint)
+"""
+_PRUNE_BATCH = 2_000
+_END_OF_IDS = "\U0010ffff"
+
+
+class RunKey(NamedTuple):
+    """A run's place in the list, newest first."""
+
+    created_at_ms: int
+    run_id: str
+
+
+class ErrorKey(NamedTuple):
+    """An error's place on the errors page, the last seen first."""
+
+    last_at_ms: int
+    fingerprint: str
+
+
+class Failures(Tables):
+    """Record, group, count."""
+
+    def record_failures(self, failures: Sequence[Failure]) -> int:
+        """Record ends in failure; return how many were new. Times of a run tell its ends apart."""
+
+        def work(session: Session) -> int:
+            new = 0
+            # in one order, so that two processes that record the same do not lock each other out
+            for failure in sorted(failures, key=lambda one: (one.run_id, one.ended_at_ms)):
+                if session.rows(ADD, **_params(failure)):
+                    new += 1
+                    added.append(failure)
+            for failure in sorted(added, key=lambda one: one.signature.fingerprint):
+                session.rows(ADD_TO_GROUP, **_group_params(failure))
+            return new
+
+        added: list[Failure] = []
+        return self._run(work, write=True) if failures else 0
+
+    def settle_failures(self, runs: Mapping[str, str]) -> None:
+        """Note how failures were made good by themselves: run id -> ``completed`` or ``undone``."""
+        self._write_many(SETTLE, [{"run_id": run_id, "how": how} for run_id, how in sorted(runs.items())])
+
+    def failures_of(self, run_ids: Sequence[str]) -> dict[str, list[Failure]]:
+        """Return the failures of these runs, each run's last one last; a run that never failed is absent."""
+        found: dict[str, list[Failure]] = {}
+        for failure in self._decoded("failures", self._read_by_id(OF_RUNS, run_ids), _failure):
+            found.setdefault(failure.run_id, []).append(failure)
+        return found
+
+    def runs_of_error(
+        self, fingerprint: str, *, before: RunKey | None = None, since_ms: int = 0, limit: int = 100
+    ) -> list[RunKey]:
+        """Return the runs that ever failed with this error, newest first, each once; the last is the next page's key.
+
+        A run may have been retried since: its row says how it stands now.
+        """
+        before_ms, before_id = before or (END_OF_TIME, _END_OF_IDS)
+        rows = self._read(
+            RUNS_OF_ERROR,
+            fingerprint=fingerprint,
+            before_ms=before_ms,
+            before_id=before_id,
+            since_ms=since_ms,
+            limit=limit,
+        )
+        return [RunKey(created_at_ms, run_id) for run_id, created_at_ms in rows]
+
+    def error_groups(
+        self,
+        *,
+        since_ms: int,
+        until_ms: int = END_OF_TIME,
+        workflow: str | None = None,
+        before: ErrorKey | None = None,
+        limit: int = 100,
+    ) -> list[ErrorGroup]:
+        """Return the errors of a window, the last seen first, with how often each occurred in it."""
+        before_ms, before_id = before or (END_OF_TIME, _END_OF_IDS)
+        rows = self._read(
+            GROUPS,
+            since_ms=since_ms,
+            until_ms=until_ms,
+            workflow=workflow,
+            before_ms=before_ms,
+            before_id=before_id,
+            limit=limit,
+        )
+        return list(self._decoded("error_groups", rows, _group))
+
+    def errors(self, fingerprints: Sequence[str]) -> dict[str, ErrorGroup]:
+        """Return these errors over all time."""
+        rows = self._read_by_id(GROUP, fingerprints)
+        return {one.signature.fingerprint: one for one in self._decoded("error_groups", rows, _group)}
+
+    def error_counts(
+        self, fingerprints: Sequence[str], *, since_ms: int, until_ms: int, buckets: int
+    ) -> dict[str, list[int]]:
+        """Return how often each error occurred in each of ``buckets`` equal parts of a window."""
+        counts = {fingerprint: [0] * buckets for fingerprint in fingerprints}
+        width_ms = max(1, -(-(until_ms - since_ms) // buckets))
+        window = {"since_ms": since_ms, "until_ms": until_ms, "width_ms": width_ms}
+        for fingerprint, bucket, count in self._read_by_id(BUCKETS, fingerprints, **window):
+            counts[fingerprint][bucket] += count
+        return counts
+
+    def failures_by(
+        self, axis: FailureAxis, fingerprint: str, *, since_ms: int = 0, until_ms: int = END_OF_TIME, limit: int = 100
+    ) -> dict[str | None, int]:
+        """Return how often an error occurred by version, executor, queue, workflow or namespace, most often first."""
+        window = {"since_ms": since_ms, "until_ms": until_ms}
+        return dict(self._read(BY_AXIS[axis], fingerprint=fingerprint, limit=limit, **window))
+
+    def failure_states(
+        self, *, since_ms: int, until_ms: int = END_OF_TIME, workflow: str | None = None
+    ) -> dict[str, int]:
+        """Return how many failures of a window are ``open``, ``dealt_with``, ``ignored``, ``completed``, ``undone``."""
+        return {
+            str(state): int(count)
+            for state, count in self._read(STATES, since_ms=since_ms, until_ms=until_ms, workflow=workflow)
+        }
+
+    def prune_failures(self, *, ended_before_ms: int) -> int:
+        """Forget failures from before, in small transactions, and errors that have none left; return how many."""
+        pruned = 0
+        while True:
+            batch = len(self._write(PRUNE, before_ms=ended_before_ms, limit=_PRUNE_BATCH))
+            pruned += batch
+            if batch < _PRUNE_BATCH:
+                break
+        self._write(PRUNE_GROUPS, before_ms=ended_before_ms)
+        return pruned
+
+
+def _params(failure: Failure) -> dict[str, Any]:
+    return {
+        "run_id": failure.run_id,
+        "ended_at_ms": failure.ended_at_ms,
+        "created_at_ms": failure.created_at_ms,
+        "fingerprint": failure.signature.fingerprint,
+        "workflow": failure.signature.workflow,
+        "message": failure.message,
+        "version": failure.version,
+        "queue": failure.queue,
+        "executor": failure.executor,
+        "namespace": failure.namespace,
+        "settled": failure.settled,
+    }
+
+
+def _group_params(failure: Failure) -> dict[str, Any]:
+    signature = failure.signature
+    return {
+        "fingerprint": signature.fingerprint,
+        "type": signature.type,
+        "workflow": signature.workflow,
+        "step": signature.step,
+        "template": signature.template,
+        "frame": signature.frame,
+        "at_ms": failure.ended_at_ms,
+    }
+
+
+def _signature(row: Row) -> ErrorSignature:
+    fingerprint, kind, workflow, step, template, frame = row
+    return ErrorSignature(
+        fingerprint=fingerprint, type=kind, workflow=workflow, step=step, template=template, frame=frame
+    )
+
+
+def _failure(row: Row) -> Failure:
+    run_id, ended, created, message, version, queue, executor, namespace, settled, *signature = row
+    return Failure(
+        run_id=run_id,
+        ended_at_ms=ended,
+        created_at_ms=created,
+        signature=_signature(tuple(signature)),
+        message=message,
+        version=version,
+        queue=queue,
+        executor=executor,
+        namespace=namespace,
+        settled=settled,
+    )
+
+
+def _group(row: Row) -> ErrorGroup:
+    count, last_at, total, first_seen, last_seen = row[6:]
+    return ErrorGroup(
+        signature=_signature(row[:6]),
+        count=count,
+        last_at_ms=last_at,
+        total=total,
+        first_seen_ms=first_seen,
+        last_seen_ms=last_seen,
+    )
