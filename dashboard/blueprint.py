@@ -59,6 +59,7 @@ def create_blueprint(
     may: Policy | None = None,
     allowed_origins: Collection[str] = (),
     ledger: Ledger | str | None = None,
+    ledger_schema: str | None = None,
     trace_url: str | None = None,
     webhook_secret: str | None = None,
     redact: Redact | None = None,
@@ -90,6 +91,7 @@ def create_blueprint(
             besides the role; for teams and tenants.
         allowed_origins: other dashboards' origins (``https://ops.example.com``) whose pages may read and act here.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
+        ledger_schema: on Postgres, where the ledger keeps its tables; default by ``schema`` and ``namespace``.
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
             or a template with ``{trace_id}``, ``{span_id}``, ``{run_id}``.
         webhook_secret: signs webhook tokens; default: made once and kept in the ledger.
@@ -97,7 +99,7 @@ def create_blueprint(
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``, or any callable(value) -> value over JSON.
         serializer: the application's own DBOS serializer. Its ``deserialize`` is called here, on the values that it
             wrote; those that the engine's own formats hold are read without executing anything, as ever.
-        namespace: the bridge's namespace setting, for trace ids.
+        namespace: the bridge's namespace setting, for trace ids and for the ledger's place.
         schema: on Postgres, where DBOS keeps its tables.
         name: the blueprint's name; give each its own where one app registers two.
         actions: False serves a read-only dashboard; ``ActionSettings`` names validators, a webhook signature hook, ...
@@ -136,7 +138,9 @@ def create_blueprint(
 
     def open_the_ledger(opened: StateStore) -> Ledger:
         if ledger is None or isinstance(ledger, str):
-            return open_ledger(ledger or opened.url)
+            return open_ledger(
+                ledger or opened.url, schema=ledger_schema, engine_schema=opened.engine_schema, namespace=namespace
+            )
         return ledger
 
     def open_the_actions(services: Services) -> ActionContext:
@@ -148,7 +152,6 @@ def create_blueprint(
             client=client,
             settings=None if actions is True else actions,
             webhook_secret=webhook_secret,
-            schema=schema,
         )
 
     services = Services(

@@ -9,6 +9,7 @@
   * LedgerError
     * LedgerUnavailableError the ledger cannot be read or written now
     * LeaseLostError         another process took the lease over
+    * SharedLedgerError      it keeps the progress of another application or namespace
   * OpenStepError            a span was asked for before the step ended
   * OpenRunError             a root span was asked for before the run ended
   * DeliveryError
@@ -70,6 +71,17 @@ class LeaseLostError(LedgerError):
     def __init__(self, name: str, owner: str) -> None:
         self.name, self.owner = name, owner
         super().__init__(f"Lease {name!r} is no longer held by {owner!r}. Stand by and acquire it again.")
+
+
+class SharedLedgerError(LedgerError):
+    """A bridge was given the ledger of another application: each would skip what the other exported."""
+
+    def __init__(self, target: str, *, owner: str, user: str) -> None:
+        self.target, self.owner, self.user = target, owner, user
+        super().__init__(
+            f"The ledger {target!r} keeps the progress of {owner}, and this bridge exports {user}. Give each a ledger "
+            "of its own: leave --ledger and --ledger-schema out, or name another."
+        )
 
 
 class OpenStepError(BridgeError):

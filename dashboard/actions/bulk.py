@@ -12,7 +12,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -26,12 +26,12 @@ from dashboard.actions.engine_client import EngineClient
 from dashboard.errors import NotFound, Problem, Unprocessable
 from dashboard.read.listing import RunReader
 from dashboard.wire.base import Json
+from dashboard.workflow import engine as workflow_engine
 from dashboard.workflow.names import BULK_APPLY_STEP as APPLY_STEP
 from dashboard.workflow.names import BULK_CANARY_STEP as CANARY_STEP
 from dashboard.workflow.names import BULK_PLAN_STEP as PLAN_STEP
 from dashboard.workflow.names import BULK_WORKFLOW, WORK_QUEUE
 from otel_bridge.codec import WHOLE, decode
-from otel_bridge.ledger import open_ledger
 from otel_bridge.model.names import BULK_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.values import StoredValue
@@ -226,29 +226,29 @@ def _own_json(output: StoredValue) -> Json:
 # -- in the worker -----------------------------------------------------------------------------------------
 
 
-def watch_canary(url: str, run_id: str) -> dict[str, object]:
+def watch_canary(run_id: str) -> dict[str, object]:
     """Wait to see what becomes of the first run of a bulk move. See ``dashboard.actions.move.await_canary``."""
-    with _worker_context(url) as ctx:
+    with _worker_context() as ctx:
         return moving.await_canary(ctx, run_id)
 
 
-def apply_chunk(url: str, request: Mapping[str, Any], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
+def apply_chunk(request: Mapping[str, Any], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
     """Apply the action to some runs; return an outcome per run. Called again after a crash, it repeats nothing."""
-    with _worker_context(url) as ctx:
+    with _worker_context() as ctx:
         return apply_ids(ctx, request, ids, bulk_id=bulk_id)
 
 
 @contextmanager
-def _worker_context(url: str) -> Iterator[ActionContext]:
-    store = open_store(url)
-    ledger = open_ledger(url)
-    engine = EngineClient(store)
-    try:
+def _worker_context() -> Iterator[ActionContext]:
+    """Yield a context over the database of the process's own engine."""
+    url, schema = workflow_engine.system_database()
+    with ExitStack() as opened:
+        store = open_store(url, schema=schema)
+        opened.callback(store.close)
+        ledger = opened.enter_context(workflow_engine.ledger())
+        engine = EngineClient(store)
+        opened.callback(engine.close)
         yield ActionContext(store=store, ledger=ledger, engine=engine)
-    finally:
-        engine.close()
-        ledger.close()
-        store.close()
 
 
 def apply_ids(

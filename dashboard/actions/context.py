@@ -297,13 +297,11 @@ def open_context(
     client: DBOSClient | Callable[[], DBOSClient] | None = None,
     settings: ActionSettings | None = None,
     webhook_secret: str | None = None,
-    schema: str = "dbos",
 ) -> ActionContext:
     """Return the context of a store's actions; it connects when the first action needs it.
 
     Args:
         client: a ``DBOSClient`` of the caller's own, or a callable that makes one.
-        schema: of the engine's tables, on Postgres.
 
     Example:
         >>> from otel_bridge.testing import MemoryLedger, MemoryStateStore
@@ -314,7 +312,7 @@ def open_context(
     return ActionContext(
         store=store,
         ledger=ledger,
-        engine=EngineClient(store, client=client, schema=schema),
+        engine=EngineClient(store, client=client),
         validators=_WithDeclared(chosen.validators),
         settings=chosen,
         webhook_secret=webhook_secret,

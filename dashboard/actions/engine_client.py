@@ -30,13 +30,10 @@ class EngineClient:
     Args:
         store: says where the engine's database is and whether it is there.
         client: an own client, or a callable that makes one; it is not closed by us.
-        schema: of the engine's tables, on Postgres.
     """
 
-    def __init__(
-        self, store: StateStore, *, client: DBOSClient | Callable[[], DBOSClient] | None = None, schema: str = "dbos"
-    ) -> None:
-        self._store, self._given, self._schema = store, client, schema
+    def __init__(self, store: StateStore, *, client: DBOSClient | Callable[[], DBOSClient] | None = None) -> None:
+        self._store, self._given = store, client
         self._lock = threading.Lock()
         self._client: DBOSClient | None = None
         self._engine: Engine | None = None
@@ -117,7 +114,7 @@ class EngineClient:
         return DBOSClient(
             system_database_url=url,
             system_database_engine=self._engine,
-            dbos_system_schema=self._schema,
+            dbos_system_schema=self._store.engine_schema,
             serializer=InertSerializer(),
             lazy=True,
             retry_connection_errors=False,

@@ -13,13 +13,12 @@ from flask import Flask
 from dashboard.actor import Actor
 from dashboard.blueprint import create_blueprint
 from dashboard.client import AppTransport, DurableClient
-from otel_bridge.ledger import open_ledger
 from otel_bridge.store import open_store
 
 BASE_URL = "http://localhost/durable"
 
 
-def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema: str) -> DurableClient:
+def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema: str | None) -> DurableClient:
     """Return a client of a dashboard over the database, which lives as long as the client.
 
     Whoever can open the database is its operator; the audit log has the name of the operating system's user.
@@ -32,7 +31,8 @@ def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema:
     blueprint = create_blueprint(
         store,
         auth=lambda request: actor,
-        ledger=open_ledger(ledger or store.url, schema=ledger_schema),
+        ledger=ledger,
+        ledger_schema=ledger_schema,
         namespace=os.environ.get("DURABLE_NAMESPACE", ""),
         schema=schema,
         caretaker=False,

@@ -67,10 +67,8 @@ OPTIONS = (
     click.option(
         "--ledger-schema",
         envvar="DURABLE_LEDGER_SCHEMA",
-        default="durable",
         show_envvar=True,
-        show_default=True,
-        help="On Postgres: where the ledger keeps its tables.",
+        help="On Postgres: where the ledger keeps its tables; default durable, or a name made of schema and namespace.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API answers."),
 )
@@ -110,7 +108,7 @@ class Where:
     system_database_url: str | None = field(repr=False)
     schema: str
     ledger: str | None = field(repr=False)
-    ledger_schema: str
+    ledger_schema: str | None
 
 
 WHERE = frozenset(field.name for field in fields(Where))

@@ -12,7 +12,6 @@ from typing import Any
 
 from dbos import DBOS
 
-from dashboard.workflow import engine
 from dashboard.workflow.names import BULK_APPLY_STEP, BULK_CANARY_STEP, BULK_PLAN_STEP
 
 CHUNK = 10
@@ -47,7 +46,7 @@ def bulk_run(request: dict[str, Any]) -> dict[str, Any]:
         applied += sum(1 for outcome in outcomes if outcome["outcome"] == "applied")
         refused += sum(1 for outcome in outcomes if outcome["outcome"] != "applied")
         if request["action"] == "move" and len(chunk) == 1 and applied == 1:
-            verdict = DBOS.run_step({"name": BULK_CANARY_STEP}, _work("watch_canary"), _url(), chunk[0])
+            verdict = DBOS.run_step({"name": BULK_CANARY_STEP}, _work("watch_canary"), chunk[0])
             if not verdict["good"]:
                 return {"matched": len(ids), "applied": applied, "refused": refused, "stopped": verdict["detail"]}
     return {"matched": len(ids), "applied": applied, "refused": refused}
@@ -67,16 +66,11 @@ def _apply(request: dict[str, Any], ids: list[str]) -> list[dict[str, Any]]:
     outcomes: list[dict[str, Any]] = DBOS.run_step(
         {"name": BULK_APPLY_STEP, "retries_allowed": True, "max_attempts": 5, "interval_seconds": 1.0},
         _work("apply_chunk"),
-        _url(),
         {key: value for key, value in request.items() if key != "ids"},
         ids,
         DBOS.workflow_id,
     )
     return outcomes
-
-
-def _url() -> str:
-    return engine.system_database_url()
 
 
 def _work(name: str) -> Any:

@@ -10,6 +10,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dbos import DBOS, WorkflowSerializationFormat
@@ -17,6 +18,10 @@ from dbos import _context as dbos_context
 from dbos import _dbos as dbos_module
 
 from dashboard.workflow.names import FAST_POLLING_S, WORK_QUEUE
+from otel_bridge.errors import ConfigurationError
+from otel_bridge.instrumentation import engine as instrumented_engine
+from otel_bridge.instrumentation.shared import process_ledger
+from otel_bridge.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -74,16 +79,26 @@ def publish_in_step(key: str, value: Any) -> None:
     )
 
 
-def system_database_url() -> str:
-    """Return the system database's URL of the process's DBOS.
+def system_database() -> tuple[str, str]:
+    """Return the URL and the schema of the process's engine.
+
+    Raises:
+        dbos.error.DBOSException: DBOS is not initialised.
+        ConfigurationError: its database is none that another connection could open.
+    """
+    url, schema = instrumented_engine.system_database(dbos_module._get_dbos_instance())
+    if url is None:
+        raise ConfigurationError("This process's DBOS has no system database URL. Give its configuration one.")
+    return url, schema
+
+
+def ledger() -> AbstractContextManager[Ledger]:
+    """Return the ledger that this process reports to, to be used in a ``with`` block.
 
     Raises:
         dbos.error.DBOSException: DBOS is not initialised.
     """
-    url = dbos_module._get_dbos_instance()._config.get("system_database_url")
-    if not url:
-        raise RuntimeError("This process's DBOS has no system database URL, so its ledger cannot be found.")
-    return str(url)
+    return process_ledger(dbos_module._get_dbos_instance())
 
 
 def is_registered(name: str) -> bool:

@@ -18,6 +18,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,6 @@ from dashboard.workflow.names import (
     undo_event_seq,
 )
 from otel_bridge.errors import BridgeError
-from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.status import ENGINE_OPEN
@@ -276,9 +276,9 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
     if options.get("cancel"):
         DBOS.cancel_workflow(run_id, cancel_children=True)
     grace_s = float(options.get("graceS", DEFAULT_GRACE_S))
-    ledger = _ledger()
     grace_ends = time.monotonic() + grace_s
-    try:
+    with ExitStack() as opened:
+        ledger = _ledger(opened)
         while True:
             status = DBOS.get_workflow_status(run_id)
             if status is None:
@@ -288,9 +288,6 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
             elif not _executing(run_id, ledger, grace_ends=grace_ends):
                 return {"quiet": True, "completed": status.status == WorkflowStatusString.SUCCESS.value}
             time.sleep(_POLL_S)
-    finally:
-        if ledger is not None:
-            ledger.close()
 
 
 def _executing(run_id: str, ledger: Ledger | None, *, grace_ends: float) -> bool:
@@ -313,8 +310,8 @@ def _executing(run_id: str, ledger: Ledger | None, *, grace_ends: float) -> bool
     return time.monotonic() < grace_ends
 
 
-def _ledger() -> Ledger | None:
+def _ledger(opened: ExitStack) -> Ledger | None:
     try:
-        return open_ledger(engine.system_database_url())
+        return opened.enter_context(engine.ledger())
     except (BridgeError, OSError):
         return None

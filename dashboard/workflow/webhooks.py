@@ -19,7 +19,6 @@ from dashboard.workflow import engine
 from dashboard.workflow.names import WEBHOOK_STEP
 from dashboard.workflow.tokens import WebhookToken, seal
 from dashboard.workflow.waits import Wait, body_of, plan_wait, receive, receive_async, typed
-from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
 
 SECRET_VARIABLE = "DURABLE_WEBHOOK_SECRET"
@@ -120,11 +119,8 @@ def _numbered(name: str) -> int:
 def _make(name: str, seq: int, expires_in: float | None, base_url: str | None) -> dict[str, Any]:
     run_id = DBOS.workflow_id
     assert run_id is not None  # a step of a workflow is executing
-    ledger = open_ledger(engine.system_database_url())
-    try:
+    with engine.ledger() as ledger:
         secret = webhook_secret(ledger)
-    finally:
-        ledger.close()
     expires_ms = None if expires_in is None else int((time.time() + expires_in) * 1000)
     token = seal(WebhookToken(run_id, name, seq, expires_ms), secret)
     base = (base_url or os.environ.get(PUBLIC_URL_VARIABLE) or DEFAULT_PUBLIC_URL).rstrip("/")

@@ -56,7 +56,10 @@ def backfill(
 
     Raises:
         BackfillRunningError: another one holds the lease.
+        SharedLedgerError: the ledger keeps the progress of another application or namespace.
     """
+    if delivery is not None:
+        ledger.claim(engine_schema=store.engine_schema, namespace=settings.namespace)
     keeper = LeaseKeeper(ledger, name=BACKFILL_LEASE, owner=process_owner(), ttl_s=lease_ttl_s)
     lease = keeper.acquire() if delivery is not None else None
     if delivery is not None and lease is None:

@@ -57,7 +57,8 @@ class OTelBridge:
     Args:
         store: URL or path of the engine's system database, a ``sqlite_utils.Database``, or a ``StateStore``.
         dashboard_url: public URL of the dashboard, for the deep link on every span.
-        ledger: where progress is kept; default beside the store.
+        ledger: where progress is kept: a ``Ledger``, or the URL to open one for; default beside the store.
+        ledger_schema: on Postgres, where the ledger keeps its tables; default by ``schema`` and ``namespace``.
         exporter: an SDK ``SpanExporter``, a ``Transport`` or ``OtlpSettings``; default what the standard
             ``OTEL_EXPORTER_OTLP_*`` variables say. Without any, the bridge says so in one line and idles.
         service_name: default ``OTEL_SERVICE_NAME``, else the application that each run belongs to.
@@ -69,7 +70,7 @@ class OTelBridge:
         redact: what hides secrets in error messages and attributes, such as
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
         serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
-        namespace: part of every id; keeps apart environments that reuse run ids.
+        namespace: part of every id, and of the ledger's place; keeps apart environments that reuse run ids.
         start_from: where to begin when the ledger is new: ``now`` (what is open, and from now on) or ``beginning``.
         poll_interval_s: how often to look at the store.
         lease_ttl_s: how long a bridge that died keeps a stand-by waiting.
@@ -82,7 +83,8 @@ class OTelBridge:
         store: str | Path | Database | StateStore,
         *,
         dashboard_url: str | None = None,
-        ledger: Ledger | None = None,
+        ledger: Ledger | str | None = None,
+        ledger_schema: str | None = None,
         exporter: SpanExporter | Transport | OtlpSettings | None = None,
         service_name: str | None = None,
         children: Literal["link", "nest"] = "link",
@@ -103,7 +105,7 @@ class OTelBridge:
     ) -> None:
         _require(start_from in ("now", "beginning"), f"start_from={start_from!r} is neither 'now' nor 'beginning'.")
         self._source, self._schema = store, schema
-        self._given_ledger, self._exporter = ledger, exporter
+        self._given_ledger, self._ledger_schema, self._exporter = ledger, ledger_schema, exporter
         self._environ = os.environ if environ is None else environ
         self.settings = SpanSettings(
             dashboard_url=dashboard_url,
@@ -225,8 +227,9 @@ class OTelBridge:
                 store = open_store(self._source, schema=self._schema)
                 if store is not self._source:
                     opened.callback(store.close)
-                if self._given_ledger is None:
-                    opened.callback(open_ledger(store.url).close)
+                ledger = self._open_ledger(store)
+                if ledger is not self._given_ledger:
+                    opened.callback(ledger.close)
 
     def _open_transport(self, abort: threading.Event) -> Transport | None:
         resource = ResourceSettings(self._service_name, environ=self._environ)
@@ -246,16 +249,27 @@ class OTelBridge:
         transport: Transport = given
         return transport
 
+    def _open_ledger(self, store: StateStore) -> Ledger:
+        given = self._given_ledger
+        if given is not None and not isinstance(given, str):
+            return given
+        return open_ledger(
+            given or store.url,
+            schema=self._ledger_schema,
+            engine_schema=store.engine_schema,
+            namespace=self.settings.namespace,
+        )
+
     def _open_session(self, delivery: Delivery) -> ExportSession:
         with ExitStack() as opened:
             store = open_store(self._source, schema=self._schema)
             if store is not self._source:
                 opened.callback(store.close)
             store.check()
-            ledger = self._given_ledger
-            if ledger is None:
-                ledger = open_ledger(store.url)
+            ledger = self._open_ledger(store)
+            if ledger is not self._given_ledger:
                 opened.callback(ledger.close)
+            ledger.claim(engine_schema=store.engine_schema, namespace=self.settings.namespace)
             return ExportSession(
                 store,
                 ledger,

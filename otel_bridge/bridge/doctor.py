@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY
+from otel_bridge.bridge.standby import standing_by
 from otel_bridge.errors import BridgeError, DeliveryError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.otlp import Transport
@@ -48,7 +49,7 @@ def examine(
                 ledger = open_ledger(store)
                 ledger.now_ms()
                 ledger.cursor()
-                yield Finding("ledger", True, "readable")
+                yield Finding("ledger", True, f"{ledger.target}, readable")
                 yield from _export_state(store, ledger)
             except BridgeError as error:
                 yield Finding("ledger", False, str(error))
@@ -64,7 +65,9 @@ def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
     if holder is None:
         yield Finding("bridge", False, "none is at work. Start one: otel-bridge export, or OTelBridge(...).start()")
     else:
-        yield Finding("bridge", True, f"{holder.owner} exports")
+        waiting = standing_by(ledger)
+        others = f"; {', '.join(waiting)} stand{'s' if len(waiting) == 1 else ''} by" if waiting else ""
+        yield Finding("bridge", True, f"{holder.owner} exports{others}")
     yield _lag(store, ledger)
     stats = ledger.get_value(STATS_KEY)
     if stats:

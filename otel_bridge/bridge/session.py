@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from otel_bridge.bridge import standby
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
 from otel_bridge.bridge.metrics import BridgeMetrics
-from otel_bridge.errors import StoreError
+from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
 from otel_bridge.ledger.underway import EXPORT_LEASE
 from otel_bridge.model.runs import RunQuery
@@ -89,6 +90,7 @@ class ExportSession:
         self._caught_up_at = monotonic()
         self._reported: object = None
         self._standing_by = self._ahead = False
+        self._owner, self._noted_standby_at = owner, -float("inf")
 
     @property
     def exporting(self) -> bool:
@@ -108,7 +110,7 @@ class ExportSession:
         if lease is None:
             self._stand_by()
             return Progress(), False
-        self._standing_by = False
+        self._end_standby()
         resent = self._exporter.resend(lease) if self._cursor is None else 0
         cursor = self._settle(lease, self._begin(lease))
         scanner = self._scanner or self._open_scanner()
@@ -134,6 +136,8 @@ class ExportSession:
 
     def close(self) -> None:
         """Give the lease up and close what was opened for this session. Idempotent."""
+        with suppress(LedgerError):
+            self._end_standby()
         self.keeper.release()
         self._resources.close()
 
@@ -142,13 +146,22 @@ class ExportSession:
         return max(0.0, self._monotonic() - self._caught_up_at)
 
     def _stand_by(self) -> None:
-        """Log once who exports instead."""
+        """Log once who exports instead; leave word now and then, for the doctor."""
+        if self._monotonic() - self._noted_standby_at >= standby.EVERY_S:
+            self._noted_standby_at = self._monotonic()
+            standby.note_standby(self.ledger, self._owner, stands_by=True)
         if self._standing_by:
             return
         holder = self.ledger.lease_holder(LEASE_NAME)
         if holder is not None:  # else it is free again: the next tick takes it
             self._standing_by = True
             _logger.info("Standing by: %s exports. This bridge takes over when that one stops.", holder.owner)
+
+    def _end_standby(self) -> None:
+        self._standing_by = False
+        if self._noted_standby_at > -float("inf"):
+            self._noted_standby_at = -float("inf")
+            standby.note_standby(self.ledger, self._owner, stands_by=False)
 
     def _begin(self, lease: Lease) -> Cursor:
         if self._cursor is None:

@@ -59,7 +59,9 @@ def export(
     bridge = OTelBridge(
         place["system_database_url"],
         schema=place["schema"],
-        ledger=None if place["ledger"] is None else open_ledger_of(place, None),
+        ledger=place["ledger"],
+        ledger_schema=place["ledger_schema"],
+        namespace=place["namespace"],
         start_from=start_from,
         retention_days=retention_days,
         flush_timeout_s=flush_timeout,
@@ -111,7 +113,7 @@ def backfill_(
     try:
         store.check()
         with progress_bar(stop) as show:
-            settings = SpanSettings(**spans, codec=codec)
+            settings = SpanSettings(**spans, namespace=place["namespace"], codec=codec)
             done = backfill(
                 store, ledger, delivery, settings=settings, since_ms=since, until_ms=until, on_progress=show
             )
@@ -148,10 +150,14 @@ def doctor(place: Place, *, as_json: bool) -> None:
 # -- what they work with ------------------------------------------------------------------------------------------
 
 
-def open_ledger_of(place: Place, store: StateStore | None) -> Ledger:
+def open_ledger_of(place: Place, store: StateStore) -> Ledger:
     """Return the ledger that was named, or the one beside the store."""
-    url = place["ledger"] or (store.url if store is not None else place["system_database_url"])
-    return open_ledger(url, schema=place["ledger_schema"])
+    return open_ledger(
+        place["ledger"] or store.url,
+        schema=place["ledger_schema"],
+        engine_schema=store.engine_schema,
+        namespace=place["namespace"],
+    )
 
 
 def transport_of(service_name: str | None) -> Transport | None:

@@ -30,14 +30,14 @@ class Place(TypedDict):
     system_database_url: str
     schema: str
     ledger: str | None
-    ledger_schema: str
+    ledger_schema: str | None
+    namespace: str
 
 
 class SpanOptions(TypedDict):
     """How spans are made: the parameters of ``SpanSettings``."""
 
     dashboard_url: str | None
-    namespace: str
     children: Literal["link", "nest"]
     parent: Literal["link", "adopt"]
     queue_spans: bool
@@ -96,18 +96,19 @@ PLACE = (
     option(
         "--ledger-schema",
         "DURABLE_LEDGER_SCHEMA",
-        "On Postgres: where the ledger keeps its tables.",
-        default="durable",
-        show_default=True,
+        "On Postgres: where the ledger keeps its tables; default durable, or a name made of schema and namespace.",
+    ),
+    option(
+        "--namespace",
+        "DURABLE_NAMESPACE",
+        "Part of every id, and of the ledger's place; keeps environments that reuse run ids apart.",
+        default="",
     ),
     click.option("-v", "--verbose", is_flag=True, help="Log more."),
 )
 SPANS = (
     option("--dashboard-url", "DURABLE_DASHBOARD_URL", "Public URL of the dashboard, for links on every span."),
     option("--service-name", "OTEL_SERVICE_NAME", "Default: the application that a run belongs to."),
-    option(
-        "--namespace", "DURABLE_NAMESPACE", "Part of every id; keeps environments that reuse run ids apart.", default=""
-    ),
     option(
         "--children",
         "DURABLE_CHILDREN",
@@ -183,13 +184,24 @@ def placed(function: Command) -> Command:
 
     @functools.wraps(function)
     def command(
-        *, system_database_url: str, schema: str, ledger: str | None, ledger_schema: str, verbose: bool, **options: Any
+        *,
+        system_database_url: str,
+        schema: str,
+        ledger: str | None,
+        ledger_schema: str | None,
+        namespace: str,
+        verbose: bool,
+        **options: Any,
     ) -> None:
         level = logging.DEBUG if verbose else logging.INFO
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
         logging.getLogger("urllib3").setLevel(logging.WARNING)
         place = Place(
-            system_database_url=system_database_url, schema=schema, ledger=ledger, ledger_schema=ledger_schema
+            system_database_url=system_database_url,
+            schema=schema,
+            ledger=ledger,
+            ledger_schema=ledger_schema,
+            namespace=namespace,
         )
         try:
             function(place, **options)

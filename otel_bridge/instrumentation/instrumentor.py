@@ -33,6 +33,11 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """Return what must be installed for this to work."""
         return ("dbos >= 3.0",)
 
+    @property
+    def session(self) -> Session | None:
+        """The instrumented period that goes on now, if one does."""
+        return self._session
+
     def _instrument(self, **kwargs: Any) -> None:
         settings = InstrumentorSettings.build(kwargs, os.environ)
         session = Session(settings)

@@ -35,7 +35,7 @@ class Session:
     def __init__(self, settings: InstrumentorSettings) -> None:
         self.settings = settings
         self.guard = Guard()
-        self.sources = Sources(settings.ledger)
+        self.sources = Sources(settings)
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
         self._strays: dict[str, LiveRun] = {}

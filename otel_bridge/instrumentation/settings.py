@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from otel_bridge.errors import ConfigurationError
-from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger import Ledger, open_ledger
 
 Children = Literal["link", "nest"]
 Parent = Literal["link", "adopt"]
@@ -24,8 +24,11 @@ class InstrumentorSettings:
 
     Args:
         ledger: a ``Ledger``, or the system database's URL; None finds the URL in the DBOS configuration at launch.
-            Environment: ``DURABLE_LEDGER_URL``.
-        namespace: part of every trace and span id, as on the bridge. Environment: ``DURABLE_NAMESPACE``.
+            Environment: ``DURABLE_LEDGER``.
+        ledger_schema: on Postgres, where the ledger keeps its tables; None for what ``open_ledger`` makes of the
+            engine's schema and the namespace. Environment: ``DURABLE_LEDGER_SCHEMA``.
+        namespace: part of every trace and span id, and of the ledger's place, as on the bridge.
+            Environment: ``DURABLE_NAMESPACE``.
         children: "link" gives each child run a trace of its own; "nest" puts it in its parent's.
             Environment: ``DURABLE_CHILDREN``.
         parent: "adopt" puts a run in the trace of the caller that ``PropagateOtelContext`` recorded.
@@ -36,6 +39,7 @@ class InstrumentorSettings:
     """
 
     ledger: str | Ledger | None = None
+    ledger_schema: str | None = None
     namespace: str = ""
     children: Children = "link"
     parent: Parent = "link"
@@ -62,9 +66,28 @@ class InstrumentorSettings:
                 values[name] = _parse(name, variable, environ[variable])
         return cls(**{name: _checked(name, value) for name, value in values.items()})
 
+    def open_ledger(self, url: str | None, engine_schema: str) -> Ledger:
+        """Return the ledger, where the engine's database is at ``url``; with one connection, and no thread of a pool.
+
+        Raises:
+            ConfigurationError: neither is known.
+        """
+        if self.ledger is not None and not isinstance(self.ledger, str):
+            return self.ledger
+        place = self.ledger or url
+        if place is None:
+            raise ConfigurationError("No system database is known yet. Pass ledger= to instrument().")
+        return open_ledger(
+            place,
+            schema=self.ledger_schema,
+            engine_schema=engine_schema,
+            namespace=self.namespace,
+            max_connections=1,
+        )
+
 
 def _variable(name: str) -> str:
-    return "DURABLE_LEDGER_URL" if name == "ledger" else f"DURABLE_{name.upper()}"
+    return f"DURABLE_{name.upper()}"
 
 
 def _parse(name: str, variable: str, text: str) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from otel_bridge.errors import ConfigurationError
-from otel_bridge.ledger import open_ledger
-from otel_bridge.ledger.base import Ledger
+from otel_bridge.instrumentation.settings import InstrumentorSettings
+from otel_bridge.ledger import ENGINE_SCHEMA, Ledger
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
@@ -73,20 +73,18 @@ class Source(Generic[T]):
 class Sources:
     """The ledger, and the engine's database; both are found in the engine's configuration when not given."""
 
-    def __init__(self, ledger: str | Ledger | None) -> None:
-        self._ledger_url = ledger if isinstance(ledger, str) else None
-        self.ledger: Source[Ledger] = Source(None if isinstance(ledger, str) else ledger)
+    def __init__(self, settings: InstrumentorSettings) -> None:
+        self._settings = settings
+        given = settings.ledger
+        self.ledger: Source[Ledger] = Source(None if isinstance(given, str) else given)
         self.store: Source[StateStore] = Source()
-        if self._ledger_url is not None:
-            self._use(self._ledger_url, "dbos")
+        if isinstance(given, str):
+            self.use_database(given, ENGINE_SCHEMA)
 
     def use_database(self, url: str | None, schema: str) -> None:
         """Take the engine's database; None: it has none that another connection could open."""
-        self._use(url, schema)
-
-    def _use(self, url: str | None, schema: str) -> None:
-        ledger_url = self._ledger_url or url
-        self.ledger.opens(None if ledger_url is None else lambda: open_ledger(ledger_url, max_connections=1))
+        known = url is not None or self._settings.ledger is not None
+        self.ledger.opens((lambda: self._settings.open_ledger(url, schema)) if known else None)
         self.store.opens(None if url is None else lambda: open_store(url, schema=schema))
 
     def close(self) -> None:

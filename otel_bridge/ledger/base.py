@@ -58,6 +58,9 @@ class Ledger(Leases, Exports, Facts, Executors, AuditLog, Tokens, Failures, Deci
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.
     """
 
+    target: str
+    """Names it for people, without credentials."""
+
     @abstractmethod
     def close(self) -> None:
         """Release connections; a later use opens them again. Idempotent."""

@@ -22,6 +22,7 @@ class MemoryLedger(SqliteLedger):
 
     def __init__(self, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__(":memory:", clock=clock)
+        self.target = "in memory"
 
     def __repr__(self) -> str:
         return "MemoryLedger()"

@@ -72,7 +72,7 @@ class PostgresLedger(Ledger):
             raise ConfigurationError(f"Ledger schema {schema!r} is no plain name. Use letters, digits and '_'.")
         super().__init__()
         self._schema, self._timeout_s = schema, timeout_s
-        self._target = _without_credentials(conninfo, schema)
+        self.target = _without_credentials(conninfo, schema)
         self._secrets = secrets_in(plain_url(conninfo))
         self._connections = Connections(
             plain_url(conninfo),
@@ -87,7 +87,7 @@ class PostgresLedger(Ledger):
         self._migrated = False
 
     def __repr__(self) -> str:
-        return f"PostgresLedger({self._target!r})"
+        return f"PostgresLedger({self.target!r})"
 
     def close(self) -> None:
         """Release connections; a later use opens them again. Idempotent."""
@@ -129,8 +129,8 @@ class PostgresLedger(Ledger):
             version = self._version(read)
             if version > len(available):
                 raise LedgerUnavailableError(
-                    self._target,
-                    f"The ledger {self._target!r} was written by a newer version of durable-dashboard (schema "
+                    self.target,
+                    f"The ledger {self.target!r} was written by a newer version of durable-dashboard (schema "
                     f"{version}; this version knows {len(available)}). Upgrade this process.",
                 )
             if not read("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,)):
@@ -178,7 +178,7 @@ class PostgresLedger(Ledger):
             )
         else:
             remedy = "Check that the server is up and reachable; trying again may work."
-        return LedgerUnavailableError(self._target, f"The ledger {self._target!r} cannot be used: {text}. {remedy}")
+        return LedgerUnavailableError(self.target, f"The ledger {self.target!r} cannot be used: {text}. {remedy}")
 
 
 class _ReadingSession:

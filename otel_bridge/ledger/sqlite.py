@@ -42,6 +42,7 @@ class SqliteLedger(Ledger):
     ) -> None:
         super().__init__()
         self.path = Path(path)
+        self.target = str(path)
         self._busy_timeout_s = busy_timeout_s
         self._clock = clock or (lambda: time.time_ns() // 1_000_000)
         self._lock = threading.RLock()
@@ -121,7 +122,7 @@ class SqliteLedger(Ledger):
         try:
             database = sqlite_utils.Database(conn, execute_plugins=False)
             self._use_wal(conn)
-            migrate(database, target=str(self.path))
+            migrate(database, target=self.target)
         except BaseException:
             conn.close()
             raise
@@ -151,7 +152,7 @@ class SqliteLedger(Ledger):
         return stat.st_dev, stat.st_ino
 
     def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailableError:
-        path, text = str(self.path), str(error)
+        text = str(error)
         if "locked" in text:
             remedy = (
                 f"Another process has been writing for {self._busy_timeout_s:g} s. Trying again may work; "
@@ -169,7 +170,7 @@ class SqliteLedger(Ledger):
             )
         else:
             remedy = "Trying again may work."
-        return LedgerUnavailableError(path, f"The ledger {path!r} cannot be used: {text}. {remedy}")
+        return LedgerUnavailableError(self.target, f"The ledger {self.target!r} cannot be used: {text}. {remedy}")
 
 
 class _SqliteSession:

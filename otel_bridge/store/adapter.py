@@ -64,6 +64,11 @@ class SqlStateStore(abc.ABC):
         self._probe_again_at = 0.0
         self._facets = counts.FacetCounter()
 
+    @property
+    def engine_schema(self) -> str:
+        """On Postgres, where the engine keeps its tables; ``dbos`` where the database knows no schemas."""
+        return "dbos"
+
     # -- what an adapter brings -----------------------------------------------------------------------------------
 
     @abc.abstractmethod

@@ -32,6 +32,10 @@ class StateStore(Protocol):
     def url(self) -> str:
         """The database URL as given, credentials included: for the ledger and the engine's client. Never log it."""
 
+    @property
+    def engine_schema(self) -> str:
+        """On Postgres, where the engine keeps its tables; ``dbos`` where the database knows no schemas."""
+
     def check(self) -> StoreInfo:
         """Look at the schema.
 

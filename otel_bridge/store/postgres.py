@@ -88,6 +88,11 @@ class PostgresStateStore(SqlStateStore):
         )
 
     @property
+    def engine_schema(self) -> str:
+        """Where the engine keeps its tables."""
+        return self._schema_name
+
+    @property
     def url(self) -> str:
         """The database URL, credentials included."""
         return self._url

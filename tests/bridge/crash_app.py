@@ -1,6 +1,7 @@
-"""A DBOS application to kill: ``crash_app.py <database url> <command> [run id]``. Runs as a process of its own.
+"""A DBOS application to kill: ``crash_app.py <database url> <command> <run id> <marker> [schema]``.
 
-``start`` begins the run and waits for it; ``recover`` only launches, so that the engine picks up what was left.
+Runs as a process of its own. ``story`` and ``brittle`` begin the run and wait for it; ``recover`` only launches, so
+that the engine picks up what was left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from dbos import DBOS, Queue, SetWorkflowID
+from dbos import DBOS, DBOSConfig, Queue, SetWorkflowID
 
 QUEUES: Future[Queue] = Future()
 """A recovered run begins while the application is still launching."""
@@ -68,8 +69,11 @@ def brittle(marker: str) -> str:
 
 
 def main() -> None:
-    url, command, run_id, marker = sys.argv[1:5]
-    DBOS(config={"name": "crash-app", "system_database_url": url, "application_version": "v1"})
+    url, command, run_id, marker, *schema = sys.argv[1:]
+    config: DBOSConfig = {"name": "crash-app", "system_database_url": url, "application_version": "v1"}
+    if schema:
+        config["dbos_system_schema"] = schema[0]
+    DBOS(config=config)
     DBOS.launch()
     QUEUES.set_result(DBOS.register_queue("q", polling_interval_sec=0.05))
     if command in ("story", "brittle"):

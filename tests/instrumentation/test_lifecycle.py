@@ -324,7 +324,7 @@ def test_options_come_from_keywords_then_the_environment() -> None:
         "DURABLE_PARENT": "",
         "DURABLE_PRESENCE": "off",
         "DURABLE_PRESENCE_INTERVAL_S": "5",
-        "DURABLE_LEDGER_URL": "sqlite:///x.sqlite",
+        "DURABLE_LEDGER": "sqlite:///x.sqlite",
     }
     settings = InstrumentorSettings.build({"namespace": "test", "tracer_provider": object()}, environ)
     assert settings == InstrumentorSettings(

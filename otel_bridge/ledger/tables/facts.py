@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from otel_bridge.errors import SharedLedgerError
 from otel_bridge.ledger.encoding import to_json, trace_key
 from otel_bridge.ledger.tables.core import Session, Tables
 
@@ -39,8 +40,24 @@ PUT_VALUE_IF_ABSENT = """
 """
 
 
+_OWNER = "owner"
+
+
 class Facts(Tables):
     """Original queues, counters, traces, settings."""
+
+    target: str
+
+    def claim(self, *, engine_schema: str, namespace: str) -> None:
+        """Note whose progress this ledger keeps, at first; do nothing when it is the same again.
+
+        Raises:
+            SharedLedgerError: it is another's.
+        """
+        user = _owner(engine_schema, namespace)
+        owner = self.put_value(_OWNER, user, only_if_absent=True)
+        if owner != user:
+            raise SharedLedgerError(self.target, owner=str(owner), user=user)
 
     # -- about runs -------------------------------------------------------------------------------------------------
 
@@ -95,3 +112,7 @@ class Facts(Tables):
     def put_values(self, values: Mapping[str, Any]) -> None:
         """Store small JSON values in one transaction."""
         self._write_many(PUT_VALUE, [{"key": key, "value": to_json(values[key])} for key in sorted(values)])
+
+
+def _owner(engine_schema: str, namespace: str) -> str:
+    return f"schema {engine_schema!r}" + (f", namespace {namespace!r}" if namespace else "")
