@@ -13,6 +13,7 @@ from dashboard.wire.fleet import (
     HealthView,
 )
 from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.checking import damage_text
 
 
 def package_version() -> str:
@@ -55,11 +56,14 @@ def health(services: Services) -> HealthView:
     """
     info = services.store.check()
     problems: list[str] = []
+    warnings = list(info.warnings)
     live = lost = None
     try:
         now_ms = services.ledger.now_ms()
         statuses = Counter(executor_status(executor, now_ms) for executor in services.ledger.executors())
         live, lost = statuses["live"], statuses["lost"]
+        if services.ledger.damaged:
+            warnings.append(f"The ledger is damaged: {damage_text(services.ledger.damaged)}")
     except LedgerError as error:
         problems.append(f"The ledger cannot be read, so presence, retry counts and the audit log are missing: {error}")
     return HealthView(
@@ -68,7 +72,7 @@ def health(services: Services) -> HealthView:
         store=info.target,
         schema_version=info.schema_version,
         problems=problems,
-        warnings=list(info.warnings),
+        warnings=warnings,
         viewers=services.viewers(),
         live_workers=live,
         lost_workers=lost,

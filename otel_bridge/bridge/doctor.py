@@ -11,6 +11,7 @@ from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY
 from otel_bridge.bridge.standby import standing_by
 from otel_bridge.errors import BridgeError, DeliveryError
 from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger.checking import damage_text
 from otel_bridge.otlp import Transport
 from otel_bridge.spans import SpanData, SpanKind
 from otel_bridge.spans.model import NS_PER_MS
@@ -48,8 +49,7 @@ def examine(
             try:
                 ledger = open_ledger(store)
                 ledger.now_ms()
-                ledger.cursor()
-                yield Finding("ledger", True, f"{ledger.target}, readable")
+                yield _damage(ledger)
                 yield from _export_state(store, ledger)
             except BridgeError as error:
                 yield Finding("ledger", False, str(error))
@@ -58,6 +58,13 @@ def examine(
         for opened in (ledger, store):
             if opened is not None:
                 opened.close()
+
+
+def _damage(ledger: Ledger) -> Finding:
+    damaged = ledger.look_for_damage()
+    if not damaged:
+        return Finding("ledger", True, f"{ledger.target}, readable")
+    return Finding("ledger", False, f"{ledger.target}: {damage_text(damaged)}")
 
 
 def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
@@ -70,10 +77,11 @@ def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
         yield Finding("bridge", True, f"{holder.owner} exports{others}")
     yield _lag(store, ledger)
     stats = ledger.get_value(STATS_KEY)
-    if stats:
-        last = stats["rejections"][-1] if stats.get("rejections") else None
-        detail = f"; last: span {last['span_id']} of run {last['run_id']}: {last['reason']}" if last else ""
-        refused = f"{stats['setAside']} set aside, {stats['partial']} lost to partial_success{detail}"
+    if isinstance(stats, dict) and stats:
+        kept = stats.get("rejections")
+        last = kept[-1] if isinstance(kept, list) and kept and isinstance(kept[-1], dict) else None
+        detail = f"; last: span {last.get('span_id')} of run {last.get('run_id')}: {last.get('reason')}" if last else ""
+        refused = f"{stats.get('setAside')} set aside, {stats.get('partial')} lost to partial_success{detail}"
         yield Finding("refused", False, f"{refused}. Look at the collector's limits")
     else:
         yield Finding("refused", True, "no span was ever refused")

@@ -7,12 +7,15 @@ first life would be forgotten. So what may still change is written down first, a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from otel_bridge.ledger.base import ExportedRun, Ledger
 from otel_bridge.ledger.underway import dump_records, load_records, pack, records_key, unpack
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
+
+_logger = logging.getLogger("otel_bridge")
 
 _FORMAT = 2
 
@@ -37,7 +40,12 @@ class Outbox:
         chunk, records = self._ledger.get_value(self._key), self._ledger.get_value(self._runs_key)
         if not isinstance(chunk, dict) or chunk.get("format") != _FORMAT or not isinstance(records, str):
             return None
-        return [_load_span(row) for row in unpack(chunk["chunk"])], load_records(records)
+        try:
+            return [_load_span(row) for row in unpack(chunk["chunk"])], load_records(records)
+        except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
+            _logger.warning("What was on its way cannot be read any more, and is made anew from its runs: %s", error)
+            self.clear()
+            return None
 
 
 def _dump_span(span: SpanData) -> list[Any]:

@@ -7,6 +7,7 @@ nothing of the engine's is in it. Times are Unix milliseconds.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 from otel_bridge.ledger.records import (
     COPIED,
@@ -57,6 +58,16 @@ class Ledger(Leases, Exports, Facts, Executors, AuditLog, Tokens, Failures, Deci
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.
     """
+
+    def look_for_damage(self, *, limit: int = 5_000) -> Mapping[str, int]:
+        """Read the rows that every page and every tick reads; return how many of them cannot be, by table."""
+        self.cursor()
+        self.executors()
+        self.open_exports(limit=limit)
+        self.audit(limit=limit)
+        self.tokens()
+        self.error_groups(since_ms=0, limit=limit)
+        return self.damaged
 
     target: str
     """Names it for people, without credentials."""

@@ -17,6 +17,7 @@ from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
+from otel_bridge.ledger.checking import checked
 from otel_bridge.ledger.records import Executor, PastLife, UpdateValidator
 from otel_bridge.model.steps import Step
 
@@ -142,8 +143,15 @@ def _bounded_schemas(validators: Iterable[UpdateValidator]) -> list[dict[str, An
 
 
 def load_executor(text: str, *, beat_at_ms: int) -> Executor:
-    """Undo ``dump_executor``; fields of a newer version are ignored."""
-    return _executors().validate_python(json.loads(text) | {"beat_at_ms": beat_at_ms})
+    """Undo ``dump_executor``; fields of a newer version are ignored.
+
+    Raises:
+        ValueError, TypeError: it was not written by ``dump_executor``.
+    """
+    executor = _executors().validate_python(json.loads(text) | {"beat_at_ms": beat_at_ms})
+    for part in (*executor.in_flight, *executor.validators):
+        checked(part)
+    return executor
 
 
 @cache

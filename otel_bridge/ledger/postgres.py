@@ -93,6 +93,9 @@ class PostgresLedger(Ledger):
         """Release connections; a later use opens them again. Idempotent."""
         self._connections.close()
 
+    def give_back(self) -> None:
+        """Nothing to do: the server's autovacuum does."""
+
     def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
         for attempt in (1, 2):
             try:
@@ -168,13 +171,19 @@ class PostgresLedger(Ledger):
                 f"Grant this role its rights: an owner's or writer's on schema {self._schema!r} to export and act, "
                 "SELECT to look (see examples/deploy/postgres-roles.sql)."
             )
+        elif isinstance(error, pg.ReadOnlySqlTransaction):
+            remedy = (
+                "The server is a read-only standby, or this role's sessions are read-only. Point the ledger at the "
+                "primary: --ledger postgresql://primary/…"
+            )
         elif isinstance(error, (PoolTimeout, PoolClosed)):
             remedy = "The server did not give a connection in time. Check that it is up and not out of connections."
         elif isinstance(error, (pg.QueryCanceled, pg.LockNotAvailable)):
             remedy = f"It took longer than {self._timeout_s:g} s. Trying again may work."
         elif isinstance(error, (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)):
             remedy = (
-                f"Schema {self._schema!r} is not whole. Drop it to have it made anew; nothing of the engine's is in it."
+                f"Schema {self._schema!r} is not whole. Drop it, and the next use makes it anew; nothing of the "
+                f"engine's is in it: psql -c 'DROP SCHEMA \"{self._schema}\" CASCADE'"
             )
         else:
             remedy = "Check that the server is up and reachable; trying again may work."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 import threading
 import time
@@ -82,6 +83,15 @@ class SqliteLedger(Ledger):
                 self._database.close()
             self._database = None
 
+    def give_back(self) -> None:
+        """Give the pages that deleted rows left behind back to the file system."""
+
+        def vacuum(session: Session) -> None:
+            session.rows("PRAGMA incremental_vacuum")
+            session.rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+        self._run(vacuum, write=False)
+
     def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
         with self._lock:
             for attempt in (1, 2):
@@ -121,6 +131,8 @@ class SqliteLedger(Ledger):
         conn.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             database = sqlite_utils.Database(conn, execute_plugins=False)
+            # While the file is new: what is freed can then be given back. Nothing happens to a file that has tables.
+            conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._use_wal(conn)
             migrate(database, target=self.target)
         except BaseException:
@@ -167,6 +179,11 @@ class SqliteLedger(Ledger):
             remedy = (
                 "The file is damaged or not a ledger. Move it away: a new one is made at the next use, "
                 "and nothing of the engine's is lost."
+            )
+        elif "no such table" in text or "no such column" in text:
+            remedy = (
+                "A part of it was dropped. Remove it, and the next use makes a new one; nothing of the engine's is in "
+                f"it: rm {shlex.quote(self.target)}*"
             )
         else:
             remedy = "Trying again may work."

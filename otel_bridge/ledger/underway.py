@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from otel_bridge.ledger.base import ExportedRun, Ledger
+from otel_bridge.ledger.checking import checked
 
 EXPORT_LEASE, BACKFILL_LEASE = "otel-bridge", "otel-bridge-backfill"
 """The leases of the one bridge, and of the one backfill, that exports."""
@@ -40,7 +41,7 @@ def load_records(text: str) -> list[ExportedRun]:
 def _load(row: dict[str, Any]) -> ExportedRun:
     failed = row["failed_step"]
     steps = {seq: (end_ms, generation) for seq, end_ms, generation in row["steps"]}
-    return ExportedRun(**{**row, "steps": steps, "failed_step": tuple(failed) if failed is not None else None})
+    return checked(ExportedRun(**{**row, "steps": steps, "failed_step": tuple(failed) if failed is not None else None}))
 
 
 def exported_or_underway(ledger: Ledger, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
@@ -48,10 +49,18 @@ def exported_or_underway(ledger: Ledger, run_ids: Sequence[str]) -> dict[str, Ex
     # Read first: what is acknowledged in between is found exported.
     underway = [ledger.get_value(records_key(lease)) for lease in (EXPORT_LEASE, BACKFILL_LEASE)]
     exported, wanted = ledger.exported(run_ids), set(run_ids)
-    for record in (record for text in underway if isinstance(text, str) for record in load_records(text)):
+    for record in (record for text in underway if isinstance(text, str) for record in _readable(text)):
         if record.run_id in wanted:
             exported[record.run_id] = merge_exported(exported.get(record.run_id), record)
     return exported
+
+
+def _readable(text: str) -> list[ExportedRun]:
+    """Return the records, or none where they are damaged: the bridge drops those, and makes them anew."""
+    try:
+        return load_records(text)
+    except Exception:  # noqa: BLE001 - whatever a damaged value makes of its reader
+        return []
 
 
 def pack(value: Any) -> str:
@@ -66,7 +75,7 @@ def unpack(text: str) -> Any:
 
 
 def merge_exported(stored: ExportedRun | None, new: ExportedRun) -> ExportedRun:
-    """Return what the ledger holds once ``new`` was written: what ``statements.PUT_EXPORTED`` does."""
+    """Return what the ledger holds once ``new`` was written: what ``PUT_EXPORTED`` does."""
     if stored is None:
         return replace(new, steps=dict(new.steps))
     raised = stored.generation > new.generation

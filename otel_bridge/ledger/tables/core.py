@@ -11,7 +11,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any, Protocol, TypeVar
+
+from otel_bridge.ledger.checking import checked
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -49,6 +52,10 @@ class Tables(ABC):
             LedgerUnavailableError: the database cannot be used now.
         """
 
+    @abstractmethod
+    def give_back(self) -> None:
+        """Give space that deleted rows left behind back, where the database does not do so by itself."""
+
     def _read(self, statement: str, **params: Any) -> list[Row]:
         return self._run(lambda session: session.rows(statement, **params), write=False)
 
@@ -68,15 +75,25 @@ class Tables(ABC):
     @property
     def damaged(self) -> Mapping[str, int]:
         """Rows that were met and could not be read, by table. They are left out of every answer."""
-        return Counter(table for table, _ in self._damaged)
+        return Counter(table for table, _ in list(self._damaged))
 
     def _decoded(self, table: str, rows: Iterable[Row], decode: Callable[[Row], T]) -> Iterator[T]:
         """Yield what the rows say. One that says nothing readable is skipped, counted and reported once."""
         for row in rows:
             try:
-                yield decode(row)
+                value = decode(row)
+                yield checked(value) if is_dataclass(value) and not isinstance(value, type) else value
             except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
                 self._note_damage(table, str(row[0]), error)
+
+    def _damaged_keys(self, table: str) -> set[str]:
+        """Return the keys of the rows of a table that were met and could not be read."""
+        return {key for known, key in list(self._damaged) if known == table} if self._damaged else set()
+
+    def _mended(self, table: str, keys: Iterable[str]) -> None:
+        """Note that damaged rows were written anew."""
+        for key in keys:
+            self._damaged.pop((table, key), None)
 
     def _note_damage(self, table: str, key: str, error: Exception) -> None:
         if (table, key) in self._damaged or len(self._damaged) >= _MOST_DAMAGED:

@@ -10,7 +10,9 @@ from otel_bridge.ledger.records import Cursor, ExportedRun, Lease, PastLife
 from otel_bridge.ledger.tables.core import Row, Session, Tables
 from otel_bridge.ledger.tables.leases import require
 
-CURSOR = "SELECT steps_ms, runs_ms FROM {t}cursors WHERE name = 'export'"
+CURSOR = "SELECT name, steps_ms, runs_ms FROM {t}cursors WHERE name = 'export'"
+# By exported_ended. What is no number is greater than every number to SQLite.
+LAST_END = "SELECT max(ended_at_ms) FROM {t}exported_runs WHERE ended = 1 AND ended_at_ms <= {now}"
 PUT_CURSOR = """
     INSERT INTO {t}cursors (name, steps_ms, runs_ms) VALUES ('export', :steps_ms, :runs_ms)
     ON CONFLICT (name) DO UPDATE SET steps_ms = excluded.steps_ms, runs_ms = excluded.runs_ms
@@ -19,6 +21,7 @@ _COLUMNS = """run_id, generation, ended, steps, first_queue, first_started_at_ms
     ended_at_ms, status, workflow, failed_seq, failed_generation"""
 EXPORTED = f"SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE run_id {{ids}}"
 # The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
+FORGET_EXPORTED = "DELETE FROM {t}exported_runs WHERE run_id = :run_id"
 PUT_EXPORTED = f"""
     INSERT INTO {{t}}exported_runs AS r ({_COLUMNS})
     VALUES (:run_id, :generation, :ended, :steps, :first_queue, :first_started_at_ms, :created_at_ms,
@@ -74,7 +77,12 @@ class Exports(Tables):
     def cursor(self) -> Cursor | None:
         """Return the export cursor; None when nothing was exported yet, or the ledger is new."""
         rows = self._read(CURSOR)
-        return Cursor(steps_ms=rows[0][0], runs_ms=rows[0][1]) if rows else None
+        for cursor in self._decoded("cursors", rows, lambda row: Cursor(steps_ms=row[1], runs_ms=row[2])):
+            return cursor
+        if not rows:
+            return None
+        ((reached_ms,),) = self._read(LAST_END)  # the row is damaged: what was exported says how far it was
+        return None if reached_ms is None else Cursor(steps_ms=reached_ms, runs_ms=reached_ms)
 
     def exported(self, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
         """Return what was exported for these runs; a run never seen is absent."""
@@ -88,14 +96,18 @@ class Exports(Tables):
             LeaseLostError: ``lease`` is not the current one. Nothing was written.
         """
         rows = [_params(run) for run in sorted(runs, key=lambda run: run.run_id)]
+        damaged = self._damaged_keys("exported_runs")
 
         def work(session: Session) -> None:
             require(session, lease)
+            # what could not be read shall not win over what replaces it
+            session.many(FORGET_EXPORTED, [{"run_id": row["run_id"]} for row in rows if row["run_id"] in damaged])
             session.many(PUT_EXPORTED, rows)
             if cursor is not None:
                 session.rows(PUT_CURSOR, steps_ms=cursor.steps_ms, runs_ms=cursor.runs_ms)
 
         self._run(work, write=True)
+        self._mended("exported_runs", damaged & {run.run_id for run in runs})
 
     def open_exports(self, *, limit: int) -> list[ExportedRun]:
         """Return runs of which something was exported but not the end, oldest first."""
@@ -116,6 +128,7 @@ class Exports(Tables):
                 break
         for statement in PRUNE_FACTS:
             self._write(statement, before_ms=ended_before_ms)
+        self.give_back()
         return pruned
 
     def bump_generation(self, run_id: str) -> int:
@@ -169,6 +182,8 @@ def _params(run: ExportedRun) -> dict[str, Any]:
 def _exported_run(row: Row) -> ExportedRun:
     run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status, *rest = row
     workflow, failed_seq, failed_generation = rest
+    if ended not in (0, 1):
+        raise ValueError(f"ended is {ended!r}")
     return ExportedRun(
         run_id=run_id,
         generation=generation,
@@ -180,5 +195,5 @@ def _exported_run(row: Row) -> ExportedRun:
         ended_at_ms=ended_at,
         status=status,
         workflow=workflow,
-        failed_step=None if failed_seq is None else (failed_seq, failed_generation),
+        failed_step=None if failed_seq is None else (int(failed_seq), int(failed_generation)),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from otel_bridge.errors import SharedLedgerError
 from otel_bridge.ledger.encoding import to_json, trace_key
-from otel_bridge.ledger.tables.core import Session, Tables
+from otel_bridge.ledger.tables.core import Row, Session, Tables
 
 REMEMBER_QUEUE = """
     INSERT INTO {t}queues (run_id, queue, seen_at_ms) VALUES (:run_id, :queue, {now})
@@ -19,7 +19,7 @@ ORIGINAL_QUEUE = """
     UNION ALL
     SELECT first_queue FROM {t}exported_runs WHERE run_id = :run_id AND first_queue IS NOT NULL
 """
-COUNT = "SELECT n FROM {t}counters WHERE run_id = :run_id AND what = :what"
+COUNT = "SELECT run_id, n FROM {t}counters WHERE run_id = :run_id AND what = :what"
 BUMP_COUNT = """
     INSERT INTO {t}counters AS c (run_id, what, n, seen_at_ms) VALUES (:run_id, :what, 1, {now})
     ON CONFLICT (run_id, what) DO UPDATE SET n = c.n + 1, seen_at_ms = excluded.seen_at_ms
@@ -30,7 +30,7 @@ ADD_TRACE = """
     ON CONFLICT (trace_id) DO NOTHING
 """
 RUN_OF_TRACE = "SELECT run_id FROM {t}traces WHERE trace_id = :trace_id"
-GET_VALUE = "SELECT value FROM {t}settings WHERE key = :key"
+GET_VALUE = "SELECT key, value FROM {t}settings WHERE key = :key"
 PUT_VALUE = """
     INSERT INTO {t}settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -69,12 +69,12 @@ class Facts(Tables):
     def original_queue(self, run_id: str) -> str | None:
         """Return the queue that the run was first put on, if anybody saw it."""
         rows = self._read(ORIGINAL_QUEUE, run_id=run_id)
-        return str(rows[0][0]) if rows else None
+        return next(self._decoded("queues", rows, _text), None)
 
     def count(self, run_id: str, what: str) -> int:
         """Return a counter of a run, 0 if never bumped (``redispatch``, ...)."""
         rows = self._read(COUNT, run_id=run_id, what=what)
-        return int(rows[0][0]) if rows else 0
+        return next(self._decoded("counters", rows, lambda row: int(row[1])), 0)
 
     def bump_count(self, run_id: str, what: str) -> int:
         """Add one to a counter of a run; return the new value."""
@@ -91,27 +91,38 @@ class Facts(Tables):
         """Return the run of a trace id, if it was remembered."""
         key = trace_key(trace_id)
         rows = self._read(RUN_OF_TRACE, trace_id=key) if key else []
-        return str(rows[0][0]) if rows else None
+        return next(self._decoded("traces", rows, _text), None)
 
     # -- settings ---------------------------------------------------------------------------------------------------
 
     def get_value(self, key: str) -> Any | None:
         """Return a small JSON value (settings, webhook secret, retention state), or None."""
-        values = self._decoded("settings", self._read(GET_VALUE, key=key), lambda row: json.loads(row[0]))
+        values = self._decoded("settings", self._read(GET_VALUE, key=key), lambda row: json.loads(row[1]))
         return next(values, None)
 
     def put_value(self, key: str, value: Any, *, only_if_absent: bool = False) -> Any:
         """Store a small JSON value; return what is stored now (the earlier one, with ``only_if_absent``)."""
 
         def work(session: Session) -> Any:
-            session.rows(PUT_VALUE_IF_ABSENT if only_if_absent else PUT_VALUE, key=key, value=to_json(value))
-            return json.loads(session.rows(GET_VALUE, key=key)[0][0])
+            if only_if_absent:
+                session.rows(PUT_VALUE_IF_ABSENT, key=key, value=to_json(value))
+                stored = session.rows(GET_VALUE, key=key)
+                for kept in self._decoded("settings", stored, lambda row: json.loads(row[1])):
+                    return kept
+            session.rows(PUT_VALUE, key=key, value=to_json(value))
+            return json.loads(to_json(value))
 
         return self._run(work, write=True)
 
     def put_values(self, values: Mapping[str, Any]) -> None:
         """Store small JSON values in one transaction."""
         self._write_many(PUT_VALUE, [{"key": key, "value": to_json(values[key])} for key in sorted(values)])
+
+
+def _text(row: Row) -> str:
+    if not isinstance(row[0], str):
+        raise ValueError(f"{str(row[0])[:100]!r} is no text")
+    return row[0]
 
 
 def _owner(engine_schema: str, namespace: str) -> str:

@@ -12,7 +12,8 @@ from otel_bridge.ledger.tables.core import Session, Tables
 
 NOW = "SELECT {now}"
 # One statement decides who holds the lease. The token grows when the owner changes. A renewal time that lies ahead
-# means that the clock was set back: the lease would not expire for as long, so it counts as expired.
+# means that the clock was set back: the lease would not expire for as long, so it counts as expired. So does an expiry
+# beyond any time to live, such as a text, which is greater than every number to SQLite.
 ACQUIRE = """
     INSERT INTO {t}leases AS l (name, owner, token, renewed_at_ms, expires_at_ms, acquired_at_ms)
     VALUES (:name, :owner, 1, {now}, {now} + :ttl_ms, {now})
@@ -21,6 +22,7 @@ ACQUIRE = """
         acquired_at_ms = CASE WHEN l.owner = excluded.owner THEN l.acquired_at_ms ELSE excluded.acquired_at_ms END,
         owner = excluded.owner, renewed_at_ms = excluded.renewed_at_ms, expires_at_ms = excluded.expires_at_ms
     WHERE l.owner = excluded.owner OR l.expires_at_ms <= {now} OR l.renewed_at_ms > {now} + 5000
+        OR l.expires_at_ms > {now} + 86400000
     RETURNING token, expires_at_ms, acquired_at_ms
 """
 RELEASE = """
@@ -28,7 +30,8 @@ RELEASE = """
     WHERE name = :name AND owner = :owner AND token = :token
 """
 HOLDER = """
-    SELECT owner, token, expires_at_ms, acquired_at_ms FROM {t}leases WHERE name = :name AND expires_at_ms > {now}
+    SELECT owner, token, expires_at_ms, acquired_at_ms FROM {t}leases
+    WHERE name = :name AND expires_at_ms > {now} AND expires_at_ms <= {now} + 86400000
 """
 # On Postgres the row stays locked until the transaction ends, so nobody takes over in its middle.
 IS_CURRENT = """
@@ -83,4 +86,4 @@ class Leases(Tables):
     def lease_holder(self, name: str) -> Lease | None:
         """Return who holds the lease now, if anybody."""
         rows = self._read(HOLDER, name=name)
-        return Lease(name, *rows[0]) if rows else None
+        return next(self._decoded("leases", rows, lambda row: Lease(name, *row)), None)

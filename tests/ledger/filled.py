@@ -1,0 +1,39 @@
+"""A ledger with a row in every table."""
+
+from __future__ import annotations
+
+from otel_bridge.ledger import Ledger
+from otel_bridge.ledger.base import (
+    AuditEntry,
+    Cursor,
+    Disposition,
+    ErrorSignature,
+    Executor,
+    ExportedRun,
+    Failure,
+    PastLife,
+    Token,
+)
+from otel_bridge.ledger.underway import EXPORT_LEASE, dump_records, records_key
+from otel_bridge.testing import make_run
+
+EXECUTOR = Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=1, runs=("r",), runs_total=1)
+
+
+def fill(ledger: Ledger) -> None:
+    """Put a row in every table."""
+    lease = ledger.acquire_lease(EXPORT_LEASE, "host:1:abc", ttl_s=60)
+    assert lease is not None
+    exported = ExportedRun(run_id="r", ended=True, ended_at_ms=5, steps={1: (4, 0)}, status="failed")
+    ledger.record_export(lease, cursor=Cursor(steps_ms=5, runs_ms=5), runs=[exported])
+    ledger.keep_life(PastLife(run=make_run("r", status="failed"), generation=0))
+    ledger.remember_queues({"r": "q"})
+    ledger.bump_count("r", "redispatch")
+    ledger.add_traces({"ab" * 16: "r"})
+    ledger.put_value(records_key(EXPORT_LEASE), dump_records([exported]))
+    ledger.heartbeat(EXECUTOR)
+    ledger.add_audit(AuditEntry(at_ms=1, actor="ada", action="retry", run_id="r", outcome="done"))
+    ledger.add_token(Token(id="t", name="ci", role="viewer", scopes=("runs",)), secret_hash=b"hash")
+    signature = ErrorSignature(fingerprint="f", type="KeyError", workflow="order", step="charge")
+    ledger.record_failures([Failure(run_id="r", ended_at_ms=5, created_at_ms=1, signature=signature, message="no")])
+    ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))
