@@ -94,7 +94,7 @@ def _matching(ctx: ActionContext, action: BulkAction, query: RunQuery, bound_ms:
     seen = ctx.presence()
     runs: list[Run] = []
     skipped = 0
-    for run in RunReader(ctx.store, lambda: seen).every(replace(query, until_ms=until)):
+    for run in RunReader(ctx.store, lambda: seen, lambda: ctx.ledger).every(replace(query, until_ms=until)):
         if not touchable(action, run, seen, bound_ms) or not ctx.may(action, run):
             skipped += 1
             continue

@@ -12,7 +12,7 @@ from dashboard.actions.context import ActionContext, Audited, Destination, Outco
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
-from dashboard.actions.rewind import last_recorded, recorded_at, rewind_point
+from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.errors import Refused
 from otel_bridge.errors import LedgerError
 from otel_bridge.model.runs import Run
@@ -20,6 +20,7 @@ from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.attempts import PUT_BACK
+from otel_bridge.runs.failing import recorded_at
 from otel_bridge.spans import owed_life
 
 MAX_DEPTH = 25

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_bridge.codec import decode_error
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
+from otel_bridge.runs.failing import failing_step, recorded_at
 
 
 def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
@@ -16,7 +16,7 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
     own code, with no failed step to blame, is replayed to its end and goes on from there.
     """
     failed = [step for step in steps if step.went_wrong]
-    failing = _failing_step(failed, steps, error)
+    failing = failing_step(steps, error)
     if failing is None:
         return last_recorded(steps) + 1
     together = failing
@@ -24,31 +24,6 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
         if _overlap(step, together) and recorded_at(step) < recorded_at(together):
             together = step
     return recorded_at(together)
-
-
-def recorded_at(step: Step) -> int:
-    """Return the number of the row that holds a step's outcome: for a child, where its result was asked for."""
-    return max((step.seq, *step.folded)) if step.child_run_id else step.seq
-
-
-def _failing_step(failed: Sequence[Step], steps: Sequence[Step], error: StoredValue | None) -> Step | None:
-    if not failed:
-        return None
-    if error is not None:
-        same = [step for step in failed if step.error is not None and _same_error(step.error, error)]
-        if same:
-            return same[-1]
-    last = max((step for step in steps if step.went_wrong or not step.housekeeping), key=recorded_at)
-    return last if last.went_wrong else None
-
-
-def _same_error(one: StoredValue, other: StoredValue) -> bool:
-    """Say whether two stored errors are the same one; a step's and its run's may be in different formats."""
-    if one.serialization == other.serialization:
-        return one.text == other.text
-    left, right = decode_error(one), decode_error(other)
-    names = [(error.type or "").rpartition(".")[2] for error in (left, right)]
-    return left.message == right.message and names[0] == names[1]
 
 
 def _overlap(one: Step, other: Step) -> bool:

@@ -50,6 +50,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "serve": "dashboard.cli.serving:serve",
         "demo": "dashboard.cli.demo:demo",
     },
+    "Errors": {
+        "errors": "dashboard.cli.errors:errors",
+        "decide": "dashboard.cli.errors:decide",
+    },
     "Service": {
         "workers": "dashboard.cli.fleet:workers",
         "executors": "dashboard.cli.fleet:executors",

@@ -93,6 +93,7 @@ _FILTER = (
     click.option("--parent", metavar="RUN", help="Started by this run."),
     click.option("--namespace", help="Of this application."),
     click.option("--min-duration-ms", type=click.IntRange(min=0), help="Took at least so long."),
+    click.option("--error", metavar="FINGERPRINT", help="Died of this error last: see durable errors."),
 )
 
 

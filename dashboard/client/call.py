@@ -45,6 +45,7 @@ class RunFilter(TypedDict, total=False):
     parent: str
     namespace: str
     min_duration_ms: int
+    error: str
 
 
 @dataclass(frozen=True)

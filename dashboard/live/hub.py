@@ -235,7 +235,9 @@ class LiveHub:
             return True
 
     def _publish(self, changes: list[RunChange]) -> None:
-        rows = self._services.rows([change.run for change in changes])
+        runs = self._services.with_errors([change.run for change in changes])
+        changes = [replace(change, run=run) for change, run in zip(changes, runs, strict=True)]
+        rows = self._services.rows(runs)
         with self._lock:
             messages = [
                 message for change, row in zip(changes, rows, strict=True) for message in self._messages(change, row)

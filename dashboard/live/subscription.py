@@ -67,6 +67,7 @@ _CHANGEABLE: Mapping[str, Any] = {
     "tags": (),
     "attributes": (),
     "min_duration_ms": None,
+    "error": None,
 }
 """Conditions on what may change while a run lives, as none."""
 

@@ -7,18 +7,24 @@ something itself: such runs are looked for among those that the store calls othe
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from dashboard.errors import BadRequest
+from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger.tables.core import END_OF_TIME
+from otel_bridge.ledger.tables.failures import RunKey
+from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.runs.overlay import overlay_run
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore, skips_at_once
+from otel_bridge.store.sql.cursor import Cursor, Key, decode_cursor, encode_cursor
 
 MOST_LOOKS = 20
 """Pages of the store that one page of the reader may take, where presence hides most of what the store finds."""
@@ -30,6 +36,8 @@ HELD_COUNTED = 1_000
 PAGE = 500
 OFFSET_BUDGET_S = 10.0
 """So long may a request walk towards a large offset."""
+ERROR_COUNTED = 10_000
+"""Runs of one error that are looked at to count them."""
 
 _STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
     "blocked": BLOCKABLE_STATUSES,
@@ -43,20 +51,24 @@ class RunReader:
 
     Args:
         presence: who is alive now.
+        ledger: knows which runs died of which error. Asked only for a filter by error.
     """
 
-    def __init__(self, store: StateStore, presence: Callable[[], Presence]) -> None:
-        self.store, self.presence = store, presence
+    def __init__(self, store: StateStore, presence: Callable[[], Presence], ledger: Callable[[], Ledger]) -> None:
+        self.store, self.presence, self.ledger = store, presence, ledger
 
     def page(self, query: RunQuery) -> RunPage:
         """Return one page, newest first. It may hold fewer runs than asked and still have a next one.
 
         Raises:
             InvalidCursorError: the cursor is not the store's.
+            LedgerError: the query names an error, and the ledger cannot be read.
         """
-        if query.offset > PAGE and not skips_at_once(query):
+        if query.offset > PAGE and (query.error is not None or not skips_at_once(query)):
             behind = self._behind(query)
             return RunPage([], None) if behind is None else self.page(behind)
+        if query.error is not None:
+            return self._page_of_error(query, query.error)
         seen = self.presence()
         asked = stored_statuses(query.statuses, seen)
         if asked is None:
@@ -110,6 +122,54 @@ class RunReader:
                 )
         return replace(query, offset=left, cursor=cursor)
 
+    def _page_of_error(self, query: RunQuery, fingerprint: str) -> RunPage:
+        runs: list[Run] = []
+        place = None if query.cursor is None else decode_cursor(query.cursor).walk
+        key = place if isinstance(place, Key) else None
+        wanted = query.offset + query.limit
+        for looks, (runs_read, after) in enumerate(self._of_error(query, fingerprint, key), start=1):
+            for run in runs_read:
+                if len(runs) == wanted:
+                    last = runs[-1]
+                    return RunPage(runs[query.offset :], encode_cursor(Cursor(walk=Key(last.created_at_ms, last.id))))
+                runs.append(run)
+            if looks >= MOST_LOOKS and after is not None:
+                return RunPage(runs[query.offset :], encode_cursor(Cursor(walk=after)), scanned_to_ms=after.created_ms)
+        return RunPage(runs[query.offset :], None)
+
+    def _of_error(
+        self, query: RunQuery, fingerprint: str, key: Key | None, *, any_status: bool = False
+    ) -> Iterator[tuple[list[Run], Key | None]]:
+        """Yield, newest first, the runs of an error that pass the rest of a filter, and how far that is."""
+        seen, now_ms = self.presence(), self.store.now_ms()
+        rest = replace(query, error=None)
+        while True:
+            before = None if key is None else RunKey(key.created_ms, key.run_id)
+            found = self.ledger().runs_of_error(
+                fingerprint,
+                before=before,
+                since_ms=0 if query.since_ms is None else query.since_ms,
+                until_ms=END_OF_TIME if query.until_ms is None else query.until_ms,
+                limit=PAGE,
+            )
+            there = self.store.get_runs([one.run_id for one in found])
+            runs = [overlay_run(there[one.run_id], seen) for one in found if one.run_id in there]
+            key = Key(found[-1].created_at_ms, found[-1].run_id) if len(found) == PAGE else None
+            yield [run for run in runs if matches(run, rest, now_ms=now_ms, any_status=any_status)], key
+            if key is None:
+                return
+
+    def _facets_of_error(self, query: RunQuery, fingerprint: str, *, by_workflow: bool, exact: bool) -> list[Facet]:
+        counts: Counter[tuple[RunStatus, str | None]] = Counter()
+        most = None if exact else ERROR_COUNTED // PAGE
+        after: Key | None = None
+        for runs, behind in itertools.islice(self._of_error(query, fingerprint, None, any_status=True), most):
+            after = behind
+            counts.update((run.status, run.workflow if by_workflow else None) for run in runs)
+        return by_status(
+            [Facet(status, count, workflow, after is None) for (status, workflow), count in counts.items()]
+        )
+
     def every(self, query: RunQuery) -> Iterator[Run]:
         """Yield every run of a filter, newest first, a page at a time. No transaction is held between pages."""
         query = replace(query, limit=PAGE, offset=0)
@@ -128,6 +188,8 @@ class RunReader:
         Args:
             exact: count to the last run, however long it takes.
         """
+        if query.error is not None:
+            return self._facets_of_error(query, query.error, by_workflow=by_workflow, exact=exact)
         found = self.store.facets(query, by_workflow=by_workflow, exact=exact)
         seen = self.presence()
         if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):

@@ -12,7 +12,7 @@ from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import attempt_view, run_fields, step_view
-from dashboard.wire.runs import Lineage, RunDetail, RunView, StepView
+from dashboard.wire.runs import ErrorView, Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, ExportedRun
@@ -20,7 +20,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
-from otel_bridge.runs.overlay import overlay_run, overlay_steps
+from otel_bridge.runs.overlay import overlay_error, overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
@@ -124,15 +124,32 @@ def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
         value = stored(name)
         return None if value is None else payloads.show(value, what=name, codec=codec)
 
-    error = services.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
-    fields = run_fields(run, seen=services.presence(), codec=settings.codec, namespace=settings.namespace)
+    told = services.told([run])
+    fields = run_fields(
+        overlay_error(run, told.failures.get(run.id)),
+        seen=services.presence(),
+        codec=settings.codec,
+        namespace=settings.namespace,
+        dealt_with=told.dealt_with(run),
+    )
+    fields["error"] = _error_view(services, run, fields["error"], codec=codec)
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
     return RunView(
         **fields,
         **payloads.collect(input=shown("input"), output=shown("output")),
-        error=None if error is None else payloads.show_error(error, codec=codec),
         trace_url=link,
+    )
+
+
+def _error_view(services: Services, run: Run, listed: ErrorView | None, *, codec: Codec) -> ErrorView | None:
+    """Return a run's error whole, with what the list says of it."""
+    stored = services.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
+    if stored is None:
+        return listed
+    shown = payloads.show_error(stored, codec=codec)
+    return (
+        shown if listed is None else shown.model_copy(update={"step": listed.step, "fingerprint": listed.fingerprint})
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from dashboard.actor import Actor
 from dashboard.config import Settings
+from dashboard.read.decisions import Told, tell
 from dashboard.read.links import trace_template
 from dashboard.read.listing import RunReader
 from dashboard.wire.convert import run_row
@@ -19,7 +20,8 @@ from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
-from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.failures import FailureLog
+from otel_bridge.runs.overlay import overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
@@ -115,6 +117,15 @@ class Services:
             return self._ledger
 
     @property
+    def failures(self) -> FailureLog:
+        """What records failures.
+
+        Raises:
+            StoreError, LedgerError: they cannot be opened now.
+        """
+        return FailureLog(self.store, self.ledger, codec=self.settings.codec)
+
+    @property
     def actions(self) -> Closable:
         """What actions work with: a ``dashboard.actions.ActionContext``, which this layer does not know.
 
@@ -138,22 +149,35 @@ class Services:
         Raises:
             StoreError: the store cannot be opened now.
         """
-        return RunReader(self.store, self.presence)
+        return RunReader(self.store, self.presence, lambda: self.ledger)
 
     def row(self, run: Run) -> RunRow:
         """Return a run as listed, as presence shows it."""
         return self.rows([run])[0]
 
+    def with_errors(self, runs: Sequence[Run]) -> list[Run]:
+        """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
+        told = self.told(runs)
+        return [overlay_error(run, told.failures.get(run.id)) for run in runs]
+
+    def told(self, runs: Sequence[Run]) -> Told:
+        """Return what is known about these runs' failures, recorded now where nobody has."""
+        return tell(runs, log=lambda: self.failures, ledger=lambda: self.ledger)
+
     def rows(self, runs: Sequence[Run]) -> list[RunRow]:
-        """Return runs as listed, as presence shows them, each with when it was last put on a queue."""
+        """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error."""
         seen, settings = self.presence(), self.settings
+        told = self.told(runs)
         requeues = self.requeues([run.id for run in runs])
         return [
             run_row(
-                overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())),
+                overlay_error(
+                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())), told.failures.get(run.id)
+                ),
                 seen=seen,
                 codec=settings.codec,
                 namespace=settings.namespace,
+                dealt_with=told.dealt_with(run),
             )
             for run in runs
         ]

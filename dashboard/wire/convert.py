@@ -7,7 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 from dashboard.wire.base import iso
-from dashboard.wire.runs import AttemptView, BlockedView, ErrorView, FacetView, RunRow, StepView, WaitingView
+from dashboard.wire.runs import (
+    AttemptView,
+    BlockedView,
+    DealtWithView,
+    ErrorView,
+    FacetView,
+    RunRow,
+    StepView,
+    WaitingView,
+)
 from dashboard.wire.stream import EventView
 from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
@@ -66,7 +75,17 @@ def run_duration_ms(run: Run) -> int | None:
     return max(0, run.finished_at_ms - (run.created_at_ms if run.started_at_ms is None else run.started_at_ms))
 
 
-def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dict[str, Any]:
+def error_of(run: Run) -> ErrorView | None:
+    """Return the error of a run that has failed, as a list shows it."""
+    if run.error is None or run.status != "failed":
+        return None
+    error = run.error
+    return ErrorView(message=error.message, type=error.type, step=error.step, fingerprint=error.fingerprint)
+
+
+def run_fields(
+    run: Run, *, seen: Presence, codec: Codec, namespace: str, dealt_with: DealtWithView | None = None
+) -> dict[str, Any]:
     """Return the members that a run's row and a run's detail share; see ``run_row``."""
     attributes = codec.show_members(run.attributes) if run.attributes else {}
     return {
@@ -99,6 +118,8 @@ def run_fields(run: Run, *, seen: Presence, codec: Codec, namespace: str) -> dic
         "duration_ms": run_duration_ms(run),
         "queue_ms": run_queue_ms(run),
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
+        "error": error_of(run),
+        "dealt_with": dealt_with,
         "allowed": allowed_actions(run, seen),
     }
 
@@ -117,7 +138,9 @@ def attempt_view(attempt: Attempt) -> AttemptView:
     )
 
 
-def run_row(run: Run, *, seen: Presence, codec: Codec, namespace: str = "") -> RunRow:
+def run_row(
+    run: Run, *, seen: Presence, codec: Codec, namespace: str = "", dealt_with: DealtWithView | None = None
+) -> RunRow:
     """Return a run as listed.
 
     Args:
@@ -125,8 +148,9 @@ def run_row(run: Run, *, seen: Presence, codec: Codec, namespace: str = "") -> R
         seen: who is alive: decides what may be done to it.
         codec: hides attributes.
         namespace: the trace ids' setting, not the run's application.
+        dealt_with: why its failure is of no concern any more.
     """
-    return RunRow(**run_fields(run, seen=seen, codec=codec, namespace=namespace))
+    return RunRow(**run_fields(run, seen=seen, codec=codec, namespace=namespace, dealt_with=dealt_with))
 
 
 def step_generation(seq: int, exported: ExportedRun | None) -> int:

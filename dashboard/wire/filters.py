@@ -62,6 +62,7 @@ class RunFilter(Query):
     min_duration_ms: int | None = Field(
         None, ge=0, le=MAX_NUMBER, description="Lasted as long from its start, or lasts so while it is open."
     )
+    error: Text | None = Field(None, description="A fingerprint: the last error that the run died of. See errors.")
     origin: Text | None = Field(None, description="Accepted for other control planes' clients; matches no run.")
     unattributed: bool | None = Field(None, description="Accepted for other control planes' clients; matches all.")
 
@@ -94,6 +95,7 @@ class RunFilter(Query):
             parent_id=self.parent,
             namespace=self.namespace if self.app is None else self.app,
             min_duration_ms=self.min_duration_ms,
+            error=self.error,
             nothing=self.origin is not None,  # no run of ours has an origin
             **page,
         )

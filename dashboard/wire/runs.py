@@ -6,7 +6,7 @@ left out of the answer; inside payloads (``Json``) nulls are kept. See ``wire.co
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
@@ -30,12 +30,30 @@ class WaitingView(Wire):
 
 
 class ErrorView(Wire):
-    """An error as people read it."""
+    """An error as people read it. Of a run in a list, ``message`` is its first line.
+
+    ``fingerprint`` is that of all failures of its kind, ``step`` the step whose error the run died of.
+    """
 
     message: str
     type: str | None = None
     code: str | None = None
     stack: str | None = None
+    step: str | None = None
+    fingerprint: str | None = None
+
+
+class DealtWithView(Wire):
+    """Why a run's failure is of no concern any more.
+
+    ``how``: a ``person`` said so of the run, or of its ``error``; it was retried and ``completed``, or ``undone``.
+    """
+
+    state: Literal["dealt_with", "ignored"]
+    how: Literal["person", "error", "completed", "undone"]
+    by: str | None = None
+    at: Timestamp | None = None
+    note: str | None = None
 
 
 class Truncated(Wire):
@@ -88,6 +106,8 @@ class RunRow(Wire):
     duration_ms: int | None = None
     queue_ms: int | None = None
     trace_id: str
+    error: ErrorView | None = None
+    dealt_with: DealtWithView | None = None
     allowed: list[Action]
 
 
@@ -96,7 +116,6 @@ class RunView(RunRow):
 
     input: Json = None
     output: Json = None
-    error: ErrorView | None = None
     truncated: Truncated | None = None
     trace_url: str | None = None
     payload_formats: dict[str, str] | None = None

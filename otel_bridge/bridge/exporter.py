@@ -14,11 +14,13 @@ from typing import TypeAlias
 
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp import Delivery
+from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
 from otel_bridge.store.base import StateStore
@@ -66,6 +68,7 @@ class RunExporter:
         self._store, self._ledger, self._delivery, self._settings = store, ledger, delivery, settings
         self._metrics, self._check, self._chunk_runs = metrics, check, chunk_runs
         self._broken: set[str] = set()
+        self._failures = FailureLog(store, ledger, codec=settings.codec)
 
     def export(
         self, lease: Lease | None, run_ids: Collection[str], *, known: Mapping[str, Run] | None = None
@@ -81,6 +84,7 @@ class RunExporter:
         for chunk in chunks(wanted, self._chunk_runs):
             runs = {run_id: known[run_id] for run_id in chunk if known and run_id in known}
             runs.update(self._store.get_runs([run_id for run_id in chunk if run_id not in runs]))
+            self._note_failures([run for run in runs.values() if run.is_terminal])
             while chunk:
                 # Runs are read before their steps: a run that was seen to have ended has all of its steps.
                 present = [run_id for run_id in chunk if run_id in runs]
@@ -90,6 +94,17 @@ class RunExporter:
                 )
                 chunk = [run_id for run_id in present if run_id not in steps]
         return progress
+
+    def _note_failures(self, ended: Sequence[Run]) -> None:
+        """Record failures for whoever looks for errors; what goes wrong there stops no trace."""
+        if self._delivery is None:
+            return
+        try:
+            self._failures.note(ended)
+        except BridgeError:
+            raise  # the store or the ledger cannot be used now: nothing can be exported either
+        except Exception:
+            _logger.exception("Failures of %d runs cannot be recorded.", len(ended))
 
     def _export_chunk(
         self,

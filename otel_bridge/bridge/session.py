@@ -229,6 +229,7 @@ class ExportSession:
             self._gauge()
         if now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now
+            self.ledger.prune_failures(ended_before_ms=self.store.now_ms() - self._settings.retention_ms)
             self.ledger.prune_exports(lease, ended_before_ms=self._forget_before_ms())
 
     def _forget_before_ms(self) -> int:

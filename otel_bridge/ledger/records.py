@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from otel_bridge.model.runs import Run
+from otel_bridge.model.runs import DecisionState, Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 
@@ -206,7 +206,6 @@ class ErrorSignature:
 
     fingerprint: str
     type: str
-    workflow: str
     step: str | None = None
     template: str = ""
     frame: str | None = None
@@ -225,6 +224,7 @@ class Failure:
     ended_at_ms: int
     created_at_ms: int
     signature: ErrorSignature
+    workflow: str
     message: str = ""
     version: str | None = None
     queue: str | None = None
@@ -239,22 +239,21 @@ class ErrorGroup:
 
     Args:
         count: within the window; ``total`` ever.
-        last_at_ms: the last within the window.
+        last_at_ms: the last within the window; None where there is none.
     """
 
     signature: ErrorSignature
     count: int
-    last_at_ms: int
+    last_at_ms: int | None
     total: int
     first_seen_ms: int
     last_seen_ms: int
 
 
-FailureAxis = Literal["version", "executor", "queue", "workflow", "namespace"]
+FailureAxis = Literal["version", "workflow"]
 """What failures can be counted by."""
 
 DispositionKind = Literal["run", "error"]
-DispositionState = Literal["open", "dealt_with", "ignored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,11 +265,11 @@ class Disposition:
 
     kind: DispositionKind
     subject: str
-    state: DispositionState
+    state: DecisionState
     actor: str
     at_ms: int
     note: str = ""
 
-    def state_at(self, last_seen_ms: int) -> DispositionState:
+    def state_at(self, last_seen_ms: int) -> DecisionState:
         """Return the state of something that was last seen then."""
         return self.state if last_seen_ms <= self.at_ms else "open"

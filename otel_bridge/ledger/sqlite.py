@@ -131,8 +131,8 @@ class SqliteLedger(Ledger):
         conn.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             database = sqlite_utils.Database(conn, execute_plugins=False)
-            # While the file is new: what is freed can then be given back. Nothing happens to a file that has tables.
-            conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if conn.execute("PRAGMA page_count").fetchone() == (0,):  # only a new file can be made to give back pages
+                conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._use_wal(conn)
             migrate(database, target=self.target)
         except BaseException:

@@ -10,6 +10,8 @@ together. The meaning of each filter is decided here:
   as a number, in 64-bit floating point, with a filter that reads as one; with any other filter it is merely unequal.
   A string, or true and false as those words, is compared as text, by code point.
 - Attributes that are not JSON (NaN and Infinity are not) match no filter on tags or attributes.
+- ``error`` is the fingerprint of the last error that the run died of, whatever became of it since. The store does not
+  know it: ``overlay_error`` lays it over runs.
 - ``min_duration_ms`` counts from the (last) start: to the end, or to now while the run is open. A run that waits to be
   picked up has not begun to last.
 """
@@ -72,6 +74,7 @@ def matches(run: Run, query: RunQuery, *, now_ms: int, any_status: bool = False)
         and query.version in (None, run.workflow_version or "")
         and query.parent_id in (None, run.parent_id or "")
         and query.namespace in (None, run.namespace or "")
+        and (query.error is None or (run.error is not None and run.error.fingerprint == query.error))
         and (query.text is None or _has_text(run, query.text))
         and (query.since_ms is None or run.created_at_ms >= query.since_ms)
         and (query.until_ms is None or run.created_at_ms < query.until_ms)

@@ -37,13 +37,33 @@ class Blocked:
     remedy: str
 
 
+DecisionState = Literal["open", "dealt_with", "ignored"]
+"""What somebody decided about a failure, or about an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """The error that a run died of last: ``fingerprint`` is that of all failures of its kind.
+
+    Args:
+        message: its first line.
+        step: the name of the step whose error it was; None where it was the workflow's own.
+    """
+
+    type: str
+    message: str
+    fingerprint: str
+    step: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One workflow execution. Payloads are not part of it: see ``StateStore.get_payload``.
 
     ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
-    action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``).
+    action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``). ``error`` is the
+    last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``).
     """
 
     id: str
@@ -76,6 +96,7 @@ class Run:
     blocked: Blocked | None = None
     undo_id: str | None = None
     dead_letter_id: str | None = None
+    error: RunError | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -126,6 +147,7 @@ class RunQuery:
 
     Args:
         nothing: the filter asks for what no run has.
+        error: a fingerprint; what the ledger knows of runs, not the store: ``RunReader`` looks there.
         text: prefix of the run id, or a part of the workflow's name.
         cursor: opaque; from ``RunPage.next_cursor``.
         offset: small offsets only (``<= 1000``), for clients that cannot follow cursors.
@@ -144,6 +166,7 @@ class RunQuery:
     parent_id: str | None = None
     namespace: str | None = None
     min_duration_ms: int | None = None
+    error: str | None = None
     nothing: bool = False
     limit: int = 50
     cursor: str | None = None

@@ -1,12 +1,12 @@
-"""A run and its steps as presence shows them. Pure: the run, the steps and who is alive are arguments."""
+"""A run and its steps as presence and the ledger show them. Pure: all that they show is an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from otel_bridge.ledger.base import InFlightStep
-from otel_bridge.model.runs import Run
+from otel_bridge.ledger.base import Failure, InFlightStep
+from otel_bridge.model.runs import Run, RunError
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -30,6 +30,17 @@ def overlay_run(run: Run, seen: Presence) -> Run:
             return replace(run, status="running", waiting=None)
     blocked = blocked_reason(run, seen)
     return run if blocked is None else replace(run, status="blocked", blocked=blocked)
+
+
+def overlay_error(run: Run, failure: Failure | None) -> Run:
+    """Return the run with the error that it died of last, as the ledger remembers it."""
+    if failure is None:
+        return run
+    signature = failure.signature
+    error = RunError(
+        type=signature.type, message=failure.message, fingerprint=signature.fingerprint, step=signature.step
+    )
+    return replace(run, error=error)
 
 
 def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:

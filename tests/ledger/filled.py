@@ -34,6 +34,6 @@ def fill(ledger: Ledger) -> None:
     ledger.heartbeat(EXECUTOR)
     ledger.add_audit(AuditEntry(at_ms=1, actor="ada", action="retry", run_id="r", outcome="done"))
     ledger.add_token(Token(id="t", name="ci", role="viewer", scopes=("runs",)), secret_hash=b"hash")
-    signature = ErrorSignature(fingerprint="f", type="KeyError", workflow="order", step="charge")
-    ledger.record_failures([Failure(run_id="r", ended_at_ms=5, created_at_ms=1, signature=signature, message="no")])
+    signature = ErrorSignature(fingerprint="f", type="KeyError", step="charge")
+    ledger.record_failures([Failure(run_id="r", ended_at_ms=5, created_at_ms=1, signature=signature, workflow="order")])
     ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))

@@ -58,9 +58,9 @@ def test_the_use_of_a_token_is_noted_to_the_minute() -> None:
 # -- failures ---------------------------------------------------------------------------------------------------
 
 CHARGE = ErrorSignature(
-    fingerprint="f1", type="GatewayTimeout", workflow="order", step="charge", template="timeout after {} s", frame="pay"
+    fingerprint="f1", type="GatewayTimeout", step="charge", template="timeout after {} s", frame="pay"
 )
-MAIL = ErrorSignature(fingerprint="f2", type="KeyError", workflow="mail", template="{}")
+MAIL = ErrorSignature(fingerprint="f2", type="KeyError", template="{}")
 
 
 def failure(run_id: str, ended_at_ms: int, signature: ErrorSignature = CHARGE, **fields: str) -> Failure:
@@ -69,6 +69,7 @@ def failure(run_id: str, ended_at_ms: int, signature: ErrorSignature = CHARGE, *
         ended_at_ms=ended_at_ms,
         created_at_ms=ended_at_ms - 50,
         signature=signature,
+        workflow="mail" if signature == MAIL else "order",
         message=f"timeout after {ended_at_ms} s",
         **fields,
     )
@@ -95,17 +96,20 @@ def test_a_failure_from_before_moves_the_first_time_and_not_the_last(ledger: Led
 
 
 def test_an_errors_runs_are_paged_in_the_lists_order_each_once(ledger: Ledger) -> None:
-    """Newest first, by creation and id, whatever was retried and failed again."""
+    """Newest first, by creation and id, whatever was retried; one that then failed otherwise is the other error's."""
     many = [failure(f"r{number:02}", 1_000 + number // 3) for number in range(20)]
     again = [replace(many[3], ended_at_ms=9_000), failure("other", 1_003, MAIL)]
-    ledger.record_failures([*many, *again])
-    expected = sorted((RunKey(one.created_at_ms, one.run_id) for one in many), reverse=True)
+    moved_on = replace(many[4], ended_at_ms=9_000, signature=MAIL)
+    ledger.record_failures([moved_on, *many, *again])  # the order in which they come decides nothing
+    expected = sorted((RunKey(one.created_at_ms, one.run_id) for one in many if one is not many[4]), reverse=True)
     seen: list[RunKey] = []
     while page := ledger.runs_of_error("f1", before=seen[-1] if seen else None, limit=7):
         assert len(page) <= 7
         seen.extend(page)
     assert seen == expected
     assert ledger.runs_of_error("f1", since_ms=955) == [key for key in expected if key.created_at_ms >= 955]
+    assert ledger.runs_of_error("f1", until_ms=955) == [key for key in expected if key.created_at_ms < 955]
+    assert RunKey(moved_on.created_at_ms, moved_on.run_id) in ledger.runs_of_error("f2")
     assert ledger.runs_of_error("nothing") == []
 
 
@@ -136,9 +140,12 @@ def test_what_failures_share_is_counted(ledger: Ledger) -> None:
     """Most often first; a run without a version counts as None."""
     versions = ["v1", "v2", "v2", None]
     ledger.record_failures([replace(failure(f"r{n}", 100 + n), version=version) for n, version in enumerate(versions)])
-    assert next(iter(ledger.failures_by("version", "f1").items())) == ("v2", 2)
-    assert ledger.failures_by("version", "f1") == {"v2": 2, "v1": 1, None: 1}
-    assert ledger.failures_by("version", "f1", since_ms=102, until_ms=103) == {"v2": 1}
+    assert next(iter(ledger.failures_by("version", ["f1"])["f1"].items())) == ("v2", 2)
+    assert ledger.failures_by("version", ["f1", "f2"]) == {"f1": {"v2": 2, "v1": 1, None: 1}, "f2": {}}
+    assert ledger.failures_by("version", ["f1"], since_ms=102, until_ms=103) == {"f1": {"v2": 1}}
+    assert ledger.failures_by("workflow", ["f1"]) == {"f1": {"order": 4}}
+    newest = ledger.last_failures_of("f1", since_ms=0, until_ms=10**6, limit=2)
+    assert [one.run_id for one in newest] == ["r3", "r2"]
 
 
 def dispose(ledger: Ledger, kind: str, subject: str, state: str, **fields: str) -> Disposition:
@@ -198,7 +205,13 @@ def test_counts_agree_with_what_was_recorded(ends: list[tuple[str, int, ErrorSig
     }
     counts = ledger.error_counts(["f1", "f2"], since_ms=10, until_ms=30, buckets=7)
     assert sum(map(sum, counts.values())) == len(inside) == sum(g.count for g in groups)
-    assert sum(ledger.failure_states(since_ms=10, until_ms=30).values()) == len(inside)
+    latest = {one.run_id: one for one in sorted(known.values(), key=lambda one: one.ended_at_ms)}
+    assert sum(ledger.failure_states(since_ms=10, until_ms=30).values()) == sum(
+        one in inside for one in latest.values()
+    )
+    for fingerprint in ("f1", "f2"):
+        runs = {run_id for run_id, one in latest.items() if one.signature.fingerprint == fingerprint}
+        assert {key.run_id for key in ledger.runs_of_error(fingerprint)} == runs
 
 
 # -- dispositions -----------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: Mem
 
 def counts(store: MemoryStateStore, ledger: MemoryLedger) -> dict[str, tuple[int, bool]]:
     """Count runs by status, each count with whether it is exact."""
-    reader = RunReader(store, lambda: presence(ledger.executors(), ledger.now_ms()))
+    reader = RunReader(store, lambda: presence(ledger.executors(), ledger.now_ms()), lambda: ledger)
     return {facet.status: (facet.count, facet.exact) for facet in reader.facets(RunQuery())}
 
 

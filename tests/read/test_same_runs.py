@@ -64,7 +64,7 @@ class Asked:
     def __init__(self, store: SqlStateStore, crowd: Crowd) -> None:
         self.store = store
         self.seen = presence(crowd.executors, NOW_MS)
-        self.reader = RunReader(store, lambda: self.seen)
+        self.reader = RunReader(store, lambda: self.seen, lambda: self.ledger)
         self.ledger = MemoryLedger(clock=lambda: NOW_MS)
         for executor in crowd.executors:
             self.ledger.heartbeat(executor)

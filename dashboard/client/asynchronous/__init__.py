@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dashboard.client.asynchronous.actions import ActionRoutes
+from dashboard.client.asynchronous.errors import ErrorRoutes
 from dashboard.client.asynchronous.fleet import FleetRoutes
 from dashboard.client.asynchronous.runs import RunRoutes
 
 
-class AsyncDurableClient(RunRoutes, ActionRoutes, FleetRoutes):
+class AsyncDurableClient(RunRoutes, ActionRoutes, ErrorRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

@@ -1,0 +1,149 @@
+"""``durable errors`` and ``decide``: failures of one kind, what they share, and what people decide about them."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import click
+
+from dashboard.cli.options import as_moment, run_argument
+from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.text import brief, plain, since, table
+from dashboard.wire.errors import ErrorDetail, ErrorGroupView, ErrorsView, SharedView
+from otel_bridge.model.runs import DecisionState
+
+STATES = get_args(DecisionState)
+WINDOW = (
+    click.option(
+        "--since", metavar="TIME", callback=as_moment, help="Failed at or after: ISO 8601, or 90m, 12h, 7d ago."
+    ),
+    click.option("--until", metavar="TIME", callback=as_moment, help="Failed before."),
+)
+fingerprint_argument = click.argument("fingerprint")
+state_argument = click.argument("state", type=click.Choice(STATES))
+note_option = click.option("--note", default="", help="Why, for those who look at it later.")
+
+
+def windowed(command: Any) -> Any:
+    """Give a command the options of a window."""
+    for option in reversed(WINDOW):
+        command = option(command)
+    return command
+
+
+@click.command("list")
+@connected(watch=True)
+@windowed
+@click.option("--workflow", help="Exact name of the workflow.")
+@click.option("--state", multiple=True, type=click.Choice(STATES), help="Any of these; repeat.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Errors at most.")
+def list_(session: Session, **filters: Any) -> None:
+    """List the errors of the last seven days, or of another time, the last seen first."""
+    session.show(lambda: session.client.list_errors(**filters), errors_table)
+
+
+@click.group(invoke_without_command=True, params=list_.params)
+@click.pass_context
+def errors(ctx: click.Context, /, **options: Any) -> None:
+    """List failures by what they have in common; show one, or say that it is dealt with."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, **options)
+
+
+@click.command("show")
+@connected()
+@fingerprint_argument
+@windowed
+def show(session: Session, fingerprint: str, **window: Any) -> None:
+    """Show an error, and what its failures share that runs which completed do not."""
+    session.print(session.client.get_error(fingerprint, **window), error_text)
+
+
+@click.command("decide")
+@connected()
+@fingerprint_argument
+@state_argument
+@note_option
+def decide_error(session: Session, fingerprint: str, state: DecisionState, note: str) -> None:
+    """Say that an error is dealt with, ignored or open; a failure that comes later is open again."""
+    session.print(session.client.decide_error(fingerprint, state, note=note), group_text)
+
+
+for _command in (list_, show, decide_error):
+    errors.add_command(_command)
+
+
+@click.command()
+@connected()
+@run_argument
+@state_argument
+@note_option
+def decide(session: Session, run_id: str, state: DecisionState, note: str) -> None:
+    """Say that one run's failure is dealt with, ignored or open."""
+    session.print(session.client.decide_run(run_id, state, note=note), lambda row: f"{plain(row.id)} is {state}.")
+
+
+def errors_table(found: ErrorsView) -> str:
+    """Return errors, one a line, below how many runs are open and dealt with."""
+    counts = found.failures
+    good = counts.dealt_with + counts.ignored + counts.completed + counts.undone
+    lines = [f"{counts.open} open, {good} dealt with"]
+    rows = [
+        [
+            group.fingerprint,
+            str(group.count),
+            plain(headline(group)),
+            plain(group.template),
+            since(group.last_seen_at, now()),
+            group.state.replace("_", " "),
+        ]
+        for group in found.groups
+    ]
+    if rows:
+        lines.append(table(["FINGERPRINT", "COUNT", "ERROR", "MESSAGE", "LAST SEEN", "STATE"], rows, width=width()))
+    if found.scanned_to is not None:
+        lines.append(f"Failures of runs created before {found.scanned_to} are still being recorded: ask again.")
+    return "\n".join(lines)
+
+
+def headline(group: ErrorGroupView) -> str:
+    """Return an error's type and step, ``GatewayTimeout · charge``."""
+    name = group.type.rpartition(".")[2]
+    return name if group.step is None else f"{name} · {group.step}"
+
+
+def group_text(group: ErrorGroupView) -> str:
+    """Return one error in a few lines."""
+    lines = [
+        f"{plain(headline(group))}: {plain(group.template)}",
+        f"{group.count} of {group.total} failures in this window, first {group.first_seen_at}, "
+        f"last {group.last_seen_at}",
+        f"state: {group.state.replace('_', ' ')}",
+    ]
+    if group.decision is not None:
+        decision = group.decision
+        note = f": {plain(decision.note)}" if decision.note else ""
+        lines.append(f"{plain(decision.by)} said {decision.state.replace('_', ' ')} at {decision.at}{note}")
+    return "\n".join(lines)
+
+
+def error_text(found: ErrorDetail) -> str:
+    """Return an error, and what its failures share."""
+    compared = f"Compared: {found.failures} failures, {found.successes} runs that completed"
+    rows = [
+        [plain(named(one)), brief(one.value), f"{one.share:.0%}", f"{one.other_share:.0%}", lift_text(one)]
+        for one in found.shared
+    ]
+    shared = table(["WHAT", "VALUE", "OF THESE", "OF OTHERS", "LIFT"], rows, width=width())
+    runs = ", ".join(plain(run.id) for run in found.runs)
+    return "\n".join([group_text(found.group), compared, *([shared] if rows else []), f"Newest runs: {runs}"])
+
+
+def named(shared: SharedView) -> str:
+    """Return what a value is of."""
+    return shared.what if shared.key is None else f"{shared.what} {shared.key}"
+
+
+def lift_text(shared: SharedView) -> str:
+    """Return how much more often than elsewhere."""
+    return "only here" if shared.lift is None else f"{shared.lift:g}×"
