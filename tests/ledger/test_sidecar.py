@@ -278,3 +278,33 @@ def test_the_audit_log_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.Monk
     entry = AuditEntry(at_ms=1, actor="ann", action="retry", run_id="r", outcome="ok")
     ids = [ledger.add_audit(entry) for _ in range(30)]
     assert [kept.id for kept in ledger.audit()] == ids[:-11:-1]
+
+
+def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_anew(path: Path, ledger: SqliteLedger) -> None:
+    """Trying again would not help; the command does."""
+    ledger.put_value("k", 1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("DROP TABLE leases")
+    other.close()
+    with pytest.raises(LedgerUnavailableError, match="A part of it was dropped") as caught:
+        ledger.lease_holder("x")
+    assert "Trying again" not in str(caught.value)
+    command = str(caught.value).rpartition(": ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert ledger.lease_holder("x") is None
+
+
+def test_pages_of_what_was_forgotten_are_given_back(path: Path, ledger: SqliteLedger) -> None:
+    """A month of runs does not stay on disk for ever."""
+    lease = ledger.acquire_lease("otel-bridge", "me", ttl_s=60)
+    assert lease is not None
+    runs = [
+        ExportedRun(run_id=f"r{number}", ended=True, ended_at_ms=1, steps={n: (n, 0) for n in range(60)})
+        for number in range(3_000)
+    ]
+    ledger.record_export(lease, cursor=None, runs=runs)
+    ledger.close()
+    full = path.stat().st_size
+    assert ledger.prune_exports(lease, ended_before_ms=2) == 3_000
+    ledger.close()
+    assert path.stat().st_size < full / 3
