@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from dashboard.errors import BadRequest
 from otel_bridge.ledger.base import Ledger
-from otel_bridge.ledger.tables.core import END_OF_TIME
+from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME
 from otel_bridge.ledger.tables.failures import RunKey
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
@@ -148,7 +148,7 @@ class RunReader:
             found = self.ledger().runs_of_error(
                 fingerprint,
                 before=before,
-                since_ms=0 if query.since_ms is None else query.since_ms,
+                since_ms=BEGINNING_OF_TIME if query.since_ms is None else query.since_ms,
                 until_ms=END_OF_TIME if query.until_ms is None else query.until_ms,
                 limit=PAGE,
             )

@@ -192,3 +192,30 @@ def test_what_the_dashboard_looks_up_is_there(worker: Callable[..., subprocess.P
     assert ledger.run_of_trace(f"{root.context.trace_id:032x}") == "run"
     ledger.close()
     store.close()
+
+
+def test_a_bridge_records_failures_and_that_a_retry_made_them_good(
+    collector: FakeCollector, worker: Callable[..., subprocess.Popen[bytes]], sqlite_url: str, tmp_path: Path
+):
+    """A real engine deletes the error when the run is rewound; the ledger still says which it was."""
+    from dbos import DBOSClient
+
+    from otel_bridge.ledger import open_ledger
+
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url}
+    ledger = open_ledger(sqlite_url)
+    with OTelBridge(sqlite_url, start_from="beginning", poll_interval_s=0.05, environ=environ):
+        assert worker("brittle", "run").wait(60) == 0
+        (failure,) = until(lambda: ledger.failures_of(["run"]).get("run"))
+        signature = failure.signature
+        assert (signature.type, signature.step, failure.message) == ("ValueError", "flaky", "not mended yet")
+        assert (failure.workflow, failure.version, failure.settled) == ("brittle", "v1", None)
+        (tmp_path / "marker.mended").touch()
+        client = DBOSClient(system_database_url=sqlite_url)
+        client.rewind_workflow("run", start_step=2)
+        client.destroy()
+        assert ledger.failures_of(["run"])["run"] == [failure]
+        assert worker("recover", "run").wait(60) == 0
+        until(lambda: ledger.failures_of(["run"])["run"][0].settled == "completed")
+    assert [key.run_id for key in ledger.runs_of_error(signature.fingerprint)] == ["run"]
+    ledger.close()

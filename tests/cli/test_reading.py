@@ -182,3 +182,24 @@ def test_watching_prints_what_changed_until_it_is_interrupted(
     readings = [json.loads(line) for line in program.lines]
     assert all(reading[0]["id"] == failed for reading in readings)
     assert len({json.dumps(reading) for reading in readings}) == len(readings)
+
+
+def test_errors_are_listed_shown_and_dealt_with(durable: Durable, failed: str) -> None:
+    """The run that failed leads to its error, the error to its runs; what somebody says of either is kept."""
+    error = next(run for run in durable("runs", "-q", failed, "--json").json if run["id"] == failed)["error"]
+    fingerprint, kind = error["fingerprint"], error["type"].rpartition(".")[2]
+    listed = durable("errors", "--since", "1h")
+    assert listed.out.splitlines()[1].split()[:3] == ["FINGERPRINT", "COUNT", "ERROR"]
+    (line,) = [line for line in listed.out.splitlines() if line.startswith(fingerprint)]
+    assert kind in line
+    assert failed in [run["id"] for run in durable("runs", "--error", fingerprint, "--json").json]
+    shown = durable("errors", "show", fingerprint)
+    assert "state: open" in shown.out
+    assert f"{failed}" in shown.out
+    done = durable("errors", "decide", fingerprint, "dealt_with", "--note", "not our card")
+    assert "state: dealt with" in done.out
+    assert "not our card" in done.out
+    assert durable("errors", "--state", "dealt_with", "--json").json["groups"][0]["fingerprint"] == fingerprint
+    assert durable("decide", failed, "open").out == f"{failed} is open.\n"
+    assert durable("show", failed, "--json").json["run"].get("dealtWith") is None
+    assert durable("errors", "show", "no-such-error").code == NOT_FOUND

@@ -21,8 +21,10 @@ from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import presence
 from otel_bridge.tail.changes import RunChange
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
+from tests.failing import put_failed
 from tests.live.test_streams import is_type, receive, websocket
 from tests.story import Worker, mounted, served
+from tests.waiting import until
 
 
 class ScriptedTail:
@@ -52,7 +54,7 @@ class Scene:
 
     def __init__(self, **settings: Any) -> None:
         self.store, self.tail = MemoryStateStore(), ScriptedTail()
-        services = Services(
+        services = self.services = Services(
             Settings(**settings),
             open_store=lambda: self.store,
             open_ledger=lambda store: MemoryLedger(),
@@ -114,6 +116,37 @@ def test_a_change_that_no_event_names_is_told_as_changed(scene: Scene) -> None:
         message = scene.messages(viewer_of, RunChange(run, [], []), count=1)[0]
         assert message["type"] == "changed"
         assert message["run"]["status"] == "blocked"
+
+
+def test_the_list_of_an_error_is_told_of_runs_that_die_of_it_and_of_what_becomes_of_them(scene: Scene) -> None:
+    """Nobody had recorded the failure; a rewind, which deletes the error, takes the run out of no list."""
+    put_failed(scene.store, "known")
+    services = scene.services
+    (row,) = services.rows(list(scene.store.get_runs(["known"]).values()))
+    assert row.error is not None
+    viewer, _ = scene.hub.subscribe(query=RunQuery(error=row.error.fingerprint))
+    assert scene.hub.wait_until_watching()
+    put_failed(scene.store, "r-1", "timeout after 99 s")
+    put_failed(scene.store, "r-2", "no such card", kind="CardError")
+    failed = scene.store.get_runs(["r-1", "r-2"])
+    told = [RunChange(run, [], [event(run.id, "run.failed")]) for run in failed.values()]
+    retried = make_run("r-1", status="pending")
+    scene.tail.say(*told, RunChange(retried, [], [event("r-1", "run.pending")]))
+    got: list[Any] = []
+
+    def take() -> bool:
+        got.extend(viewer.take(0.1))
+        return any(message.type == "run.pending" for message in got)
+
+    until(take)
+    scene.hub.unsubscribe(viewer)
+    seen = [json.loads(message.json) for message in got]
+    assert [(one["runId"], one["type"], "left" in one) for one in seen if one["runId"] != "r-2"] == [
+        ("r-1", "run.failed", False),
+        ("r-1", "run.pending", False),
+    ]
+    assert all(one.get("left") for one in seen if one["runId"] == "r-2")
+    assert seen[0]["run"]["error"]["message"] == "timeout after 99 s"
 
 
 def test_runs_that_somebody_looks_at_are_watched(scene: Scene) -> None:

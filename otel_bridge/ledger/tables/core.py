@@ -21,7 +21,7 @@ Row = tuple[Any, ...]
 
 READ_BATCH = 500
 """Ids in one statement."""
-END_OF_TIME = 2**62
+BEGINNING_OF_TIME, END_OF_TIME = -(2**62), 2**62
 _MOST_DAMAGED = 1_000
 _logger = logging.getLogger("otel_bridge")
 

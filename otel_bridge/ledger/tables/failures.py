@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from otel_bridge.ledger.checking import checked
 from otel_bridge.ledger.records import ErrorGroup, ErrorSignature, Failure, FailureAxis
-from otel_bridge.ledger.tables.core import END_OF_TIME, Row, Session, Tables
+from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME, Row, Session, Tables
 
 _FAILURE = """f.run_id, f.ended_at_ms, f.created_at_ms, f.workflow, f.message, f.version, f.queue, f.executor,
     f.namespace, f.settled"""
@@ -165,7 +165,7 @@ class Failures(Tables):
         fingerprint: str,
         *,
         before: RunKey | None = None,
-        since_ms: int = 0,
+        since_ms: int = BEGINNING_OF_TIME,
         until_ms: int = END_OF_TIME,
         limit: int = 100,
     ) -> list[RunKey]:
@@ -216,7 +216,7 @@ class Failures(Tables):
         return list(self._decoded("error_groups", rows, _group))
 
     def errors(
-        self, fingerprints: Sequence[str], *, since_ms: int = 0, until_ms: int = END_OF_TIME
+        self, fingerprints: Sequence[str], *, since_ms: int = BEGINNING_OF_TIME, until_ms: int = END_OF_TIME
     ) -> dict[str, ErrorGroup]:
         """Return these errors, with how often each occurred in a window; one that is not known is absent."""
         rows = self._read_by_id(GROUP, fingerprints, since_ms=since_ms, until_ms=until_ms)
