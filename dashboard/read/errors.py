@@ -28,6 +28,7 @@ from dashboard.wire.errors import (
     SharedView,
     WindowQuery,
 )
+from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ErrorGroup, Failure
 from otel_bridge.ledger.tables.failures import ErrorKey
 from otel_bridge.model.runs import Run, RunQuery
@@ -79,7 +80,7 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
         BadRequest: the window or the cursor is malformed.
         StoreError, LedgerError: they cannot be read now.
     """
-    scanned_to_ms = catch_up(services.store, services.ledger, services.failures)
+    scanned_to_ms = _catch_up(services)
     window = window_of(services, query)
     found = services.ledger.error_groups(
         since_ms=window.since_ms,
@@ -100,6 +101,14 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
         groups=[view for view in views if not query.state or view.state in query.state],
     )
     return answer, _cursor(page[-1]) if len(found) > len(page) else None
+
+
+def _catch_up(services: Services) -> int | None:
+    """Record a part of what nobody has; nothing, where the ledger may only be read: then a bridge does."""
+    try:
+        return catch_up(services.store, services.ledger, services.failures)
+    except LedgerError:
+        return None
 
 
 def group_views(services: Services, groups: Sequence[ErrorGroup], window: Window) -> list[ErrorGroupView]:
@@ -157,7 +166,7 @@ def error_detail(services: Services, fingerprint: str, query: WindowQuery) -> Er
     Raises:
         NotFound: nothing has failed so.
     """
-    catch_up(services.store, services.ledger, services.failures)
+    _catch_up(services)
     window = window_of(services, query)
     group = error_group(services, fingerprint, window)
     failures = services.ledger.last_failures_of(

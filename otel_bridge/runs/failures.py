@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from otel_bridge.codec import Codec, DecodedError
+from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import ErrorSignature, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
@@ -50,8 +52,10 @@ class FailureLog:
         Returns:
             The last failure of each run that ever failed, by run id, whatever became of the run since.
 
+        Where the ledger may be read and not written (a viewer's role), nothing is recorded and the answer is the same.
+
         Raises:
-            StoreError, LedgerError: they cannot be used now.
+            StoreError, LedgerError: they cannot be read now.
         """
         if not runs:
             return {}
@@ -67,7 +71,8 @@ class FailureLog:
             for run_id in completed | undone
             if any(failure.settled is None for failure in told.get(run_id, ()))
         }
-        self._ledger.settle_failures(good)
+        with suppress(LedgerError):
+            self._ledger.settle_failures(good)
         latest = {run_id: failures[-1] for run_id, failures in told.items()}
         return {run_id: _settled(failure, good) for run_id, failure in latest.items()}
 
@@ -76,7 +81,8 @@ class FailureLog:
         while missing := [run.id for run in runs if run.id not in steps]:
             steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS)
         found = [failure for run in runs if (failure := self._failure(run, steps[run.id])) is not None]
-        self._ledger.record_failures(found)
+        with suppress(LedgerError):
+            self._ledger.record_failures(found)
         return found
 
     def _failure(self, run: Run, steps: Sequence[Step]) -> Failure | None:

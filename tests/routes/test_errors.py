@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.ledger import Ledger, open_ledger
+from otel_bridge.ledger.tables.core import Session
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.failing import put_completed, put_failed
@@ -290,8 +292,34 @@ def test_a_viewer_decides_nothing(store: MemoryStateStore) -> None:
         post(client, "runs/r/decision", {"state": "ignored"}, 403)
 
 
+class ReadOnly(MemoryLedger):
+    """A ledger that a viewer's role may read."""
+
+    def _run(self, work: Callable[[Session], Any], *, write: bool) -> Any:
+        if write and self.refuses:
+            raise LedgerUnavailableError("ledger", "permission denied")
+        return super()._run(work, write=write)
+
+    refuses = False
+
+
+def test_where_the_ledger_may_only_be_read_errors_are_shown_all_the_same(store: MemoryStateStore) -> None:
+    """A bridge records them; those that it has not yet are read from the store."""
+    ledger = ReadOnly()
+    put_failed(store, "recorded")
+    with mounted(store, ledger=ledger, caretaker=False) as app:
+        client = app.test_client()
+        (row,) = get(client, "runs")
+        ledger.refuses = True
+        put_failed(store, "new")
+        assert {one["error"]["fingerprint"] for one in get(client, "runs")} == {row["error"]["fingerprint"]}
+        (group,) = get(client, "errors")["groups"]
+        assert group["count"] == 1
+        assert get(client, f"errors/{group['fingerprint']}")["failures"] == 1
+
+
 def test_a_ledger_that_cannot_be_used_hides_errors_and_not_runs(
-    store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
+    store: MemoryStateStore,
 ) -> None:
     """The list is shown without them; the errors say why they are not."""
     put_failed(store, "r")
