@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from otel_bridge.codec import Codec, DecodedError
-from otel_bridge.errors import LedgerError
+from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import ErrorSignature, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
@@ -25,6 +25,8 @@ _logger = logging.getLogger("otel_bridge")
 
 CHUNK_RUNS = 100
 MOST_STEPS = 10_000
+MOST_REFUSED = 3
+"""Runs of a chunk that are tried alone and cannot be read, before the rest is left for later."""
 _NO_ERROR = DecodedError(message="The run failed, and its error was not stored.")
 _UNREADABLE = DecodedError(message="The run failed, and its rows cannot be read.")
 
@@ -55,7 +57,7 @@ class FailureLog:
         Where the ledger may be read and not written (a viewer's role), nothing is recorded and the answer is the same.
 
         Raises:
-            StoreError, LedgerError: they cannot be read now.
+            LedgerError: it cannot be read now.
         """
         if not runs:
             return {}
@@ -77,6 +79,24 @@ class FailureLog:
         return {run_id: _settled(failure, good) for run_id, failure in latest.items()}
 
     def _record(self, runs: Sequence[Run]) -> list[Failure]:
+        """Record some failures. One whose rows the database does not give out is left out, and hides no other."""
+        try:
+            return self._read_and_record(runs)
+        except StoreError as error:
+            if len(runs) == 1:
+                _logger.debug("The failure of run %r cannot be read: %s", runs[0].id[:200], error)
+                return []
+        found: list[Failure] = []
+        refused = 0
+        for run in runs:
+            alone = self._record([run])
+            found += alone
+            refused += not alone
+            if refused > MOST_REFUSED:  # it is not the rows: the database cannot be read now
+                break
+        return found
+
+    def _read_and_record(self, runs: Sequence[Run]) -> list[Failure]:
         steps: dict[str, list[Step]] = {}
         while missing := [run.id for run in runs if run.id not in steps]:
             steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS)

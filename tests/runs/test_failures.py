@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from otel_bridge.codec import Codec, redact_keys
+from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.ledger.base import ErrorSignature, Failure
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.runs.failures import FailureLog
@@ -133,6 +134,33 @@ def test_rows_that_cannot_be_read_hide_no_other_failure(
     told = note(log, store, "bad", "good")
     assert told["bad"].message == "The run failed, and its rows cannot be read."
     assert told["good"].signature.type == "GatewayTimeout"
+
+
+def test_a_run_whose_error_the_database_does_not_give_out_hides_no_other(
+    log: FailureLog, store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a text that is no UTF-8. It is recorded once it can be read; an outage is not tried run by run."""
+    for number in range(9):
+        put_failed(store, f"r{number}")
+    read, refused, asked = store.get_payload, {"r3"}, []
+
+    def fail(run_id: str, name: str, **options: object) -> object:
+        asked.append(run_id)
+        if run_id in refused:
+            raise StoreUnavailableError("store", "could not decode")
+        return read(run_id, name, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "get_payload", fail)
+    ids = [f"r{number}" for number in range(9)]
+    assert note(log, store, *ids).keys() == set(ids) - refused
+    refused.clear()
+    assert note(log, store, *ids).keys() == set(ids)
+    refused |= {f"s{number}" for number in range(9)}
+    asked.clear()
+    for run_id in sorted(refused):
+        put_failed(store, run_id)
+    assert note(log, store, *refused) == {}
+    assert len(asked) <= 6
 
 
 def test_what_is_redacted_is_not_written_down_and_changes_no_fingerprint(

@@ -64,6 +64,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errors/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getError"];
+        put?: never;
+        post: operations["decideError"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executors": {
         parameters: {
             query?: never;
@@ -202,6 +234,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["continueRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{runId}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["decideRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -621,7 +669,9 @@ export interface components {
             deadRunId?: string;
             /** Format: date-time */
             deadlineAt?: string;
+            dealtWith?: components["schemas"]["DealtWithView"];
             durationMs?: number;
+            error?: components["schemas"]["ErrorView"];
             executor?: string;
             /** Format: date-time */
             finishedAt?: string;
@@ -755,16 +805,84 @@ export interface components {
             traceUrl?: string;
             version: string;
         };
+        CountView: {
+            count: number;
+            value?: string;
+        };
+        DealtWithView: {
+            /** Format: date-time */
+            at?: string;
+            by?: string;
+            /** @enum {string} */
+            how: "person" | "error" | "completed" | "undone";
+            note?: string;
+            /** @enum {string} */
+            state: "dealt_with" | "ignored";
+        };
+        DecisionBody: {
+            /** @default  */
+            note?: string;
+            /** @enum {string} */
+            state: "open" | "dealt_with" | "ignored";
+        };
+        DecisionView: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            note?: string;
+            /** @enum {string} */
+            state: "open" | "dealt_with" | "ignored";
+        };
         DivergenceView: {
             expected: string[];
             recorded: string;
             seq: number;
         };
+        ErrorDetail: {
+            failures: number;
+            group: components["schemas"]["ErrorGroupView"];
+            runs: components["schemas"]["RunRow"][];
+            shared: components["schemas"]["SharedView"][];
+            successes: number;
+        };
+        ErrorGroupView: {
+            buckets: number[];
+            count: number;
+            decision?: components["schemas"]["DecisionView"];
+            fingerprint: string;
+            /** Format: date-time */
+            firstSeenAt: string;
+            frame?: string;
+            /** Format: date-time */
+            lastSeenAt: string;
+            share?: number;
+            /** @enum {string} */
+            state: "open" | "dealt_with" | "ignored";
+            step?: string;
+            template: string;
+            total: number;
+            type: string;
+            versions: components["schemas"]["CountView"][];
+            workflows: components["schemas"]["CountView"][];
+        };
         ErrorView: {
             code?: string;
+            fingerprint?: string;
             message: string;
             stack?: string;
+            step?: string;
             type?: string;
+        };
+        ErrorsView: {
+            bucketMs: number;
+            failures: components["schemas"]["FailureCounts"];
+            groups: components["schemas"]["ErrorGroupView"][];
+            /** Format: date-time */
+            scannedTo?: string;
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
         };
         EventView: {
             /** Format: date-time */
@@ -811,6 +929,18 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             workflow?: string;
+        };
+        FailureCounts: {
+            /** @default 0 */
+            completed?: number;
+            /** @default 0 */
+            dealtWith?: number;
+            /** @default 0 */
+            ignored?: number;
+            /** @default 0 */
+            open?: number;
+            /** @default 0 */
+            undone?: number;
         };
         ForkBody: {
             fromSeq: number;
@@ -981,7 +1111,9 @@ export interface components {
             deadRunId?: string;
             /** Format: date-time */
             deadlineAt?: string;
+            dealtWith?: components["schemas"]["DealtWithView"];
             durationMs?: number;
+            error?: components["schemas"]["ErrorView"];
             executor?: string;
             /** Format: date-time */
             finishedAt?: string;
@@ -1031,6 +1163,7 @@ export interface components {
             deadRunId?: string;
             /** Format: date-time */
             deadlineAt?: string;
+            dealtWith?: components["schemas"]["DealtWithView"];
             durationMs?: number;
             error?: components["schemas"]["ErrorView"];
             executor?: string;
@@ -1088,6 +1221,16 @@ export interface components {
             schedule: string;
             timezone?: string;
             workflow: string;
+        };
+        SharedView: {
+            count: number;
+            key?: string;
+            lift?: number;
+            otherShare: number;
+            share: number;
+            value?: components["schemas"]["Json"];
+            /** @enum {string} */
+            what: "version" | "executor" | "queue" | "namespace" | "step" | "attribute";
         };
         StartBody: {
             attributes?: {
@@ -1315,6 +1458,7 @@ export interface operations {
                 namespace?: string;
                 app?: string;
                 minDurationMs?: number;
+                error?: string;
                 origin?: string;
                 unattributed?: boolean;
                 dryRun?: boolean;
@@ -1396,6 +1540,83 @@ export interface operations {
             };
         };
     };
+    listErrors: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+                buckets?: number;
+                workflow?: string;
+                state?: ("open" | "dealt_with" | "ignored")[];
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorsView"];
+                };
+            };
+        };
+    };
+    getError: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+                buckets?: number;
+            };
+            header?: never;
+            path: {
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDetail"];
+                };
+            };
+        };
+    };
+    decideError: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DecisionBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorGroupView"];
+                };
+            };
+        };
+    };
     listExecutors: {
         parameters: {
             query?: never;
@@ -1470,6 +1691,7 @@ export interface operations {
                 namespace?: string;
                 app?: string;
                 minDurationMs?: number;
+                error?: string;
                 origin?: string;
                 unattributed?: boolean;
                 limit?: number;
@@ -1553,6 +1775,7 @@ export interface operations {
                 namespace?: string;
                 app?: string;
                 minDurationMs?: number;
+                error?: string;
                 origin?: string;
                 unattributed?: boolean;
                 by?: "status" | "workflow";
@@ -1636,6 +1859,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActionAnswer"];
+                };
+            };
+        };
+    };
+    decideRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DecisionBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunRow"];
                 };
             };
         };
@@ -2100,6 +2348,7 @@ export interface operations {
                 namespace?: string;
                 app?: string;
                 minDurationMs?: number;
+                error?: string;
                 origin?: string;
                 unattributed?: boolean;
                 lastEventId?: number;
