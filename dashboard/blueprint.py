@@ -109,7 +109,7 @@ def create_blueprint(
         public_metrics, public_health: serve these routes without auth. Of its health, strangers learn ``ok`` or not.
         heartbeat_s: how often a quiet stream says that it is alive, and how often ``auth`` is asked again about every
             open stream.
-        stream_max_age_s: how long a stream lasts; its viewer then connects again and goes on where it was.
+        stream_max_age_s: how long a stream lasts; its viewer then reconnects and resumes where it was.
         max_streams: how many streams one server process holds; default: as many as its threads allow. 0: none.
         max_streams_per_viewer: how many of them one actor holds; default: half.
 
@@ -332,7 +332,7 @@ class DashboardBlueprint(Blueprint):
         if found is not None:
             return found
         if rest.startswith("assets/"):
-            raise NotFound(f"There is no file {rest[:200]!r}. Reload the page: it was built anew.")
+            raise NotFound(f"No file {rest[:200]!r} belongs to this version of the page. Reload the page.")
         streams = can_stream(request.environ, self.services.settings)
         return self.assets.index(service.config(self.services, actor, self.base, streams=streams))
 

@@ -20,7 +20,7 @@ Policy = Callable[[Actor, str, Run], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What ``create_blueprint`` was told. See its docstring."""
+    """The options given to ``create_blueprint``. See its docstring."""
 
     namespace: str = ""
     name: str = "durable"

@@ -35,7 +35,7 @@ _SOCKET_SETTINGS: Mapping[str, int] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 6_000,
 }
-"""A server that vanished without a word is noticed within seconds. Kept by libpq; the server is told nothing."""
+"""A server that vanished silently is noticed within seconds. For libpq alone: nothing is sent to the server."""
 _LOCAL_SETTINGS = ("statement_timeout = {timeout_ms}", "lock_timeout = {timeout_ms}", "jit = off")
 # Compiling costs more than any statement of ours saves; a plan is never cached, because nothing is prepared.
 

@@ -167,7 +167,7 @@ class ActionContext:
         version, note = self.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
         notes = [note] if note is not None else []
         if note is None and version != run.workflow_version and run.workflow_version is not None and seen.known:
-            notes.append(f"No live worker has version {run.workflow_version}: the run goes on under {version}.")
+            notes.append(f"No live worker has version {run.workflow_version}: the run continues under {version}.")
         queue, partition = self.queue_for(run, chosen, seen)
         return Destination(version, queue, partition, tuple(notes))
 

@@ -72,7 +72,7 @@ class EngineClient:
             raise Unavailable(f"The engine's database cannot be reached: {self._brief(error)}. Try again.") from error
         except Exception as error:
             if type(error).__name__ == "DBOSNonExistentWorkflowError":
-                raise NotFound("There is no such run any more: it was deleted in the meantime.") from error
+                raise NotFound("This run no longer exists: it was deleted in the meantime.") from error
             raise
 
     def _brief(self, error: SQLAlchemyError) -> str:

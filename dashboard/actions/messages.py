@@ -83,7 +83,9 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
     """
     with ctx.audited(actor, "signal", run_id, topic=topic[:MAX_TOPIC_CHARS]):
         if message is None:
-            raise BadRequest("A signal needs a body: null cannot be told from no message. Send {} or a string.")
+            raise BadRequest(
+                "A signal needs a body: null cannot be distinguished from a missing message. Send {} or a string."
+            )
         if topic.startswith("durable.") or not 0 < len(topic) <= MAX_TOPIC_CHARS:
             raise BadRequest(
                 f"{topic[:80]!r} is no topic for signals: 1 to {MAX_TOPIC_CHARS} characters, not 'durable.…'."
@@ -209,7 +211,7 @@ def resend_unread_messages(ctx: ActionContext, run_id: str, unread: Sequence[Unr
 
 # -- webhooks ----------------------------------------------------------------------------------------------
 
-_GONE = "There is no such webhook."
+_GONE = "No webhook has this address. It was used up, has ended, or was mistyped."
 _DELIVERED = "This webhook was delivered already."
 
 

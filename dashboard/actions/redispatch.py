@@ -25,7 +25,7 @@ from otel_bridge.runs.presence import Presence
 def redispatch(ctx: ActionContext, run_id: str, *, actor: str, forced: bool = False) -> tuple[Outcome, bool]:
     """Put a run back on its queue when nobody drives it.
 
-    Where its version is gone, the run goes on under a live one, unless its recorded steps are known to differ there.
+    Where its version is gone, the run continues under a live one, unless its recorded steps are known to differ there.
 
     Args:
         forced: do so although nobody reports presence, because the caller knows that the executor is gone.

@@ -1,4 +1,4 @@
-"""What the actions of a blueprint can be told. Pure data."""
+"""Settings of the actions of a blueprint. Pure data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionSettings:
-    """What actions can be told.
+    """Settings of the actions.
 
     Args:
         verify_webhook: ``hook(request, name, run_id) -> bool``: the third party's own signature.

@@ -33,7 +33,7 @@ class Guard:
         try:
             work()
         except (BridgeError, Problem) as error:
-            self._caught(name, f"The caretaker cannot do its work now ({name}) and goes on trying: {error}", None)
+            self._caught(name, f"The caretaker cannot do its work now ({name}) and keeps trying: {error}", None)
         except Exception as error:  # noqa: BLE001 - a fault in one duty must not end the others
             self._caught(name, f"Unexpected error in the caretaker ({name}); continuing.", error)
         else:

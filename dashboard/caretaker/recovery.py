@@ -27,7 +27,7 @@ class RecoveryPolicy:
     Args:
         grace_s: how long an executor has been silent before its runs are taken from it. A process that was only paused
             is fenced by the engine: what it still reports is dropped, but its step in flight may have run twice.
-        max_redispatches: per run. The engine's own counter starts anew with every re-dispatch; this one does not, so
+        max_redispatches: per run. The engine's own counter restarts with every re-dispatch; this one does not, so
             a run that kills every worker is not handed out for ever.
     """
 

@@ -21,7 +21,7 @@ BASE_URL = "http://localhost/durable"
 def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema: str | None) -> DurableClient:
     """Return a client of a dashboard over the database, which lives as long as the client.
 
-    Whoever can open the database is its operator; the audit log has the name of the operating system's user.
+    Anyone who can open the database is its operator; the audit log has the name of the operating system's user.
 
     Raises:
         ConfigurationError: the URL is of an unknown kind, or its driver is not installed.

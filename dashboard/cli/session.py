@@ -137,7 +137,7 @@ class Session:
         """Print what ``read`` returns, drawn for people; again and again with ``--watch``.
 
         On a terminal each reading replaces the one before; elsewhere one that differs follows it, JSON on one line.
-        A reading that fails later is told and tried again.
+        A reading that fails later is reported and tried again.
         """
         before: str | None = None
         while True:
@@ -166,7 +166,7 @@ class Session:
             click.echo(draw(value))
 
     def act(self, run_ids: Iterable[str], act: Callable[[str], T], draw: Callable[[T], str]) -> None:
-        """Act on each run; a refusal is told and the next one follows; the exit code is the highest.
+        """Act on each run; a refusal is reported and the next one follows; the exit code is the highest.
 
         Raises:
             Exit: some were refused.

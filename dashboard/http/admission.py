@@ -22,7 +22,7 @@ _KEPT = frozenset(
     """REQUEST_METHOD SCRIPT_NAME PATH_INFO QUERY_STRING RAW_URI REQUEST_URI SERVER_NAME SERVER_PORT SERVER_PROTOCOL
     REMOTE_ADDR REMOTE_PORT REMOTE_USER AUTH_TYPE""".split()  # noqa: SIM905
 )
-"""What a request is told by, besides its headers: its socket and body are none of that."""
+"""Identifies a request besides its headers; its socket and body do not."""
 _reported: set[str] = set()
 """Why this process's server carries no streams, as far as the log has it: once a process is enough."""
 

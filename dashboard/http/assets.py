@@ -89,7 +89,7 @@ class Assets:
             return self._read[key]
 
     def index(self, config: ConfigView) -> Response:
-        """Answer with the page, told where it is mounted and who looks at it."""
+        """Answer with the page, which is given where it is mounted and who is looking."""
         if not self.is_built:
             return Response(MISSING, status=503, content_type="text/plain; charset=utf-8")
         html = (self._directory / "index.html").read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ class RequestContext:
 
     @property
     def settings(self) -> Settings:
-        """What ``create_blueprint`` was told."""
+        """The options given to ``create_blueprint``."""
         return self.services.settings
 
 

@@ -104,7 +104,7 @@ class LiveHub:
         """Add a viewer of one run, or of the list.
 
         Returns:
-            The subscription, and True when it goes on from ``last_event_id`` (else: send a snapshot first, whose
+            The subscription, and True when it continues from ``last_event_id`` (else: send a snapshot first, whose
             id is the subscription's ``last_id``).
         """
         subscription = Subscription(run_id, query, self._services.settings.stream_queue)

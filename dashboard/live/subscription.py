@@ -36,7 +36,7 @@ class Message:
 
 
 class Before(NamedTuple):
-    """A run as an earlier message told it."""
+    """A run as an earlier message showed it."""
 
     run: Run
     at_ms: int
@@ -45,8 +45,8 @@ class Before(NamedTuple):
 def may_leave(message: Message, query: RunQuery) -> bool:
     """Say whether a run that does not pass a filter may be in the list of a viewer who shows it.
 
-    It is told so (``left``), and takes the run out or never had it. Nothing is kept for each viewer, so that a list may
-    have any length and a stream be resumed. A run of which no message came lately may have been anything before.
+    A message says so (``left``), and the page takes the run out, if it had it. Nothing is kept for each viewer, so that
+    a list may have any length and a stream be resumed. A run of which no message came lately may have been anything.
 
     Example:
         >>> from otel_bridge.testing import make_run

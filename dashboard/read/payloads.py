@@ -39,7 +39,7 @@ def show_published(event: PublishedEvent, *, codec: Codec, limits: Limits = PREV
 
 
 def show_error(stored: StoredValue, *, codec: Codec, stack: bool = True) -> ErrorView:
-    """Return an error as it may be shown: message, type, code and (unless told otherwise) stack."""
+    """Return an error as it may be shown: message, type, code and (unless asked not to) stack."""
     error = codec.decode_error(stored)
     return ErrorView(
         message=error.message,

@@ -44,7 +44,7 @@ routes = RouteTable()
 
 @routes.post(f"{RUN}/retry", summary="Retry a run", body=RetryBody, answers={200: ActionAnswer}, problems=(404, 409))
 def retry(ctx: RequestContext, *, body: RetryBody, run_id: str) -> ActionAnswer:
-    """A failed run goes on from the step that failed, failed children first; a dead or cancelled one is resumed."""
+    """A failed run continues from the step that failed, failed children first; a dead or cancelled one is resumed."""
     return acted(ctx, retrying.retry(actions_of(ctx), run_id, actor=ctx.actor.name, queue=body.queue))
 
 

@@ -3,10 +3,10 @@
 Its id is ``undo:<run_id>``, so there is one per run. Its steps:
 
 1. ``durable.quiet``: waits until the run has ended and nothing of it is executing any more;
-2. ``durable.plan``: what will be undone, in order; recorded, so a crash does not plan anew;
+2. ``durable.plan``: what will be undone, in order; recorded, so a crash does not plan again;
 3. ``compensate:<step>``, one per planned step: finished ones are never repeated (the engine's record), the one in
    flight at a crash is repeated under the same idempotency key; one that stays failed does not halt the rest;
-4. ``durable.stuck``: fails when compensations are stuck, and with it the undo. A retry of the undo goes on from here:
+4. ``durable.stuck``: fails when compensations are stuck, and with it the undo. A retry of the undo continues from here:
    it tries the stuck ones again and repeats nothing else.
 
 A child run with compensations of its own is undone by an undo of its own, where the parent's order has it.

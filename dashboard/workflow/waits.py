@@ -229,7 +229,7 @@ def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> A
     """Wait for an update: a message that validators accepted in the caller's own request (see ``validator``).
 
     An update that a validator of this process rejects, or that is not of ``type``, is dropped here too and the run
-    goes on waiting: no way around the validators can break the workflow.
+    keeps waiting: no way around the validators can break the workflow.
 
     Raises:
         WaitTimeoutError: no acceptable update came in time.

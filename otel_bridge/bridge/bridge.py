@@ -74,7 +74,7 @@ class OTelBridge:
         start_from: where to begin when the ledger is new: ``now`` (what is open, and from now on) or ``beginning``.
         poll_interval_s: how often to look at the store.
         lease_ttl_s: how long a bridge that died keeps a stand-by waiting.
-        retention_days: how long the ledger remembers ended runs; one retried later begins anew.
+        retention_days: how long the ledger remembers ended runs; one retried later starts a new trace record.
         flush_timeout_s: how long ``stop`` lets the last delivery take.
     """
 

@@ -72,7 +72,7 @@ class BridgeMetrics:
 
     @property
     def recording(self) -> bool:
-        """True when somebody listens: an SDK may be installed later, so it is asked anew."""
+        """True when somebody listens: an SDK may be installed later, so it is asked every time."""
         provider = self._provider or metrics.get_meter_provider()
         return type(provider).__name__ not in _SILENT_PROVIDERS
 

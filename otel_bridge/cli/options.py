@@ -73,7 +73,7 @@ def as_number(ctx: click.Context, param: click.Parameter, value: float) -> float
 
 
 def default_of(parameter: str) -> float:
-    """Return what a bridge takes when it is told nothing."""
+    """Return the defaults of a bridge."""
     return float(inspect.signature(OTelBridge).parameters[parameter].default)
 
 

@@ -1,6 +1,6 @@
 """Turns nodes and plain data into JSON for people, within a budget. Pure but for the budget's clock.
 
-What JSON has no word for is told by members that begin with ``$``: ``$class`` with ``$state``, ``$args``, ``$value`` or
+What JSON cannot express is given as members that begin with ``$``: ``$class`` with ``$state``, ``$args``, ``$value`` or
 ``$items``; ``$bytes`` (base64) with ``$length``; ``$set``; ``$map`` (pairs, where keys are no text); ``$ref`` (the name
 of a class or function); ``$cycle``; ``$cut`` (what was left out).
 

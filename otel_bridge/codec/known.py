@@ -1,4 +1,4 @@
-"""The standard library's own classes, told by what their pickles hold. Pure; only ``datetime`` values are computed.
+"""The standard library's own classes, recognised in pickles. Pure; only ``datetime`` values are computed.
 
 Everything else stays inert: a class is its name. An honest date has three arguments; a crafted one has a million, and
 is named a thousand times. So lengths are looked at first, and what needs a loop over a part pays for it.

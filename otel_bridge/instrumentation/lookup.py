@@ -136,7 +136,7 @@ class PlacementLookup:
             thread.join(timeout=2)
 
     def forget(self) -> None:
-        """In a forked child: the thread and the locks are the parent's; begin anew."""
+        """In a forked child: the thread and the locks are the parent's; start afresh."""
         self._reset()
 
     def _start(self) -> None:

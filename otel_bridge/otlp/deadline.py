@@ -1,7 +1,7 @@
 """A deadline for a whole HTTP request, and an end to it when the process stops. Reads the clock; wraps sockets.
 
 ``requests`` bounds each read of a socket, not the request: a server that sends a byte a second holds its client for
-ever. Here every read waits in short slices until the deadline of the request, and gives up when told to stop.
+ever. Here every read waits in short slices until the deadline of the request, and gives up when asked to stop.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ PATIENT_TRIES = 8
 
 
 class DeliveryStoppedError(BridgeError):
-    """Delivery was told to stop before the collector accepted everything; nothing of it was acknowledged."""
+    """Delivery was asked to stop before the collector accepted everything; nothing of it was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Delivery:
         """Return once the collector has accepted (or refused for good) every span.
 
         Raises:
-            DeliveryStoppedError: it was told to stop.
+            DeliveryStoppedError: it was asked to stop.
         """
         for batch in batches(spans, self._batch_spans):
             self._deliver(batch)
@@ -193,7 +193,7 @@ class Delivery:
                 return accepted
 
     def _pause(self, error: RetryableDeliveryError, attempt: int) -> None:
-        """Wait before the next try, or give up when told to stop."""
+        """Wait before the next try, or give up when asked to stop."""
         self.stats.retries += 1
         self.stats.last_error = str(error)
         self.stats.failing = True

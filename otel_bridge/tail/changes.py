@@ -38,7 +38,7 @@ class RunChange:
 
 @dataclass(slots=True)
 class _Known:
-    """A run as it was last told (``run``), and as the store had it (``stored``)."""
+    """A run as it was last reported (``run``), and as the store had it (``stored``)."""
 
     run: Run
     stored: Run
@@ -99,7 +99,7 @@ class ChangeTail:
             undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
             compared = [self._compare(run, steps.get(run.id, []), undone.get(run.id)) for run in runs.values()]
         except BaseException:
-            self._scanner = self._new_scanner()  # what the old one has seen was never told
+            self._scanner = self._new_scanner()  # what the old one has seen was never reported
             raise
         for _, known in compared:
             self._remember(known)

@@ -37,7 +37,7 @@ def make_step(
     started_at_ms: int | None = DEFAULT_TIME_MS,
     **fields: Any,
 ) -> Step:
-    """Return a step; a finished one takes 10 ms unless told otherwise."""
+    """Return a step; a finished one takes 10 ms unless given otherwise."""
     if status in ("completed", "failed") and started_at_ms is not None:
         fields.setdefault("finished_at_ms", started_at_ms + 10)
         fields.setdefault("recorded_at_ms", fields["finished_at_ms"])

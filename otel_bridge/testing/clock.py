@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to move."""
+"""A clock that stands still until a test moves it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ DEFAULT_TIME_MS = 1_700_000_000_000
 
 
 class FakeClock:
-    """A clock that moves when told. Call it to read it, in Unix milliseconds."""
+    """A clock that moves only when a test says so. Call it to read it, in Unix milliseconds."""
 
     def __init__(self, now_ms: int = DEFAULT_TIME_MS) -> None:
         self.now_ms = now_ms

@@ -103,7 +103,7 @@ def test_after_a_redeploy_a_retry_goes_to_a_version_that_a_live_worker_has(pg_wo
     world.worker("--present", "--version", "v2")
     for run_id in ("failed", "cancelled"):
         notes = retry.retry(world.ctx, run_id, actor="ann").notes
-        assert notes == ("No live worker has version v1: the run goes on under v2.",)
+        assert notes == ("No live worker has version v1: the run continues under v2.",)
     assert world.reaches("failed", "completed").workflow_version == "v2"
     assert world.log("work a") == ["work a"]
     assert world.waits("cancelled", "signal").workflow_version == "v2"

@@ -149,4 +149,4 @@ def test_a_failed_run_whose_version_is_gone_goes_on_under_a_live_one_and_says_so
     ctx, _, client = memory_context(store=store, ledger=alive(app_version="v2"))
     notes = retry.retry(ctx, "r", actor="ann").notes
     assert client.calls[0][2]["application_version"] == "v2"
-    assert notes == ("No live worker has version v1: the run goes on under v2.",)
+    assert notes == ("No live worker has version v1: the run continues under v2.",)

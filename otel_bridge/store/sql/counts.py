@@ -44,7 +44,7 @@ from otel_bridge.store.sql.statement import (
 )
 
 CHEAP_S = 0.004
-"""What took no longer is counted anew every time."""
+"""What took no longer is counted every time."""
 KEEP_FACTOR = 20
 """What took longer is kept for so many times the time that it took: counting takes a twentieth of a core at most."""
 KEEP_TOTAL_S = 30.0

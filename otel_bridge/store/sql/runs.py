@@ -40,7 +40,7 @@ class Stream:
         self.at = self.began
 
     def after(self, taken: int) -> Place:
-        """Return where the next page goes on when this one shows so many of the runs."""
+        """Return the cursor of the next page, given how many of the runs this one shows."""
         if taken == len(self.runs):
             return self.at
         return _key(self.runs[taken - 1]) if taken else self.began

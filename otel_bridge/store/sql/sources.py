@@ -35,7 +35,7 @@ LOOKED_AT = 50_000
 LOOKED_INTO = 20_000
 """The same where each row's attributes are parsed."""
 MOST_S = 2.0
-"""A page that takes longer (a cold disk) ends after the chunk in hand."""
+"""A page that takes longer (a cold disk) ends after the current chunk."""
 TRY_ATTRIBUTES_AFTER = 5_000
 FEW = 2_000
 """Up to so many runs found by an index of their own are sorted; more, and the creation index is walked instead."""
