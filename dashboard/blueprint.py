@@ -31,6 +31,7 @@ from dashboard.http.server import is_stopping
 from dashboard.live.hub import LiveHub
 from dashboard.live.stream import Stream
 from dashboard.read import service, traces
+from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
 from dashboard.routes.answers import actions_in
@@ -87,8 +88,9 @@ def create_blueprint(
         client: a ``dbos.DBOSClient``, or a callable that returns one; default: one made from the store's URL.
         auth: callable(request) -> ``dashboard.actor.Actor``, ``"viewer"``, ``"operator"``, None for nobody, or a
             Flask response for the page to send instead (a redirect to a login). Default: this machine only.
-        may: callable(actor, action, run) -> bool, asked before each action on each run (``retry``, ``cancel``, ...),
-            besides the role; for teams and tenants.
+        may: callable(actor, action, run) -> bool, for teams and tenants: ``see`` decides whether a run is there at all
+            for this actor, in every list, count, stream and detail; the names of ``allowed`` and ``start``, what may be
+            done, besides the role. It is asked about each row, so it must be quick; one that fails refuses.
         allowed_origins: other dashboards' origins (``https://ops.example.com``) whose pages may read and act here.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
         ledger_schema: on Postgres, where the ledger keeps its tables; default by ``schema`` and ``namespace``.
@@ -338,8 +340,8 @@ class DashboardBlueprint(Blueprint):
 
     def _trace(self, trace_id: str) -> Answer:
         def respond() -> Response:
-            authenticate(request, self.services.settings.auth)
-            run_id = traces.run_of_trace(self.services, trace_id)
+            actor = authenticate(request, self.services.settings.auth)
+            run_id = traces.run_of_trace(seen_by(self.services, actor), trace_id)
             return Response(status=302, headers={"Location": f"{self.base}/runs/{quote(run_id, safe='')}"})
 
         return self._for_people(respond)

@@ -212,6 +212,16 @@ def status(ctx: ActionContext, bulk_id: str, *, first: int = 0) -> dict[str, Any
     }
 
 
+def actor_of(ctx: ActionContext, bulk_id: str) -> str | None:
+    """Return who started a bulk action; None where there is none such."""
+    run_id = bulk_id if bulk_id.startswith(BULK_PREFIX) else f"{BULK_PREFIX}{bulk_id}"
+    given = ctx.store.get_payload(run_id, "input", cap_bytes=None)
+    value = None if given is None else decode(given, limits=WHOLE).json
+    args = value.get("args") if isinstance(value, dict) else None
+    request = args[0] if isinstance(args, list) and args else None
+    return str(request["actor"]) if isinstance(request, dict) and "actor" in request else None
+
+
 def _own_json(output: StoredValue) -> Json:
     """Return what a step of ours recorded: plain JSON of our own making, unless an engine chose another format."""
     if output.serialization == "portable_json":

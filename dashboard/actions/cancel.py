@@ -27,7 +27,7 @@ def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = Fa
     with ctx.audited(actor, "undo" if compensate else "cancel", run_id, children=children or None):
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
-            ctx.permit("undo" if compensate else "cancel", run)
+            ctx.permit("cancel_undo" if compensate else "cancel", run)
             return _undo(ctx, lock, run) if compensate else _cancel(ctx, lock, run, children)
 
 

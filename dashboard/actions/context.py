@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -103,7 +103,38 @@ class ActionContext:
             Forbidden: the host's policy does not allow it.
         """
         if not self.may(action, run):
-            raise Forbidden(f"You are not allowed to {action} run {run.id[:200]!r}.")
+            what = f"run {run.id[:200]!r}" if run.id else f"a run of {run.workflow[:200]!r}"
+            raise Forbidden(f"You are not allowed to {action.replace('_', ' ')} {what}.")
+
+    def permit_new(
+        self,
+        action: str,
+        *,
+        workflow: str,
+        queue: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        namespace: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """``permit`` for a run that is not there yet: the policy is asked about the one that it would be.
+
+        Raises:
+            Forbidden: the host's policy does not allow it.
+        """
+        now_ms = int(time.time() * 1000)
+        self.permit(
+            action,
+            Run(
+                id=run_id or "",
+                workflow=workflow,
+                status="pending",
+                created_at_ms=now_ms,
+                updated_at_ms=now_ms,
+                queue=queue,
+                namespace=namespace,
+                attributes=attributes or {},
+            ),
+        )
 
     def alone(self, run_id: str) -> AbstractContextManager[RunLock]:
         """Keep other actions, in any process, from deciding about the same run meanwhile. See ``RunLocks.hold``."""

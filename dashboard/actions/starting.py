@@ -75,6 +75,9 @@ def start(
             raise BadRequest(f"{workflow!r} is this product's own; it is started by the actions that need it.")
         sample = _sample(ctx, workflow)
         namespace = sample.namespace if sample is not None else None
+        ctx.permit_new(
+            "start", workflow=workflow, queue=queue, attributes=attributes, namespace=namespace, run_id=run_id
+        )
         written = _format_for_new(ctx, workflow, sample, format_)
         current = sample.workflow_version if sample is not None else None
         chosen = _queue_for_new(ctx, workflow, namespace, queue)
@@ -265,7 +268,7 @@ def pause_schedule(ctx: ActionContext, name: str, *, actor: str) -> None:
         NotFound: there is no such schedule.
     """
     with ctx.audited(actor, "schedule.pause", None, schedule=name):
-        _known_schedule(ctx, name)
+        _permit_schedule(ctx, "pause_schedule", name)
         with ctx.engine.use() as client:
             client.pause_schedule(name)
 
@@ -277,7 +280,7 @@ def resume_schedule(ctx: ActionContext, name: str, *, actor: str) -> None:
         NotFound: there is no such schedule.
     """
     with ctx.audited(actor, "schedule.resume", None, schedule=name):
-        _known_schedule(ctx, name)
+        _permit_schedule(ctx, "resume_schedule", name)
         with ctx.engine.use() as client:
             client.resume_schedule(name)
 
@@ -293,7 +296,7 @@ def trigger_schedule(ctx: ActionContext, name: str, *, actor: str, key: str | No
         Refused: its context holds an object of the application, which is not built here.
     """
     with ctx.audited(actor, "schedule.trigger", None, schedule=name):
-        _known_schedule(ctx, name)
+        _permit_schedule(ctx, "start", name)
         if key is None:
             return Outcome(ctx.run(_trigger(ctx, name)))
         # The engine names the run itself, so the ledger remembers what a key has started.
@@ -316,6 +319,12 @@ def _trigger(ctx: ActionContext, name: str) -> str:
             ) from error
 
 
-def _known_schedule(ctx: ActionContext, name: str) -> None:
-    if name not in {schedule.name for schedule in ctx.store.schedules()}:
+def _permit_schedule(ctx: ActionContext, action: str, name: str) -> None:
+    """Raises:
+    NotFound: there is no such schedule.
+    Forbidden: the host's policy does not allow this for runs of its workflow.
+    """
+    found = next((schedule for schedule in ctx.store.schedules() if schedule.name == name), None)
+    if found is None:
         raise NotFound(f"There is no schedule {name[:200]!r}.")
+    ctx.permit_new(action, workflow=found.workflow, queue=found.queue)

@@ -19,6 +19,7 @@ from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
+from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
 from dashboard.wire.filters import RunFilter, attribute_filter
@@ -193,7 +194,11 @@ def invoke(
     writes = route.method not in ("GET", "HEAD")
     actor = admit(request, services, route.role, writes=writes)
     context = RequestContext(
-        services=services, actor=actor, base=base, origin=request.host_url.rstrip("/"), request=request
+        services=seen_by(services, None if actor is PUBLIC_ACTOR else actor),
+        actor=actor,
+        base=base,
+        origin=request.host_url.rstrip("/"),
+        request=request,
     )
     check_encoding(request, path_values)
     keywords: dict[str, Any] = dict(path_values)

@@ -99,15 +99,23 @@ class LiveHub:
         return self._last_id
 
     def subscribe(
-        self, *, run_id: str | None = None, query: RunQuery | None = None, last_event_id: int | None = None
+        self,
+        *,
+        run_id: str | None = None,
+        query: RunQuery | None = None,
+        last_event_id: int | None = None,
+        view: Callable[[Message], Message | None] | None = None,
     ) -> tuple[Subscription, bool]:
         """Add a viewer of one run, or of the list.
+
+        Args:
+            view: what the viewer may see of a message; None: all of it.
 
         Returns:
             The subscription, and True when it continues from ``last_event_id`` (else: send a snapshot first, whose
             id is the subscription's ``last_id``).
         """
-        subscription = Subscription(run_id, query, self._services.settings.stream_queue)
+        subscription = Subscription(run_id, query, self._services.settings.stream_queue, view)
         with self._lock:
             self._ensure_watching()
             resumed = last_event_id is not None and self._remembers(last_event_id)

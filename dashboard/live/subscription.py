@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -79,6 +79,8 @@ class Subscription:
     run_id: str | None
     query: RunQuery | None
     capacity: int
+    view: Callable[[Message], Message | None] | None = None
+    """What this viewer may see of a message; None: all of it."""
     wake: threading.Event = field(default_factory=threading.Event)
     closed: str | None = None
     """Why the hub dropped this viewer."""
@@ -97,6 +99,10 @@ class Subscription:
 
     def for_viewer(self, message: Message) -> Message | None:
         """Return what of a message belongs in this stream; None when it does not."""
+        wanted = self._wanted(message)
+        return wanted if wanted is None or self.view is None else self.view(wanted)
+
+    def _wanted(self, message: Message) -> Message | None:
         if self.run_id is not None:
             return message if message.shown_in == self.run_id else None
         if message.type.startswith("step.") or self.query is None:

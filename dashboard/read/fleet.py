@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import quote
@@ -86,13 +87,15 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
 def executor_views(services: Services) -> list[ExecutorView]:
     """Return worker processes: live, then lost, then those that said goodbye; the last beat first."""
     now_ms = services.presence().now_ms
-    views = [_executor_view(executor, executor_status(executor, now_ms)) for executor in services.ledger.executors()]
+    executors = services.ledger.executors()
+    visible = services.visible_ids(list({step.run_id for executor in executors for step in executor.in_flight}))
+    views = [_executor_view(executor, executor_status(executor, now_ms), visible) for executor in executors]
     views.sort(key=lambda view: view.last_beat_at, reverse=True)
     views.sort(key=lambda view: _ORDER[view.status])
     return views
 
 
-def _executor_view(executor: Executor, status: ExecutorStatus) -> ExecutorView:
+def _executor_view(executor: Executor, status: ExecutorStatus, visible: Collection[str]) -> ExecutorView:
     return ExecutorView(
         instance_id=executor.instance_id,
         executor_id=executor.executor_id,
@@ -115,6 +118,7 @@ def _executor_view(executor: Executor, status: ExecutorStatus) -> ExecutorView:
                 attempt=step.attempt,
             )
             for step in executor.in_flight
+            if step.run_id in visible
         ],
         in_flight_total=executor.in_flight_total,
     )

@@ -133,6 +133,7 @@ def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
         dealt_with=told.dealt_with(run),
     )
     fields["error"] = _error_view(services, run, fields["error"], codec=codec)
+    fields["allowed"] = [action for action in fields["allowed"] if services.allows(action, run)]
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
     return RunView(

@@ -182,6 +182,14 @@ class Services:
             for run in runs
         ]
 
+    def allows(self, action: str, run: Run) -> bool:
+        """Say whether the host's policy lets the actor do this to this run: ``read.seen`` asks it."""
+        return True
+
+    def visible_ids(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of the runs that the actor may see."""
+        return set(run_ids)
+
     def requeues(self, run_ids: Sequence[str]) -> dict[str, list[AuditEntry]]:
         """Return what put these runs on a queue again; nothing, where the ledger cannot be read."""
         try:

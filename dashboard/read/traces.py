@@ -27,7 +27,7 @@ def run_of_trace(services: Services, trace_id: str) -> str:
         remembered = services.ledger.run_of_trace(wanted)
     except LedgerError:
         remembered = None
-    if remembered is not None:
+    if remembered is not None and remembered in services.visible_ids([remembered]):
         return remembered
     namespace, cursor = services.settings.namespace, None
     for _ in range(TRACE_SEARCH_PAGES):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from dashboard.actions import ActionContext, Outcome
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
+from dashboard.read.seen import SeenServices
 from dashboard.read.services import Services
 from dashboard.wire.actions import (
     ActionAnswer,
@@ -24,8 +25,10 @@ def actions_of(ctx: RequestContext) -> ActionContext:
     Raises:
         Forbidden: this dashboard is read-only.
     """
-    found, may = actions_in(ctx.services), ctx.settings.may
-    return found if may is None else replace(found, policy=lambda action, run: may(ctx.actor, action, run))
+    found, services = actions_in(ctx.services), ctx.services
+    if not isinstance(services, SeenServices):
+        return found
+    return replace(found, store=services.store, policy=services.allows)
 
 
 def actions_in(services: Services) -> ActionContext:

@@ -10,7 +10,7 @@ from pydantic import Field
 from dashboard.actions import bulk
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.routes.answers import actions_of
+from dashboard.routes.answers import actions_in, actions_of
 from dashboard.wire.actions import (
     BulkAnswer,
     BulkStatus,
@@ -115,4 +115,7 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
 )
 def bulk_status(ctx: RequestContext, *, query: BulkStatusQuery, bulk_id: str) -> BulkStatus:
     """A result per run, as far as it got. With ``from`` only those from that one on."""
-    return BulkStatus.model_validate(bulk.status(actions_of(ctx), bulk_id, first=query.from_))
+    whole = actions_in(ctx.services)
+    # A policy is about people's runs: whoever started a bulk action may see what became of it.
+    is_own = ctx.settings.may is not None and bulk.actor_of(whole, bulk_id) == ctx.actor.name
+    return BulkStatus.model_validate(bulk.status(whole if is_own else actions_of(ctx), bulk_id, first=query.from_))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.errors import BadRequest
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.http.transports import EVENT_STREAM
+from dashboard.live.seen import view_of
 from dashboard.live.stream import Stream
 from dashboard.live.subscription import Subscription
 from dashboard.read import run
@@ -38,13 +39,14 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
     """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
     run.get_run(ctx.services, run_id)
     last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), ctx.services.hub, ctx.codec
+    view = view_of(ctx.services)
 
     def snapshot(subscription: Subscription) -> Wire:
         return RunSnapshot(id=subscription.last_id, detail=run.run_detail(ctx.services, run_id, codec=codec))
 
     return Stream(
         hub,
-        lambda: hub.subscribe(run_id=run_id, last_event_id=last_event_id),
+        lambda: hub.subscribe(run_id=run_id, last_event_id=last_event_id, view=view),
         snapshot,
         ctx.settings.heartbeat_s,
         ctx.settings.stream_max_age_s,
@@ -64,7 +66,7 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     """Events of runs (not of their steps) that pass the filter, and with ``left`` of those that may have passed it."""
     ctx.store.change_token()
     last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
-    wanted = query.to_query()
+    wanted, view = query.to_query(), view_of(ctx.services)
 
     def snapshot(subscription: Subscription) -> Wire:
         runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
@@ -73,7 +75,7 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
 
     return Stream(
         hub,
-        lambda: hub.subscribe(query=wanted, last_event_id=last_event_id),
+        lambda: hub.subscribe(query=wanted, last_event_id=last_event_id, view=view),
         snapshot,
         ctx.settings.heartbeat_s,
         ctx.settings.stream_max_age_s,
