@@ -14,6 +14,8 @@ from typing import Any
 
 from dashboard.errors import BadRequest, NotFound
 from dashboard.read.decisions import decision_view
+from dashboard.read.seen import SeenServices
+from dashboard.read.seen_errors import buckets_of, failures_by_error, states_of, visible_failures
 from dashboard.read.services import Services
 from dashboard.wire.base import iso, parse_time
 from dashboard.wire.convert import search_attributes_of
@@ -91,7 +93,7 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
     )
     page = found[: query.limit]
     views = group_views(services, page, window)
-    states = services.ledger.failure_states(since_ms=window.since_ms, until_ms=window.until_ms, workflow=query.workflow)
+    states = _states(services, page, window, query.workflow)
     answer = ErrorsView(
         since=iso(window.since_ms) or "",
         until=iso(window.until_ms) or "",
@@ -106,7 +108,7 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
 def _catch_up(services: Services) -> int | None:
     """Record a part of what nobody has; nothing, where the ledger may only be read: then a bridge does."""
     try:
-        return catch_up(services.store, services.ledger, services.failures)
+        return catch_up(services.whole.store, services.ledger, services.failures)
     except LedgerError:
         return None
 
@@ -115,6 +117,8 @@ def group_views(services: Services, groups: Sequence[ErrorGroup], window: Window
     """Return errors as shown."""
     if not groups:
         return []
+    if isinstance(services, SeenServices):
+        return _seen_views(services, groups, window)
     ledger, fingerprints = services.ledger, [group.signature.fingerprint for group in groups]
     span = {"since_ms": window.since_ms, "until_ms": window.until_ms}
     versions = ledger.failures_by("version", fingerprints, **span)
@@ -147,6 +151,56 @@ def group_views(services: Services, groups: Sequence[ErrorGroup], window: Window
     return views
 
 
+def _seen_views(services: SeenServices, groups: Sequence[ErrorGroup], window: Window) -> list[ErrorGroupView]:
+    """Return errors as shown to an actor: made of the failures that it may see."""
+    mine = failures_by_error(services, groups, since_ms=window.since_ms, until_ms=window.until_ms)
+    decisions = services.ledger.dispositions("error", list(mine))
+    views = []
+    for group in groups:
+        signature = group.signature
+        failures, decision = mine.get(signature.fingerprint), decisions.get(signature.fingerprint)
+        if failures is None:
+            continue
+        views.append(
+            ErrorGroupView(
+                fingerprint=signature.fingerprint,
+                type=signature.type,
+                step=signature.step,
+                template=signature.template,
+                frame=signature.frame,
+                count=len(failures),
+                total=len(failures),
+                first_seen_at=iso(failures[-1].ended_at_ms) or "",
+                last_seen_at=iso(failures[0].ended_at_ms) or "",
+                versions=_counts(Counter(failure.version for failure in failures)),
+                workflows=_counts(Counter(failure.workflow for failure in failures)),
+                buckets=buckets_of(
+                    failures, since_ms=window.since_ms, bucket_ms=window.bucket_ms, buckets=window.buckets
+                ),
+                state="open" if decision is None else decision.state_at(failures[0].ended_at_ms),
+                decision=decision_view(decision),
+            )
+        )
+    return views
+
+
+def _states(
+    services: Services, groups: Sequence[ErrorGroup], window: Window, workflow: str | None
+) -> Mapping[str, int]:
+    span = {"since_ms": window.since_ms, "until_ms": window.until_ms}
+    if not isinstance(services, SeenServices):
+        return services.ledger.failure_states(**span, workflow=workflow)
+    mine = failures_by_error(services, groups, **span)
+    decisions = services.ledger.dispositions("error", list(mine))
+    return states_of(
+        [
+            (failure, decisions[fingerprint].state_at(failure.ended_at_ms) if fingerprint in decisions else "open")
+            for fingerprint, failures in mine.items()
+            for failure in failures
+        ]
+    )
+
+
 def error_group(services: Services, fingerprint: str, window: Window) -> ErrorGroupView:
     """Return one error.
 
@@ -155,9 +209,10 @@ def error_group(services: Services, fingerprint: str, window: Window) -> ErrorGr
     """
     span = {"since_ms": window.since_ms, "until_ms": window.until_ms}
     found = services.ledger.errors([fingerprint], **span).get(fingerprint)
-    if found is None:
+    views = [] if found is None else group_views(services, [found], window)
+    if not views:
         raise NotFound(f"There is no error {fingerprint[:100]!r}. The ledger may have forgotten it: see GET errors.")
-    return group_views(services, [found], window)[0]
+    return views[0]
 
 
 def error_detail(services: Services, fingerprint: str, query: WindowQuery) -> ErrorDetail:
@@ -172,6 +227,7 @@ def error_detail(services: Services, fingerprint: str, query: WindowQuery) -> Er
     failures = services.ledger.last_failures_of(
         fingerprint, since_ms=window.since_ms, until_ms=window.until_ms, limit=COMPARED
     )
+    failures = visible_failures(services, failures)
     failed = services.store.get_runs(list(dict.fromkeys(failure.run_id for failure in failures)))
     good = _successes(services, {failure.workflow for failure in failures}, window)
     shown = services.settings.codec.show_members

@@ -28,6 +28,7 @@ from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
+from otel_bridge.runs.failures import FailureLog
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES, StateStore
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,10 @@ class SeenStore:
         """See ``StateStore``; likewise the others."""
         return self._store.url
 
+    @property
+    def engine_schema(self) -> str:
+        return self._store.engine_schema
+
     def check(self) -> StoreInfo:
         return self._store.check()
 
@@ -99,9 +104,10 @@ class SeenStore:
     def list_runs(self, query: RunQuery) -> RunPage:
         found: list[Run] = []
         wanted, cursor = query.offset + query.limit, query.cursor
-        for _ in range(MOST_LOOKS):
+        for _ in range(MOST_LOOKS + query.offset // PAGE):
             # Never more than the page still takes: the cursor points behind what was read.
-            page = self._store.list_runs(replace(query, offset=0, limit=wanted - len(found), cursor=cursor))
+            limit = min(PAGE, wanted - len(found))
+            page = self._store.list_runs(replace(query, offset=0, limit=limit, cursor=cursor))
             found += self.visible(page.runs)
             cursor = page.next_cursor
             if cursor is None or len(found) >= wanted or page.scanned_to_ms is not None:
@@ -230,6 +236,18 @@ class SeenServices(Services):
 
     policy: Callable[[str, Run], bool]
 
+    everything: Services
+
+    @property
+    def whole(self) -> Services:
+        """What these are a part of."""
+        return self.everything
+
+    @property
+    def failures(self) -> FailureLog:
+        """Failures are recorded for everybody, whoever looks."""
+        return self.everything.failures
+
     def allows(self, action: str, run: Run) -> bool:
         """Say whether the policy lets this actor do this to this run."""
         return self.policy(action, run)
@@ -263,7 +281,7 @@ def seen_by(services: Services, actor: Actor | None) -> Services:
     allows = bound(may, actor)
     scoped = SeenServices.__new__(SeenServices)
     scoped.__dict__.update(copy.copy(services.__dict__))
-    scoped.policy = allows
+    scoped.policy, scoped.everything = allows, services
     scoped._open_store = lambda: SeenStore(services.store, lambda run: allows(SEE, run))
     scoped._open_ledger = lambda _: services.ledger
     scoped._open_actions = lambda _: services.actions

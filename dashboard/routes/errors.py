@@ -8,6 +8,7 @@ from dashboard.errors import Refused
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import errors as reading
 from dashboard.read.decisions import UNSUCCESSFUL
+from dashboard.read.seen_errors import permit_decision
 from dashboard.routes.answers import RUN, actions_of
 from dashboard.wire.errors import DecisionBody, ErrorDetail, ErrorGroupView, ErrorsQuery, ErrorsView, WindowQuery
 from dashboard.wire.runs import RunRow
@@ -50,6 +51,7 @@ def decide_error(ctx: RequestContext, *, body: DecisionBody, fingerprint: str) -
     """It covers the failures so far: one that comes after it is open again."""
     window = reading.window_of(ctx.services, WindowQuery.model_validate({}))
     reading.error_group(ctx.services, fingerprint, window)  # raises where there is none
+    permit_decision(ctx.services, fingerprint, since_ms=window.since_ms, until_ms=window.until_ms)
     with actions_of(ctx).audited(
         ctx.actor.name, f"error.{body.state}", None, error=fingerprint, note=body.note or None
     ):

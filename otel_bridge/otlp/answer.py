@@ -66,7 +66,8 @@ def read_answer(body: bytes, content_type: str = "") -> Accepted:
         answer = ExportTraceServiceResponse.FromString(body)
     except Exception as error:  # protobuf's DecodeError differs between its implementations
         raise NotOtlpError("bytes that are no OTLP message") from error
-    if any(found.field_number > _HIGHEST_FIELD for found in UnknownFieldSet(answer)):
+    unknown: Any = UnknownFieldSet(answer)  # its stubs, where they are installed, do not know that it can be iterated
+    if any(found.field_number > _HIGHEST_FIELD for found in unknown):
         raise NotOtlpError("bytes that are no OTLP message")
     partial = answer.partial_success
     return Accepted(max(0, partial.rejected_spans), partial.error_message)

@@ -146,6 +146,20 @@ def test_the_audit_log_tells_of_runs_that_may_be_seen_and_of_ones_own_deeds(team
     assert [(entry["actor"], entry.get("runId")) for entry in get(teams, "audit")] == [("a", None), ("a", "a-0")]
 
 
+def test_errors_are_made_of_failures_that_may_be_seen(teams: Flask) -> None:
+    """Counts, versions and messages of others' failures are theirs; a decision about an error is about everybody's."""
+    mine, theirs = get(teams, "errors"), get(teams, "errors", "b")
+    assert MARK not in json.dumps(mine)
+    assert [group["step"] for group in theirs["groups"]] == [f"{MARK}-step"]
+    assert theirs["failures"]["open"] == 5
+    fingerprint = theirs["groups"][0]["fingerprint"]
+    client, path = teams.test_client(), f"/durable/api/errors/{fingerprint}"
+    assert client.get(path, headers={"X-Team": "a"}).status_code == 404
+    assert client.get(path, headers={"X-Team": "b"}).get_json()["failures"] == 5
+    assert client.post(path, json={"state": "ignored"}, headers={"X-Team": "a"}).status_code == 404
+    assert client.post(path, json={"state": "ignored"}, headers={"X-Team": "b"}).status_code == 200
+
+
 def test_what_may_not_be_done_is_not_offered_and_not_done(teams: Flask) -> None:
     """The page draws ``allowed``; whoever asks all the same is refused."""
     for row in (*get(teams, "runs"), get(teams, "runs/a-0")["run"]):
