@@ -155,7 +155,7 @@ def delivery(url: str, spans: int) -> tuple[float, float]:
     from otel_bridge.spans import SpanSettings, plan_run
 
     settings = SpanSettings(dashboard_url="https://ops.example.com/durable")
-    made = []
+    made: list[Any] = []
     for number in range(spans // SPANS_PER_RUN):
         run_id = f"run-{number}"
         run = Run(

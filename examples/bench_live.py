@@ -167,7 +167,7 @@ def watch(viewers: list[Viewer], runs: int, within_s: float) -> dict[str, float]
     deadline = time.monotonic() + within_s
     while any(viewer.done < runs for viewer in viewers) and time.monotonic() < deadline:
         for key, _ in selector.select(0.5):
-            viewer: Viewer = key.data
+            viewer = key.data
             viewer.buffer += viewer.sock.recv(262_144)
             for message in viewer.messages():
                 if not message["type"].startswith("run."):

@@ -30,7 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import print_trace
+import print_trace  # type: ignore[import-not-found]
 
 from examples.fake_collector import FakeCollector, attributes
 

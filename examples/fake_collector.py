@@ -280,7 +280,7 @@ def _handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
             if fault is not None and (fault.hang_up or fault.write is not None):
                 self.close_connection = True
                 if fault.write is not None:
-                    fault.write(self.wfile)
+                    fault.write(self.wfile)  # type: ignore[arg-type]
                 return
             status = fault.status if fault is not None else 200
             payload, content_type = _http_body(fault)

@@ -19,7 +19,7 @@ from tests.waiting import until
 
 URL, MODE = sys.argv[1], sys.argv[2]
 VERSION = "v1"
-DBOS(config={"name": "shop", "system_database_url": URL, "application_version": VERSION, "run_admin_server": False})
+DBOS(config={"name": "shop", "system_database_url": URL, "application_version": VERSION, "run_admin_server": False})  # type: ignore[typeddict-unknown-key]
 
 
 @DBOS.step()

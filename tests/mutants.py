@@ -131,7 +131,7 @@ def _never(node: ast.If) -> str:
 def _return(node: ast.Return) -> str:
     assert isinstance(node.value, ast.Constant)
     node.value = ast.Constant(not node.value.value)
-    return f"return {node.value.value}"
+    return f"return {node.value.value}"  # type: ignore[str-bytes-safe]
 
 
 def survives(target: Target, text: str, copy: Path) -> bool:

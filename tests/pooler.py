@@ -49,7 +49,7 @@ ignore_startup_parameters = {ignored}
     )
     config.chmod(0o644)
     # it refuses to run as root, and must be let into the folder of the server's socket
-    user = ["-u", Path(parts["host"]).owner()] if os.getuid() == 0 else []
+    user = ["-u", Path(parts["host"]).owner()] if os.getuid() == 0 else []  # type: ignore[arg-type]
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen([PGBOUNCER, *user, str(config)], stdout=output, stderr=output)

@@ -129,7 +129,7 @@ PYTHON_SHAPES: list[Callable[[str, Any], Any]] = [
     lambda key, value: collections.defaultdict(list, {key: value}),
     lambda key, value: types.SimpleNamespace(secret=value),
     lambda key, value: Account("ann", value),
-    lambda key, value: Model(secret=value),
+    lambda key, value: Model(secret=value),  # type: ignore[call-arg]
     lambda key, value: Slotted(value),
     lambda key, value: Declined(value),
     lambda key, value: ValueError("declined", {key: value}),

@@ -67,7 +67,7 @@ class CountingStore(MemoryStateStore):
 
     statements = 0
 
-    def rows(self, sql: str, params: object = ()) -> list:  # type: ignore[type-arg,override]
+    def rows(self, sql: str, params: object = ()) -> list:  # type: ignore[type-arg]
         self.statements += 1
         return super().rows(sql, params)  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ def client() -> object:
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel", "move"])
-def test_a_bulk_without_any_filter_has_to_say_that_it_means_every_run(client, action: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_bulk_without_any_filter_has_to_say_that_it_means_every_run(client, action: str) -> None:
     """A forgotten filter would cancel the whole store. A dry run touches nothing, so it may be asked."""
     refused = client.post(f"/d/api/bulk/{action}", json={})
     assert (refused.status_code, refused.json["parameter"]) == (400, "all")
@@ -130,7 +130,7 @@ def test_a_bulk_without_any_filter_has_to_say_that_it_means_every_run(client, ac
     assert client.post(f"/d/api/bulk/{action}", json={"ids": []}).status_code == 200
 
 
-def test_an_event_that_only_looks_like_one_of_ours_breaks_nothing(client) -> None:  # type: ignore[no-untyped-def]
+def test_an_event_that_only_looks_like_one_of_ours_breaks_nothing(client) -> None:
     """``durable.undo.x`` was published by somebody else."""
     store = client.application.blueprints["durable"].services.store
     for key in ("durable.undo.x", "durable.undo.", "durable.undo.²", "durable.undo.99999999999999999999"):

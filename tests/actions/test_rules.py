@@ -51,7 +51,7 @@ def test_without_the_runs_error_the_last_step_is_blamed_if_it_failed() -> None:
 
 def test_of_steps_that_failed_side_by_side_the_first_is_the_rewind_point() -> None:
     """Their recorded failures would be replayed otherwise."""
-    same_time = {"started_at_ms": 0, "finished_at_ms": 1000}
+    same_time: dict[str, Any] = {"started_at_ms": 0, "finished_at_ms": 1000}
     steps = [
         step(1),
         step(2, status="failed", error=error("one"), **same_time),

@@ -114,7 +114,7 @@ class World:
                     "queue_name": kwargs.pop("queue", "durable.fast"),
                     "workflow_id": run_id,
                     "serialization_type": WorkflowSerializationFormat.NATIVE,
-                    **({"app_version": kwargs.pop("version")} if "version" in kwargs else {}),
+                    **({"app_version": kwargs.pop("version")} if "version" in kwargs else {}),  # type: ignore[typeddict-item]
                 },
                 *args,
                 **kwargs,

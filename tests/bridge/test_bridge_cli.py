@@ -23,9 +23,10 @@ from sqlite_utils import Database
 
 from examples.fake_collector import FakeCollector, Fault, attributes
 from otel_bridge.bridge import OTelBridge
-from otel_bridge.bridge.backfill import BACKFILL_LEASE, BackfillProgress, backfill
+from otel_bridge.bridge.backfill import BackfillProgress, backfill
 from otel_bridge.cli import commands, otel_bridge
 from otel_bridge.ledger import open_ledger
+from otel_bridge.ledger.underway import BACKFILL_LEASE
 from otel_bridge.model.moments import parse_moment
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
 from otel_bridge.spans import SpanSettings

@@ -206,7 +206,7 @@ def test_a_bridge_records_failures_and_that_a_retry_made_them_good(
     ledger = open_ledger(sqlite_url)
     with OTelBridge(sqlite_url, start_from="beginning", poll_interval_s=0.05, environ=environ):
         assert worker("brittle", "run").wait(60) == 0
-        (failure,) = until(lambda: ledger.failures_of(["run"]).get("run"))
+        (failure,) = until(lambda: ledger.failures_of(["run"]).get("run"))  # type: ignore[misc]
         signature = failure.signature
         assert (signature.type, signature.step, failure.message) == ("ValueError", "flaky", "not mended yet")
         assert (failure.workflow, failure.version, failure.settled) == ("brittle", "v1", None)

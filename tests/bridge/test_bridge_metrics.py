@@ -134,14 +134,14 @@ def test_gauges_that_cannot_be_read_do_not_stop_the_export():
     """Counting may time out on a huge database; spans go on."""
 
     class NoFacets(MemoryStateStore):
-        def facets(self, query: Any, *, by_workflow: bool = False) -> Any:
+        def facets(self, query: Any, *, by_workflow: bool = False) -> Any:  # type: ignore[override]
             raise StoreUnavailableError("store", "statement timeout")
 
     clock = FakeClock()
     store = NoFacets(clock=clock)
     store.put_run(make_run(status="completed", created_at_ms=clock()))
     options: dict[str, Any] = {"exporter": ListTransport(), "environ": {}, "start_from": "beginning"}
-    bridge = OTelBridge(store, ledger=MemoryLedger(clock=clock), **options)
+    bridge = OTelBridge(store, ledger=MemoryLedger(clock=clock), **options)  # type: ignore[arg-type]
     assert bridge.run_once() == 1
     bridge.stop()
     store.close()

@@ -230,7 +230,7 @@ def test_a_ledger_that_is_gone_at_the_end_is_no_error(caplog: pytest.LogCaptureF
 
 def test_an_unreachable_ledger_does_not_end_the_renewal():
     """It may be back before the lease has run out."""
-    failures = []
+    failures: list[Any] = []
 
     class Shaky(MemoryLedger):
         def acquire_lease(self, name: str, owner: str, *, ttl_s: float) -> Any:
@@ -308,7 +308,7 @@ def test_a_run_that_cannot_be_told_is_skipped_and_named(
     """One odd row does not stop all others."""
     from otel_bridge.bridge import exporter
 
-    plan_run = exporter.plan_run
+    plan_run = exporter.plan_run  # type: ignore[attr-defined]
 
     def choke(run: Any, *rest: Any, **options: Any) -> Any:
         if run.id == "odd":
@@ -354,7 +354,7 @@ def test_a_disabled_sdk_idles_even_with_an_exporter(bridges: Bridges):
 def test_a_setting_that_does_not_exist_is_refused(option: str):
     """At once, by name."""
     with pytest.raises(ConfigurationError, match=f"{option}='maybe'"):
-        OTelBridge("x.sqlite", **{option: "maybe"})
+        OTelBridge("x.sqlite", **{option: "maybe"})  # type: ignore[arg-type]
 
 
 def test_any_exporter_of_the_sdk_can_be_given(store: MemoryStateStore, bridges: Bridges):
@@ -380,13 +380,14 @@ def test_any_exporter_of_the_sdk_can_be_given(store: MemoryStateStore, bridges: 
 
 def test_an_exporter_of_the_sdk_that_fails_is_tried_again(store: MemoryStateStore, bridges: Bridges):
     """It says only success or failure: failure may be an outage, so nothing is dropped."""
-    outcomes = [SpanExportResult.FAILURE, ConnectionError("gone"), SpanExportResult.SUCCESS]
+    outcomes: list[Any] = [SpanExportResult.FAILURE, ConnectionError("gone"), SpanExportResult.SUCCESS]
 
     class Failing(InMemorySpanExporter):
         def export(self, spans: Any) -> SpanExportResult:
             outcome = outcomes.pop(0)
             if isinstance(outcome, Exception):
                 raise outcome
+            assert isinstance(outcome, SpanExportResult)
             return outcome
 
     put_ended(store)

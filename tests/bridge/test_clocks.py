@@ -111,7 +111,7 @@ def test_a_bridge_that_fails_after_the_clock_was_set_back_does_not_forget_it(
     clock.advance(s=-HOUR_S)
     put_ended(store, "after", steps=1)
     broken = store.runs_changed_since
-    store.runs_changed_since = lambda *args, **options: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    store.runs_changed_since = lambda *args, **options: 1 / 0  # type: ignore[method-assign, assignment]
     with pytest.raises(ZeroDivisionError):
         bridge.run_once()
     store.runs_changed_since = broken  # type: ignore[method-assign]
@@ -161,7 +161,8 @@ def test_very_many_rows_from_the_future_are_not_read_again_and_again(
         return now_s
 
     scanner = StoreScanner(store, monotonic=passing)
-    cursor, found = Cursor(steps_ms=clock(), runs_ms=clock()), set()
+    cursor = Cursor(steps_ms=clock(), runs_ms=clock())
+    found: set[str] = set()
     for number in range(20):
         clock.advance(ms=100)
         put_stamped(store, f"now-{number:03}", clock())

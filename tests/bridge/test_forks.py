@@ -218,7 +218,7 @@ def test_a_bridge_whose_thread_died_lets_another_take_over(
     put_ended_at = 1_700_000_000_000
     store.put_run(make_run(status="completed", created_at_ms=put_ended_at, finished_at_ms=put_ended_at))
     until(lambda: not first.exporting)
-    del store.now_ms  # type: ignore[attr-defined]
+    del store.now_ms
     second.start()
     until(lambda: second.exporting)
     put_ended(store, "run-2")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_a_ledger_that_two_were_given_by_hand_is_refused_to_the_second(
     """It would export nothing and say nothing; the error names both and what to do."""
     bridges().run_once()
     bridges().run_once()
-    options = {"namespace": "staging"} if mistake == "namespace" else {}
+    options: dict[str, Any] = {"namespace": "staging"} if mistake == "namespace" else {}
     if mistake == "schema":
         monkeypatch.setattr(type(store), "engine_schema", "two")
     with pytest.raises(SharedLedgerError, match=r"schema 'dbos', and this bridge .*Give each a ledger of its own"):

@@ -9,10 +9,9 @@ import pytest
 from dbos import run_dbos_database_migrations
 
 from dashboard.actions import cancel, retry
-from dashboard.workflow import names
 from examples.fake_collector import FakeCollector, attributes
 from otel_bridge import OTelBridge
-from otel_bridge.runs import undo
+from otel_bridge.model import names as engine_names
 from otel_bridge.runs.undo import pair, with_compensated
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
@@ -61,21 +60,11 @@ def test_each_compensation_links_to_the_step_that_it_undid_also_when_it_was_stuc
     assert {span_id for _, span_id in undone} <= there
 
 
-def test_the_names_are_those_of_the_dashboards_workflow() -> None:
-    """The bridge may not import them."""
-    assert (undo.PLAN_STEP, undo.STUCK_STEP, undo.COMPENSATE_PREFIX, undo.UNDO_WORKFLOW) == (
-        names.PLAN_STEP,
-        names.STUCK_STEP,
-        names.COMPENSATE_PREFIX,
-        names.UNDO_WORKFLOW,
-    )
-
-
 def test_a_child_that_was_undone_has_its_turn_too_and_what_no_plan_tells_stays_as_it_is() -> None:
     """The turns are the plan's; other steps of the undo take none."""
     steps = [
-        make_step(seq=1, name=undo.PLAN_STEP),
-        make_step(seq=2, name=undo.UNDO_WORKFLOW, kind="remote", child_run_id="undo:child"),
+        make_step(seq=1, name=engine_names.PLAN_STEP),
+        make_step(seq=2, name=engine_names.UNDO_WORKFLOW, kind="remote", child_run_id="undo:child"),
         make_step(seq=3, name="compensate:book"),
         make_step(seq=4, name="compensate:unplanned"),
     ]

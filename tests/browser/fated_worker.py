@@ -25,7 +25,7 @@ def main() -> None:
     DBOS.listen_queues([])
     DBOS.launch()
     with SetWorkflowID(run_id):
-        DBOS.start_workflow(shop_app.WORKFLOWS[workflow], "stone").get_result()
+        DBOS.start_workflow(shop_app.WORKFLOWS[workflow], "stone").get_result()  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

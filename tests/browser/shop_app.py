@@ -124,7 +124,7 @@ def shipment(item: str) -> Any:
     return wait_for_signal("delivered")
 
 
-@validator("amend", "quantity")
+@validator("amend", "quantity")  # type: ignore[untyped-decorator]
 def at_least_one(quantity: Any) -> str | None:
     """Reject what cannot be packed."""
     return None if isinstance(quantity, int) and quantity > 0 else f"{quantity!r} is no quantity"
@@ -247,7 +247,7 @@ def main() -> None:
     DBOS.launch()
     DBOS.register_queue("one", concurrency=1, polling_interval_sec=0.05)
     DBOS.register_queue("wide", polling_interval_sec=0.05)
-    DBOS.create_schedule(schedule_name="yearly", workflow_fn=report, schedule="0 0 1 1 *", context="the year")
+    DBOS.create_schedule(schedule_name="yearly", workflow_fn=report, schedule="0 0 1 1 *", context="the year")  # type: ignore[arg-type]
     create_app(url).run("127.0.0.1", port, threaded=True)
 
 

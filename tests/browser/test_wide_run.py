@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import expect
 
@@ -24,9 +26,8 @@ def run_one_and_copy(shop: Shop, run_id: str) -> None:
 
 
 @pytest.mark.parametrize("prepare", [run_one_and_copy, pytest.param(run_for_real, marks=pytest.mark.slow)])
-def test_a_thousand_children_stay_usable(open_page: OpenPage, shop: Shop, prepare: object) -> None:
+def test_a_thousand_children_stay_usable(open_page: OpenPage, shop: Shop, prepare: Callable[[Shop, str], None]) -> None:
     """Each draws what is in view; in the graph the fan-out is one box that unfolds. Prints when it is there."""
-    assert callable(prepare)
     run_id = f"wide-{prepare.__name__}"
     prepare(shop, run_id)
     page = open_page(f"/?q={run_id}&workflow=fan_out")

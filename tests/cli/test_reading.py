@@ -123,7 +123,7 @@ def test_a_run_is_tailed_where_the_server_offers_no_streams(client: DurableClien
     with elsewhere, DurableClient("http://localhost/durable", transport=AppTransport(app)) as refused:
         messages = list(messages_of(refused, failed))
         assert {message.type for message in messages} == {"snapshot"}
-        assert messages[-1].detail.run.status == "completed"  # type: ignore[union-attr]
+        assert messages[-1].detail.run.status == "completed"
         with pytest.raises(NotFoundError):
             next(messages_of(refused, "nobody"))
 

@@ -130,7 +130,7 @@ def test_steps_and_the_runs_they_started_are_a_tree() -> None:
     """A child hangs below its step; its steps below it where they were read."""
     child = row("r-2", workflow="pack", status="running")
     parent = detail(step(1), step(2, "pack", kind="remote", childRunId="r-2", status="running"), children=(child,))
-    lines = drawn(parent, **{"r-2": detail(step(1, "wrap"), id="r-2", workflow="pack", status="running")})
+    lines = drawn(parent, **{"r-2": detail(step(1, "wrap"), id="r-2", workflow="pack", status="running")})  # type: ignore[arg-type]
     assert [line.split("  ")[0] for line in lines] == ["STEP", "├─ 1 charge", "└─ 2 pack", "", ""]
     assert lines[3].startswith("   └─ r-2 pack")
     assert lines[4].startswith("      └─ 1 wrap")

@@ -32,7 +32,7 @@ def operations() -> dict[str, Any]:
     """Return the document's operations by name; it needs no database. The streams, which do not end, are left out."""
     app = Flask(__name__)
     app.register_blueprint(create_blueprint("sqlite:///none.sqlite", caretaker=False), url_prefix="/durable")
-    schema = schemathesis.openapi.from_dict(app.test_client().get("/durable/api/openapi.json").json)
+    schema = schemathesis.openapi.from_dict(app.test_client().get("/durable/api/openapi.json").json)  # type: ignore[arg-type]
     found = [result.ok() for result in schema.get_all_operations()]
     return {f"{op.method} {op.path}": op for op in found if not op.path.endswith("stream")}
 

@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
 def report(family: str, tried: list[Tried]) -> bool:
     """Print one family's worst; True when something did not hold."""
     for label, way in (("preview", lambda one: one.way != "whole"), ("whole", lambda one: one.way == "whole")):
-        chosen = [one for one in tried if way(one)]
+        chosen = [one for one in tried if way(one)]  # type: ignore[no-untyped-call]
         if not chosen:
             continue
         slowest = max(chosen, key=lambda one: one.seconds)

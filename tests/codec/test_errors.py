@@ -73,10 +73,10 @@ def test_errors_of_users_have_their_module_and_code() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups and notes came with Python 3.11")
 def test_groups_and_notes_are_told() -> None:
     """A group says how many it holds; notes follow the message."""
-    group = ExceptionGroup("many", [ValueError("a"), ValueError("b")])  # noqa: F821
+    group = ExceptionGroup("many", [ValueError("a"), ValueError("b")])  # type: ignore[name-defined]  # noqa: F821
     assert decode_error(pickled(group)).message == "many (2 sub-exceptions)"
     noted = ValueError("boom")
-    noted.add_note("while charging")
+    noted.add_note("while charging")  # type: ignore[attr-defined]
     assert decode_error(pickled(noted)).message == "boom\nwhile charging"
 
 

@@ -135,7 +135,7 @@ def test_plain_values_and_the_standard_library_read_as_people_write_them(value: 
         (ByName.LOW, {"$ref": f"{HERE}.ByName.LOW"}),
         (Point(1, 2), {"$class": f"{HERE}.Point", "$args": [1, 2]}),
         (
-            Customer(name="Ann", tags=["a"], more=1),
+            Customer(name="Ann", tags=["a"], more=1),  # type: ignore[call-arg]
             {"$class": f"{HERE}.Customer", "$state": {"name": "Ann", "tags": ["a"], "more": 1}},
         ),
         (Bag(a=1), {"$class": f"{HERE}.Bag", "$items": {"a": 1}}),

@@ -124,7 +124,7 @@ def database(kind: str, sdist: Path, scratch: Path) -> Iterator[tuple[Path, dict
     if kind == "sqlite":
         yield sdist, {"DBOS_DATABASE": "SQLITE"}
         return
-    from postgres_server import serve
+    from postgres_server import serve  # type: ignore[import-not-found]
 
     copy = scratch / "suite"
     shutil.copytree(sdist, copy)
@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             designed = len(missing) - len(lost)
             really = [name for name in lost if not recovers(sdist, file, name, env, results, options)]
             broken += really
-            ignored = sum(len(errors) for errors in dict(with_it.report.get("ignored") or {}).values())  # type: ignore[call-overload]
+            ignored = sum(len(errors) for errors in dict(with_it.report.get("ignored") or {}).values())  # type: ignore[call-overload, misc]
             entered = int(str(with_it.report.get("entered", 0)))
             print(
                 f"{file:34} {len(without.passed()):8} {len(with_it.passed()):8} {designed:7}"

@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import run  # noqa: E402
+import run  # type: ignore[import-not-found]  # noqa: E402
 
 MINI = """
 from dbos import DBOS

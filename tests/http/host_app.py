@@ -29,5 +29,5 @@ def __getattr__(name: str) -> object:
     if name == "asgi":
         from a2wsgi import WSGIMiddleware
 
-        return WSGIMiddleware(app, workers=4)
+        return WSGIMiddleware(app, workers=4)  # type: ignore[arg-type]
     raise AttributeError(name)

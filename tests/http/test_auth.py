@@ -50,7 +50,7 @@ def app_with(auth: Any = None, **settings: Any) -> Flask:
         Settings(auth=auth, **settings),
         open_store=lambda: MemoryStateStore(),
         open_ledger=lambda store: MemoryLedger(),
-        open_actions=lambda services: None,
+        open_actions=lambda services: None,  # type: ignore[arg-type, return-value]
     )
     app = Flask("host")
     app.register_blueprint(DashboardBlueprint(services, routes=routes.routes), url_prefix="/durable")

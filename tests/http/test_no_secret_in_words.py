@@ -350,7 +350,7 @@ def test_other_settings_of_the_dashboard_show_no_credentials() -> None:
         {"allowed_origins": [f"https://ada:{MARK}@ops.example"]},
     ):
         with listening() as heard:
-            create_blueprint(MemoryStateStore(), ledger=MemoryLedger(), **options)  # type: ignore[arg-type]
+            create_blueprint(MemoryStateStore(), ledger=MemoryLedger(), **options)
         assert heard, "it was not refused"
         nothing_leaks(heard, str(options))
 

@@ -57,7 +57,7 @@ def raw_client() -> FlaskClient:
         Settings(max_body_bytes=1000),
         open_store=lambda: MemoryStateStore(),
         open_ledger=lambda store: MemoryLedger(),
-        open_actions=lambda services: None,
+        open_actions=lambda services: None,  # type: ignore[arg-type, return-value]
     )
     app = Flask("host")
     app.register_blueprint(DashboardBlueprint(services, routes=routes.routes), url_prefix="/durable")

@@ -92,7 +92,7 @@ def dbos(sqlite_url: str) -> Iterator[Callable[..., DBOS]]:
                 "system_database_url": sqlite_url,
                 "application_version": "v1",
                 "notification_listener_polling_interval_sec": 0.05,
-                **config,
+                **config,  # type: ignore[typeddict-item]
             }
         )
 

@@ -44,7 +44,7 @@ NEEDED_TO_PATCH: dict[str, Any] = {"enable_patching": True} if DBOS_VERSION < (3
 def comparable(step: Any) -> tuple[Any, ...]:
     """A step's row less what differs between any two runs: wake times, and objects without equality."""
     output = step["output"]
-    if step["function_name"] == "DBOS.sleep" or type(output).__eq__ is object.__eq__:
+    if step["function_name"] == "DBOS.sleep" or type(output).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
         output = type(output).__name__
     return step["function_id"], step["function_name"], output, repr(step["error"]), step["child_workflow_id"]
 
@@ -64,7 +64,7 @@ def outcome(tmp_path: Path) -> Iterator[Callable[[Scenario, bool], Any]]:
                 "application_version": "v1",
                 "notification_listener_polling_interval_sec": 0.02,
                 "scheduler_polling_interval_sec": 0.1,
-                **NEEDED_TO_PATCH,
+                **NEEDED_TO_PATCH,  # type: ignore[typeddict-item]
             }
         )
         act = scenario()
@@ -356,7 +356,7 @@ def schedules() -> Callable[[], Any]:
         time.sleep(0.3)
         names = {run.name for run in DBOS.list_workflows()}
         for run in DBOS.list_workflows():
-            until(lambda run=run: DBOS.retrieve_workflow(run.workflow_id).get_status().status == "SUCCESS")
+            until(lambda run=run: DBOS.retrieve_workflow(run.workflow_id).get_status().status == "SUCCESS")  # type: ignore[misc]
             DBOS.delete_workflow(run.workflow_id)
         return set(ticks), {name.rpartition(".")[2] for name in names}
 

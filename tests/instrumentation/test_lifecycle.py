@@ -363,7 +363,7 @@ def test_auto_instrumentation_finds_it() -> None:
     """The entry point is ``dbos`` and names our class; its distribution has no conflict."""
     (entry_point,) = [e for e in entry_points(group="opentelemetry_instrumentor") if e.name == "dbos"]
     assert entry_point.load() is DBOSInstrumentor
-    assert get_dist_dependency_conflicts(entry_point.dist) is None
+    assert get_dist_dependency_conflicts(entry_point.dist) is None  # type: ignore[arg-type]
 
 
 WORKER = """

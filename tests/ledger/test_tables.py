@@ -124,7 +124,7 @@ def test_errors_are_counted_within_a_window_and_paged_by_when_they_were_last_see
     assert [g.signature for g in ledger.error_groups(since_ms=0, workflow="mail")] == [MAIL]
     (first,) = ledger.error_groups(since_ms=0, limit=1)
     assert first.signature == CHARGE
-    rest = ledger.error_groups(since_ms=0, before=ErrorKey(first.last_at_ms, "f1"))
+    rest = ledger.error_groups(since_ms=0, before=ErrorKey(first.last_at_ms, "f1"))  # type: ignore[arg-type]
     assert [group.signature for group in rest] == [MAIL]
     assert ledger.error_groups(since_ms=500) == []
 

@@ -58,7 +58,7 @@ class Scene:
             Settings(**settings),
             open_store=lambda: self.store,
             open_ledger=lambda store: MemoryLedger(),
-            open_actions=lambda services: None,
+            open_actions=lambda services: None,  # type: ignore[arg-type, return-value]
         )
         self.hub = LiveHub(services, new_tail=lambda services: self.tail)  # type: ignore[arg-type,return-value]
 

@@ -354,7 +354,7 @@ def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_u
         broken.clear()
         got: list[Any] = []
         until(
-            lambda: got.extend(viewer.take(0.2)) or any(m.run.id == run_id for m in got),  # type: ignore[func-returns-value]
+            lambda: got.extend(viewer.take(0.2)) or any(m.run.id == run_id for m in got),
             what="the run that began meanwhile",
             timeout_s=10,
         )

@@ -74,5 +74,5 @@ def _listed(tree: ast.AST) -> list[int]:
         for node in ast.walk(tree)
         if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and id(node) not in types and len(node.elts) >= 3
         if all(isinstance(item, ast.Constant) for item in node.elts)
-        if words >= (listed := {item.value for item in node.elts}) and not step_words >= listed
+        if words >= (listed := {item.value for item in node.elts}) and not step_words >= listed  # type: ignore[attr-defined]
     ]

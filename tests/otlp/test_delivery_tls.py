@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -73,7 +74,7 @@ def deliver(papers: Papers, protocol: str, *, tries: int = 1_000, **variables: s
 def test_certificates_are_used_on_both_sides(papers: Papers, protocol: str):
     """``CERTIFICATE`` says whom to trust, ``CLIENT_CERTIFICATE`` and ``CLIENT_KEY`` who we are."""
     papers.collector.clear()
-    mine = {"CLIENT_CERTIFICATE": papers.client_certificate, "CLIENT_KEY": papers.client_key}
+    mine: dict[str, Any] = {"CLIENT_CERTIFICATE": papers.client_certificate, "CLIENT_KEY": papers.client_key}
     delivery = deliver(papers, protocol, CERTIFICATE=papers.authority, **mine)
     assert delivery.stats.exported == 1
     assert len(papers.collector.spans) == 1

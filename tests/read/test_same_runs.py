@@ -64,7 +64,7 @@ class Asked:
     def __init__(self, store: SqlStateStore, crowd: Crowd) -> None:
         self.store = store
         self.seen = presence(crowd.executors, NOW_MS)
-        self.reader = RunReader(store, lambda: self.seen, lambda: self.ledger)
+        self.reader = RunReader(store, lambda: self.seen, lambda: self.ledger)  # type: ignore[arg-type]
         self.ledger = MemoryLedger(clock=lambda: NOW_MS)
         for executor in crowd.executors:
             self.ledger.heartbeat(executor)
@@ -98,7 +98,7 @@ class Asked:
 
     def previewed(self, action: bulk.BulkAction, query: RunQuery) -> bulk.Preview:
         """What a bulk action over the filter would touch."""
-        ctx = ActionContext(store=self.store, ledger=self.ledger, engine=EngineClient(self.store))
+        ctx = ActionContext(store=self.store, ledger=self.ledger, engine=EngineClient(self.store))  # type: ignore[arg-type]
         return bulk.preview(ctx, action, query, bound_ms=NOW_MS + 3_600_000)
 
 

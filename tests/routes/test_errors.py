@@ -17,7 +17,7 @@ from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.failing import put_completed, put_failed
 from tests.story import mounted
 
-OTHER = {"message": "no such card", "kind": "CardError"}
+OTHER: dict[str, Any] = {"message": "no such card", "kind": "CardError"}
 
 
 @pytest.fixture

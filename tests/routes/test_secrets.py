@@ -97,9 +97,9 @@ def streamed(app: Flask, role: Role, run_id: str | None, happens: Callable[[], o
     services = app.extensions["durable"].services
     ctx = RequestContext(services=services, actor=Actor("ann", role), base="", origin="", request=request)
     if run_id is None:
-        stream = stream_runs(ctx, query=ListStreamQuery())
+        stream = stream_runs(ctx, query=ListStreamQuery())  # type: ignore[call-arg]
     else:
-        stream = stream_run(ctx, query=RunStreamQuery(), run_id=run_id)
+        stream = stream_run(ctx, query=RunStreamQuery(), run_id=run_id)  # type: ignore[call-arg]
     said = ""
     with closing(stream.frames()) as frames:
         for frame in frames:

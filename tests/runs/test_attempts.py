@@ -87,7 +87,7 @@ def test_list_and_detail_say_how_long_a_retried_run_really_waited() -> None:
     ledger.add_audit(AuditEntry(at_ms=again + 1, actor="eve", action="retry", run_id="a", outcome="refused"))
     with mounted(store, ledger=ledger) as app:
         ask = app.test_client().get
-        (row,) = ask("/durable/api/runs").json
+        (row,) = ask("/durable/api/runs").json  # type: ignore[misc]
         detail = ask("/durable/api/runs/a").json
     assert row["queueMs"] == detail["run"]["queueMs"] == 3_000
     assert [(attempt["n"], attempt["cause"], attempt.get("by")) for attempt in detail["attempts"]] == [

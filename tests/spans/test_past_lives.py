@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,12 @@ def failed_run() -> tuple[Run, list[Step]]:
     return run, [make_step(seq=1), make_step(seq=2, status="failed", started_at_ms=T + 100)]
 
 
-def exported(steps: dict[int, tuple[int, int]], **facts: object) -> ExportedRun:
+def exported(steps: dict[int, tuple[int, int]], **facts: Any) -> ExportedRun:
     return ExportedRun(run_id="run-1", workflow="order", created_at_ms=T, steps=steps, **facts)
 
 
-REMOTE = {"kind": "remote", "child_run_id": "run-1-1"}
-SLEEP = {"kind": "sleep", "name": "DBOS.sleep"}
+REMOTE: dict[str, Any] = {"kind": "remote", "child_run_id": "run-1-1"}
+SLEEP: dict[str, Any] = {"kind": "sleep", "name": "DBOS.sleep"}
 
 
 @pytest.mark.parametrize(

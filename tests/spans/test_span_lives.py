@@ -225,7 +225,7 @@ def test_a_run_resumed_after_a_cancel_goes_on_in_a_life_of_its_own():
 @pytest.mark.parametrize("status", ["cancelled", "dead"])
 def test_cancelling_what_has_ended_is_no_new_life(status: str):
     """The engine stamps the row once more; nothing ran."""
-    first = plan(make_run(status=status, finished_at_ms=T + 50), [make_step(seq=1)])
+    first = plan(make_run(status=status, finished_at_ms=T + 50), [make_step(seq=1)])  # type: ignore[arg-type]
     again = plan(make_run(status="cancelled", finished_at_ms=T + 7_000), [make_step(seq=1)], first.record)
     assert names(again) == []
 

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -16,8 +17,9 @@ from otel_bridge.store.sql import counts, runs, sources
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 
 STATUSES: list[RunStatus] = [
-    *["completed"] * 6, "failed", "cancelled", "dead", "pending", "running", "suspended", "cancelling"
-]  # type: ignore[list-item]  # fmt: skip
+    *cast("list[RunStatus]", ["completed"]) * 6,
+    *("failed", "cancelled", "dead", "pending", "running", "suspended", "cancelling"),
+]
 
 
 def crowd(count: int = 300) -> list[Run]:
@@ -169,7 +171,7 @@ def test_whatever_is_asked_facets_count_the_matches(store: MemoryStateStore, pre
     expected = Counter((run.status, run.workflow) for run in everything(store) if matches(run, query))
     found = store.facets(query, by_workflow=True)
     for facet in found:
-        count = expected[(facet.status, facet.workflow)]  # type: ignore[index]
+        count = expected[(facet.status, facet.workflow)]
         assert (facet.count == count) if facet.exact else (facet.count <= count)
         assert facet.exact or facet.status == "completed"
     assert pressed or len(found) == len(expected)
@@ -199,7 +201,7 @@ def test_a_busy_machine_answers_as_an_idle_one(
     query = random_query(random.Random(seed))
     calm = [store.list_runs(query), store.facets(query)]
     now = itertools.count(step=0.02)
-    monkeypatch.setattr(sources.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(sources.time, "monotonic", lambda: next(now))  # type: ignore[attr-defined]
     assert [store.list_runs(query), store.facets(query)] == calm
 
 
@@ -227,8 +229,8 @@ def test_of_very_many_executing_runs_as_many_as_were_looked_at_are_certain(
     found = {facet.status: facet for facet in store.facets(RunQuery())}
     assert found["running"].count + found["suspended"].count <= 20
     for status in ("running", "suspended"):
-        assert not found[status].exact  # type: ignore[index]
-        assert found[status].count <= executing[status]  # type: ignore[index]
+        assert not found[status].exact
+        assert found[status].count <= executing[status]
     assert found["failed"].exact
 
 
@@ -239,7 +241,7 @@ def test_failed_and_dead_runs_are_counted_to_the_last(store: MemoryStateStore, m
     found = {facet.status: facet for facet in store.facets(RunQuery(executor="e1"))}
     expected = Counter(run.status for run in everything(store) if run.executor == "e1")
     for status in ("failed", "cancelled", "dead", "pending", "cancelling"):
-        assert (found[status].exact, found[status].count) == (True, expected[status])  # type: ignore[index]
+        assert (found[status].exact, found[status].count) == (True, expected[status])
     assert not found["completed"].exact
     assert 0 < found["completed"].count < expected["completed"]
 

@@ -18,13 +18,14 @@ from otel_bridge.errors import (
     StoreUnavailableError,
 )
 from otel_bridge.model.runs import AttributeFilter, RunQuery
+from otel_bridge.model.status import RunStatus
 from otel_bridge.store import open_store, postgres
 from otel_bridge.store.postgres import PostgresStateStore
 from otel_bridge.store.sql import sources
 from tests.store.conftest import SCHEMA
 
 pytestmark = pytest.mark.postgres
-FAILED = frozenset({"failed"})
+FAILED: frozenset[RunStatus] = frozenset({"failed"})
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def execute(url: str, *statements: str) -> None:
 def with_user(url: str, user: str, password: str) -> str:
     """Return the URL for another role."""
     parts = psycopg.conninfo.conninfo_to_dict(url)
-    return psycopg.conninfo.make_conninfo(**{**parts, "user": user, "password": password})
+    return psycopg.conninfo.make_conninfo(**{**parts, "user": user, "password": password})  # type: ignore[arg-type]
 
 
 # -- databases that are not what they should be --------------------------------------------------------------
@@ -66,7 +67,7 @@ def test_a_server_that_is_away_is_told_within_seconds_without_its_password(free_
 def test_a_missing_database_is_named(postgres_story: str) -> None:
     """The server is there, the database is not."""
     parts = psycopg.conninfo.conninfo_to_dict(postgres_story)
-    url = psycopg.conninfo.make_conninfo(**{**parts, "dbname": "no_such_thing"})
+    url = psycopg.conninfo.make_conninfo(**{**parts, "dbname": "no_such_thing"})  # type: ignore[arg-type]
     with closing(PostgresStateStore(url)) as store, pytest.raises(StoreMissingError, match="no_such_thing"):
         store.check()
 
@@ -145,7 +146,7 @@ def test_a_server_that_goes_away_and_comes_back_is_survived(
     assert store.get_run("done-1") is not None
     name = psycopg.conninfo.conninfo_to_dict(postgres_story)["dbname"]
     other = psycopg.conninfo.make_conninfo(
-        **{**psycopg.conninfo.conninfo_to_dict(postgres_story), "dbname": "postgres"}
+        **{**psycopg.conninfo.conninfo_to_dict(postgres_story), "dbname": "postgres"}  # type: ignore[arg-type]
     )
     execute(other, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
     try:

@@ -96,7 +96,7 @@ def test_a_run_that_never_leaves_its_overdue_wait_is_not_read_for_ever(monkeypat
     """After some tries it is left to the rare look at everything."""
     monkeypatch.setattr(open_runs, "EVERYTHING_EVERY_S", 1e9)
     scene = Scene()
-    scene.scanner._open.note(asleep("gone", START + 100))  # type: ignore[union-attr]
+    scene.scanner._open.note(asleep("gone", START + 100))
     reads = counted(scene.store)
     for _ in range(open_runs.OVERDUE_TRIES + 5):
         scene.later(1.5)
@@ -245,7 +245,7 @@ def test_a_run_that_nobody_picks_up_is_told_as_blocked_when_it_has_waited_long_e
     live.store.put_run(make_run("a", status="pending", created_at_ms=START, workflow_version="v9", queue="q"))
     live.ledger.heartbeat(replace(live.ledger.executors()[0], app_version="v1"))
     assert live.later(1.1) == {"a": "pending"}
-    seen = {}
+    seen: dict[str, Any] = {}
     for _ in range(BLOCKED_AFTER_MS // 1000 + 1):
         live.ledger.heartbeat(replace(live.ledger.executors()[0], app_version="v1"))
         seen |= live.later(1.0)

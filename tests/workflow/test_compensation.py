@@ -147,7 +147,7 @@ def test_asynchronous_dead_letter_handlers_are_workflows_too(engine_url: str) ->
     @dead_letter()
     async def bury(letter: Any) -> str:
         heard.append(letter.dead_run_id)
-        return letter.workflow
+        return letter.workflow  # type: ignore[no-any-return]
 
     from dashboard.workflow.engine import registered_workflow
 

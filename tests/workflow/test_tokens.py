@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.workflow.tokens import PREFIX, InvalidTokenError, WebhookToken, seal, unseal
+from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
+from otel_bridge.model.names import WEBHOOK_TOKEN_PREFIX as PREFIX
 
 bound = st.builds(
     WebhookToken,

@@ -131,7 +131,7 @@ def test_asynchronous_workflows_wait_and_publish_alike(engine_url: str, store: S
     waiting = until(
         lambda: (found := store.get_run("t5")) and found.waiting and found.waiting.on == "breakpoint" and found.waiting
     )
-    DBOS.send("t5", {"id": "x", "body": {"by": "ann"}}, wait_topic("breakpoint", "two", waiting.seq))
+    DBOS.send("t5", {"id": "x", "body": {"by": "ann"}}, wait_topic("breakpoint", "two", waiting.seq))  # type: ignore[arg-type]
     waiting = until(
         lambda: (found := store.get_run("t5")) and found.waiting and found.waiting.on == "webhook" and found.waiting
     )
@@ -176,7 +176,7 @@ def test_what_comes_too_late_for_one_wait_does_not_release_the_next(engine_url: 
         lambda: (found := store.get_run("t7")) and found.waiting and found.waiting.seq == 5 and found.waiting
     )
     DBOS.send("t7", {"id": "late", "body": {"by": "late"}}, wait_topic("breakpoint", "again", 2))
-    DBOS.send("t7", {"id": "now", "body": {"by": "now"}}, wait_topic("breakpoint", "again", second.seq))
+    DBOS.send("t7", {"id": "now", "body": {"by": "now"}}, wait_topic("breakpoint", "again", second.seq))  # type: ignore[arg-type]
     assert handle.get_result() == ["timeout", "now"]
 
 
@@ -208,8 +208,8 @@ def test_what_is_left_of_a_wait_counts_from_its_announcement(
     monkeypatch: pytest.MonkeyPatch, announced: dict[str, Any] | None, left: float
 ) -> None:
     """The announcement outlives the process; its own clock is asked only where the announcement is another wait's."""
-    monkeypatch.setattr(waits.engine, "own_event", lambda key: announced)
-    monkeypatch.setattr(waits.time, "time", lambda: 1000.0)
-    monkeypatch.setattr(waits.time, "monotonic", lambda: 120.0)
+    monkeypatch.setattr(waits.engine, "own_event", lambda key: announced)  # type: ignore[attr-defined]
+    monkeypatch.setattr(waits.time, "time", lambda: 1000.0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(waits.time, "monotonic", lambda: 120.0)  # type: ignore[attr-defined]
     assert waits.left_s("update", "address", 60.0, 100.0) == left
     assert waits.left_s("update", "address", None, 100.0) is None
