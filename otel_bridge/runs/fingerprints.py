@@ -44,6 +44,7 @@ def signature_of(error: DecodedError, *, step: str | None) -> ErrorSignature:
     'timeout after # s'
     """
     kind, message = cause_of(error)
+    kind, step = storable(kind), None if step is None else storable(step)
     template, frame = template_of(message), top_frame(error.stack)
     parts = json.dumps([_VERSION, kind, step, template, frame])
     fingerprint = hashlib.sha256(parts.encode()).hexdigest()[:16]
@@ -60,8 +61,17 @@ def cause_of(error: DecodedError) -> tuple[str, str]:
 
 def first_line(message: str) -> str:
     """Return the first line of a message that says something, bounded."""
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in storable(message).splitlines() if line.strip()), "")
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
+
+
+def storable(text: str) -> str:
+    """Return a text as every database can hold it: Postgres takes no NUL, and UTF-8 has no lone surrogates.
+
+    >>> storable("a\\x00b\\ud800")
+    'a�b?'
+    """
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def template_of(message: str) -> str:
@@ -88,4 +98,4 @@ def top_frame(stack: str | None) -> str | None:
         return None
     function, file = (own or frames)[0]
     short = "/".join(re.split(r"[/\\]", file)[-2:])
-    return f"{function} in {short}"[:MAX_TEMPLATE]
+    return storable(f"{function} in {short}")[:MAX_TEMPLATE]

@@ -78,8 +78,9 @@ FILTERS: RunFilter = {
     "parent": "p",
     "namespace": "n",
     "min_duration_ms": 1,
+    "error": "f",
 }
-CHOICES = {"action": ("retry", "pause"), "by": ("workflow",), "name": ("input", "n")}
+CHOICES = {"action": ("retry", "pause"), "by": ("workflow",), "name": ("input", "n"), "state": ("ignored",)}
 """Values of arguments that are neither any text nor any number."""
 
 

@@ -247,6 +247,18 @@ def test_a_run_is_dealt_with_by_itself_or_by_somebody(store: MemoryStateStore, c
     post(client, "runs/nothing/decision", {"state": "dealt_with"}, 404)
 
 
+def test_whatever_an_error_says_can_be_recorded(store: MemoryStateStore, client: FlaskClient) -> None:
+    """Postgres takes no NUL, and no text holds lone surrogates; neither hides the other failures."""
+    put_failed(store, "odd", "a\x00b \ud800 c", kind="E\x00\udfff", step=None)
+    put_failed(store, "long", "x" * 100_000, kind="T" * 10_000, step="s" * 5_000)
+    put_failed(store, "plain")
+    groups = get(client, "errors")["groups"]
+    assert sorted(group["template"][:5] for group in groups) == ["a\ufffdb #", "timeo", "xxxxx"]
+    for group in groups:
+        assert len(get(client, f"runs?error={group['fingerprint']}")) == 1
+        assert get(client, f"errors/{group['fingerprint']}")["failures"] == 1
+
+
 def test_the_filter_survives_a_rewind(store: MemoryStateStore, quick: FlaskClient) -> None:
     """The engine deletes the error; the run is still one that died of it, whatever it does now."""
     put_failed(store, "r")

@@ -9,5 +9,5 @@ CREATE TABLE {schema}.failures (
     PRIMARY KEY (run_id, ended_at_ms)
 );
 CREATE INDEX failures_of_error ON {schema}.failures (fingerprint, created_at_ms, run_id) WHERE latest = 1;
-CREATE INDEX failures_by_error ON {schema}.failures (fingerprint, ended_at_ms);
+CREATE INDEX failures_by_error ON {schema}.failures (fingerprint, ended_at_ms, version, workflow);
 CREATE INDEX failures_ended ON {schema}.failures (ended_at_ms, fingerprint, workflow);
