@@ -154,6 +154,7 @@ def create_blueprint(
             client=client,
             settings=None if actions is True else actions,
             webhook_secret=webhook_secret,
+            failures=services.failures,
         )
 
     services = Services(

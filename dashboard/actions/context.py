@@ -21,6 +21,7 @@ from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
@@ -56,6 +57,7 @@ class ActionContext:
     Args:
         webhook_secret: shared with the workers; None: ``DURABLE_WEBHOOK_SECRET``, else one kept in the ledger.
         policy: ``policy(action, run) -> bool``, already bound to the actor; None allows everything.
+        failures: records why a run failed before a retry has the engine delete it; None: nobody does here.
     """
 
     store: StateStore
@@ -65,6 +67,7 @@ class ActionContext:
     settings: ActionSettings = field(default_factory=ActionSettings)
     webhook_secret: str | None = field(default=None, repr=False)
     policy: Callable[[str, Run], bool] | None = None
+    failures: FailureLog | None = None
     locks: RunLocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -328,11 +331,13 @@ def open_context(
     client: DBOSClient | Callable[[], DBOSClient] | None = None,
     settings: ActionSettings | None = None,
     webhook_secret: str | None = None,
+    failures: FailureLog | None = None,
 ) -> ActionContext:
     """Return the context of a store's actions; it connects when the first action needs it.
 
     Args:
         client: a ``DBOSClient`` of the caller's own, or a callable that makes one.
+        failures: see ``ActionContext``.
 
     Example:
         >>> from otel_bridge.testing import MemoryLedger, MemoryStateStore
@@ -347,4 +352,5 @@ def open_context(
         validators=_WithDeclared(chosen.validators),
         settings=chosen,
         webhook_secret=webhook_secret,
+        failures=failures,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dbos import error as dbos_error
@@ -14,7 +15,7 @@ from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
 from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.errors import Refused
-from otel_bridge.errors import LedgerError
+from otel_bridge.errors import BridgeError, LedgerError
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
@@ -193,6 +194,9 @@ def revive(ctx: ActionContext, run: Run, steps: Sequence[Step], error: StoredVal
     Raises:
         Refused: the ledger cannot be written, so the retry would lose a part of the run's trace.
     """
+    if ctx.failures is not None:
+        with suppress(BridgeError):  # what is lost then is only a word in the list of errors
+            ctx.failures.note([run])
     try:
         past = ctx.ledger.past_lives([run.id]).get(run.id, [])
         owed = owed_life(run, steps, error, ctx.ledger.exported([run.id]).get(run.id), past)

@@ -8,6 +8,7 @@ from dashboard.actions import retry
 from dashboard.errors import Forbidden, Refused
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo
+from otel_bridge.runs.failures import FailureLog
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.actions.memory import RecordingClient, memory_context
 
@@ -82,6 +83,17 @@ def failed_run(store: MemoryStateStore, **fields: object) -> RecordingClient | N
     )
     store.put_step(make_step("r", 1, status="failed", started_at_ms=T))
     return None
+
+
+def test_why_a_run_failed_is_recorded_before_the_engine_deletes_it() -> None:
+    """Whether or not anybody has looked at it, and whatever becomes of the record: the retry goes on."""
+    ledger, store = MemoryLedger(), MemoryStateStore(clock=CLOCK)
+    failed_run(store)
+    log = FailureLog(store, ledger)
+    ctx, _, client = memory_context(store=store, ledger=ledger, failures=log)
+    retry.retry(ctx, "r", actor="ann")
+    assert [failure.run_id for failure in ledger.failures_of(["r"])["r"]] == ["r"]
+    assert [run_id for _, run_id, _ in client.calls] == ["r"]
 
 
 def alive(**fields: object) -> MemoryLedger:
