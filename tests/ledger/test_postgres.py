@@ -365,6 +365,22 @@ def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_anew(
     assert ledger.lease_holder("x") is None
 
 
+def test_a_damaged_row_is_left_out_and_counted(ledger: PostgresLedger, admin: psycopg.Connection) -> None:
+    """Postgres keeps types; what is in a text, and numbers of any size, it takes."""
+    for instance_id in ("i", "j"):
+        ledger.heartbeat(Executor(instance_id=instance_id, executor_id="e", beat_at_ms=0, started_at_ms=0))
+    assert ledger.acquire_lease("x", "host:1:abc", ttl_s=60) is not None
+    ledger.put_value("k", 1)
+    admin.execute("UPDATE durable.executors SET data = '{' WHERE instance_id = 'i'")
+    admin.execute("UPDATE durable.settings SET value = '{'")
+    admin.execute("UPDATE durable.leases SET expires_at_ms = 4611686018427387904")
+    assert [executor.instance_id for executor in ledger.executors()] == ["j"]
+    assert ledger.get_value("k") is None
+    assert ledger.put_value("k", 2, only_if_absent=True) == 2
+    assert ledger.acquire_lease("x", "host:2:def", ttl_s=60) is not None
+    assert ledger.damaged == {"executors": 1, "settings": 1}
+
+
 def test_a_read_only_standby_is_named_as_such(standby_url: str) -> None:
     """It is up and reachable, and no ledger can be kept there."""
     ledger = PostgresLedger(standby_url)
