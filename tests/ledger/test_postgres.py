@@ -379,6 +379,8 @@ def test_a_damaged_row_is_left_out_and_counted(ledger: PostgresLedger, admin: ps
     assert ledger.put_value("k", 2, only_if_absent=True) == 2
     assert ledger.acquire_lease("x", "host:2:def", ttl_s=60) is not None
     assert ledger.damaged == {"executors": 1, "settings": 1}
+    assert ledger.get_value("k") == 2
+    assert ledger.damaged == {"executors": 1}
 
 
 def test_a_read_only_standby_is_named_as_such(standby_url: str) -> None:

@@ -40,7 +40,8 @@ class Tables(ABC):
     """What an adapter brings, and what the tables share."""
 
     def __init__(self) -> None:
-        self._damaged: dict[tuple[str, str], str] = {}
+        self._damaged: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     @abstractmethod
     def _run(self, work: Callable[[Session], T], *, write: bool) -> T:
@@ -74,7 +75,7 @@ class Tables(ABC):
 
     @property
     def damaged(self) -> Mapping[str, int]:
-        """Rows that were met and could not be read, by table. They are left out of every answer."""
+        """Rows that could not be read when they were last met, by table. They are left out of every answer."""
         return Counter(table for table, _ in list(self._damaged))
 
     def _decoded(self, table: str, rows: Iterable[Row], decode: Callable[[Row], T]) -> Iterator[T]:
@@ -82,23 +83,24 @@ class Tables(ABC):
         for row in rows:
             try:
                 value = decode(row)
-                yield checked(value) if is_dataclass(value) and not isinstance(value, type) else value
+                checked_value = checked(value) if is_dataclass(value) and not isinstance(value, type) else value
             except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
                 self._note_damage(table, str(row[0]), error)
+                continue
+            if self._damaged:
+                self._damaged.discard((table, str(row[0])))  # somebody has written it anew
+            yield checked_value
 
     def _damaged_keys(self, table: str) -> set[str]:
-        """Return the keys of the rows of a table that were met and could not be read."""
+        """Return the keys of the rows of a table that could not be read when they were last met."""
         return {key for known, key in list(self._damaged) if known == table} if self._damaged else set()
 
-    def _mended(self, table: str, keys: Iterable[str]) -> None:
-        """Note that damaged rows were written anew."""
-        for key in keys:
-            self._damaged.pop((table, key), None)
-
     def _note_damage(self, table: str, key: str, error: Exception) -> None:
-        if (table, key) in self._damaged or len(self._damaged) >= _MOST_DAMAGED:
+        if len(self._damaged) < _MOST_DAMAGED:
+            self._damaged.add((table, key))
+        if (table, key) in self._reported or len(self._reported) >= _MOST_DAMAGED:
             return
-        self._damaged[table, key] = str(error)
+        self._reported.add((table, key))
         _logger.warning(
             "Row %r of the ledger's table %r cannot be read and is left out: %s: %s. Delete the row to be rid of it.",
             key[:100],

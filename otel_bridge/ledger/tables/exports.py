@@ -107,7 +107,6 @@ class Exports(Tables):
                 session.rows(PUT_CURSOR, steps_ms=cursor.steps_ms, runs_ms=cursor.runs_ms)
 
         self._run(work, write=True)
-        self._mended("exported_runs", damaged & {run.run_id for run in runs})
 
     def open_exports(self, *, limit: int) -> list[ExportedRun]:
         """Return runs of which something was exported but not the end, oldest first."""
