@@ -13,6 +13,9 @@ RequiredRole = Literal["viewer", "operator", "public"]
 class Actor:
     """The authenticated caller: a name for the audit log, and a role.
 
+    Args:
+        scopes: the actions that this caller is limited to, as a token may be; none: all that the role allows.
+
     Raises:
         ValueError: the role is not one of ours; one that is not known allows nothing.
 
@@ -22,6 +25,7 @@ class Actor:
 
     name: str
     role: Role
+    scopes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):

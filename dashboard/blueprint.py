@@ -25,6 +25,7 @@ from dashboard.http.admission import can_stream
 from dashboard.http.assets import Assets
 from dashboard.http.auth import AuthHook, LoginAnswer, authenticate
 from dashboard.http.auth.origin import allowed_origins_of, require_same_origin, share_with
+from dashboard.http.auth.tokens import BearerTokens
 from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
 from dashboard.http.routing import RequestContext, Route
 from dashboard.http.server import is_stopping
@@ -123,7 +124,7 @@ def create_blueprint(
         namespace=namespace,
         name=name,
         title=title,
-        auth=auth,
+        auth=auth.with_ledger(lambda: services.ledger) if isinstance(auth, BearerTokens) else auth,
         may=may,
         allowed_origins=allowed_origins_of(allowed_origins),
         trace_url=trace_url,

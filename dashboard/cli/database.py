@@ -26,7 +26,7 @@ def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema:
     Raises:
         ConfigurationError: the URL is of an unknown kind, or its driver is not installed.
     """
-    actor = Actor(_user(), "operator")
+    actor = Actor(user_name(), "operator")
     store = open_store(url, schema=schema)
     blueprint = create_blueprint(
         store,
@@ -50,7 +50,8 @@ class InProcessClient(DurableClient):
         return ""
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who works here, for the audit log."""
     try:
         return f"{getpass.getuser()} (command line)"
     except (OSError, KeyError, ImportError):  # a container's user that has no name

@@ -59,6 +59,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "executors": "dashboard.cli.fleet:executors",
         "audit": "dashboard.cli.fleet:audit",
         "doctor": "dashboard.cli.doctor:doctor",
+        "token": "dashboard.cli.tokens:token",
         "completion": "dashboard.cli.completion:completion",
     },
 }

@@ -40,10 +40,17 @@ COUNTED = 5_000
 PAGE = 500
 
 
-def bound(may: Policy, actor: Actor) -> Callable[[str, Run], bool]:
-    """Return the policy for one actor. One that fails allows nothing: it is the host's, and it is logged."""
+def bound(may: Policy | None, actor: Actor) -> Callable[[str, Run], bool]:
+    """Return the policy for one actor, within its scopes.
+
+    One that fails allows nothing: it is the host's, and it is logged.
+    """
 
     def allows(action: str, run: Run) -> bool:
+        if actor.scopes and action != SEE and action not in actor.scopes:
+            return False
+        if may is None:
+            return True
         try:
             return bool(may(actor, action, run))
         except Exception:
@@ -270,19 +277,22 @@ class SeenServices(Services):
 
 
 def seen_by(services: Services, actor: Actor | None) -> Services:
-    """Return the services as an actor sees them; the same where there is no policy, or nobody was asked for a name.
+    """Return the services as an actor sees them; the same where nothing limits it, or nobody was asked for a name.
 
     Args:
         actor: None on public routes: a webhook's token is its own proof, and public metrics are of everybody.
     """
     may = services.settings.may
-    if may is None or actor is None:
+    if actor is None or (may is None and not actor.scopes):
         return services
     allows = bound(may, actor)
     scoped = SeenServices.__new__(SeenServices)
     scoped.__dict__.update(copy.copy(services.__dict__))
     scoped.policy, scoped.everything = allows, services
-    scoped._open_store = lambda: SeenStore(services.store, lambda run: allows(SEE, run))
+    if may is None:
+        scoped._open_store = lambda: services.store
+    else:
+        scoped._open_store = lambda: SeenStore(services.store, lambda run: allows(SEE, run))
     scoped._open_ledger = lambda _: services.ledger
     scoped._open_actions = lambda _: services.actions
     scoped._store = scoped._ledger = scoped._actions = None

@@ -1,4 +1,7 @@
-"""Ready ``auth`` hooks: a proxy's header, HTTP basic, Flask-Login. Each returns a callable for ``create_blueprint``."""
+"""Ready ``auth`` hooks: a proxy's header, HTTP basic, Flask-Login. Each returns a callable for ``create_blueprint``.
+
+Bearer tokens are in ``tokens``.
+"""
 
 from __future__ import annotations
 
