@@ -28,6 +28,7 @@ from otel_bridge.runs.attempts import Attempt
 from otel_bridge.runs.presence import Presence
 from otel_bridge.spans import ids
 
+DAMAGED_STEP = "The step's row is damaged: columns of it hold what they do not declare. What can be read is shown."
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 
 
@@ -121,7 +122,18 @@ def run_fields(
         "error": error_of(run),
         "dealt_with": dealt_with,
         "allowed": allowed_actions(run, seen),
+        "unreadable": unreadable_sentence(run),
     }
+
+
+def unreadable_sentence(run: Run) -> str | None:
+    """Return what people are told of a run whose row is damaged."""
+    if not run.unreadable:
+        return None
+    return (
+        f"The run's row is damaged: {', '.join(run.unreadable)} hold what these columns do not declare. "
+        "No trace is exported of it. Correct the row, or delete the run."
+    )
 
 
 def attempt_view(attempt: Attempt) -> AttemptView:
@@ -207,6 +219,7 @@ def step_view(
         compensates=step.compensates,
         error=error,
         span_id=ids.step_span_id(source_id, source_seq, generation=generation, namespace=namespace).hex(),
+        unreadable=DAMAGED_STEP if step.unreadable else None,
         **payloads,
     )
 

@@ -109,6 +109,7 @@ class RunRow(Wire):
     error: ErrorView | None = None
     dealt_with: DealtWithView | None = None
     allowed: list[Action]
+    unreadable: str | None = Field(None, description="Why a part of the run is left out: its row is damaged.")
 
 
 class RunView(RunRow):
@@ -156,6 +157,7 @@ class StepView(Wire):
     payload_formats: dict[str, str] | None = None
     payload_problems: dict[str, str] | None = None
     span_id: str
+    unreadable: str | None = Field(None, description="Why a part of the step is left out: its row is damaged.")
 
 
 class Lineage(Wire):

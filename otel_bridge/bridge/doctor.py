@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY
+from otel_bridge.bridge.set_aside import read_set_aside
 from otel_bridge.bridge.standby import standing_by
 from otel_bridge.errors import BridgeError, DeliveryError
 from otel_bridge.ledger.base import Ledger
@@ -19,6 +20,7 @@ from otel_bridge.store.base import StateStore
 from otel_bridge.tail.scanner import StoreScanner
 
 LATE_MS = 30_000
+NAMED_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,18 @@ def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
         yield Finding("refused", False, f"{refused}. Look at the collector's limits")
     else:
         yield Finding("refused", True, "no span was ever refused")
+    yield _set_aside(ledger)
+
+
+def _set_aside(ledger: Ledger) -> Finding:
+    count, reasons = read_set_aside(ledger)
+    if not count:
+        return Finding("set aside", True, "every run can be exported")
+    named = "; ".join(f"{run_id!r}: {reason}" for run_id, reason in list(reasons.items())[:NAMED_RUNS])
+    says = (
+        f"{count} runs cannot be exported: {named}. Correct or delete their rows; they are tried again when they change"
+    )
+    return Finding("set aside", False, says)
 
 
 def _lag(store: StateStore, ledger: Ledger) -> Finding:

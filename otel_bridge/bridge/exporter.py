@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.model.runs import Run
@@ -23,6 +24,7 @@ from otel_bridge.otlp import Delivery
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
+from otel_bridge.spans.model import SpanTimeError, check_times
 from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")
@@ -31,8 +33,6 @@ CHUNK_RUNS = 250
 MOST_STEPS = 10_000
 """Steps held at once, unless one run has more."""
 Planned: TypeAlias = "tuple[Run | None, Plan]"
-_NO_SPANS = (ArithmeticError, LookupError, TypeError, ValueError)
-"""What rows that nobody should have written make the mapping raise."""
 _MAX_ANCESTORS = 100
 
 
@@ -67,7 +67,7 @@ class RunExporter:
     ) -> None:
         self._store, self._ledger, self._delivery, self._settings = store, ledger, delivery, settings
         self._metrics, self._check, self._chunk_runs = metrics, check, chunk_runs
-        self._broken: set[str] = set()
+        self.set_aside = SetAside()
         self._failures = FailureLog(store, ledger, codec=settings.codec)
 
     def export(
@@ -82,17 +82,7 @@ class RunExporter:
         progress = Progress()
         wanted = dict.fromkeys(related for run_id in run_ids for related in _with_original(run_id))
         for chunk in chunks(wanted, self._chunk_runs):
-            runs = {run_id: known[run_id] for run_id in chunk if known and run_id in known}
-            runs.update(self._store.get_runs([run_id for run_id in chunk if run_id not in runs]))
-            self._note_failures([run for run in runs.values() if run.is_terminal])
-            while chunk:
-                # Runs are read before their steps: a run that was seen to have ended has all of its steps.
-                present = [run_id for run_id in chunk if run_id in runs]
-                steps = self._store.get_steps_of(present, errors=True, most_rows=MOST_STEPS)
-                self._export_chunk(
-                    lease, [one for one in chunk if one in steps or one not in runs], runs, steps, progress
-                )
-                chunk = [run_id for run_id in present if run_id not in steps]
+            self._export_all_but_broken(lease, chunk, known or {}, progress)
         return progress
 
     def _note_failures(self, ended: Sequence[Run]) -> None:
@@ -105,6 +95,35 @@ class RunExporter:
             raise  # the store or the ledger cannot be used now: nothing can be exported either
         except Exception:
             _logger.exception("Failures of %d runs cannot be recorded.", len(ended))
+
+    def _export_all_but_broken(
+        self, lease: Lease | None, chunk: Sequence[str], known: Mapping[str, Run], progress: Progress
+    ) -> None:
+        """Export a chunk, in halves where something of it cannot be read or told, until the one run is found."""
+        try:
+            self._export_runs(lease, chunk, known, progress)
+        except BridgeError:
+            raise  # of the store, the ledger, the lease or the collector: no run is to blame
+        except Exception as error:  # noqa: BLE001 - whatever one run makes fail must not hold up the others
+            if len(chunk) == 1:
+                self.set_aside.add(chunk[0], _reason(error), error=error)
+                return
+            middle = len(chunk) // 2
+            for half in (chunk[:middle], chunk[middle:]):
+                self._export_all_but_broken(lease, half, known, progress)
+
+    def _export_runs(
+        self, lease: Lease | None, chunk: Sequence[str], known: Mapping[str, Run], progress: Progress
+    ) -> None:
+        runs = {run_id: known[run_id] for run_id in chunk if run_id in known}
+        runs.update(self._store.get_runs([run_id for run_id in chunk if run_id not in runs]))
+        self._note_failures([run for run in runs.values() if run.is_terminal and not run.unreadable])
+        while chunk:
+            # Runs are read before their steps: a run that was seen to have ended has all of its steps.
+            present = [run_id for run_id in chunk if run_id in runs]
+            steps = self._store.get_steps_of(present, errors=True, most_rows=MOST_STEPS)
+            self._export_chunk(lease, [one for one in chunk if one in steps or one not in runs], runs, steps, progress)
+            chunk = [run_id for run_id in present if run_id not in steps]
 
     def _export_chunk(
         self,
@@ -130,6 +149,7 @@ class RunExporter:
                 plan = self._plan(run, steps[run_id], told, related, now_ms)
             else:
                 plan = plan_deleted(told, settings=self._settings) if told is not None else None
+                self.set_aside.discard(run_id)
             if plan is not None:
                 plans.append((run, plan))
                 if plan.again_at_ms is not None:
@@ -143,29 +163,37 @@ class RunExporter:
         if life.run.undoes_id is not None:
             life = replace(life, steps=tuple(with_compensated(self._store, life.run.id, life.steps)))
         try:
-            return plan_past(life, before, settings=self._settings, relatives=relatives)
-        except _NO_SPANS:
-            self._say_broken(life.run.id)
+            plan = plan_past(life, before, settings=self._settings, relatives=relatives)
+            check_times(plan.spans)
+            return plan
+        except BridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as for a run of the present
+            self.set_aside.add(life.run.id, _reason(error), error=error)
             record = before or ExportedRun(run_id=life.run.id)
             return Plan(spans=(), record=replace(record, generation=life.generation, ended=True), changed=True)
 
     def _plan(
         self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: _Related, now_ms: int
     ) -> Plan | None:
+        unreadable = why_unreadable(run, steps)
+        if unreadable is not None:
+            self.set_aside.add(run.id, unreadable)
+            return None
         if run.undoes_id is not None:
             steps = with_compensated(self._store, run.id, steps)
         try:
-            return plan_run(
+            plan = plan_run(
                 run, steps, before, settings=self._settings, now_ms=now_ms, relatives=related.of(run, before)
             )
-        except _NO_SPANS:
-            self._say_broken(run.id)
+            check_times(plan.spans)
+        except BridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - rows that nobody should have written raise whatever they like
+            self.set_aside.add(run.id, _reason(error), error=None if isinstance(error, SpanTimeError) else error)
             return None
-
-    def _say_broken(self, run_id: str) -> None:
-        if run_id not in self._broken:
-            self._broken.add(run_id)
-            _logger.exception("Run %s cannot be turned into spans and is skipped.", run_id)
+        self.set_aside.discard(run.id)
+        return plan
 
     def _send(
         self, lease: Lease | None, lived: Sequence[Planned], plans: Sequence[Planned], progress: Progress
@@ -282,6 +310,10 @@ class _Related:
             if not found:
                 return
             self._runs.update(found)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, SpanTimeError) else f"{type(error).__name__}: {error}"
 
 
 def _put(outbox: Outbox, kept: Sequence[Planned]) -> None:

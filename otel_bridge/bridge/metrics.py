@@ -44,6 +44,7 @@ class BridgeMetrics:
         self._queues: Sequence[QueueInfo] = ()
         self._now_ms = 0
         self._lag_s: float | None = None
+        self._set_aside: int | None = None
         self._counted = (0, 0, 0)
 
         def histogram(name: str, description: str) -> metrics.Histogram:
@@ -67,6 +68,7 @@ class BridgeMetrics:
             (semconv.METRIC_QUEUE_DEPTH, "{run}", "Runs that wait on a queue.", self._observe_depth),
             (semconv.METRIC_QUEUE_OLDEST_AGE, "s", "Age of the oldest run on a queue.", self._observe_oldest),
             (semconv.METRIC_LAG, "s", "How far export is behind the state store.", self._observe_lag),
+            (semconv.METRIC_SET_ASIDE, "{run}", "Runs whose rows cannot be told as spans.", self._observe_set_aside),
         ):
             meter.create_observable_gauge(name, [callback], unit, description)
 
@@ -118,6 +120,10 @@ class BridgeMetrics:
         """Keep how far behind the export is."""
         self._lag_s = lag_s
 
+    def observe_set_aside(self, runs: int) -> None:
+        """Keep how many runs are set aside now."""
+        self._set_aside = runs
+
     def observe_delivery(self, stats: DeliveryStats) -> None:
         """Count what was delivered and refused since the last look."""
         counted = (stats.exported, stats.set_aside, stats.partial)
@@ -151,6 +157,9 @@ class BridgeMetrics:
 
     def _observe_lag(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(self._lag_s)] if self._lag_s is not None else []
+
+    def _observe_set_aside(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(self._set_aside)] if self._set_aside is not None else []
 
 
 def _duration_s(span: SpanData) -> float:

@@ -213,9 +213,13 @@ class ExportSession:
         """
         if self._monotonic() - self._reviewed_at < REVIEW_EVERY_S:
             return []
-        limit = OPEN_LIMIT if self._reviewed_at < 0 else REVIEW_LIMIT
+        first = self._reviewed_at < 0
         self._reviewed_at = self._monotonic()
-        return [run.run_id for run in self.ledger.open_exports(limit=limit)]
+        begun = [run.run_id for run in self.ledger.open_exports(limit=OPEN_LIMIT if first else REVIEW_LIMIT)]
+        if not first:
+            return begun
+        self._exporter.set_aside.load(self.ledger)
+        return [*begun, *self._exporter.set_aside]
 
     def _look_after(self, lease: Lease, *, caught_up: bool) -> None:
         now = self._monotonic()
@@ -224,6 +228,8 @@ class ExportSession:
         self._metrics.observe_lag(self.lag_s())
         self._metrics.observe_delivery(self._delivery.stats)
         self._report()
+        self._exporter.set_aside.save(self.ledger)
+        self._metrics.observe_set_aside(len(self._exporter.set_aside))
         if now - self._gauged_at >= GAUGES_EVERY_S:
             self._gauged_at = now
             self._gauge()

@@ -64,6 +64,7 @@ class Run:
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``). ``error`` is the
     last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``).
+    ``unreadable`` names the engine's columns that hold what they do not declare: the other fields are right.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Run:
     undo_id: str | None = None
     dead_letter_id: str | None = None
     error: RunError | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def is_terminal(self) -> bool:

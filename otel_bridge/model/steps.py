@@ -33,6 +33,7 @@ class Step(NamedTuple):
         collected_at_ms: when the parent took the result of a remote step.
         key: topic of a message received, key of an event set, name of a stream written to.
         attempts: executions, where known (presence tells; the engine does not store it).
+        unreadable: its row holds what the engine's columns do not declare; what could not be read is left out.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class Step(NamedTuple):
     error: StoredValue | None = None
     compensates: int | None = None
     key: str | None = None
+    unreadable: bool = False
 
     @property
     def is_open(self) -> bool:

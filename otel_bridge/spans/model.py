@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
 NS_PER_MS = 1_000_000
+MAX_NS = 2**64 - 1
 
 
 class SpanKind(IntEnum):
@@ -80,6 +81,25 @@ class SpanData(NamedTuple):
     def span_id_hex(self) -> str:
         """The span id as 16 hex digits."""
         return self.span_id.hex()
+
+
+class SpanTimeError(ValueError):
+    """A span's time is none that OTLP can carry: nanoseconds since 1970, unsigned, in 64 bits (the year 2554)."""
+
+    def __init__(self, span: SpanData) -> None:
+        self.run_id, self.seq = span.run_id, span.seq
+        whose = "the run" if span.seq is None else f"step {span.seq}"
+        super().__init__(f"{whose} has times outside of the years 1970 to 2554, which OTLP cannot carry")
+
+
+def check_times(spans: Sequence[SpanData]) -> None:
+    """Raise ``SpanTimeError`` for the first span whose times cannot be sent."""
+    for span in spans:
+        if not 0 <= span.start_ns <= MAX_NS or not 0 <= span.end_ns <= MAX_NS:
+            raise SpanTimeError(span)
+        for event in span.events:
+            if not 0 <= event.time_ns <= MAX_NS:
+                raise SpanTimeError(span)
 
 
 @dataclass(frozen=True, slots=True)

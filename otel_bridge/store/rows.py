@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.status import ENGINE_OPEN, STATUSES, status_of
+from otel_bridge.store.cells import plain, unreadable, unreadable_columns
 
 
 class RunRecord(NamedTuple):
@@ -52,6 +53,7 @@ LINKED: Mapping[str, str] = {"undo": UNDO_PREFIX, "dead_letter": DEAD_LETTER_PRE
 """Fields of a record that tell of another run, and what stands before the run's id in that one's."""
 RUN_COLUMNS = tuple(name for name in RunRecord._fields if name not in LINKED)
 """The engine's columns of a record, in order."""
+_REQUIRED = frozenset({RUN_COLUMNS.index("created_at"), RUN_COLUMNS.index("updated_at")})
 
 
 def attributes_of(text: str | None) -> Mapping[str, Any]:
@@ -72,6 +74,9 @@ def _not_json(_: str) -> float:
 
 def run_of(row: RunRecord) -> Run:
     """Return the run of a row; what it waits for, its undo and its handler are not looked at yet (see ``settle``)."""
+    broken: tuple[str, ...] = ()
+    if unreadable(row):
+        broken, row = unreadable_columns(row, RUN_COLUMNS), RunRecord._make(plain(row, _REQUIRED))
     status = status_of(row.status)
     waiting = None
     delayed = row.status == "DELAYED"
@@ -106,6 +111,7 @@ def run_of(row: RunRecord) -> Run:
         authenticated_user=row.authenticated_user or None,
         attributes=attributes_of(row.attributes),
         waiting=waiting,
+        unreadable=broken,
     )
 
 

@@ -25,6 +25,7 @@ from otel_bridge.credentials import public_url
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.forks import PAUSE_S, leave_to_parent, pause_at_fork
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
+from otel_bridge.store.cells import fetch
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
 
@@ -274,8 +275,7 @@ class SqliteStateStore(SqlStateStore):
         """Run one statement and return all of its rows; no read lock outlives the call."""
         try:
             with self._connection() as connection:
-                found: list[Row] = connection.execute(sql, tuple(params)).fetchall()
-                return found
+                return fetch(connection, sql, params)
         except self._errors as error:
             if any(sign in str(error) for sign in _STALE_SCHEMA):
                 raise StaleSchemaError(self.target, f"{self.target} changed its schema: {error}.") from error

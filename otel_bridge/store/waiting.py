@@ -129,7 +129,7 @@ def _wrapped_number(text: str) -> float:
     """Return a number stored as SuperJSON or as base64 of a pickled float (DBOS before 3.x); else not a number."""
     try:
         return float(json.loads(text)["json"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         pass
     try:
         raw = base64.b64decode(text, validate=True)
@@ -172,9 +172,9 @@ def parse_wait(value: str) -> Wait | None:
     """Return the announced wait, or None when the value is not one (somebody else's event, a newer format)."""
     try:
         data = json.loads(value)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return None
-    if not isinstance(data, dict) or data.get("on") not in _WAITING_ON:
+    if not isinstance(data, dict) or not isinstance(data.get("on"), str) or data["on"] not in _WAITING_ON:
         return None
     name = data.get("name")
     return Wait(on=data["on"], name=name if isinstance(name, str) else None, until_ms=_time_ms(data.get("until")))
@@ -187,11 +187,11 @@ def _time_ms(value: Any) -> int | None:
         return wake_ms(str(value))
     try:
         moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp() * 1000)
 
 
 def waits_for_child(rows: Sequence[TailRow]) -> bool:

@@ -22,6 +22,7 @@ from otel_bridge.model.status import STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName
 from otel_bridge.store.adapter import SqlStateStore
+from otel_bridge.store.cells import fetch
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
 from otel_bridge.store.waiting import GET_RESULT, SET_EVENT, SLEEP
@@ -69,8 +70,7 @@ class MemoryStateStore(SqlStateStore):
         with self._lock:
             if self._closed:
                 raise StoreUnavailableError(self.target, f"The {self.target} was closed.")
-            found: list[Row] = self._connection.execute(sql, tuple(params)).fetchall()
-            return found
+            return fetch(self._connection, sql, params)
 
     def _probe(self) -> Schema:
         tables: dict[str, frozenset[str]] = {}

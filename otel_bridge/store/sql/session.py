@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.store.cells import plain
 from otel_bridge.store.rows import RunRecord, run_of, settle
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.schema import Dialect, Schema
@@ -28,6 +29,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 CHUNK = 400
 """Ids in one statement."""
+_TAIL_REQUIRED = frozenset({1})
 
 
 RUNS_BY_ID = Statement(
@@ -122,10 +124,11 @@ def tail_rows(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[TailRow]
             "WHERE m.workflow_uuid = w.workflow_uuid) "
             f"WHERE {among}"
         )
-        for run_id, *tail_row in reader.read(LAST_STEPS, sql, params):
+        for row in reader.read(LAST_STEPS, sql, params):
+            run_id, *tail_row = plain(row, _TAIL_REQUIRED)
             found.setdefault(run_id, []).append(TailRow._make(tail_row))
     for tail in found.values():
-        tail.sort()
+        tail.sort(key=lambda row: row.seq)
     return found
 
 
@@ -147,6 +150,7 @@ def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait
     return found
 
 
+_CHILD_REQUIRED = frozenset({3, 4})
 _CHILD_COLUMNS = ("started_at_epoch_ms", "completed_at", "queue_name", "executor_id")
 
 
@@ -161,7 +165,8 @@ def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
     for part in chunks(list(dict.fromkeys(run_ids))):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {among}"
-        found.update((child.id, child) for child in (Child(*row) for row in reader.read(STARTED_RUNS, sql, params)))
+        rows = (plain(row, _CHILD_REQUIRED) for row in reader.read(STARTED_RUNS, sql, params))
+        found.update((child.id, child) for child in (Child(*row) for row in rows))
     rounded = [child.id for child in found.values() if child.has_rounded_stamps]
     for run_id, first_ms, last_ms in _step_bounds(reader, rounded):
         found[run_id] = replace(found[run_id], first_step_ms=first_ms, last_step_ms=last_ms)
@@ -179,7 +184,8 @@ def _step_bounds(reader: Reader, run_ids: Sequence[str]) -> Iterator[Row]:
     for part in chunks(run_ids):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)
         sql = f"SELECT w.workflow_uuid, {started}, {ended} FROM {schema.table('workflow_status')} w WHERE {among}"
-        yield from reader.read(STEP_BOUNDS, sql, params)
+        for run_id, *bounds in reader.read(STEP_BOUNDS, sql, params):
+            yield run_id, *(bound if isinstance(bound, int) else None for bound in bounds)
 
 
 def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, list[Child]]:
@@ -193,6 +199,7 @@ def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, lis
             f"{_child_select(schema)}, w.parent_workflow_id FROM {schema.table('workflow_status')} w "
             f"WHERE {among} AND w.status IN ('PENDING', 'ENQUEUED', 'DELAYED') ORDER BY w.created_at, w.workflow_uuid"
         )
-        for *child, parent_id in reader.read(OPEN_CHILDREN, sql, params):
+        for row in reader.read(OPEN_CHILDREN, sql, params):
+            *child, parent_id = plain(row, _CHILD_REQUIRED)
             found.setdefault(parent_id, []).append(Child(*child))
     return found

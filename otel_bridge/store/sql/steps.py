@@ -7,7 +7,8 @@ from typing import Any
 
 from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.model.steps import Step, StepKey
-from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
+from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue, text_of
+from otel_bridge.store.cells import LAST, plain, unreadable
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.keys import KEYED, keys_of, value_at
 from otel_bridge.store.sql.session import Reader, children_by_id, chunks, waits_of
@@ -37,6 +38,8 @@ RECORDED_STEPS = Statement(
     "recorded_steps", "Which steps were recorded since a time.", (STEPS_RECORDED, STEPS_COMPLETED)
 )
 _ENDED = RunEnd(0)
+_REQUIRED = frozenset({1})
+"""Of a step's row: its number."""
 
 
 def steps_of(
@@ -56,13 +59,25 @@ def steps_of(
             whole = list(dict.fromkeys(row.run_id for row in rows))
         found.update((run_id, []) for run_id in whole)
         rows_of: dict[str, list[StepRow]] = {}
+        damaged: dict[str, set[int]] = {}
         for row in rows:
+            if unreadable(row):
+                damaged.setdefault(row.run_id, set()).add(row.seq)
             rows_of.setdefault(row.run_id, []).append(row)
+        for run_id in damaged:
+            rows_of[run_id] = [StepRow._make(plain(row, _REQUIRED)) for row in rows_of[run_id]]
         if rows_of:
             _fold_part(reader, rows_of, found)
+        for run_id, seqs in damaged.items():
+            found[run_id] = _marked(found[run_id], seqs)
         if len(whole) < len(part):
             break
     return found
+
+
+def _marked(steps: list[Step], seqs: set[int]) -> list[Step]:
+    """Return the steps, those marked whose rows, or rows that they absorbed, could not be read."""
+    return [step._replace(unreadable=not seqs.isdisjoint((step.seq, *step.folded))) for step in steps]
 
 
 def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[str, list[Step]]) -> None:
@@ -109,7 +124,8 @@ def step_outputs(reader: Reader, run_id: str, names: Sequence[str]) -> list[tupl
         "ORDER BY o.function_id",
         [run_id, *names],
     )
-    return [(name, StoredValue(text, serialization, len(text))) for name, text, serialization in rows]
+    texts = ((name, text_of(output), serialization) for name, output, serialization in rows)
+    return [(name, StoredValue(text, serialization, len(text))) for name, text, serialization in texts]
 
 
 def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[StepRow]:
@@ -169,7 +185,7 @@ def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
     )
     return {
         run_id: RunEnd(None if status in ENGINE_OPEN else (updated if completed is None else completed))
-        for run_id, status, completed, updated in reader.read(RUN_ENDS, sql, params)
+        for run_id, status, completed, updated in map(plain, reader.read(RUN_ENDS, sql, params))
     }
 
 
@@ -253,7 +269,7 @@ def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey
     rows = reader.read(
         RECORDED_STEPS,
         f"SELECT o.workflow_uuid, o.function_id, {finished}, {recorded} "
-        f"FROM {schema.table('operation_outputs')} o WHERE {recorded} >= ? ORDER BY {recorded} LIMIT ?",
+        f"FROM {schema.table('operation_outputs')} o WHERE {recorded} BETWEEN ? AND {LAST} ORDER BY {recorded} LIMIT ?",
         [since_ms, limit],
     )
     return list(map(StepKey._make, rows))
