@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
 CHILDREN_SHOWN = 2_000
+STEPS_SHOWN = 5_000
+"""Of a timeline, at once: a run of 100,000 steps is 30 MB of JSON."""
 
 
 def exported_of(services: Services, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
@@ -87,8 +90,21 @@ def load(services: Services, run_id: str) -> Loaded:
     return Loaded(run, steps, undo)
 
 
-def timeline(services: Services, loaded: Loaded) -> list[StepView]:
-    """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a timeline, and the ``seq`` that the next one begins with; None: there is none."""
+
+    steps: list[StepView]
+    next_seq: int | None
+
+
+def timeline(services: Services, loaded: Loaded, *, start: int | None = None, limit: int = STEPS_SHOWN) -> Page:
+    """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks.
+
+    Args:
+        start: the ``seq`` to begin with; None begins at the first.
+        limit: how many steps at most; the compensations come with the last of them.
+    """
     codec, namespace = services.settings.codec, services.settings.namespace
     run_id = loaded.run.id
     known = exported_of(services, [run_id] if loaded.run.undo_id is None else [run_id, loaded.run.undo_id])
@@ -105,10 +121,12 @@ def timeline(services: Services, loaded: Loaded) -> list[StepView]:
             error=error,
         )
 
-    return [
-        *(view(step, step, groups.get(step.seq)) for step in loaded.steps),
-        *(view(shown, source or shown, None) for source, shown in loaded.undo),
-    ]
+    begin = 0 if start is None else bisect_left(loaded.steps, start, key=lambda step: step.seq)
+    shown_steps = loaded.steps[begin : begin + limit]
+    views = [view(step, step, groups.get(step.seq)) for step in shown_steps]
+    if begin + limit < len(loaded.steps):
+        return Page(views, loaded.steps[begin + limit].seq)
+    return Page([*views, *(view(shown, source or shown, None) for source, shown in loaded.undo)], None)
 
 
 def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
@@ -172,11 +190,14 @@ def lineage(services: Services, run: Run) -> Lineage:
     return Lineage(forks=forks, **rows)
 
 
-def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
+def run_detail(
+    services: Services, run_id: str, *, codec: Codec, start: int | None = None, limit: int = STEPS_SHOWN
+) -> RunDetail:
     """Return a run, its timeline, its children and its relatives.
 
     Args:
         codec: the viewer's: see ``Services.codec_for``.
+        start: of the timeline, as in ``timeline``; so is ``limit``.
 
     Raises:
         NotFound: there is no such run.
@@ -184,9 +205,12 @@ def run_detail(services: Services, run_id: str, *, codec: Codec) -> RunDetail:
     loaded = load(services, run_id)
     requeues = services.requeues([run_id]).get(run_id, [])
     children = services.rows(services.store.children(run_id, limit=CHILDREN_SHOWN))
+    page = timeline(services, loaded, start=start, limit=limit)
     return RunDetail(
         run=run_view(services, overlay_requeue(loaded.run, requeues), codec=codec),
-        timeline=timeline(services, loaded),
+        timeline=page.steps,
+        next_step=page.next_seq,
+        steps_total=len(loaded.steps),
         children=[child.id for child in children],
         child_runs=children,
         lineage=lineage(services, loaded.run),

@@ -77,7 +77,16 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
     return [facet_view(facet) for facet in found]
 
 
-class RunIdQuery(Query):
+class TimelineQuery(Query):
+    """Which part of a long timeline."""
+
+    start: int | None = Field(
+        None, alias="from", ge=0, le=2**63 - 1, description="The `seq` to begin with: `nextStep` of the part before."
+    )
+    limit: Annotated[int, Field(ge=1, description="At most 5,000."), at_most(run.STEPS_SHOWN)] = run.STEPS_SHOWN
+
+
+class RunIdQuery(TimelineQuery):
     """A run by its id, whatever that is made of."""
 
     id: str = Field(min_length=1, max_length=500)
@@ -88,13 +97,26 @@ class RunIdQuery(Query):
 )
 def run_by_id(ctx: RequestContext, *, query: RunIdQuery) -> RunDetail:
     """The same as ``runs/{id}``, for ids that proxies would read as a path of their own, such as ``a/../b``."""
-    return run.run_detail(ctx.services, query.id, codec=ctx.codec)
+    return _detail(ctx, query.id, query)
 
 
-@routes.get(RUN, summary="A run, its timeline, children and lineage", answers={200: RunDetail}, problems=(404,))
-def get_run(ctx: RequestContext, *, run_id: str) -> RunDetail:
-    """Payloads are cut to a cap; the payload routes give them whole."""
-    return run.run_detail(ctx.services, run_id, codec=ctx.codec)
+@routes.get(
+    RUN,
+    summary="A run, its timeline, children and lineage",
+    query=TimelineQuery,
+    answers={200: RunDetail},
+    problems=(404,),
+)
+def get_run(ctx: RequestContext, *, query: TimelineQuery, run_id: str) -> RunDetail:
+    """Payloads are cut to a cap; the payload routes give them whole.
+
+    Of a timeline of more than 5,000 steps this is a part: ``nextStep`` is the ``from`` of the next one.
+    """
+    return _detail(ctx, run_id, query)
+
+
+def _detail(ctx: RequestContext, run_id: str, query: TimelineQuery) -> RunDetail:
+    return run.run_detail(ctx.services, run_id, codec=ctx.codec, start=query.start, limit=query.limit)
 
 
 @routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))

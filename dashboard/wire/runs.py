@@ -194,6 +194,10 @@ class RunDetail(Wire):
 
     run: RunView
     timeline: list[StepView]
+    next_step: int | None = Field(
+        None, description="The `seq` that the next part of a long timeline begins with; absent on the last part."
+    )
+    steps_total: int = Field(description="How many steps the timeline has in all, compensations apart.")
     children: list[str]
     child_runs: list[RunRow]
     lineage: Lineage

@@ -46,11 +46,17 @@ class RunRoutes(Connection):
         query = query_of(**filters, by=by, exact=exact or None)
         return await self._send(Call("GET", "runs/facets", rows_of(FacetView), query))
 
-    async def get_run(self, run_id: str) -> RunReport:
-        """Return a run, its timeline, children and lineage."""
+    async def get_run(self, run_id: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
+        """Return a run, its timeline, children and lineage.
+
+        Args:
+            start: the ``seq`` to begin with, ``next_step`` of the part before: long timelines come in parts.
+            limit: how many steps at most; the server allows 5,000.
+        """
+        query = {"from": start, "limit": limit}
         if {".", ".."} & set(run_id.split("/")):  # such a path is refused: proxies would resolve it
-            return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id)))
-        return await self._send(Call("GET", path_of("runs", run_id), RunReport))
+            return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id, **query)))
+        return await self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
     async def run_by_id(self, id_: str) -> RunReport:
         """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
