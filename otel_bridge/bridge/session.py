@@ -29,6 +29,8 @@ _logger = logging.getLogger("otel_bridge")
 
 LEASE_NAME = EXPORT_LEASE
 STATS_KEY = "bridge.stats"
+BEGINNING_MS = -(2**62)
+"""Before every stamp: somebody may have stamped a run before 1970, and is to be told."""
 OPEN_LIMIT = 5_000
 PRUNE_EVERY_S = 3_600.0
 LOOK_BACK_MS = 60_000
@@ -169,7 +171,9 @@ class ExportSession:
         if self._cursor is None:
             # From the beginning, every run is found by its own stamps, with the steps that it has by now.
             now_ms = self.store.now_ms()
-            self._cursor = Cursor(steps_ms=now_ms, runs_ms=now_ms if self._settings.start_from == "now" else 0)
+            self._cursor = Cursor(
+                steps_ms=now_ms, runs_ms=now_ms if self._settings.start_from == "now" else BEGINNING_MS
+            )
             self.ledger.record_export(lease, cursor=self._cursor, runs=())
         return self._cursor
 

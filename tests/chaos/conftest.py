@@ -45,7 +45,9 @@ def fault_scene(
     fault: Fault, request: pytest.FixtureRequest, migrated: Path, tmp_path: Path, seed: int
 ) -> Iterator[Scene]:
     """The scene of the fault that the test is given."""
-    on_postgres = fault.database == "postgres"
-    url = request.getfixturevalue("postgres_url") if on_postgres else copy_template(migrated, tmp_path)
+    url = ""
+    if fault.database is not None:
+        on_postgres = fault.database == "postgres"
+        url = request.getfixturevalue("postgres_url") if on_postgres else copy_template(migrated, tmp_path)
     with scene(url, tmp_path, seed) as made:
         yield made

@@ -11,10 +11,12 @@ import random
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,9 +51,24 @@ class Process:
         """Return how many printed lines hold ``words``."""
         return sum(words in line for line in self.text.splitlines())
 
+    @property
+    def ended(self) -> bool:
+        """True once the process has ended."""
+        return self.popen.poll() is not None
+
     def vitals(self) -> Vitals:
         """Return what the process holds now."""
         return vitals(self.popen.pid)
+
+    def peak_mb(self) -> int:
+        """Return the most memory that the process has had."""
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        return int(re.findall(r"^VmHWM:\s+(\d+)", status, re.MULTILINE)[0]) // 1024
+
+    def kill(self) -> None:
+        """End the process without a word, as the kernel does."""
+        self.popen.kill()
+        self.popen.wait()
 
     def stop(self, number: int = signal.SIGTERM, *, timeout_s: float = 40.0) -> float:
         """Send a signal; return how many seconds the end took. A process that does not end is killed."""
@@ -71,6 +88,19 @@ def vitals(pid: int) -> Vitals:
     status = dict(re.findall(r"^(\w+):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
     descriptors = len(os.listdir(f"/proc/{pid}/fd"))
     return Vitals(int(status["Threads"]), descriptors, int(status["VmRSS"]) // 1024)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def read(url: str) -> bytes:
+    """Return what a URL answers."""
+    with urllib.request.urlopen(url, timeout=120) as answer:
+        return bytes(answer.read())
 
 
 @dataclass
@@ -152,6 +182,13 @@ class Scene:
             clock=clock,
         )  # fmt: skip
 
+    def dashboard(self, url: str | None = None) -> tuple[Process, str]:
+        """Start a host application with the dashboard; return it and the dashboard's address."""
+        port = free_port()
+        host = self.spawn("-m", "tests.chaos.host", url or self.url, str(port))
+        until(lambda: "serving" in host.text, what="the host application")
+        return host, f"http://127.0.0.1:{port}/durable"
+
     def doctor(self, *options: str, endpoint: str | None = None) -> tuple[int, str]:
         """Return the exit code and the words of ``otel-bridge doctor``."""
         doctor = self.spawn(
@@ -169,12 +206,12 @@ class Scene:
 
     # -- the database -----------------------------------------------------------------------------------------------
 
-    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def sql(self, statement: str, *values: object, schema: str = "dbos") -> list[tuple[Any, ...]]:
         """Run one statement (``?`` for parameters) on the engine's tables, and commit."""
         if self.url.startswith("postgresql"):
             import psycopg
 
-            with psycopg.connect(self.url, options="-c search_path=dbos") as postgres:
+            with psycopg.connect(self.url, options=f"-c search_path={schema}") as postgres:
                 cursor = postgres.execute(statement.replace("?", "%s").encode(), values)
                 return cursor.fetchall() if cursor.description else []
         with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=30)) as sqlite:
@@ -200,12 +237,12 @@ class Scene:
                 source,
             )
 
-    def owed(self) -> dict[SpanKey, str]:
+    def owed(self, *, schema: str = "dbos") -> dict[SpanKey, str]:
         """Return the spans that must arrive: a root for each of the application's ended runs, and all of its steps."""
         ended = "status IN ('SUCCESS', 'ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')"
         like = f"workflow_uuid LIKE '{PREFIX}%'"
-        runs = self.sql(f"SELECT workflow_uuid FROM workflow_status WHERE {ended} AND {like}")
-        steps = self.sql(f"SELECT workflow_uuid, function_id FROM operation_outputs WHERE {like}")
+        runs = self.sql(f"SELECT workflow_uuid FROM workflow_status WHERE {ended} AND {like}", schema=schema)
+        steps = self.sql(f"SELECT workflow_uuid, function_id FROM operation_outputs WHERE {like}", schema=schema)
         roots = {(ids.trace_id(run), ids.root_span_id(run)): f"root of {run}" for (run,) in runs}
         return roots | {(ids.trace_id(run), ids.step_span_id(run, seq)): f"step {seq} of {run}" for run, seq in steps}
 
@@ -254,4 +291,4 @@ def copy_template(template: Path, directory: Path) -> str:
     return f"sqlite:///{directory / 'app.sqlite'}"
 
 
-__all__: Sequence[str] = ["Process", "Scene", "copy_template", "scene", "vitals"]
+__all__: Sequence[str] = ["Process", "Scene", "copy_template", "free_port", "read", "scene", "vitals"]

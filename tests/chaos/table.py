@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from tests.chaos.scene import Scene
 
-Database = Literal["sqlite", "postgres"]
+Database = Literal["sqlite", "postgres"] | None
+"""None: the fault needs no database."""
 
 MORE_THREADS, MORE_DESCRIPTORS, MORE_MEMORY_MB = 2, 4, 60
 """What a process may have more than before a fault: a pool's idle thread, a kept connection, an allocator's reserve."""
