@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from otel_bridge.bridge.exporter import RunExporter
 from otel_bridge.bridge.session import LEASE_NAME, STATS_KEY
 from otel_bridge.bridge.set_aside import read_set_aside
 from otel_bridge.bridge.standby import standing_by
@@ -14,13 +15,15 @@ from otel_bridge.errors import BridgeError, DeliveryError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.ledger.checking import damage_text
 from otel_bridge.otlp import Transport
-from otel_bridge.spans import SpanData, SpanKind
+from otel_bridge.spans import SpanData, SpanKind, SpanSettings
 from otel_bridge.spans.model import NS_PER_MS
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.scanner import StoreScanner
 
 LATE_MS = 30_000
 NAMED_RUNS = 5
+LOOKED_AT = 500
+"""So many ended runs are compared with what was exported of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +90,36 @@ def _export_state(store: StateStore, ledger: Ledger) -> Iterator[Finding]:
         yield Finding("refused", False, f"{refused}. Look at the collector's limits")
     else:
         yield Finding("refused", True, "no span was ever refused")
-    yield _set_aside(ledger)
+    yield from _set_aside(ledger)
 
 
-def _set_aside(ledger: Ledger) -> Finding:
+def _set_aside(ledger: Ledger) -> Iterator[Finding]:
+    """Name the runs whose rows are damaged; nothing is said where there are none."""
     count, reasons = read_set_aside(ledger)
-    if not count:
-        return Finding("set aside", True, "every run can be exported")
-    named = "; ".join(f"{run_id!r}: {reason}" for run_id, reason in list(reasons.items())[:NAMED_RUNS])
-    says = (
-        f"{count} runs cannot be exported: {named}. Correct or delete their rows; they are tried again when they change"
-    )
-    return Finding("set aside", False, says)
+    if count:
+        named = "; ".join(f"{run_id!r}: {reason}" for run_id, reason in list(reasons.items())[:NAMED_RUNS])
+        says = f"{_runs(count)} cannot be exported: {named}. Correct or delete the rows; changed ones are tried again"
+        yield Finding("damaged", False, says)
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def _lag(store: StateStore, ledger: Ledger) -> Finding:
+    """Say whether something waits: what a bridge would send now, and not what stamps and clocks let one guess."""
     cursor = ledger.cursor()
     if cursor is None:
         return Finding("lag", False, "nothing was exported yet. Start a bridge")
     scan = StoreScanner(store, overlap_ms=0).scan(cursor)
-    waiting = [run for run in scan.runs.values() if max(run.created_at_ms, run.finished_at_ms or 0) > cursor.runs_ms]
+    ended = [run for run in scan.runs.values() if run.is_terminal and not run.unreadable][:LOOKED_AT]
+    planner = RunExporter(store, ledger, None, SpanSettings())
+    waiting = [run for run in ended if planner.export(None, [run.id], known={run.id: run}).spans]
     if not waiting:
         return Finding("lag", True, "everything is exported")
-    since_ms = min(max(run.created_at_ms, run.finished_at_ms or 0) for run in waiting)
-    behind_ms = store.now_ms() - since_ms
-    more = "+" if scan.more else ""
-    says = f"{len(waiting)}{more} runs wait, the oldest for {behind_ms / 1000:.0f} s"
+    behind_ms = max(0, store.now_ms() - min(run.finished_at_ms or run.updated_at_ms for run in waiting))
+    more = "+" if scan.more or len(ended) == LOOKED_AT else ""
+    says = f"{_runs(len(waiting))}{more} wait, the oldest for {behind_ms / 1000:.0f} s"
     if behind_ms <= LATE_MS:
         return Finding("lag", True, says)
     return Finding("lag", False, says + ". Is a bridge at work, and does the collector accept?")

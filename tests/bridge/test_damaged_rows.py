@@ -138,7 +138,7 @@ def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_told_once_it_is_men
     assert [record for record in caplog.records if "'bad' cannot be exported" in record.message]
     assert len(caplog.records) == 1
     assert list(ledger.get_value(SET_ASIDE_KEY)["runs"]) == ["bad"]
-    says = {one.what: one for one in examine(lambda: store, lambda _: ledger, lambda: None)}["set aside"]
+    says = {one.what: one for one in examine(lambda: store, lambda _: ledger, lambda: None)}["damaged"]
     assert not says.ok
     assert "'bad': columns of its row hold what they do not declare: completed_at" in says.says
 

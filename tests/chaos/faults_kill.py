@@ -99,6 +99,8 @@ def _forked(scene: Scene, how: str) -> Row:
     parent = scene.spawn("-c", _FORKING, scene.url, how, str(ends), environ=endpoint)
     scene.work(20, "a")
     scene.settle()
+    if how == "made":
+        until(lambda: parent.count("exporting"), what="a child to export")
     lines = [line.split(" ", 1) for line in parent.text.splitlines() if "exporting" in line or "standing" in line]
     holders = {pid for pid, what in lines if what == "exporting"}
     ends.touch()
