@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Literal
 
-from otel_bridge.model.status import RunStatus
 from otel_bridge.spans import ids
 from otel_bridge.testing import MemoryStateStore, make_run, make_step
 
@@ -68,8 +68,8 @@ def fill(store: MemoryStateStore) -> list[str]:
     """Put healthy runs, and among them the victim, with rows in every table; return the ids of the healthy ones."""
     at = store.now_ms() - 60_000
     healthy = ["ended", "failing", "parent", "child"]
-    for run_id in ("ended", "failing"):
-        status: RunStatus = "completed" if run_id == "ended" else "failed"
+    endings: tuple[tuple[str, Literal["completed", "failed"]], ...] = (("ended", "completed"), ("failing", "failed"))
+    for run_id, status in endings:
         store.put_run(make_run(run_id, status=status, created_at_ms=at, started_at_ms=at, finished_at_ms=at + 500))
         store.put_step(make_step(run_id, 1, started_at_ms=at + 1))
         store.put_step(make_step(run_id, 2, status=status, started_at_ms=at + 9))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from otel_bridge.model.values import text_of
@@ -29,12 +29,21 @@ _NUMBERS = (
     "recovery_attempts priority delay_until_epoch_ms workflow_deadline_epoch_ms function_id consumed_by_function_id "
     "created_at_epoch_ms offset version_timestamp concurrency worker_concurrency rate_limit_max"
 )
-_DECLARED: dict[str, type] = {**dict.fromkeys(_TEXTS.split(), str), **dict.fromkeys(_NUMBERS.split(), int)}
+_REALS = "rate_limit_period_sec polling_interval_sec"
+_DECLARED: dict[str, type] = {
+    **dict.fromkeys(_TEXTS.split(), str),
+    **dict.fromkeys(_NUMBERS.split(), int),
+    **dict.fromkeys(_REALS.split(), float),
+}
 """What the engine's columns hold, by name. Payloads are not among them: ``values.text_of`` reads those."""
 _OF_A_COLUMN = re.compile(r"(?:min|max)\((?:\w+\.)?(\w+)\)")
 _NOT_UTF8 = "Could not decode to UTF-8"
+RUN_ID = "workflow_uuid"
+"""SQLite lets a primary key be NULL, unless it is an integer."""
 LAST = 2**62 - 1
 """SQLite sorts what is no number behind all numbers, and so does its stand-in."""
+LAST_TEXT = "\U0010ffff"
+"""Begins the stand-in of an id that is a blob: lists are paged by id, and SQLite sorts blobs behind all texts."""
 
 
 class UnreadableText(str):
@@ -103,25 +112,35 @@ def _of_declared_types(rows: list[Row], names: Sequence[str], texts: frozenset[t
         if declared is None:
             if UnreadableText in types:
                 damaged.append((place, None))
-        elif not types <= ({*texts, type(None)} if declared is str else {int, type(None)}):
-            damaged.append((place, declared))
+        elif declared is float or not types <= _allowed(name, declared, texts):
+            damaged.append((place, declared))  # a real may be infinite: few have any, so each is looked at
     if not damaged:
         return rows
-    return [_mended(row, damaged) for row in rows]
+    ids = {place for place, name in enumerate(names) if name == RUN_ID}
+    return [_mended(row, damaged, ids) for row in rows]
 
 
-def _mended(row: Row, damaged: Iterable[tuple[int, type | None]]) -> Row:
+def _allowed(name: str, declared: type, texts: frozenset[type]) -> frozenset[type]:
+    """Return the types of a column's cells that need no mending."""
+    types = texts if declared is str else frozenset({declared})
+    return types if name == RUN_ID else types | {type(None)}
+
+
+def _mended(row: Row, damaged: Iterable[tuple[int, type | None]], ids: Collection[int]) -> Row:
     cells = list(row)
     for place, declared in damaged:
         cell = cells[place]
         if declared is None:
             cells[place] = str(cell) if type(cell) is UnreadableText else cell
-        elif cell is None or isinstance(cell, declared):
+        elif isinstance(cell, declared) and declared is not float:
             continue
+        elif cell is None:
+            cells[place] = UnreadableText("NULL") if place in ids else None
         elif declared is str:
-            cells[place] = UnreadableText(text_of(cell))
-        elif isinstance(cell, float) and math.isfinite(cell):
-            cells[place] = int(cell)  # a fraction of a millisecond: some writer's clock is finer than the engine's
+            behind = LAST_TEXT if place in ids and isinstance(cell, bytes) else ""
+            cells[place] = UnreadableText(behind + text_of(cell))
+        elif isinstance(cell, (int, float)) and math.isfinite(cell):
+            cells[place] = declared(cell)  # a fraction of a millisecond: some writer's clock is finer than the engine's
         else:
             cells[place] = UnreadableNumber(LAST)
     return tuple(cells)

@@ -88,8 +88,8 @@ class Rig:
 
 COLUMNS = damage.columns(MemoryStateStore())
 DAMAGES = st.builds(
-    lambda column, value: Damage(*column, value), st.sampled_from(COLUMNS), st.sampled_from(VALUES)
-) | st.builds(lambda column: Damage(*column, NOT_UTF8, raw=True), st.sampled_from(COLUMNS))
+    lambda column, value: Damage(column[0], column[1], value), st.sampled_from(COLUMNS), st.sampled_from(VALUES)
+) | st.builds(lambda column: Damage(column[0], column[1], NOT_UTF8, raw=True), st.sampled_from(COLUMNS))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -113,13 +113,10 @@ def test_every_column_may_hold_every_value(table: str):
         for one in (*(Damage(table, column, value) for value in VALUES), Damage(table, column, NOT_UTF8, raw=True)):
             rig = Rig()
             if one.do(rig.store):
-                try:
-                    rig.check_tail()
-                    rig.check_export()
-                    rig.check_routes()
-                except BaseException as error:
-                    error.add_note(repr(one)[:200])
-                    raise
+                print(repr(one)[:200])  # the last line of a failure's output
+                rig.check_tail()
+                rig.check_export()
+                rig.check_routes()
 
 
 def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_told_once_it_is_mended(
@@ -135,7 +132,7 @@ def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_told_once_it_is_men
         bridge.run_once()
         bridge.run_once()
     assert len(transport.spans) == 3
-    assert [record for record in caplog.records if "'bad' cannot be exported" in record.message]
+    assert [record for record in caplog.records if "Run bad cannot be turned into spans" in record.message]
     assert len(caplog.records) == 1
     assert list(ledger.get_value(SET_ASIDE_KEY)["runs"]) == ["bad"]
     says = {one.what: one for one in examine(lambda: store, lambda _: ledger, lambda: None)}["damaged"]

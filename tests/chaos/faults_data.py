@@ -50,9 +50,10 @@ def a_time_in_nanoseconds(scene: Scene) -> Row:
 @fault("data")
 def times_before_1970(scene: Scene) -> Row:
     """All times of a run and its steps are negative."""
-    names = ("created_at", "updated_at", "started_at_epoch_ms", "completed_at")
-    steps = ("step__started_at_epoch_ms", "step__completed_at_epoch_ms")
-    return _damaged(scene, **dict.fromkeys((*names, *steps), -5_000))
+    return _damaged(
+        scene, created_at=-5_000, updated_at=-5_000, started_at_epoch_ms=-5_000, completed_at=-5_000,
+        step__started_at_epoch_ms=-5_000, step__completed_at_epoch_ms=-5_000,
+    )  # fmt: skip
 
 
 @fault("data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.chaos.scene import Scene
+from tests.chaos.scene import Process, Scene
 from tests.chaos.table import Row, fault
 from tests.waiting import until
 
@@ -18,8 +18,7 @@ def a_bridge_killed_at_random_points(scene: Scene) -> Row:
     application = scene.start_work(60, "a", "--pause", "0.1")
     for _ in range(KILLS):
         bridge = scene.bridge()
-        seen = len(scene.collector.seen)
-        until(lambda seen=seen: len(scene.collector.seen) > seen or application.ended, timeout_s=30)  # type: ignore[misc]
+        _await_more(scene, application)
         time.sleep(scene.random.random())  # a point of the seed's choice
         bridge.kill()
     application.popen.wait(120)
@@ -30,20 +29,29 @@ def a_bridge_killed_at_random_points(scene: Scene) -> Row:
     return scene.row(f"killed {KILLS} times")
 
 
+def _await_more(scene: Scene, application: Process) -> None:
+    """Return once more spans have come, or there will be none."""
+    seen = len(scene.collector.seen)
+    until(lambda: len(scene.collector.seen) > seen or application.ended, what="more spans")
+
+
 @fault("kill")
 def workers_killed_at_random_points(scene: Scene) -> Row:
     """kill -9 of the application in the middle of workflows: the next one recovers them, each has one trace."""
     bridge = scene.bridge()
     for _ in range(3):
         worker = scene.start_work(200, "k", "--pause", "0.05")
-        begun = _runs(scene)
-        until(lambda begun=begun: _runs(scene) > begun + 3, what="some workflows", timeout_s=60)
+        _await_runs(scene, _runs(scene) + 4)
         time.sleep(scene.random.random())  # a point of the seed's choice
         worker.kill()
     scene.work(5, "z")
     scene.settle()
     bridge.stop()
     return scene.row("killed 3 times")
+
+
+def _await_runs(scene: Scene, count: int) -> None:
+    until(lambda: _runs(scene) >= count, what="some workflows", timeout_s=60)
 
 
 def _runs(scene: Scene) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.store.cells import plain
 from otel_bridge.store.sql.conditions import status_term
 from otel_bridge.store.sql.session import Reader, Row
 from otel_bridge.store.sql.statement import OPEN_RUNS, Statement
@@ -78,7 +79,7 @@ def _registered(reader: Reader) -> dict[str, QueueInfo]:
             rate_limit_period_s,
             polling_interval_s,
             *partition,
-        ) in rows
+        ) in map(plain, rows)
     }
 
 

@@ -697,6 +697,7 @@ export interface components {
             traceId: string;
             undoId?: string;
             undoesId?: string;
+            unreadable?: string;
             /** Format: date-time */
             updatedAt: string;
             waiting?: components["schemas"]["WaitingView"];
@@ -1099,7 +1100,9 @@ export interface components {
             childRuns: components["schemas"]["RunRow"][];
             children: string[];
             lineage: components["schemas"]["Lineage"];
+            nextStep?: number;
             run: components["schemas"]["RunView"];
+            stepsTotal: number;
             timeline: components["schemas"]["StepView"][];
         };
         RunRow: {
@@ -1137,6 +1140,7 @@ export interface components {
             traceId: string;
             undoId?: string;
             undoesId?: string;
+            unreadable?: string;
             /** Format: date-time */
             updatedAt: string;
             waiting?: components["schemas"]["WaitingView"];
@@ -1199,6 +1203,7 @@ export interface components {
             truncated?: components["schemas"]["Truncated"];
             undoId?: string;
             undoesId?: string;
+            unreadable?: string;
             /** Format: date-time */
             updatedAt: string;
             waiting?: components["schemas"]["WaitingView"];
@@ -1279,6 +1284,7 @@ export interface components {
             status: "pending" | "running" | "completed" | "failed" | "cancelled" | "dead" | "interrupted";
             stepId: string;
             truncated?: components["schemas"]["Truncated"];
+            unreadable?: string;
             /** @enum {string} */
             waitsOn?: "signal" | "webhook" | "update" | "breakpoint" | "child" | "sleep" | "queue" | "delay";
             /** Format: date-time */
@@ -1740,6 +1746,8 @@ export interface operations {
     runById: {
         parameters: {
             query: {
+                from?: number;
+                limit?: number;
                 id: string;
             };
             header?: never;
@@ -1799,7 +1807,10 @@ export interface operations {
     };
     getRun: {
         parameters: {
-            query?: never;
+            query?: {
+                from?: number;
+                limit?: number;
+            };
             header?: never;
             path: {
                 runId: string;
