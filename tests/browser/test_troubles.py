@@ -106,6 +106,7 @@ def test_the_run_of_a_lost_worker_is_blocked_until_it_is_re_dispatched(open_page
         )
         page.get_by_role("link", name="mill", exact=True).click()
         expect(page.locator(".notice", has_text="Its worker is lost")).to_contain_text("fated-mill")
+        page.get_by_role("tab", name="Graph").click()
         expect(page.locator('.react-flow__node [data-status="blocked"]').first).to_contain_text("interrupted")
         page.get_by_role("button", name="Re-dispatch").click()
         page.get_by_role("dialog").get_by_role("button", name="Re-dispatch").click()

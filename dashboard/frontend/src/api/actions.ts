@@ -33,6 +33,9 @@ export const retryWithInput = (id: string, input: Json) =>
 export const redispatchRun = (id: string, force: boolean) =>
   post("/runs/{runId}/redispatch", { ...on(id), body: { force } });
 
+export const moveRun = (id: string, body: NonNullable<RequestOf<"/runs/{runId}/move", "post">["body"]>) =>
+  post("/runs/{runId}/move", { ...on(id), body });
+
 const once = (key: string) => ({ headers: { "Idempotency-Key": key } });
 
 /** The key makes a repeat of the same sending, after a lost answer say, arrive once. */

@@ -26,5 +26,7 @@ export const keys = {
   executors: ["executors"] as const,
   schedules: ["schedules"] as const,
   topology: ["topology"] as const,
+  versions: ["versions"] as const,
+  moveCheck: (id: string, version: string) => ["run", id, "move", version] as const,
   health: ["health"] as const,
 };

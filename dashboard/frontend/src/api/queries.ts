@@ -4,7 +4,7 @@ import { filterToQuery, type RunFilter } from "../lib/filter";
 import type { RunPage } from "../live/list";
 import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
-import { get, getPage } from "./http";
+import { get, getPage, post } from "./http";
 import { keys } from "./keys";
 import type { AuditEntry, BulkStatus } from "./wire";
 
@@ -164,6 +164,21 @@ export const topologyQuery = queryOptions({
   queryKey: keys.topology,
   queryFn: ({ signal }) => get("/topology", { signal }),
 });
+
+export const versionsQuery = queryOptions({
+  queryKey: keys.versions,
+  queryFn: ({ signal }) => get("/versions", { signal }),
+  refetchInterval: 15_000,
+});
+
+/** Whether a run's recorded steps fit a version: asked for, not done. */
+export const moveCheckQuery = (id: string, version: string) =>
+  queryOptions({
+    queryKey: keys.moveCheck(id, version),
+    queryFn: ({ signal }) =>
+      post("/runs/{runId}/move", { path: { runId: id }, body: { version, dryRun: true }, signal }),
+    retry: false,
+  });
 
 export const healthQuery = queryOptions({
   queryKey: keys.health,

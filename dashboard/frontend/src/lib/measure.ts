@@ -19,3 +19,8 @@ export function measure(row: RunRow, now: number): { queueMs: number; workMs: nu
     (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
   return { queueMs: row.queueMs ?? 0, workMs };
 }
+
+/** Some stores keep the times of runs in whole seconds, those of steps in milliseconds. */
+export function isRounded(row: Pick<RunRow, "createdAt" | "updatedAt" | "finishedAt">): boolean {
+  return [row.createdAt, row.updatedAt, row.finishedAt].every((at) => (parseTime(at) ?? 0) % 1000 === 0);
+}

@@ -2,8 +2,8 @@
 import { formatCount } from "./time";
 import type { RunRow, RunStatus, StepKind, Waiting, WaitingOn } from "../api/wire";
 
-/** Of runs and of steps: what a step alone can be is to have been interrupted. */
-export type AnyStatus = RunStatus | "interrupted";
+/** Of runs, steps and attempts: a step alone can be interrupted, an attempt alone lost with its worker. */
+export type AnyStatus = RunStatus | "interrupted" | "lost";
 
 interface StatusFacts {
   label: string;
@@ -35,6 +35,7 @@ export const STATUS: Record<AnyStatus, StatusFacts> = {
     label: "Interrupted",
     hint: "In flight when its run was cancelled or its worker lost. It may have taken effect",
   },
+  lost: { label: "Lost", hint: "Its worker stopped responding; it was re-dispatched" },
 };
 
 /** A status as the wire spells it, or one that this page does not know yet. */
@@ -79,9 +80,9 @@ export function isHeld(run: Pick<RunRow, "status" | "waiting">): boolean {
   return run.status === "blocked" && run.waiting?.on !== "queue";
 }
 
-/** The engine's own queues are plumbing, not places that somebody chose. */
+/** The engine's own queues and the dashboard's are plumbing, not places that somebody chose. */
 export function namedQueue(queue: string | undefined): string | undefined {
-  return queue === undefined || queue.startsWith("_dbos") ? undefined : queue;
+  return queue === undefined || queue.startsWith("_dbos") || queue.startsWith("durable.") ? undefined : queue;
 }
 
 /** Names as people read them: "undo <step>" of a compensation, and of a wait its label; an icon says its kind. */
@@ -98,4 +99,9 @@ export function shortId(id: string): string {
 /** "1 run", "3 runs", "1.2k runs". */
 export function counted(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`;
+}
+
+/** "app.errors.GatewayTimeout" is GatewayTimeout to people. */
+export function shortType(type: string): string {
+  return type.slice(type.lastIndexOf(".") + 1);
 }

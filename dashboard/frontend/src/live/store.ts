@@ -77,7 +77,6 @@ type Run = RunDetail["run"];
 const BEYOND_THE_ROW: Record<Exclude<keyof Run, keyof RunRow>, boolean> = {
   input: false,
   output: true,
-  error: true,
   truncated: false,
   payloadFormats: false,
   payloadProblems: false,
@@ -91,7 +90,9 @@ export function withRow(run: Run, row: RunRow): Run {
   const kept = Object.entries(BEYOND_THE_ROW)
     .filter(([key, ofTheEnd]) => key in run && (!ofTheEnd || sameEnd))
     .map(([key]) => [key, run[key as keyof Run]]);
-  return { ...row, ...(Object.fromEntries(kept) as Partial<Run>) };
+  // A row has the first line of its error, a run the whole.
+  const error = sameEnd && run.error ? { error: run.error } : {};
+  return { ...row, ...(Object.fromEntries(kept) as Partial<Run>), ...error };
 }
 
 /** A run's row, without what only its own page has. */

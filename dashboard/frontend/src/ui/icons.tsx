@@ -81,6 +81,13 @@ const STATUS_SHAPES: Record<AnyStatus, ReactNode> = {
       <path d="m8.8 5-1.6 3h2L7.6 11" />
     </>
   ),
+  lost: (
+    <>
+      <path d="M8 2.5a5.5 5.5 0 0 0 0 11" />
+      <path d="M10.2 3a5.5 5.5 0 0 1 0 10" strokeDasharray="1.6 2" />
+      <path d="m8.8 5-1.6 3h2L7.6 11" />
+    </>
+  ),
   blocked: (
     <>
       <path d="M8 2.2 14 13H2z" />

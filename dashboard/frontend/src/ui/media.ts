@@ -12,3 +12,5 @@ export function useMedia(query: string): boolean {
 }
 
 export const NARROW = "(max-width: 760px)";
+/** Room for a column beside the content. */
+export const WIDE = "(min-width: 1081px)";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { row } from "../support/rows";
 import type { RunRow, Step } from "../../src/api/wire";
-import { barOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
+import { barOf, isKept, isLine, lanesOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
 import { traceLink } from "../../src/lib/trace";
 
@@ -53,7 +53,7 @@ test("a child that ended long before its result was fetched is not drawn as work
 
 test("the axis covers steps that end after the run says it did", () => {
   const bar = barOf(step({ startedAt: at(1500), finishedAt: at(4200) }), 9000, 4000);
-  expect(rangeOf({ ...run, finishedAt: at(4000) }, [bar], 9000)).toEqual({ from: 1000, to: 4200 });
+  expect(rangeOf({ ...run, createdAt: at(1001), finishedAt: at(4000) }, [bar], 9000)).toEqual({ from: 1001, to: 4200 });
 });
 
 test("the axis of a run that is being undone goes on, for its compensations do", () => {
@@ -90,4 +90,45 @@ test("a trace link is filled in, and is never a script", () => {
     "https://j/trace/t?s=s&r=a%2Fb",
   );
   expect(traceLink("javascript:alert(1)", "t", "s", "r")).toBeNull();
+});
+
+test("where a run's times are whole seconds, its axis begins and ends with its steps", () => {
+  const rounded: RunRow = { ...run, createdAt: at(1000), updatedAt: at(3000), finishedAt: at(3000) };
+  const bars = [barOf(step({ startedAt: at(1640), finishedAt: at(2500) }), 9000, 3000)];
+  expect(rangeOf(rounded, bars, 9000)).toEqual({ from: 1640, to: 2500 });
+  const worked: RunRow = { ...rounded, finishedAt: at(9000), updatedAt: at(9000) };
+  expect(rangeOf(worked, bars, 9000)).toEqual({ from: 1640, to: 9000 }); // seconds of work are no rounding
+  expect(rangeOf({ ...rounded, createdAt: at(1001) }, bars, 9000).from).toBe(1001);
+});
+
+test("a wait that is not answered yet is drawn from its beginning, not as time in a queue", () => {
+  const wait = step({ kind: "signal", status: "pending", startedAt: at(1500) });
+  expect(barOf(wait, 9000, null)).toMatchObject({ queuedAt: 1500, startAt: 1500, endAt: 9000, open: true });
+});
+
+test("earlier attempts are moved to the beginning of the axis, the newest first", () => {
+  const lanes = lanesOf(
+    [
+      { n: 1, cause: "start", enqueuedAt: at(1000), startedAt: at(1500), endedAt: at(2000), outcome: "failed" },
+      { n: 2, cause: "retry", enqueuedAt: at(50_000), startedAt: at(50_000), endedAt: at(51_000), outcome: "failed" },
+      { n: 3, cause: "retry", enqueuedAt: at(90_000) },
+    ],
+    90_000,
+  );
+  expect(lanes.map(({ attempt, bar }) => [attempt.n, bar.queuedAt, bar.startAt, bar.endAt])).toEqual([
+    [2, 90_000, 90_000, 91_000],
+    [1, 90_000, 90_500, 91_000],
+  ]);
+});
+
+test("a result from before the last attempt is kept, not drawn in it", () => {
+  const bar = barOf(step({ startedAt: at(1500), finishedAt: at(2000) }), 9000, 9000);
+  expect(isKept(bar, 8000)).toBe(true);
+  expect(isKept(bar, null)).toBe(false);
+  expect(isKept(bar, 2500)).toBe(false); // the run's own times are whole seconds
+});
+
+test("a line of steps needs no graph", () => {
+  expect(isLine([step({}), step({ seq: 2 })])).toBe(true);
+  expect(isLine([step({}), step({ seq: 2, childRunId: "c" })])).toBe(false);
 });

@@ -12,13 +12,12 @@ import {
   useReactFlow,
 } from "@xyflow/react";
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { graphQuery } from "../../api/queries";
 import type { Graph, GraphNode } from "../../api/wire";
 import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { type FlowNode, nodeTypes } from "./GraphNodes";
-import "./graph.css";
 import "./graph.css";
 
 interface Props {
@@ -36,6 +35,16 @@ const READABLE_ZOOM = 0.68;
 const MINIMAP_FROM = 10;
 const FRAME_ZOOM = 0.7;
 const EDGE_PX = 32;
+/** Beside the timeline the graph takes the height that it needs, up to so much. */
+const MOST_COMPACT_PX = 460;
+const MARGIN_PX = 24;
+
+/** How the graph is shown beside the timeline: as large as fits, from the left, all lanes in sight where they can be. */
+function compactView(graph: Graph, width: number): { zoom: number; height: number } {
+  const fits = Math.min((width - 2 * EDGE_PX) / graph.width, (MOST_COMPACT_PX - 2 * MARGIN_PX) / graph.height, 1);
+  const zoom = Math.max(READABLE_ZOOM, fits);
+  return { zoom, height: Math.round(Math.min(MOST_COMPACT_PX, graph.height * zoom + 2 * MARGIN_PX)) };
+}
 
 function toNode(node: GraphNode, selected: number | null): FlowNode {
   const middle = node.height / 2;
@@ -133,10 +142,24 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
   // First look: the whole run where it stays readable, else what matters now.
   const box = useRef<HTMLDivElement>(null);
   const placed = useRef(false);
+  const [width, setWidth] = useState(0);
+  const isThere = graph !== undefined && graph.nodes.length > 0;
+  useLayoutEffect(() => {
+    if (isThere) setWidth(box.current?.clientWidth ?? 0);
+  }, [isThere]);
+  const fitted = compact && graph && width > 0 ? compactView(graph, width) : null;
   const look = useCallback(() => {
     if (!graph || !box.current || placed.current) return;
     placed.current = true;
     const { clientWidth, clientHeight } = box.current;
+    if (compact) {
+      const { zoom, height } = compactView(graph, clientWidth);
+      const all = graph.height * zoom + 2 * MARGIN_PX <= height;
+      if (graph.width * zoom + 2 * EDGE_PX <= clientWidth && all) {
+        void flow.setViewport({ x: EDGE_PX, y: MARGIN_PX, zoom });
+        return;
+      }
+    }
     const zoom = Math.min((clientWidth - 72) / graph.width, (clientHeight - 72) / graph.height, 1);
     if (zoom >= READABLE_ZOOM) {
       void flow.setViewport({
@@ -161,7 +184,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
     const leftmost = Math.min(EDGE_PX, clientWidth - EDGE_PX - graph.width * close);
     const y = middle >= 0 ? middle : clientHeight / 2 - (focus.y + focus.height / 2) * close;
     void flow.setViewport({ x: Math.min(EDGE_PX, Math.max(leftmost, x)), y, zoom: close });
-  }, [graph, flow, selected]);
+  }, [graph, flow, selected, compact]);
   useEffect(() => {
     look();
   }, [look]);
@@ -222,7 +245,13 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
       </Empty>
     );
   return (
-    <div className="graph" ref={box} data-testid="graph" data-compact={compact || undefined}>
+    <div
+      className="graph"
+      ref={box}
+      data-testid="graph"
+      data-compact={compact || undefined}
+      style={fitted ? { height: `${fitted.height}px` } : undefined}
+    >
       <ReactFlow
         nodes={nodes}
         edges={edges}

@@ -7,13 +7,14 @@ import { offers } from "../../shell/access";
 import { type Command, useCommands } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
 import { leaveToList, Link, useSearch } from "../../shell/router";
-import { NARROW, useMedia } from "../../ui/media";
+import { NARROW, useMedia, WIDE } from "../../ui/media";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { Stale } from "../../ui/QueryView";
 import { Tabs } from "../../ui/Tabs";
-import { orderSteps } from "./bars";
+import { isLine, orderSteps } from "./bars";
 import { runCommands } from "./commands";
 import { ForkDialog } from "./dialogs/NewRunDialogs";
+import { RunFacts } from "./RunFacts";
 import { RunHeader } from "./RunHeader";
 import { RunState } from "./RunState";
 import { runSearch, type View, VIEWS } from "./search";
@@ -84,6 +85,7 @@ function Loaded({ detail, stale }: LoadedProps) {
   const { run, timeline } = detail;
   const [{ view: wanted, step: seq }, setSearch] = useSearch(runSearch);
   const narrow = useMedia(NARROW);
+  const wide = useMedia(WIDE);
   const view: View = wanted ?? (narrow ? "timeline" : "overview");
   const steps = useMemo(() => orderSteps(timeline, true).filter((step) => !step.housekeeping), [timeline]);
   const commands = runCommands(detail);
@@ -121,23 +123,31 @@ function Loaded({ detail, stale }: LoadedProps) {
     <div className="page run-page">
       {stale ? <Stale at={stale.at} error={stale.error} /> : null}
       <RunHeader detail={detail} commands={commands} />
-      <RunState detail={detail} onStep={select} />
-      <div className="run-tabs">
-        <Tabs
-          label="Views of the run"
-          active={view}
-          onSelect={(next) => setSearch({ view: next })}
-          tabs={VIEWS.map((name) => ({
-            id: name,
-            label: VIEW_LABEL[name],
-            ...(name === "timeline" ? { count: steps.length.toLocaleString("en-US") } : {}),
-          }))}
-        />
-      </div>
+      {wide ? null : (
+        <details className="facts-fold">
+          <summary>Details</summary>
+          <RunFacts detail={detail} />
+        </details>
+      )}
       <div className="run-body" data-panel={seq !== null || undefined}>
-        <section className="run-view" role="tabpanel" aria-label={VIEW_LABEL[view]}>
-          <ViewOf view={view} detail={detail} selected={seq} onSelect={select} />
-        </section>
+        <div className="run-main">
+          <RunState detail={detail} onStep={select} />
+          <div className="run-tabs">
+            <Tabs
+              label="Views of the run"
+              active={view}
+              onSelect={(next) => setSearch({ view: next })}
+              tabs={VIEWS.map((name) => ({
+                id: name,
+                label: VIEW_LABEL[name],
+                ...(name === "timeline" ? { count: steps.length.toLocaleString("en-US") } : {}),
+              }))}
+            />
+          </div>
+          <section className="run-view" role="tabpanel" aria-label={VIEW_LABEL[view]}>
+            <ViewOf view={view} detail={detail} selected={seq} onSelect={select} />
+          </section>
+        </div>
         {seq !== null ? (
           <StepPanel
             key={seq}
@@ -147,6 +157,10 @@ function Loaded({ detail, stale }: LoadedProps) {
             onFork={canFork ? fork : null}
             onClose={() => select(null)}
           />
+        ) : wide ? (
+          <aside className="run-facts" aria-label="Details">
+            <RunFacts detail={detail} />
+          </aside>
         ) : null}
       </div>
     </div>
@@ -162,12 +176,14 @@ interface ViewProps {
 
 function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
   const { run } = detail;
+  // A plain line of steps: the timeline says all that a graph would.
+  const graph = view === "graph" || (view === "overview" && !isLine(detail.timeline));
   if (view === "payloads") return <PayloadsTab run={run} />;
   if (view === "published") return <PublishedTab runId={run.id} />;
   if (view === "audit") return <AuditTab runId={run.id} />;
   return (
     <>
-      {view !== "timeline" ? (
+      {graph ? (
         <Suspense
           fallback={
             <div className="pad">

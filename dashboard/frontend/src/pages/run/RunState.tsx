@@ -1,5 +1,6 @@
 import { Stack } from "../../features/error/ErrorView";
 import type { RunDetail } from "../../api/wire";
+import { shortType } from "../../lib/status";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
 import { Notice } from "../../ui/Notice";
@@ -22,7 +23,13 @@ export function RunState({ detail, onStep }: Props) {
         tone="bad"
         title={
           <>
-            {run.error.type ? <span className="mono">{run.error.type}</span> : "Failed"}
+            {run.error.type ? (
+              <span className="mono" title={run.error.type}>
+                {shortType(run.error.type)}
+              </span>
+            ) : (
+              "Failed"
+            )}
             {failed ? (
               <>
                 {" "}
@@ -65,7 +72,7 @@ export function RunState({ detail, onStep }: Props) {
       </Notice>
     );
   }
-  if (run.status === "blocked") return <BlockedNotice run={run} />;
+  if (run.status === "blocked") return <BlockedNotice detail={detail} />;
   if (run.status === "cancelling" || run.undoId) return <UndoNotice detail={detail} />;
   if (!run.waiting || run.status !== "suspended") return null;
   const child = timeline.find((step) => step.seq === run.waiting?.seq)?.childRunId;

@@ -1,9 +1,24 @@
 import { type PointerEvent, useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 import type { RunDetail, Step } from "../../api/wire";
-import { isHeld, isOpen, KIND_LABEL, stepLabel } from "../../lib/status";
-import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../../lib/time";
+import { isRounded } from "../../lib/measure";
+import { isHeld, isOpen, KIND_LABEL, knownStatus, stepLabel } from "../../lib/status";
+import { axisTicks, formatDuration, formatGrowing, formatOffset, formatRunDuration, parseTime } from "../../lib/time";
 import { childRows } from "./children";
-import { type Bar, barOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
+import {
+  type Bar,
+  barOf,
+  isKept,
+  isQueued,
+  type Lane,
+  lanesOf,
+  orderSteps,
+  pan,
+  place,
+  type Range,
+  rangeOf,
+  zoom,
+} from "./bars";
+import { Clock } from "../../ui/Ago";
 import { IconButton } from "../../ui/Button";
 import { Empty } from "../../ui/Notice";
 import { useQuickNow } from "../../lib/clock";
@@ -49,11 +64,18 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       ),
     [steps, now, runEnd, run.status, children],
   );
-  const whole = rangeOf(run, bars, now);
+  // A run that was retried: its axis begins with its last attempt, and the earlier ones begin there too.
+  const begun = detail.attempts.length > 1 ? parseTime(detail.attempts.at(-1)?.enqueuedAt) : null;
+  const inAttempt = useMemo(() => bars.filter((bar) => !isKept(bar, begun)), [bars, begun]);
+  const own = rangeOf(run, inAttempt, now, begun);
+  const lanes = useMemo(() => lanesOf(detail.attempts, own.from), [detail.attempts, own.from]);
+  const longest = Math.max(0, ...lanes.map((lane) => lane.bar.endAt - own.from));
+  const whole = { from: own.from, to: Math.max(own.to, own.from + Math.min(longest, (own.to - own.from) * 20)) };
+  const entries = useMemo(() => entriesOf(bars, lanes), [bars, lanes]);
   const shown = view ?? whole;
   const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
 
-  const rows = useWindow(scroller, bars.length, ROW_PX, HEAD_PX);
+  const rows = useWindow(scroller, entries.length, ROW_PX, HEAD_PX);
   const { show: showRow } = rows;
   const index = selected === null ? -1 : steps.findIndex((step) => step.seq === selected);
   useEffect(() => {
@@ -102,10 +124,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   };
 
   // Run times can be whole seconds: the root covers its steps, as its span does.
-  const created = parseTime(run.createdAt) ?? whole.from;
+  const created = own.from;
   const waits = run.status === "pending" || (run.status === "blocked" && !isHeld(run));
-  const rootStart = waits ? whole.to : created + (run.queueMs ?? 0);
-  const rootPlace = waits ? null : place(rootStart, whole.to, shown);
+  const rootStart = waits ? own.to : created + (run.queueMs ?? 0);
+  const rootPlace = waits ? null : place(rootStart, own.to, shown);
   const rootQueue = rootStart > created ? place(created, rootStart, shown) : null;
   const nowPlace = isOpen(run) ? place(now, now, shown) : null;
   const dragPlace = drag ? place(Math.min(drag.from, drag.to), Math.max(drag.from, drag.to), shown) : null;
@@ -115,6 +137,9 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       <div className="tl-tools">
         <span className="muted small">
           {formatDuration(shown.to - shown.from)} shown{view ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
+          {isRounded(run) && steps.length > 0 ? (
+            <span title="This store keeps the times of runs in whole seconds; steps are exact"> · run ±1 s</span>
+          ) : null}
         </span>
         <span className="grow" />
         {hidden > 0 ? (
@@ -193,18 +218,71 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             })}
             {nowPlace ? <span className="tl-now" style={{ left: `${nowPlace.left}%` }} /> : null}
           </div>
-          {bars.slice(rows.from, rows.to).map((bar, offset) => (
-            <Row
-              key={bar.step.seq}
-              bar={bar}
-              top={(rows.from + offset) * ROW_PX}
-              view={shown}
-              selected={bar.step.seq === selected}
-              onSelect={onSelect}
-            />
-          ))}
+          {entries.slice(rows.from, rows.to).map((entry, offset) => {
+            const top = (rows.from + offset) * ROW_PX;
+            if ("lane" in entry)
+              return <LaneHead key={`lane ${entry.lane.attempt.n}`} lane={entry.lane} top={top} view={shown} />;
+            const { bar, attempt } = entry;
+            return (
+              <Row
+                key={`${attempt ?? ""} ${bar.step.seq}`}
+                bar={bar}
+                top={top}
+                view={shown}
+                narrow={narrow}
+                kept={attempt === null && isKept(bar, begun)}
+                selected={attempt === null && bar.step.seq === selected}
+                onSelect={attempt === null ? onSelect : null}
+              />
+            );
+          })}
         </div>
       </div>
+    </div>
+  );
+}
+
+/** A row: a step (of the run as it is, or of an earlier attempt), or the head of an earlier attempt. */
+type Entry = { bar: Bar; attempt: number | null } | { lane: Lane };
+
+function entriesOf(bars: readonly Bar[], lanes: readonly Lane[]): Entry[] {
+  const entries: Entry[] = bars.map((bar) => ({ bar, attempt: null }));
+  for (const lane of lanes) {
+    entries.push({ lane });
+    for (const bar of lane.steps) entries.push({ bar, attempt: lane.attempt.n });
+  }
+  return entries;
+}
+
+/** An earlier attempt, from its own beginning. */
+function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; top: number; view: Range }) {
+  const queue = place(bar.queuedAt, bar.startAt, view);
+  const work = place(bar.startAt, bar.endAt, view);
+  const outcome = attempt.outcome ?? "ended";
+  const right = work ? work.left + work.width : 0;
+  return (
+    <div className="tl-row tl-lane" style={{ transform: `translateY(${top}px)` }} data-status={outcome}>
+      <span className="tl-name">
+        <StatusIcon status={knownStatus(outcome)} size={14} />
+        <span className="tl-label">
+          Attempt {attempt.n} <span className="muted">{outcome}</span>
+        </span>
+      </span>
+      <span className="tl-plot">
+        {queue && bar.startAt > bar.queuedAt ? (
+          <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} />
+        ) : null}
+        {work ? <span className="bar-lane" style={{ left: `${work.left}%`, width: `${work.width}%` }} /> : null}
+        <span className="tl-time" style={{ left: `${right}%` }}>
+          {formatRunDuration(bar.endAt - bar.startAt)}
+          {right < 75 ? (
+            <>
+              {" · "}
+              <Clock at={attempt.startedAt ?? attempt.enqueuedAt} />
+            </>
+          ) : null}
+        </span>
+      </span>
     </div>
   );
 }
@@ -232,8 +310,12 @@ interface RowProps {
   bar: Bar;
   top: number;
   view: Range;
+  /** Its result was taken over from an earlier attempt. */
+  kept: boolean;
+  narrow: boolean;
   selected: boolean;
-  onSelect: (seq: number | null) => void;
+  /** Null for a step of an earlier attempt: its payloads are gone. */
+  onSelect: ((seq: number | null) => void) | null;
 }
 
 /** What the eye takes from shape and colour. */
@@ -242,14 +324,14 @@ function describe(step: Step, queueMs: number): string {
   return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}`;
 }
 
-function Row({ bar, top, view, selected, onSelect }: RowProps) {
+function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
   const { step } = bar;
   const parked = step.kind === "sleep" || step.kind === "signal";
   const queueMs = bar.startAt - bar.queuedAt;
   const workMs = bar.endAt - bar.startAt;
   const queue = queueMs > 0 ? place(bar.queuedAt, bar.startAt, view) : null;
   const workEnd = bar.doneAt ?? bar.endAt;
-  const work = step.status === "pending" ? null : place(bar.startAt, workEnd, view);
+  const work = isQueued(step) ? null : place(bar.startAt, workEnd, view);
   const uncollected = bar.doneAt !== null ? place(bar.doneAt, bar.endAt, view) : null;
   const wake = bar.open ? parseTime(step.wakeAt) : null;
   const ahead = wake !== null && wake > bar.endAt ? place(bar.endAt, wake, view) : null;
@@ -257,13 +339,12 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
   const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
   const left = queue ? queue.left : work ? work.left : 0;
   // Beside the bar where there is room: right of it, left of it, or in the margin that the plot keeps free.
-  const side = right <= 86 ? "right" : left > 14 ? "left" : "margin";
-  const text =
-    step.status === "pending"
-      ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}`
-      : bar.open
-        ? formatGrowing(workMs)
-        : formatDuration(step.durationMs ?? workMs);
+  const side = right <= 86 ? "right" : left > (narrow ? 34 : 14) ? "left" : "margin";
+  const text = isQueued(step)
+    ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}`
+    : bar.open
+      ? formatGrowing(workMs)
+      : formatDuration(step.durationMs ?? workMs);
   return (
     <button
       type="button"
@@ -274,7 +355,9 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
       data-housekeeping={step.housekeeping || undefined}
       data-undo={step.compensates !== undefined || undefined}
       data-step={step.seq}
-      onClick={() => onSelect(selected ? null : step.seq)}
+      data-kept={kept || undefined}
+      disabled={onSelect === null}
+      onClick={() => onSelect?.(selected ? null : step.seq)}
     >
       <span className="tl-name">
         <KindIcon kind={step.kind} size={14} />
@@ -304,7 +387,11 @@ function Row({ bar, top, view, selected, onSelect }: RowProps) {
           <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} />
         ) : null}
         {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
-        {work || queue ? (
+        {kept ? (
+          <span className="tl-time" style={{ left: 0 }}>
+            kept from an earlier attempt · {text}
+          </span>
+        ) : work || queue ? (
           side === "left" ? (
             <span className="tl-time" data-side="left" style={{ right: `${100 - left}%` }}>
               {text}

@@ -1,5 +1,6 @@
 /** Where the bars of the timeline go. Pure. */
-import type { RunRow, Step } from "../../api/wire";
+import type { RunDetail, RunRow, Step } from "../../api/wire";
+import { isRounded } from "../../lib/measure";
 import { parseTime } from "../../lib/time";
 
 export interface Bar {
@@ -24,14 +25,19 @@ export interface Range {
   to: number;
 }
 
+/** In a queue. A wait that is not answered yet is pending too, and has begun. */
+export function isQueued(step: Step): boolean {
+  return step.status === "pending" && step.kind !== "signal" && step.kind !== "sleep";
+}
+
 export function barOf(step: Step, now: number, runEnd: number | null, child?: RunRow): Bar {
   const queued = parseTime(step.enqueuedAt);
   const started = parseTime(step.startedAt);
   const finished = parseTime(step.finishedAt);
-  const pending = step.status === "pending";
+  const queuedOnly = isQueued(step);
   const open = finished === null && runEnd === null;
   const until = finished ?? runEnd ?? now;
-  const startAt = started ?? (pending ? until : (queued ?? until));
+  const startAt = started ?? (queuedOnly ? until : (queued ?? until));
   const stamped = parseTime(child?.finishedAt);
   const childEnd = stamped === null ? null : stamped % ROUNDED_MS === 0 ? stamped + ROUNDED_MS : stamped;
   const endAt = Math.max(until, startAt);
@@ -39,17 +45,67 @@ export function barOf(step: Step, now: number, runEnd: number | null, child?: Ru
   return { step, queuedAt: Math.min(queued ?? startAt, startAt), startAt, endAt, doneAt, open };
 }
 
-/** From the run's creation to its last end, or to now while it is open or being undone. */
-export function rangeOf(run: RunRow, bars: Bar[], now: number): Range {
-  const created = parseTime(run.createdAt) ?? now;
+/**
+ * From the run's creation (or the beginning of its last attempt) to its last end, or to now while it is open or being
+ * undone. Where the run's own times are whole seconds, its steps say when it began and ended.
+ */
+export function rangeOf(run: RunRow, bars: Bar[], now: number, begun: number | null = null): Range {
+  const created = begun ?? parseTime(run.createdAt) ?? now;
   const finished = parseTime(run.finishedAt);
   let from = created;
   let to = run.status === "cancelling" ? now : (finished ?? now);
+  let first = Number.POSITIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
   for (const bar of bars) {
-    if (bar.queuedAt < from) from = bar.queuedAt;
-    if (!bar.open && bar.endAt > to) to = bar.endAt;
+    first = Math.min(first, bar.queuedAt);
+    if (!bar.open) last = Math.max(last, bar.endAt);
   }
+  const rounded = isRounded(run);
+  const began = first - (run.queueMs ?? 0);
+  if (first < from) from = first;
+  else if (rounded && began - from > 0 && began - from <= ROUNDED_MS) from = began;
+  if (last > to) to = last;
+  else if (rounded && finished !== null && to - last <= ROUNDED_MS) to = last;
   return { from, to: Math.max(to, from + 10) };
+}
+
+/** An earlier attempt, moved so that it begins where the last one does: one axis compares them. */
+export interface Lane {
+  attempt: Attempt;
+  bar: Pick<Bar, "queuedAt" | "startAt" | "endAt">;
+  steps: Bar[];
+}
+
+type Attempt = RunDetail["attempts"][number];
+
+/** The earlier attempts, the newest first. ``at`` is where the axis begins. */
+export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
+  return attempts
+    .slice(0, -1)
+    .toReversed()
+    .map((attempt) => {
+      const queued = parseTime(attempt.enqueuedAt) ?? at;
+      const by = at - queued;
+      const started = parseTime(attempt.startedAt) ?? queued;
+      const ended = parseTime(attempt.endedAt) ?? started;
+      const steps = stepsOf(attempt).map((step) => {
+        const bar = barOf(step, ended, ended);
+        return { ...bar, queuedAt: bar.queuedAt + by, startAt: bar.startAt + by, endAt: bar.endAt + by };
+      });
+      const last = Math.max(ended + by, ...steps.map((bar) => bar.endAt));
+      return { attempt, bar: { queuedAt: at, startAt: started + by, endAt: last }, steps };
+    });
+}
+
+/** The steps that an attempt made and that a later one made again. */
+function stepsOf(attempt: Attempt): Step[] {
+  const { steps } = attempt as { steps?: Step[] };
+  return steps ?? [];
+}
+
+/** Results that the last attempt took over: they were made before it began. */
+export function isKept(bar: Bar, begun: number | null): boolean {
+  return begun !== null && !bar.open && bar.step.compensates === undefined && bar.endAt < begun - ROUNDED_MS;
 }
 
 /** Zoom about a point; never narrower than 2 ms, never wider than the whole. */
@@ -84,4 +140,9 @@ export function orderSteps(steps: Step[], withHousekeeping: boolean): Step[] {
   const undo = shown.filter((step) => step.compensates !== undefined).sort((a, b) => b.seq - a.seq);
   const forward = shown.filter((step) => step.compensates === undefined).sort((a, b) => a.seq - b.seq);
   return [...forward, ...undo];
+}
+
+/** One step after the other: nothing side by side, no child. */
+export function isLine(steps: readonly Step[]): boolean {
+  return steps.every((step) => step.parallelGroup === undefined && step.childRunId === undefined);
 }

@@ -6,6 +6,7 @@ import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
 import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
+import { MoveDialog } from "./dialogs/MoveDialog";
 import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
 import { RetryDialog } from "./dialogs/RetryDialog";
 import { SignalDialog } from "./dialogs/SignalDialog";
@@ -65,6 +66,12 @@ export function runCommands(detail: RunDetail): RunCommands {
         run: () => void openOverlay(<UndoDialog detail={detail} />),
       }),
       ...when(may("redispatch") && !stranded, redispatch),
+      ...when(may("move"), {
+        id: "run.move",
+        label: "Move to a version…",
+        icon: "send",
+        run: () => void openOverlay(<MoveDialog detail={detail} />),
+      }),
       ...when(may("retry_with_input"), {
         id: "run.input",
         label: "Retry with other input…",
