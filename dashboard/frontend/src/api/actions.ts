@@ -36,6 +36,11 @@ export const redispatchRun = (id: string, force: boolean) =>
 export const moveRun = (id: string, body: NonNullable<RequestOf<"/runs/{runId}/move", "post">["body"]>) =>
   post("/runs/{runId}/move", { ...on(id), body });
 
+export const decideError = (
+  fingerprint: string,
+  body: NonNullable<RequestOf<"/errors/{fingerprint}", "post">["body"]>,
+) => post("/errors/{fingerprint}", { path: { fingerprint }, body });
+
 const once = (key: string) => ({ headers: { "Idempotency-Key": key } });
 
 /** The key makes a repeat of the same sending, after a lost answer say, arrive once. */

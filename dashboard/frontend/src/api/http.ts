@@ -194,6 +194,17 @@ export function getPage<P extends PathWith<"get">>(
   }));
 }
 
+/** Read a page of an answer that is no list, but that names its next page in a Link header as lists do. */
+export function getLinked<P extends PathWith<"get">>(
+  path: P,
+  request: RequestOf<P, "get">,
+): Promise<{ answer: AnswerOf<P, "get">; next: string | null }> {
+  return read(path, request as Loose, async (response) => ({
+    answer: (await response.json()) as AnswerOf<P, "get">,
+    next: nextCursor(response.headers.get("Link")),
+  }));
+}
+
 /** Do something. Never repeated by itself: the person who pressed decides. */
 export function post<P extends PathWith<"post">>(path: P, request: RequestOf<P, "post">): Promise<AnswerOf<P, "post">> {
   const { body = {}, headers, path: parts, query, timeoutMs = ACTION_TIMEOUT_MS, signal } = request as Loose;

@@ -1,12 +1,13 @@
 /** Every read of the page: the query's key and its fetcher, defined together. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { filterToQuery, type RunFilter } from "../lib/filter";
+import { resolveSince } from "../lib/time";
 import type { RunPage } from "../live/list";
 import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
-import { get, getPage, post } from "./http";
+import { get, getLinked, getPage, post } from "./http";
 import { keys } from "./keys";
-import type { AuditEntry, BulkStatus } from "./wire";
+import type { AuditEntry, BulkStatus, ErrorState } from "./wire";
 
 export const PAGE_SIZE = 100;
 
@@ -164,6 +165,33 @@ export const topologyQuery = queryOptions({
   queryKey: keys.topology,
   queryFn: ({ signal }) => get("/topology", { signal }),
 });
+
+const ERRORS_EVERY_MS = 10_000;
+
+/** Failures by kind, of a window that ends now. */
+export const errorsQuery = (since: string, state: ErrorState | null) =>
+  infiniteQueryOptions({
+    queryKey: keys.errorList(since, state),
+    queryFn: async ({ pageParam, signal }) => {
+      const query = {
+        since: resolveSince(since, Date.now()),
+        ...(state === null ? {} : { state: [state] }),
+        ...(pageParam === null ? {} : { cursor: pageParam }),
+      };
+      return getLinked("/errors", { query, signal });
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : ERRORS_EVERY_MS),
+  });
+
+export const errorQuery = (fingerprint: string) =>
+  queryOptions({
+    queryKey: keys.error(fingerprint),
+    queryFn: ({ signal }) => get("/errors/{fingerprint}", { path: { fingerprint }, query: { buckets: 84 }, signal }),
+    refetchInterval: ERRORS_EVERY_MS,
+  });
 
 export const versionsQuery = queryOptions({
   queryKey: keys.versions,

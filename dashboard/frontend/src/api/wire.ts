@@ -40,6 +40,12 @@ export type NewRun = Schemas["NewRun"];
 export type UndoView = Schemas["UndoView"];
 export type BulkAnswer = Schemas["BulkAnswer"];
 export type BulkStatus = Schemas["BulkStatus"];
+export type ErrorsAnswer = Schemas["ErrorsView"];
+export type ErrorGroup = Schemas["ErrorGroupView"];
+export type ErrorState = ErrorGroup["state"];
+export type ErrorDetail = Schemas["ErrorDetail"];
+export type SharedValue = Schemas["SharedView"];
+export type Version = Schemas["VersionView"];
 export type AuditEntry = Schemas["AuditView"];
 
 /** In the order that the eye should meet them. */

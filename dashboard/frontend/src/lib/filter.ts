@@ -17,6 +17,8 @@ export interface RunFilter {
   since: string;
   until: string;
   minDurationMs: string;
+  /** A fingerprint: runs whose last failure is of that kind. */
+  error: string;
 }
 
 export const EMPTY_FILTER: RunFilter = {
@@ -33,6 +35,7 @@ export const EMPTY_FILTER: RunFilter = {
   since: "",
   until: "",
   minDurationMs: "",
+  error: "",
 };
 
 export const TEXT_KEYS = [
@@ -46,6 +49,7 @@ export const TEXT_KEYS = [
   "since",
   "until",
   "minDurationMs",
+  "error",
 ] as const;
 export type TextKey = (typeof TEXT_KEYS)[number];
 

@@ -8,6 +8,9 @@ export const links = {
   runs: (filter: Partial<RunFilter> = {}): string => withQuery("/", filterToParams({ ...EMPTY_FILTER, ...filter })),
   run: (id: string, search: Partial<RunSearch> = {}): string =>
     withQuery(`/runs/${encodeURIComponent(id)}`, runSearch.format({ view: null, step: null, ...search })),
+  errors: "/errors",
+  error: (fingerprint: string): string => `/errors/${encodeURIComponent(fingerprint)}`,
+  versions: "/versions",
   workers: "/workers",
   schedules: "/schedules",
   topology: "/topology",

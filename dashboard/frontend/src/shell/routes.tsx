@@ -19,6 +19,18 @@ const run = lazyPart(
   () => import("../pages/run/RunPage"),
   (module) => module.RunPage,
 );
+const errors = lazyPart(
+  () => import("../pages/errors/ErrorsPage"),
+  (module) => module.ErrorsPage,
+);
+const error = lazyPart(
+  () => import("../pages/errors/ErrorPage"),
+  (module) => module.ErrorPage,
+);
+const versions = lazyPart(
+  () => import("../pages/versions/VersionsPage"),
+  (module) => module.VersionsPage,
+);
 const workers = lazyPart(
   () => import("../pages/workers/WorkersPage"),
   (module) => module.WorkersPage,
@@ -39,7 +51,10 @@ const audit = lazyPart(
 export const ROUTES: readonly PageRoute[] = [
   { path: "/", title: "Runs", nav: { key: "r" }, Page: RunListPage },
   { path: "/runs/:id", title: "Run", under: "/", Page: run.Part, preload: run.preload },
+  { path: "/errors", title: "Errors", nav: { key: "e" }, Page: errors.Part, preload: errors.preload },
+  { path: "/errors/:id", title: "Error", under: "/errors", Page: error.Part, preload: error.preload },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
+  { path: "/versions", title: "Versions", nav: { key: "v" }, Page: versions.Part, preload: versions.preload },
   { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },
   { path: "/topology", title: "Topology", nav: { key: "t" }, Page: topology.Part, preload: topology.preload },
   { path: "/audit", title: "Audit", nav: { key: "a" }, Page: audit.Part, preload: audit.preload },

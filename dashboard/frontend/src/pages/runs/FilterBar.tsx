@@ -21,6 +21,7 @@ const FIELDS = [
   { id: "attr", label: "Attribute" },
   { id: "namespace", label: "Application" },
   { id: "parent", label: "Parent run" },
+  { id: "error", label: "Error" },
   { id: "until", label: "Created before" },
 ] as const;
 type FieldId = (typeof FIELDS)[number]["id"];

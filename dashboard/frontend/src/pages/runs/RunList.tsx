@@ -9,7 +9,7 @@ import { RunRowView } from "./RunRowView";
 import type { Ticks } from "./useTicks";
 
 const ROW_PX = 38;
-const NARROW_ROW_PX = 80;
+const NARROW_ROW_PX = 60;
 /** Read the next page while so many rows are still ahead. */
 const AHEAD = 20;
 const TOP_PX = 8;

@@ -1,7 +1,7 @@
 import { memo } from "react";
 import type { RunRow } from "../../api/wire";
 import { measure } from "../../lib/measure";
-import { isOpen, namedQueue, STATUS, shortId, waitingLabel } from "../../lib/status";
+import { isOpen, namedQueue, STATUS, shortId, shortType, waitingLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -97,10 +97,42 @@ export const RunRowView = memo(function RunRowView({
   );
 });
 
+/** Why it is as it is: why it failed or died, what it waits for, why nobody runs it. */
+function Reason({ row }: { row: RunRow }) {
+  if (row.status === "failed" && row.error) {
+    const { type, step, message } = row.error;
+    return (
+      <span className="note-reason" data-settled={row.dealtWith !== undefined || undefined} title={message}>
+        {type ? <strong>{shortType(type)}</strong> : null}
+        {step ? ` · ${step}` : ""}
+        {message ? <span className="note-message"> {message}</span> : null}
+      </span>
+    );
+  }
+  if (row.status === "dead") return <span className="note-reason">given up after {row.recoveryAttempts} starts</span>;
+  if (row.status === "blocked" && row.blocked) {
+    return (
+      <span className="note-reason" title={row.blocked.remedy}>
+        {row.blocked.reason}
+      </span>
+    );
+  }
+  if (row.status === "cancelled" && row.timedOut) return <span>its timeout passed</span>;
+  return null;
+}
+
 function Note({ row }: { row: RunRow }) {
+  // The queue has a column of its own.
+  const waits = row.waiting && row.status !== "blocked" && !(row.waiting.on === "queue" && row.waiting.name);
   return (
     <>
-      {row.waiting ? (
+      <Reason row={row} />
+      {row.dealtWith ? (
+        <span className="tag" title={row.dealtWith.note}>
+          {row.dealtWith.state === "ignored" ? "ignored" : "dealt with"}
+        </span>
+      ) : null}
+      {row.waiting && waits ? (
         <span className="note-wait">
           {waitingLabel(row.waiting)}
           {row.waiting.until ? (

@@ -1,0 +1,249 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { decideError } from "../../api/actions";
+import { keys } from "../../api/keys";
+import { errorQuery } from "../../api/queries";
+import type { ErrorDetail, ErrorGroup, ErrorState, RunRow, SharedValue } from "../../api/wire";
+import { FilterDialog } from "../../features/bulk/FilterDialog";
+import { ApiError, errorText } from "../../lib/errors";
+import { EMPTY_FILTER } from "../../lib/filter";
+import { shortId, shortType, STATUS } from "../../lib/status";
+import { formatCount } from "../../lib/time";
+import { whyReadOnly } from "../../shell/access";
+import { links } from "../../shell/links";
+import { openOverlay, useCloseOverlay } from "../../shell/overlay";
+import { Link } from "../../shell/router";
+import { useAct } from "../../shell/useAct";
+import { Ago } from "../../ui/Ago";
+import { Bars } from "../../ui/Bars";
+import { Button } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
+import { StatusIcon } from "../../ui/icons";
+import { Empty, Skeleton } from "../../ui/Notice";
+import { QueryView } from "../../ui/QueryView";
+import { formatShare } from "./ErrorsPage";
+import css from "./errors.module.css";
+
+/** Failures of one kind: what they share that successes do not, which runs they are, and what to do with them. */
+export function ErrorPage({ id }: { id: string }) {
+  const query = useQuery(errorQuery(id));
+  if (query.error instanceof ApiError && query.error.status === 404) {
+    return (
+      <div className="page">
+        <Empty title="No such error" icon="search" whole>
+          <p>{query.error.detail}</p>
+          <Link to={links.errors} className="btn">
+            All errors
+          </Link>
+        </Empty>
+      </div>
+    );
+  }
+  return (
+    <div className="page plain-page">
+      <QueryView query={query} what="The error" pending={<Skeleton rows={8} />}>
+        {(detail) => <Loaded detail={detail} />}
+      </QueryView>
+    </div>
+  );
+}
+
+function Loaded({ detail }: { detail: ErrorDetail }) {
+  const { group } = detail;
+  return (
+    <>
+      <header className="page-head">
+        <div className={css.title}>
+          <h1>
+            {shortType(group.type)}
+            {group.step ? <span className="muted normal"> in {group.step}</span> : null}
+          </h1>
+          <Actions group={group} />
+        </div>
+        <p className={css.message}>{group.template}</p>
+        <p className="muted">
+          <strong className={css.count}>{formatCount(group.count)}</strong> {group.count === 1 ? "failure" : "failures"}{" "}
+          in the last 7 days
+          {group.share !== undefined ? `, ${formatShare(group.share)} of the runs of ` : " of "}
+          {group.workflows.map((one) => one.value ?? "?").join(", ")}. First seen <Ago at={group.firstSeenAt} />, last{" "}
+          <Ago at={group.lastSeenAt} />.{group.frame ? <> Raised in {group.frame}.</> : null}
+        </p>
+        {group.decision ? (
+          <p className="muted">
+            {group.state === "open" ? "It came back after " : ""}
+            {WORD[group.decision.state]} by {group.decision.by}, <Ago at={group.decision.at} />
+            {group.decision.note ? `: ${group.decision.note}` : "."}
+          </p>
+        ) : null}
+      </header>
+      <section className={css.band}>
+        <Bars values={group.buckets} width={1180} height={72} label={`${group.count} failures over 7 days`} fluid />
+      </section>
+      <div className={css.columns}>
+        <Shared detail={detail} />
+        <Newest runs={detail.runs} fingerprint={group.fingerprint} />
+      </div>
+    </>
+  );
+}
+
+const WORD: Record<ErrorState, string> = { open: "reopened", dealt_with: "dealt with", ignored: "ignored" };
+const ASK: Record<ErrorState, { button: string; title: string; text: string }> = {
+  open: { button: "Reopen", title: "Reopen this error?", text: "Its failures count as open again." },
+  dealt_with: {
+    button: "Dealt with",
+    title: "Mark as dealt with?",
+    text: "Its failures so far need nobody any more. A failure that comes later opens it again.",
+  },
+  ignored: {
+    button: "Ignore",
+    title: "Ignore this error?",
+    text: "Its failures so far are left out of what is open. A failure that comes later opens it again.",
+  },
+};
+
+function Actions({ group }: { group: ErrorGroup }) {
+  const why = whyReadOnly();
+  const next: ErrorState[] = group.state === "open" ? ["dealt_with", "ignored"] : ["open"];
+  const filter = { ...EMPTY_FILTER, error: group.fingerprint, status: ["failed" as const] };
+  return (
+    <div className="run-actions">
+      <Link to={links.runs({ error: group.fingerprint, status: ["failed"] })} className="btn">
+        See its runs
+      </Link>
+      {next.map((state) => (
+        <Button
+          key={state}
+          disabled={why !== undefined}
+          title={why}
+          onClick={() => void openOverlay(<DecisionDialog fingerprint={group.fingerprint} state={state} />)}
+        >
+          {ASK[state].button}
+        </Button>
+      ))}
+      <Button
+        icon="retry"
+        tone="primary"
+        disabled={why !== undefined}
+        title={why}
+        onClick={() => void openOverlay(<FilterDialog action="retry" filter={filter} />)}
+      >
+        Retry all…
+      </Button>
+    </div>
+  );
+}
+
+function DecisionDialog({ fingerprint, state }: { fingerprint: string; state: ErrorState }) {
+  const [note, setNote] = useState("");
+  const close = useCloseOverlay();
+  const { act, isPending, error } = useAct({
+    send: () => decideError(fingerprint, { state, note: note.trim() }),
+    said: `${ASK[state].button}: noted.`,
+    touches: [keys.errors],
+    then: close,
+  });
+  return (
+    <Dialog
+      title={ASK[state].title}
+      confirm={ASK[state].button}
+      onConfirm={() => act(undefined)}
+      busy={isPending}
+      refusal={error ? errorText(error) : null}
+    >
+      <p>{ASK[state].text}</p>
+      <label className="field">
+        <span>Note</span>
+        <input
+          className="input"
+          value={note}
+          maxLength={2000}
+          placeholder="Rolled back to v1, for example"
+          data-autofocus
+          onChange={(event) => setNote(event.target.value)}
+        />
+      </label>
+    </Dialog>
+  );
+}
+
+const nameOf = ({ what, key, value }: SharedValue): string => {
+  const text =
+    value === undefined || value === null ? "none" : typeof value === "string" ? value : JSON.stringify(value);
+  return `${what === "attribute" ? (key ?? "attribute") : what} ${text}`;
+};
+
+/** Each value's share among these failures against its share among successes of the same workflows. */
+function Shared({ detail: { shared, failures, successes } }: { detail: ErrorDetail }) {
+  return (
+    <section>
+      <h2 className="section-title">What they share</h2>
+      {shared.length === 0 ? (
+        <p className="muted">Nothing that the runs that completed do not have as well.</p>
+      ) : (
+        <table className={`table ${css.shared}`}>
+          <thead>
+            <tr>
+              <th>Value</th>
+              <th>Failures</th>
+              <th>Successes</th>
+              <th className="num">Times as often</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shared.map((one) => (
+              <tr key={nameOf(one)}>
+                <td>{nameOf(one)}</td>
+                <td data-label="Failures">
+                  <Share of={one.share} tone="failed" />
+                </td>
+                <td data-label="Successes">
+                  <Share of={one.otherShare} tone="completed" />
+                </td>
+                <td data-label="Times as often" className="num">
+                  {one.lift === undefined
+                    ? "only here"
+                    : `×${one.lift >= 10 ? Math.round(one.lift) : one.lift.toFixed(1)}`}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <p className="muted small">
+        The newest {formatCount(failures)} failures against {formatCount(successes)} runs that completed.
+      </p>
+    </section>
+  );
+}
+
+function Share({ of, tone }: { of: number; tone: "failed" | "completed" }) {
+  return (
+    <span className={css.share} data-status={tone}>
+      <span style={{ width: `${Math.max(of > 0 ? 2 : 0, of * 64)}px` }} />
+      {formatShare(of)}
+    </span>
+  );
+}
+
+function Newest({ runs, fingerprint }: { runs: RunRow[]; fingerprint: string }) {
+  return (
+    <section>
+      <h2 className="section-title">Newest runs</h2>
+      <ul className={css.newest}>
+        {runs.map((run) => (
+          <li key={run.id}>
+            <StatusIcon status={run.status} size={14} />
+            <Link to={links.run(run.id)} title={STATUS[run.status].label}>
+              {run.workflow} <span className="mono muted">{shortId(run.id)}</span>
+            </Link>
+            <span className="muted">
+              <Ago at={run.finishedAt ?? run.createdAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      <Link to={links.runs({ error: fingerprint })}>All runs that ever failed so</Link>
+    </section>
+  );
+}
