@@ -12,21 +12,21 @@ from urllib.parse import quote
 from flask import Blueprint, Request, Response, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask_sock import Sock
-from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
 from dashboard.actions import ActionContext, ActionSettings, open_context
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Policy, Settings
-from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
+from dashboard.errors import Forbidden, MethodNotAllowed, NotFound, Problem
 from dashboard.http import bounds, mounting, openapi, transports
+from dashboard.http.address import PublicAddress, check_allowed_hosts, check_public_url
 from dashboard.http.admission import can_stream
 from dashboard.http.assets import Assets
 from dashboard.http.auth import AuthHook, LoginAnswer, authenticate
 from dashboard.http.auth.origin import allowed_origins_of, require_same_origin, share_with
 from dashboard.http.auth.tokens import BearerTokens
-from dashboard.http.pipeline import admit, answer, call, invoke, problem_response
+from dashboard.http.pipeline import admit, answer, invoke, problem_of, problem_response
 from dashboard.http.routing import RequestContext, Route
 from dashboard.http.server import is_stopping
 from dashboard.live.hub import LiveHub
@@ -60,6 +60,8 @@ def create_blueprint(
     auth: AuthHook | None = None,
     may: Policy | None = None,
     allowed_origins: Collection[str] = (),
+    public_url: str | None = None,
+    allowed_hosts: Collection[str] = (),
     ledger: Ledger | str | None = None,
     ledger_schema: str | None = None,
     trace_url: str | None = None,
@@ -93,6 +95,10 @@ def create_blueprint(
             for this actor, in every list, count, stream and detail; the names of ``allowed`` and ``start``, what may be
             done, besides the role. It is asked about each row, so it must be quick; one that fails refuses.
         allowed_origins: other dashboards' origins (``https://ops.example.com``) whose pages may read and act here.
+        public_url: where others reach the dashboard, such as ``https://ops.example.com/durable``: kept in the ledger,
+            where workers read it for the URLs of webhooks. Default: learnt from requests of operators.
+        allowed_hosts: the Host headers from which it may be learnt. Default: that of any authenticated operator, so
+            name them where ``auth`` believes the network.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
         ledger_schema: on Postgres, where the ledger keeps its tables; default by ``schema`` and ``namespace``.
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
@@ -117,7 +123,7 @@ def create_blueprint(
         max_streams_per_viewer: how many of them one actor holds; default: half.
 
     Raises:
-        ValueError: ``trace_url`` is malformed, or an allowed origin is none.
+        ValueError: ``trace_url`` or ``public_url`` is malformed, or an allowed origin or host is none.
         ConfigurationError: ``serializer`` is none.
     """
     settings = Settings(
@@ -127,6 +133,8 @@ def create_blueprint(
         auth=auth.with_ledger(lambda: services.ledger) if isinstance(auth, BearerTokens) else auth,
         may=may,
         allowed_origins=allowed_origins_of(allowed_origins),
+        public_url=check_public_url(public_url),
+        allowed_hosts=check_allowed_hosts(allowed_hosts),
         trace_url=trace_url,
         codec=Codec(redact=redact, serializer=serializer),
         public_metrics=public_metrics,
@@ -188,6 +196,9 @@ class DashboardBlueprint(Blueprint):
         if caretaker is not None:
             # Not at registration: a server that forks its workers afterwards would leave the thread behind.
             self.before_app_request(caretaker.start)
+        settings = services.settings
+        self.address = PublicAddress(services, given=settings.public_url, hosts=settings.allowed_hosts)
+        self.before_app_request(self.address.publish)
         self.hub = services.hub = LiveHub(services, is_stopping=is_stopping)
         self.routes = [_published(route, services.settings) for route in routes]
         self.assets = Assets() if static_dir is None else Assets(static_dir)
@@ -261,7 +272,9 @@ class DashboardBlueprint(Blueprint):
         if route.stream:
             context, stream = invoke(route, request, self.services, self.base, values)
             return transports.as_sse(stream, context)
-        return call(route, request, self.services, self.base, values)
+        context, result = invoke(route, request, self.services, self.base, values)
+        self.address.note(request, context.actor, self.base)
+        return answer(result)
 
     def _open_stream(self, route: Route, values: dict[str, Any]) -> tuple[RequestContext, Stream] | Response:
         opened: list[tuple[RequestContext, Stream]] = []
@@ -280,15 +293,12 @@ class DashboardBlueprint(Blueprint):
         """Return the answer, or the problem that prevented it; never a page, never a stack trace."""
         try:
             response = respond()
-        except Problem as problem:
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                log.exception("%s %s failed", request.method, request.path)
+                problem = Problem("Internal error. The details are in the server log; please report it.")
             response = problem_response(problem)
-        except BridgeError as error:
-            response = problem_response(Unavailable(str(error)))
-        except HTTPException as error:
-            response = problem_response(_as_problem(error))
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            response = problem_response(Problem("Internal error. The details are in the server log; please report it."))
         response.headers.setdefault("Content-Security-Policy", API_POLICY)
         return _secured(response)
 
@@ -354,10 +364,8 @@ class DashboardBlueprint(Blueprint):
             response = respond()
         except LoginAnswer as login:
             return login.response
-        except Problem as problem:
-            response = _plain(problem)
-        except BridgeError as error:
-            response = _plain(Unavailable(str(error)))
+        except (Problem, BridgeError) as error:
+            response = _plain(problem_of(error) or Problem(str(error)))
         response.headers.setdefault("Content-Security-Policy", _page_policy(request))
         return _secured(response)
 
@@ -369,14 +377,6 @@ def _published(route: Route, settings: Settings) -> Route:
     if route.path == "health" and settings.public_health:
         return replace(route, role="public", answers={200: HealthView | PublicHealthView})
     return route
-
-
-def _as_problem(error: HTTPException) -> Problem:
-    if error.code == 413:
-        return TooLarge("The body is larger than accepted.")
-    problem = Problem(error.description or error.name)
-    problem.status, problem.title = error.code or 500, error.name  # type: ignore[misc]
-    return problem
 
 
 def _plain(problem: Problem) -> Response:

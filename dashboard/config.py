@@ -31,6 +31,8 @@ class Settings:
     """Reads stored values and hides what nobody here may see."""
     may: Policy | None = None
     allowed_origins: frozenset[tuple[str, str, int]] = frozenset()
+    public_url: str | None = None
+    allowed_hosts: frozenset[str] = frozenset()
     public_metrics: bool = False
     public_health: bool = False
     max_body_bytes: int = 4 * 1024 * 1024

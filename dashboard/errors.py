@@ -4,7 +4,7 @@
   * BadRequest (400)   NotFound (404)   Refused (409)   Unprocessable (422)   TooLarge (413)
   * Unauthorized (401) Forbidden (403)  MethodNotAllowed (405)  NotAcceptable (406)
   * Unavailable (503)
-    * TooManyStreams   NoStreams
+    * NoDatabase       TooManyStreams   NoStreams
 """
 
 from __future__ import annotations
@@ -89,6 +89,15 @@ class Unavailable(Problem):
     """The state store or the ledger cannot be reached now."""
 
     status, title = 503, "Unavailable"
+
+
+class NoDatabase(Unavailable):
+    """The engine's database, or its tables, are not there yet: the application was never launched. ``code`` says so."""
+
+    title = "No database yet"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="no_database")
 
 
 class TooManyStreams(Unavailable):

@@ -210,7 +210,7 @@ class ActionContext:
 
         The one that was chosen; else the one it was first put on, so that its limits hold for a retry too; else ours.
         """
-        if run.workflow.startswith("durable."):
+        if run.workflow.startswith("durable.") or run.queue == WORK_QUEUE:
             return WORK_QUEUE, None  # only workers that have our workflows poll it
         if chosen is not None:
             return chosen, None

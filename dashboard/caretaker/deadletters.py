@@ -9,7 +9,7 @@ from typing import Any
 from dbos import EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions.context import ActionContext
-from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE, dead_letter_workflow
+from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE, announced_handler
 from otel_bridge.codec import WHOLE, decode_error, decode_input
 from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run
@@ -42,10 +42,9 @@ def handle(
             _call(on_dead, run, payload)
     if run.dead_letter_id is not None:
         return None
-    workflow = handler_of(run, handlers, seen)
+    workflow, ours = handler_of(run, handlers, seen)
     if workflow is None:
         return None
-    ours = workflow.startswith(DEAD_LETTER_WORKFLOW)
     version = ctx.version_for_ours(workflow, run)[0] if ours else _version(ctx, workflow, run, seen)
     options: EnqueueOptions = {
         "workflow_name": workflow,
@@ -65,19 +64,14 @@ def _version(ctx: ActionContext, workflow: str, run: Run, seen: Presence) -> str
     return ctx.version_for(workflow, namespace=run.namespace, current=None, seen=seen)[0]
 
 
-def handler_of(run: Run, handlers: Handlers, seen: Presence) -> str | None:
-    """Return the name of the workflow that handles this run's death. Pure."""
+def handler_of(run: Run, handlers: Handlers, seen: Presence) -> tuple[str | None, bool]:
+    """Return the workflow that handles this run's death, and whether it was declared with ``@dead_letter``. Pure."""
     if isinstance(handlers, str):
-        return handlers
-    if handlers is not None:
-        found = handlers.get(run.workflow, handlers.get("*"))
-        if found is not None:
-            return found
-    names = {name for executor in seen.live for name in executor.workflows}
-    for name in (dead_letter_workflow(run.workflow), dead_letter_workflow(None)):
-        if name in names:
-            return name
-    return None
+        return handlers, False
+    found = None if handlers is None else handlers.get(run.workflow, handlers.get("*"))
+    if found is not None:
+        return found, False
+    return announced_handler(run.workflow, {name for executor in seen.live for name in executor.workflows}), True
 
 
 def payload_of(ctx: ActionContext, run: Run) -> dict[str, Any]:

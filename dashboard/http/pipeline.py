@@ -11,10 +11,10 @@ from urllib.parse import unquote_to_bytes
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from dashboard.actor import Actor, RequiredRole
-from dashboard.errors import BadRequest, Forbidden, Problem, TooLarge
+from dashboard.errors import BadRequest, Forbidden, NoDatabase, Problem, TooLarge, Unavailable
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
@@ -25,6 +25,7 @@ from dashboard.wire.base import NoQuery
 from dashboard.wire.filters import RunFilter, attribute_filter
 from dashboard.wire.json import to_json
 from otel_bridge.codec import Codec
+from otel_bridge.errors import BridgeError, NotADbosDatabaseError, StoreMissingError
 
 
 def _is_list(annotation: Any) -> bool:
@@ -131,6 +132,23 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
     return body
 
 
+def problem_of(error: Exception) -> Problem | None:
+    """Return the problem that an error is to a client; None for one that nobody expected."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, (StoreMissingError, NotADbosDatabaseError)):
+        return NoDatabase(str(error))
+    if isinstance(error, BridgeError):
+        return Unavailable(str(error))
+    if not isinstance(error, HTTPException):
+        return None
+    if error.code == 413:
+        return TooLarge("The body is larger than accepted.")
+    problem = Problem(error.description or error.name)
+    problem.status, problem.title = error.code or 500, error.name  # type: ignore[misc]
+    return problem
+
+
 def problem_response(problem: Problem) -> Response:
     """Return a problem as its RFC 9457 answer."""
     document = {
@@ -209,8 +227,3 @@ def invoke(
     if route.has_body:
         keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
     return context, route.handler(context, **keywords)
-
-
-def call(route: Route, request: Request, services: Services, base: str, path_values: Mapping[str, Any]) -> Response:
-    """Run one request through a route. Problems and the store's errors propagate to ``dashboard.blueprint``."""
-    return answer(invoke(route, request, services, base, path_values)[1])

@@ -1,7 +1,7 @@
 """Dead-letter handlers: what happens to a run that the engine gave up on.
 
-A handler is a workflow of its own, run once per dead run as ``dlq:<run_id>`` in a worker. The control plane
-enqueues it.
+A handler is a workflow of its own, under its function's name, run once per dead run as ``dlq:<run_id>`` in a worker.
+The control plane enqueues it; a second registration, whose name says for which workflow, tells it that there is one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dashboard.workflow import engine
-from dashboard.workflow.names import dead_letter_workflow
+from dashboard.workflow.names import dead_letter_announcement
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -34,7 +34,10 @@ class DeadLetter:
     error: Any = None
 
 
-_handlers: dict[str, Callable[..., Any]] = {}
+_handlers: dict[str | None, Callable[..., Any]] = {}
+"""By the workflow that they handle; None: every other."""
+_names: dict[Callable[..., Any], str] = {}
+"""Under which each runs."""
 
 
 def dead_letter(workflow: str | None = None) -> Callable[[Handler], Handler]:
@@ -47,8 +50,8 @@ def dead_letter(workflow: str | None = None) -> Callable[[Handler], Handler]:
     """
 
     def declare(handler: Handler) -> Handler:
-        _handlers[dead_letter_workflow(workflow)] = handler
-        _register(dead_letter_workflow(workflow), handler)
+        _handlers[workflow] = handler
+        _register(workflow, handler)
         return handler
 
     return declare
@@ -56,11 +59,11 @@ def dead_letter(workflow: str | None = None) -> Callable[[Handler], Handler]:
 
 def register_handlers() -> None:
     """Register every declared handler in the engine's current registry."""
-    for name, handler in _handlers.items():
-        _register(name, handler)
+    for workflow, handler in _handlers.items():
+        _register(workflow, handler)
 
 
-def _register(name: str, handler: Callable[..., Any]) -> None:
+def _register(workflow: str | None, handler: Callable[..., Any]) -> None:
     @functools.wraps(handler)
     def run(payload: dict[str, Any]) -> Any:
         return handler(_letter(payload))
@@ -71,7 +74,14 @@ def _register(name: str, handler: Callable[..., Any]) -> None:
 
     chosen: Callable[..., Any] = run_async if inspect.iscoroutinefunction(handler) else run
     del chosen.__wrapped__  # type: ignore[attr-defined]  # the engine would coerce arguments by its annotations
+    name = _names.get(handler)
+    if name is None:
+        name = handler.__qualname__
+        if engine.is_registered(name):  # it is a workflow of the application too, and takes other arguments there
+            name = f"{name}.dead_letter"
+        _names[handler] = name
     engine.register_workflow(name, chosen)
+    engine.register_workflow(dead_letter_announcement(workflow, name), chosen)
 
 
 def _letter(payload: dict[str, Any]) -> DeadLetter:

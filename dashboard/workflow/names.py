@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from otel_bridge.model.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW, WAIT_EVENT_KEY
 from otel_bridge.model.runs import WaitingOn
 
@@ -19,7 +21,8 @@ BULK_PLAN_STEP = "durable.bulk_plan"
 BULK_APPLY_STEP = "durable.bulk_apply"
 BULK_CANARY_STEP = "durable.bulk_canary"
 DEAD_LETTER_WORKFLOW = "durable.dead_letter"
-"""A handler is registered as ``durable.dead_letter:<workflow>``; ``durable.dead_letter:*`` is the default."""
+"""A handler is announced as ``durable.dead_letter:<workflow>=<its name>``; ``*`` stands for every other workflow. It
+runs under its own name."""
 
 UNDO_EVENT_PREFIX = "durable.undo."
 """Event ``durable.undo.<seq>``: what the compensated step ``seq`` was given, published before its body runs."""
@@ -48,9 +51,33 @@ def wait_topic(on: WaitingOn, name: str, seq: int) -> str:
     return name if on == "signal" else f"durable.{on}:{name}#{seq}"
 
 
-def dead_letter_workflow(workflow: str | None) -> str:
-    """Return the name under which the handler for ``workflow`` (None: for every other) is registered."""
-    return f"{DEAD_LETTER_WORKFLOW}:{workflow or '*'}"
+def dead_letter_announcement(workflow: str | None, handler: str) -> str:
+    """Return the name by which a worker announces its handler for ``workflow`` (None: for every other).
+
+    Example:
+        >>> dead_letter_announcement("order", "order_died")
+        'durable.dead_letter:order=order_died'
+    """
+    return f"{_announced(workflow)}{handler}"
+
+
+def announced_handler(workflow: str, names: Iterable[str]) -> str | None:
+    """Return the handler of a workflow among the names that workers report: its own, else that of every other.
+
+    Example:
+        >>> announced_handler("order", ["durable.dead_letter:*=bury", "durable.dead_letter:order=order_died"])
+        'order_died'
+    """
+    found = sorted(name for name in names if name.startswith(f"{DEAD_LETTER_WORKFLOW}:"))
+    for start in (_announced(workflow), _announced(None)):
+        for name in found:
+            if name.startswith(start):
+                return name[len(start) :]
+    return None
+
+
+def _announced(workflow: str | None) -> str:
+    return f"{DEAD_LETTER_WORKFLOW}:{workflow or '*'}="
 
 
 def undo_event_seq(key: str) -> int | None:

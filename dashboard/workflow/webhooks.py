@@ -6,6 +6,8 @@ before the wait is kept by the engine's mailbox and delivered when the wait come
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import secrets
 import time
@@ -16,10 +18,13 @@ from urllib.parse import quote
 from dbos import DBOS
 
 from dashboard.workflow import engine
+from dashboard.workflow.address import kept_address
 from dashboard.workflow.names import WEBHOOK_STEP
 from dashboard.workflow.tokens import WebhookToken, seal
 from dashboard.workflow.waits import Wait, body_of, plan_wait, receive, receive_async, typed
 from otel_bridge.ledger.base import Ledger
+
+log = logging.getLogger(__name__)
 
 SECRET_VARIABLE = "DURABLE_WEBHOOK_SECRET"
 PUBLIC_URL_VARIABLE = "DURABLE_PUBLIC_URL"
@@ -94,8 +99,9 @@ def webhook(
         name: what the run is shown to wait for.
         timeout: seconds that ``wait`` waits, from when it is called.
         expires_in: seconds from now after which the URL is good no more; None: as long as the run is open.
-        base_url: where the dashboard is mounted, as the third party reaches it; else ``DURABLE_PUBLIC_URL``, else the
-            path ``/durable``, to be completed by the caller.
+        base_url: where the dashboard is mounted, as the third party reaches it; else ``DURABLE_PUBLIC_URL``, else what
+            the dashboard keeps in the ledger: its ``public_url``, or how its operators reach it. Where nobody knows,
+            the URL is a path below ``/durable``, and the log says so.
     """
     seq = _numbered(name)
     made = DBOS.run_step({"name": WEBHOOK_STEP}, lambda: _make(name, seq, expires_in, base_url))
@@ -121,7 +127,25 @@ def _make(name: str, seq: int, expires_in: float | None, base_url: str | None) -
     assert run_id is not None  # a step of a workflow is executing
     with engine.ledger() as ledger:
         secret = webhook_secret(ledger)
+        base = base_url or os.environ.get(PUBLIC_URL_VARIABLE) or _kept_url(ledger)
+    if not base:
+        _warn_of_relative_url()
     expires_ms = None if expires_in is None else int((time.time() + expires_in) * 1000)
     token = seal(WebhookToken(run_id, name, seq, expires_ms), secret)
-    base = (base_url or os.environ.get(PUBLIC_URL_VARIABLE) or DEFAULT_PUBLIC_URL).rstrip("/")
-    return {"url": f"{base}/api/webhooks/{quote(token)}", "token": token, "seq": seq}
+    url = f"{(base or DEFAULT_PUBLIC_URL).rstrip('/')}/api/webhooks/{quote(token)}"
+    return {"url": url, "token": token, "seq": seq}
+
+
+def _kept_url(ledger: Ledger) -> str | None:
+    kept = kept_address(ledger)
+    return None if kept is None else kept.url
+
+
+@functools.cache
+def _warn_of_relative_url() -> None:
+    """Say it once a process: every webhook of it will be the same."""
+    log.warning(
+        "Webhooks get relative URLs, because this worker does not know where the dashboard is reached. Pass "
+        "public_url= to create_blueprint, or set %s in the worker.",
+        PUBLIC_URL_VARIABLE,
+    )

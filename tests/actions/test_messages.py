@@ -13,9 +13,11 @@ from pydantic import BaseModel
 from dashboard.actions import cancel, messages, retry
 from dashboard.errors import BadRequest, NotFound, Refused, TooLarge, Unprocessable
 from dashboard.workflow import validator
+from dashboard.workflow.address import kept_address
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
 from dashboard.workflow.webhooks import webhook_secret
 from tests.actions.world import World
+from tests.story import mounted
 from tests.waiting import until
 
 
@@ -38,6 +40,17 @@ def test_continue_is_refused_where_there_is_no_breakpoint(world: World) -> None:
     world.waits("m2", "signal", "go")
     with pytest.raises(Refused, match="waiting for signal 'go'"):
         messages.continue_run(world.ctx, "m2", actor="ann")
+
+
+def test_a_webhooks_url_is_where_the_dashboard_is_reached(world: World) -> None:
+    """Whole, with the prefix of the mount: the worker that makes it reads what the dashboard keeps."""
+    with mounted(world.url, prefix="/ops/flows") as app:
+        assert app.test_client().get("/ops/flows/api/runs", base_url="http://localhost:5000").status_code == 200
+        until(lambda: kept_address(world.ledger), what="the address to be kept")
+    world.start("hooked", run_id="m-url")
+    url = str(world.event("m-url", "url"))
+    assert url.startswith("http://localhost:5000/ops/flows/api/webhooks/")
+    assert world.waits("m-url", "webhook", "payment").status == "suspended"
 
 
 def test_two_continues_release_one_breakpoint(world: World) -> None:

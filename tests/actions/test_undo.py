@@ -11,6 +11,7 @@ from dashboard.errors import Refused
 from dashboard.read import undo
 from dashboard.read.undo import compensations_of
 from tests.actions.world import World
+from tests.story import mounted
 from tests.waiting import until
 
 
@@ -122,6 +123,12 @@ def test_a_failed_run_is_undone_less_the_step_that_failed(world: World) -> None:
     cancel.cancel(world.ctx, "u6", actor="ann", compensate=True)
     world.reaches("undo:u6", "completed")
     assert undone(world, "u6-a", "u6-b") == ["u6-a"]
+    with mounted(world.url) as app:
+        run = app.test_client().get("/durable/api/runs/u6").json["run"]
+    assert (run["error"]["message"], run["undoId"]) == (
+        "cannot book u6-b",
+        "undo:u6",
+    )
 
 
 def test_a_workflow_can_ask_to_be_undone_when_it_fails(world: World) -> None:

@@ -48,6 +48,7 @@ def test_a_dead_run_is_handed_to_its_handler_once_and_can_be_retried(new_world: 
     assert [letter["deadRunId"] for letter in told] == ["d1"]
     assert world.run("d1").dead_letter_id == "dlq:d1"
     assert world.run("dlq:d1").dead_run_id == "d1"
+    assert world.run("dlq:d1").workflow == "bury"
     world.touch("mended")
     retry.retry(world.ctx, "d1", actor="ann")
     run = world.reaches("d1", "completed")

@@ -93,7 +93,11 @@ def test_two_hundred_dead_runs_without_a_handler_cost_no_read_each() -> None:
     assert ledger.reads <= 3
     ledger.heartbeat(
         Executor(
-            instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=T, workflows=("durable.dead_letter:order",)
+            instance_id="i",
+            executor_id="e",
+            beat_at_ms=0,
+            started_at_ms=T,
+            workflows=("durable.dead_letter:order=order_died",),
         )
     )
     keeper.tick()  # a worker with a handler has come

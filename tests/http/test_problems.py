@@ -210,3 +210,13 @@ def test_a_trace_link_that_cannot_work_is_refused_at_once() -> None:
     for setting in ("jaeger", "tempo:", "https://trace.example.com/"):
         with pytest.raises(ValueError, match="trace_url"):
             create_blueprint("sqlite:///x.sqlite", trace_url=setting)
+
+
+def test_a_database_that_is_not_there_yet_is_called_so(tmp_path: Path) -> None:
+    """Neither missing nor empty is a failure of the dashboard: the application has not been launched yet."""
+    empty = tmp_path / "empty.sqlite"
+    sqlite3.connect(empty).close()
+    for url in (f"sqlite:///{tmp_path / 'nowhere.sqlite'}", f"sqlite:///{empty}"):
+        with mounted(url) as app:
+            found = app.test_client().get("/durable/api/runs")
+        assert (found.status_code, found.json["title"], found.json["code"]) == (503, "No database yet", "no_database")

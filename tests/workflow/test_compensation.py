@@ -151,7 +151,7 @@ def test_asynchronous_dead_letter_handlers_are_workflows_too(engine_url: str) ->
 
     from dashboard.workflow.engine import registered_workflow
 
-    workflow = registered_workflow("durable.dead_letter:*")
+    workflow = registered_workflow(bury.__qualname__)
     payload = {"deadRunId": "x", "workflow": "order", "input": None, "error": None}
 
     async def start() -> Any:

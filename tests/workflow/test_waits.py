@@ -25,6 +25,7 @@ from dashboard.workflow import (
     waits,
     webhook,
     webhook_async,
+    webhooks,
 )
 from dashboard.workflow.names import wait_topic
 from otel_bridge.codec import decode
@@ -141,6 +142,20 @@ def test_asynchronous_workflows_wait_and_publish_alike(engine_url: str, store: S
     url = store.published_event("t5", "url")
     assert url is not None
     assert str(decode(url.value).json).startswith("https://ops.example.com/durable/api/webhooks/")
+
+
+def test_a_webhook_of_a_worker_that_knows_no_address_is_warned_of_once(
+    engine_url: str, store: StateStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its URL is a path, which no third party can call."""
+    webhooks._warn_of_relative_url.cache_clear()
+
+    def handing_out() -> list[str]:
+        return [webhook("one").url, webhook("two").url]
+
+    urls = run("handing_out", handing_out, "t-relative").get_result()
+    assert [url.partition("/api/")[0] for url in urls] == ["/durable", "/durable"]
+    assert len([record for record in caplog.records if "public_url=" in record.message]) == 1
 
 
 def test_what_is_published_is_readable_by_every_language_where_it_can_be(engine_url: str, store: StateStore) -> None:
