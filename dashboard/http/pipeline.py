@@ -116,9 +116,10 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
     if not raw:
         if route.body_required:
             raise BadRequest("A JSON body is needed, and there is none.")
-        is_model = isinstance(route.body, type) and issubclass(route.body, BaseModel)
-        return route.body() if is_model else None
-    if request.mimetype != JSON_TYPE and not request.mimetype.endswith("+json"):
+        if not (isinstance(route.body, type) and issubclass(route.body, BaseModel)):
+            return None
+        raw = b"{}"  # what is left out has its default, or is named as missing
+    elif request.mimetype != JSON_TYPE and not request.mimetype.endswith("+json"):
         raise BadRequest(f"Send the body as {JSON_TYPE}; this one says {request.mimetype[:80] or 'nothing'!r}.")
     value = read_json(raw, unique_names=route.body is not Any)
     if route.body is Any:

@@ -110,7 +110,7 @@ def test_a_refusal_carries_its_own_members(raw_client: FlaskClient) -> None:
     ("data", "status", "said"),
     [
         (b"{", 400, "not JSON"),
-        (b"[" * 990 + b"]" * 990, 400, "nested"),
+        (b"[" * 400 + b"]" * 400, 400, "nested"),
         (b'"' + b"x" * 2000 + b'"', 413, "bytes"),
         (b"", 400, "body"),
         (b"\xff", 400, "not JSON"),
