@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from hypothesis import strategies as st
 
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.ledger.base import ErrorSignature, Executor, Failure, InFlightStep
 from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.store.adapter import SqlStateStore
@@ -45,6 +45,7 @@ TAG_VALUES = [
 ]  # fmt: skip
 TAGS = ["vip", "eu", "Vip", "it's", "ä", "1", ""]
 ENGINE_WORDS = ["PENDING", "ENQUEUED", "DELAYED", "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+FINGERPRINTS = ["f1", "f2"]
 QUEUES, EXECUTORS, VERSIONS, SPACES = ["q1", "q2", ""], ["e1", "e2", ""], ["v1", "v2", ""], ["shop", "other", ""]
 
 Row = dict[str, Any]
@@ -52,10 +53,11 @@ Row = dict[str, Any]
 
 @dataclass
 class Crowd:
-    """Rows by table, and who reports presence."""
+    """Rows by table, who reports presence, and which error each run died of last, whatever became of it since."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in TABLES})
     executors: list[Executor] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def maybe(*values: Any) -> st.SearchStrategy[Any]:
@@ -111,10 +113,19 @@ def crowds(draw: st.DrawFn) -> Crowd:
                 "priority": 0,
             }
         )
+        if draw(st.booleans()):
+            crowd.failures.append(_failure(run_id, created, draw(st.sampled_from(FINGERPRINTS))))
         if word == "PENDING":
             _draw_wait(draw, crowd, run_id, created, ids)
     crowd.executors = draw(st.lists(_executors(ids), max_size=3, unique_by=lambda executor: executor.instance_id))
     return crowd
+
+
+def _failure(run_id: str, created: int, fingerprint: str) -> Failure:
+    signature = ErrorSignature(fingerprint=fingerprint, type="KeyError")
+    return Failure(
+        run_id=run_id, ended_at_ms=created + 20, created_at_ms=created, signature=signature, workflow="order"
+    )
 
 
 def _draw_wait(draw: st.DrawFn, crowd: Crowd, run_id: str, created: int, ids: Sequence[str]) -> None:
@@ -183,6 +194,7 @@ def filters(draw: st.DrawFn) -> dict[str, list[str]]:
         "parent": _one_of([*IDS, "gone", ""]),
         "namespace": _one_of([*SPACES, "none"]),
         "minDurationMs": _one_of(["0", "1", "10", "999", "1000", "1010", "60000", str(2**53)]),
+        "error": _one_of([*FINGERPRINTS, "none", ""]),
         "origin": _one_of(["web"]),
     }
     names = draw(st.lists(st.sampled_from(sorted(one)), unique=True, max_size=3))

@@ -29,7 +29,7 @@ from dashboard.wire.filters import RunsQuery
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.overlay import overlay_error, overlay_run
 from otel_bridge.runs.presence import presence
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql import counts
@@ -68,6 +68,8 @@ class Asked:
         self.ledger = MemoryLedger(clock=lambda: NOW_MS)
         for executor in crowd.executors:
             self.ledger.heartbeat(executor)
+        self.ledger.record_failures(crowd.failures)
+        self.failures = {failure.run_id: failure for failure in crowd.failures}
 
     def everyone(self) -> list[Run]:
         """Every run as people see it, read without any filter."""
@@ -75,7 +77,8 @@ class Asked:
             row[0]
             for row in self.store.rows(f"SELECT workflow_uuid FROM {self.store.schema().table('workflow_status')}")
         ]
-        return [overlay_run(run, self.seen) for run in self.store.get_runs(ids).values()]
+        runs = self.store.get_runs(ids).values()
+        return [overlay_error(overlay_run(run, self.seen), self.failures.get(run.id)) for run in runs]
 
     def listed(self, query: RunQuery, limit: int) -> list[Run]:
         """The runs of all pages."""
@@ -127,7 +130,8 @@ def compare(reads: Asked, query: RunQuery, everyone: list[Run], expected: set[st
     """Ask a store in every way for the runs of a filter."""
     listed = reads.listed(query, limit)
     assert sorted(run.id for run in listed) == sorted(expected), "the list"
-    assert {run.id: run for run in listed} == {run.id: run for run in everyone if run.id in expected}
+    whole = {run.id: replace(run, error=None) for run in everyone}  # a page's errors are read with its rows
+    assert {run.id: run for run in listed} == {run_id: run for run_id, run in whole.items() if run_id in expected}
     if query.text is None:
         order = [(run.created_at_ms, run.id) for run in listed]
         assert order == sorted(order, reverse=True), "newest first"
