@@ -19,7 +19,7 @@ def check_queue(ctx: ActionContext, queue: str, run: Run) -> None:
     partition = run.queue_partition if run.queue == queue else None
     why = queue_problem(
         queue,
-        {known.name: known for known in ctx.store.queues()},
+        {known.name: known for known in ctx.store.queues(backlog=False)},
         ctx.presence(),
         Need(workflow=run.workflow, namespace=run.namespace),
         partition=partition,

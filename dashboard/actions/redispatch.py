@@ -16,7 +16,7 @@ from dashboard.actions.rewind import last_recorded
 from dashboard.actions.step_references import check_against
 from dashboard.errors import Refused
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES
+from otel_bridge.model.status import CANCELLABLE_STATUSES, HELD_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.placement import Need, knows, place
 from otel_bridge.runs.presence import Presence
@@ -139,7 +139,7 @@ def taken_by_unable_worker(ctx: ActionContext, run: Run, seen: Presence) -> str 
     presence, does not know the workflow, and executes nothing of it.
     """
     holders = [executor for executor in seen.live if executor.executor_id == run.executor]
-    if not holders or run.status != "running" or seen.in_flight(run.id):
+    if not holders or run.status not in HELD_STATUSES or run.is_queued or seen.in_flight(run.id):
         return None
     if any(not executor.workflows or knows(executor, run.workflow) for executor in holders):
         return None

@@ -154,7 +154,7 @@ def _queue_for_new(ctx: ActionContext, workflow: str, namespace: str | None, cho
     need = Need(workflow=workflow, namespace=namespace)
     seen = ctx.presence()
     if chosen is not None:
-        why = queue_problem(chosen, {known.name: known for known in ctx.store.queues()}, seen, need)
+        why = queue_problem(chosen, {known.name: known for known in ctx.store.queues(backlog=False)}, seen, need)
         if why is not None:
             raise Refused(why)
         return chosen

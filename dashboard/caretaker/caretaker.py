@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from dashboard.actions.context import OUR_QUEUES, ActionContext
 from dashboard.caretaker import deadletters, recovery, retention, upgrade
@@ -24,11 +25,12 @@ from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.caretaker.retention import RetentionPolicy
 from dashboard.caretaker.upgrade import AutoUpgrade
 from dashboard.errors import Problem
+from dashboard.read.listing import RunReader
 from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import RunStatus
+from otel_bridge.model.status import HELD_STATUSES, RunStatus
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,12 @@ _OVERLAP_MS = 60_000
 _SCAN = 500
 _CHANGED = 2_000
 _SOME = 100
+_DEAD_AT_ONCE = 10_000
 _DEAD_REMEMBERED = 20_000
-_OPEN_RUNS = 10_000
-_HELD: frozenset[RunStatus] = frozenset({"running", "suspended"})
+_DEAD: frozenset[RunStatus] = frozenset({"dead"})
+_BLOCKED: frozenset[RunStatus] = frozenset({"blocked"})
+_QUEUED: frozenset[RunStatus] = frozenset({"pending", "blocked"})
+_TAKEN: frozenset[RunStatus] = frozenset({"running", "blocked"})
 PRUNE_EVERY_S = 3600.0
 
 
@@ -191,43 +196,38 @@ class Caretaker:
             del self._dead_seen[next(iter(self._dead_seen))]
 
     def _all_dead(self, ctx: ActionContext) -> list[Run]:
-        found: list[Run] = []
-        cursor: str | None = None
-        while len(found) < 20 * _SCAN:
-            page = ctx.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=_SCAN, cursor=cursor))
-            found += page.runs
-            if page.next_cursor is None:
-                break
-            cursor = page.next_cursor
-        return found
+        return list(islice(_reader(ctx).every(RunQuery(statuses=_DEAD)), _DEAD_AT_ONCE))
 
     def _newly_dead(self, ctx: ActionContext, changed: Sequence[Run]) -> list[Run]:
-        newest = ctx.store.list_runs(RunQuery(statuses=frozenset({"dead"}), limit=50)).runs
+        newest = _reader(ctx).page(RunQuery(statuses=_DEAD, limit=50)).runs
         return list({run.id: run for run in (*newest, *changed) if run.status == "dead"}.values())
 
     # -- open runs ------------------------------------------------------------------------------------------
 
     def _patrol(self, ctx: ActionContext) -> None:
-        """Look for open runs that nobody serves. Asks for few runs each time, however many are open."""
-        pending = RunQuery(statuses=frozenset({"pending"}), queue=FAST_QUEUE, limit=_SOME)
-        now_ms = ctx.store.now_ms()
-        self._each(ctx.store.list_runs(pending).runs, recovery.move_unpolled, ctx, now_ms)
-        seen = ctx.presence()
-        ours = RunQuery(statuses=frozenset({"pending"}), queue=WORK_QUEUE, limit=_SOME)
-        self._each(ctx.store.list_runs(ours).runs, recovery.reassign_stranded, ctx, seen)
+        """Look for open runs that nobody serves, as everybody sees them. Asks for few each time, however many are open.
+
+        A run that presence shows as blocked is asked for as that: what it is blocked by decides, or its queue does.
+        """
+        seen, now_ms = ctx.presence(), ctx.store.now_ms()
+        reader = RunReader(ctx.store, lambda: seen, lambda: ctx.ledger)
+
+        def found(statuses: frozenset[RunStatus], most: int, **fields: str) -> list[Run]:
+            return reader.page(RunQuery(statuses=statuses, limit=most, **fields)).runs  # type: ignore[arg-type]
+
+        self._each(found(_QUEUED, _SOME, queue=FAST_QUEUE), recovery.move_unpolled, ctx, now_ms)
+        self._each(found(_QUEUED, _SOME, queue=WORK_QUEUE), recovery.reassign_stranded, ctx, seen)
         for executor in {e.executor_id for e in seen.live if e.workflows}:
-            running = RunQuery(statuses=frozenset({"running"}), executor=executor, limit=_SOME)
-            self._each(ctx.store.list_runs(running).runs, recovery.reassign_taken, ctx, seen)
+            self._each(found(_TAKEN, _SOME, executor=executor), recovery.reassign_taken, ctx, seen)
         policy = self.settings.recover
         if policy is not None:
             alive = {executor.executor_id for executor in seen.live}
             for executor in {e.executor_id for e in seen.lost} - alive:
-                held = RunQuery(statuses=_HELD, executor=executor, limit=_SCAN)
-                self._each(ctx.store.list_runs(held).runs, recovery.redispatch_lost, ctx, seen, policy)
+                self._each(found(HELD_STATUSES, _SCAN, executor=executor), recovery.redispatch_lost, ctx, seen, policy)
         if self.settings.upgrade is not None and seen.known:
             for version in upgrade.gone_versions(seen):
-                query = RunQuery(statuses=_HELD | {"pending"}, version=version, limit=_SCAN)
-                self._each(ctx.store.list_runs(query).runs, upgrade.upgrade, ctx, seen, self.settings.upgrade)
+                blocked = found(_BLOCKED, _SCAN, version=version)
+                self._each(blocked, upgrade.upgrade, ctx, seen, self.settings.upgrade)
 
     def _remember_queues(self, ctx: ActionContext, runs: Sequence[Run]) -> None:
         """Keep each new run's queue: the engine forgets it when the run is cancelled or dies."""
@@ -268,7 +268,12 @@ class Caretaker:
         newest = {e.executor_id: e for e in sorted(seen.lost, key=lambda e: e.beat_at_ms) if e.beat_at_ms < before_ms}
         if not newest:
             return
-        held = {run.executor for run in ctx.store.open_runs(limit=_OPEN_RUNS) if run.executor is not None}
+        reader = RunReader(ctx.store, lambda: seen, lambda: ctx.ledger)
+        held = {run.executor for run, _ in reader.open_groups(RunQuery()) if not run.is_queued}
         keep = [executor.instance_id for name, executor in newest.items() if name in held]
         forgotten = ctx.ledger.prune_executors(beat_before_ms=before_ms, keep=keep)
         log.info("Forgot %d workers that have not reported for a day or longer.", forgotten)
+
+
+def _reader(ctx: ActionContext) -> RunReader:
+    return RunReader(ctx.store, ctx.presence, lambda: ctx.ledger)

@@ -37,7 +37,7 @@ class RecoveryPolicy:
 
 def redispatch_lost(ctx: ActionContext, run: Run, seen: Presence, policy: RecoveryPolicy) -> bool:
     """Re-dispatch a run whose executor has been lost for long enough; return whether that was done."""
-    if run.status not in HELD_STATUSES or not seen.is_lost(run):
+    if run.status not in HELD_STATUSES or run.is_queued or not seen.is_lost(run):
         return False
     last_beat_ms = max(e.beat_at_ms for e in seen.lost if e.executor_id == run.executor)
     if seen.now_ms - last_beat_ms < policy.grace_s * 1000 or not seen.live:
@@ -54,7 +54,7 @@ def redispatch_lost(ctx: ActionContext, run: Run, seen: Presence, policy: Recove
 def reassign_taken(ctx: ActionContext, run: Run, seen: Presence) -> bool:
     """Put back a run that a worker took although it lacks the workflow, where another worker has it."""
     since_ms = run.started_at_ms or run.updated_at_ms
-    if run.status != "running" or seen.now_ms - since_ms < TAKEN_AFTER_MS:
+    if run.status not in HELD_STATUSES or run.is_queued or seen.now_ms - since_ms < TAKEN_AFTER_MS:
         return False
     need = Need(workflow=run.workflow, namespace=run.namespace)
     if redispatch.taken_by_unable_worker(ctx, run, seen) is None or not place(need, seen.live).takers:
@@ -64,7 +64,7 @@ def reassign_taken(ctx: ActionContext, run: Run, seen: Presence) -> bool:
 
 def move_unpolled(ctx: ActionContext, run: Run, now_ms: int) -> bool:
     """Move a run from our fast queue to the engine's own, when nobody seems to poll ours; once per run."""
-    if run.status != "pending" or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
+    if not run.is_queued or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
         return False
     life = ctx.ledger.count(run.id, "revived")
     if ctx.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
@@ -79,7 +79,7 @@ def reassign_stranded(ctx: ActionContext, run: Run, seen: Presence) -> bool:
 
     Any version of ours will do, and the one it was enqueued for may have gone before it took the run.
     """
-    if not seen.known or run.status != "pending" or run.queue != WORK_QUEUE or run.workflow_version is None:
+    if not seen.known or not run.is_queued or run.queue != WORK_QUEUE or run.workflow_version is None:
         return False
     version, nobody = ctx.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
     if version is None or nobody is not None or version == run.workflow_version or ctx.store.get_steps(run.id):

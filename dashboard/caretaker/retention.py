@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from dashboard.actions.context import ActionContext
+from dashboard.read.listing import RunReader
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
@@ -117,13 +118,8 @@ def _due(ctx: ActionContext, policy: RetentionPolicy, after: tuple[int, str] | N
 
 def _newest(ctx: ActionContext, policy: RetentionPolicy) -> Iterator[Run]:
     """Yield the runs that the policy counts, newest first."""
-    query = RunQuery(workflow=policy.workflow, statuses=policy.statuses, limit=500)
-    while True:
-        page = ctx.store.list_runs(query)
-        yield from (run for run in page.runs if _covers(policy, run))
-        if page.next_cursor is None:
-            return
-        query = replace(query, cursor=page.next_cursor)
+    query = RunQuery(workflow=policy.workflow, statuses=policy.statuses)
+    return (run for run in RunReader(ctx.store, ctx.presence, lambda: ctx.ledger).every(query) if _covers(policy, run))
 
 
 # -- decisions -----------------------------------------------------------------------------------------------

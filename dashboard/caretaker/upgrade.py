@@ -8,7 +8,7 @@ from dashboard.actions import move as moving
 from dashboard.actions.context import ActionContext
 from dashboard.actions.step_references import check_against
 from otel_bridge.model.runs import Run
-from otel_bridge.runs.blocked import blocked_reason, elsewhere
+from otel_bridge.runs.blocked import elsewhere
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.step_check import StepCheck
 
@@ -33,9 +33,12 @@ def gone_versions(seen: Presence) -> set[str]:
 
 
 def is_due(run: Run, seen: Presence, policy: AutoUpgrade) -> bool:
-    """Say whether a run's version has been gone for long enough to move it. Pure."""
-    blocked = blocked_reason(run, seen)
-    if blocked is None or blocked.code != "version_gone" or elsewhere(run, seen).version is None:
+    """Say whether a run's version has been gone for long enough to move it. Pure.
+
+    Args:
+        run: as presence shows it.
+    """
+    if run.blocked is None or run.blocked.code != "version_gone" or elsewhere(run, seen).version is None:
         return False
     last_ms = max((e.beat_at_ms for e in seen.lost if e.app_version == run.workflow_version), default=None)
     return last_ms is not None and seen.now_ms - last_ms >= policy.grace_s * 1000

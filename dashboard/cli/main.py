@@ -22,6 +22,7 @@ from otel_bridge.extras import DISTRIBUTION, MissingExtraError
 SECTIONS: dict[str, dict[str, str]] = {
     "See": {
         "runs": "dashboard.cli.runs:runs",
+        "activity": "dashboard.cli.runs:activity",
         "show": "dashboard.cli.runs:show",
         "tail": "dashboard.cli.runs:tail",
         "step": "dashboard.cli.details:step",

@@ -14,8 +14,9 @@ from dashboard.cli.text import coloured, error_text, lasted, plain, runs_table, 
 from dashboard.cli.tree import run_text
 from dashboard.client import DurableClient, ListMessage, NotFoundError, RunFilter, RunMessage, UnavailableError
 from dashboard.client.stream import ends_run
-from dashboard.wire.runs import FacetView, RunDetail, RunRow
+from dashboard.wire.runs import ActivityBucket, ActivityView, FacetView, RunDetail, RunRow
 from dashboard.wire.stream import EventView, ListSnapshot, RunSnapshot
+from otel_bridge.model.status import RUN_STATUSES, RunStatus
 
 POLL_S = 2.0
 MOST_CHILDREN = 200
@@ -46,6 +47,28 @@ def facets_table(facets: Iterable[FacetView]) -> str:
         for facet in sorted(facets, key=lambda facet: (facet.workflow or "", -facet.count))
     ]
     return table(["WORKFLOW", "STATUS", "RUNS"], rows, width=width()) if rows else "No runs match."
+
+
+@click.command()
+@filtered
+@click.option("--buckets", type=click.IntRange(min=1), default=24, show_default=True, help="Parts of the time.")
+@connected(watch=True)
+def activity(session: Session, *, filters: RunFilter, buckets: int) -> None:
+    """Count runs by when they were created: of the last day, unless --since says otherwise."""
+    session.show(lambda: session.client.activity(buckets=buckets, **filters), activity_table)
+
+
+def activity_table(found: ActivityView) -> str:
+    """Return counts, a line for each bucket; ``+`` where there may be more."""
+    statuses = [status for status in RUN_STATUSES if any(status in bucket.counts for bucket in found.buckets)]
+    if not statuses:
+        return "No runs match."
+
+    def shown(bucket: ActivityBucket, status: RunStatus) -> str:
+        return f"{bucket.counts[status]}{'' if bucket.exact else '+'}" if status in bucket.counts else ""
+
+    rows = [[bucket.at, *(shown(bucket, status) for status in statuses)] for bucket in found.buckets]
+    return table(["CREATED FROM", *(status.upper() for status in statuses)], rows, width=width())
 
 
 @click.command()

@@ -18,7 +18,7 @@ from otel_bridge.ledger.base import Ledger
 from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME
 from otel_bridge.ledger.tables.failures import RunKey
 from otel_bridge.model.matching import matches
-from otel_bridge.model.runs import Facet, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Facet, Grid, Run, RunPage, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.runs.overlay import overlay_run
@@ -69,14 +69,16 @@ class RunReader:
             return RunPage([], None) if behind is None else self.page(behind)
         if query.error is not None:
             return self._page_of_error(query, query.error)
+        if query.statuses and not query.statuses & OVERLAID:
+            return self.store.list_runs(query)  # presence changes none of these
         seen = self.presence()
         asked = stored_statuses(query.statuses, seen)
         if asked is None:
             return RunPage([], None)
         if not seen.known:
             return self.store.list_runs(replace(query, statuses=asked))
-        if not query.statuses & OVERLAID:
-            # presence hides none of these, so that the store's own offset and page are right
+        if not query.statuses:
+            # presence hides none, so that the store's own offset and page are right
             page = self.store.list_runs(query)
             return replace(page, runs=[overlay_run(run, seen) for run in page.runs])
         left, cursor = query.offset, query.cursor
@@ -195,19 +197,78 @@ class RunReader:
         if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
             return found
         tally = _Tally(by_workflow)
-        for group in self.store.backlog(query, old_ms=seen.now_ms - BLOCKED_AFTER_MS):
-            tally.add(overlay_run(group.like, seen), group.count)
-        held = replace(query, statuses=HELD, limit=HELD_COUNTED, cursor=None, offset=0)
-        while True:
-            page = self.store.list_runs(held)
+        for run, count in self._queued(query, seen):
+            tally.add(run, count)
+        looked_at = 0
+        for page in self._held(query):
             for run in page.runs:
                 tally.add(overlay_run(run, seen))
-            if page.next_cursor is None or not exact:
+            looked_at += len(page.runs)
+            if page.next_cursor is not None and looked_at >= HELD_COUNTED and not exact:
+                tally.bounded |= {*HELD, "blocked"}
                 break
-            held = replace(held, cursor=page.next_cursor)
-        if page.next_cursor is not None:
-            tally.bounded |= {*HELD, "blocked"}
         return by_status([*(facet for facet in found if facet.status not in BLOCKABLE_STATUSES), *tally.facets()])
+
+    def open_groups(self, query: RunQuery) -> Iterator[tuple[Run, int]]:
+        """Yield every open run of the filter less its statuses, with how many are like it: queued ones come in groups.
+
+        Runs whose undo is at work are none of them. What all of a group share is right in its run: see ``Backlog``.
+        """
+        seen = self.presence()
+        yield from self._queued(query, seen)
+        for page in self._held(query):
+            for run in page.runs:
+                yield overlay_run(run, seen), 1
+
+    def activity(self, query: RunQuery, grid: Grid) -> Activity:
+        """Return how many runs of the filter were created in each part of a time, by status.
+
+        Of very many executing runs the newest are looked at; earlier parts may hold more, and say so.
+        """
+        query = replace(query, since_ms=grid.since_ms, until_ms=grid.until_ms)
+        if query.error is not None:
+            return self._activity_of_error(query, query.error, grid)
+        found = self.store.activity(query, grid)
+        if not query.statuses or query.statuses & OVERLAID:
+            self._add_open(query, found)
+        if query.statuses:
+            found.keep(query.statuses)
+        return found
+
+    def _activity_of_error(self, query: RunQuery, fingerprint: str, grid: Grid) -> Activity:
+        found = Activity(grid)
+        for runs, after in itertools.islice(self._of_error(query, fingerprint, None), ERROR_COUNTED // PAGE):
+            for run in runs:
+                found.add(grid.part_of(run.created_at_ms), run.status, 1)
+            found.exact_from_ms = None if after is None else after.created_ms + 1
+        return found
+
+    def _add_open(self, query: RunQuery, found: Activity) -> None:
+        grid, seen = found.grid, self.presence()
+        for run, count in self._queued(query, seen, grid):
+            found.add(grid.part_of(run.created_at_ms), run.status, count)
+        looked_at = 0
+        for page in self._held(query):
+            for run in page.runs:
+                found.add(grid.part_of(run.created_at_ms), overlay_run(run, seen).status, 1)
+            looked_at += len(page.runs)
+            if page.next_cursor is not None and looked_at >= HELD_COUNTED:
+                found.exact_from_ms = max(found.exact_from_ms or 0, page.runs[-1].created_at_ms + 1)
+                return
+
+    def _queued(self, query: RunQuery, seen: Presence, grid: Grid | None = None) -> Iterator[tuple[Run, int]]:
+        for group in self.store.backlog(query, old_ms=seen.now_ms - BLOCKED_AFTER_MS, grid=grid):
+            yield overlay_run(group.like, seen), group.count
+
+    def _held(self, query: RunQuery) -> Iterator[RunPage]:
+        """Yield pages of the runs that an executor may have taken, as the store calls them, newest first."""
+        query = replace(query, statuses=HELD, limit=PAGE, cursor=None, offset=0)
+        while True:
+            page = self.store.list_runs(query)
+            yield page
+            if page.next_cursor is None:
+                return
+            query = replace(query, cursor=page.next_cursor)
 
 
 class _Tally:

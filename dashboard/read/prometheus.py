@@ -3,100 +3,103 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import get_args
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from dashboard.read.fleet import executor_status, worker_groups
 from dashboard.read.services import Services
-from dashboard.read.versions import open_runs
 from otel_bridge.model.runs import BlockedCode, RunQuery
-from otel_bridge.model.status import RUN_STATUSES
+from otel_bridge.model.status import BLOCKABLE_STATUSES, RUN_STATUSES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-Sample = tuple[Mapping[str, str], float]
+Samples = Iterable[tuple[str, float]]
+"""Values by the family's one label."""
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+class _Families(Collector):
+    """What one scrape found, for a registry of its own: an app's own metrics are none of ours."""
+
+    def __init__(self, families: Iterable[GaugeMetricFamily]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the families."""
+        return self._families
 
 
-def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> list[str]:
-    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        lines.append(f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}")
-    return lines
+def _gauge(name: str, help_text: str, label: str, samples: Samples) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help_text, labels=[label])
+    for value, number in samples:
+        family.add_metric([value], number)
+    return family
 
 
-def metrics_text(services: Services) -> str:
+def metrics_text(services: Services) -> bytes:
     """Return the metrics in Prometheus' text format.
 
     Raises:
         StoreError: the store cannot be read; routing answers 503, which a scraper shows as a failed scrape.
     """
-    counts = {facet.status: facet.count for facet in services.runs.facets(RunQuery())}
-    unfinished = open_runs(services)
-    by_version = Counter(run.workflow_version or "" for run in unfinished)
-    not_driven = Counter(run.blocked.code for run in unfinished if run.blocked is not None)
+    registry = CollectorRegistry()
+    registry.register(_Families([*_of_runs(services), *_of_queues(services), *_of_processes(services)]))
+    return generate_latest(registry)
+
+
+def _of_runs(services: Services) -> Iterable[GaugeMetricFamily]:
+    """Count every run: a gauge cannot say that there may be more."""
+    ended = services.store.facets(RunQuery())
+    counts = Counter({facet.status: facet.count for facet in ended if facet.status not in BLOCKABLE_STATUSES})
+    by_version: Counter[str] = Counter()
+    not_driven: Counter[BlockedCode] = Counter()
+    for run, count in services.runs.open_groups(RunQuery()):
+        counts[run.status] += count
+        by_version[run.workflow_version or ""] += count
+        if run.blocked is not None:
+            not_driven[run.blocked.code] += count
+    yield _gauge("durable_runs", "Runs in the store by status.", "status", ((s, counts[s]) for s in RUN_STATUSES))
+    yield _gauge(
+        "durable_runs_by_version", "Open runs by version of the application.", "version", sorted(by_version.items())
+    )
+    yield _gauge(
+        "durable_runs_not_driven",
+        "Open runs that no worker runs, by the reason.",
+        "code",
+        ((code, not_driven[code]) for code in get_args(BlockedCode)),
+    )
+
+
+def _of_queues(services: Services) -> Iterable[GaugeMetricFamily]:
     groups = worker_groups(services)
+
+    def by_queue(name: str, help_text: str, numbers: Iterable[float]) -> GaugeMetricFamily:
+        return _gauge(name, help_text, "queue", zip((group.group for group in groups), numbers, strict=True))
+
+    yield by_queue("durable_queue_depth", "Runs that wait on a queue.", (g.depth for g in groups))
+    yield by_queue("durable_queue_running", "Runs taken from a queue and not ended.", (g.running for g in groups))
+    yield by_queue(
+        "durable_queue_oldest_seconds",
+        "Age of the oldest run that waits on a queue; 0 when none does.",
+        ((g.oldest_ms or 0) / 1000 for g in groups),
+    )
+    yield by_queue(
+        "durable_queue_live_workers",
+        "Worker processes that report presence and listen to a queue.",
+        (len(g.live_workers) for g in groups),
+    )
+    yield by_queue(
+        "durable_queue_depth_per_worker",
+        "Backlog by live worker, the signal to scale by; without a worker, the backlog itself.",
+        (g.depth / max(1, len(g.live_workers)) for g in groups),
+    )
+
+
+def _of_processes(services: Services) -> Iterable[GaugeMetricFamily]:
     now_ms = services.presence().now_ms
-    executors = {"live": 0, "lost": 0, "stopped": 0}
-    for executor in services.executors():
-        executors[executor_status(executor, now_ms)] += 1
-
-    def per_group(value: Iterable[float]) -> list[Sample]:
-        return [({"queue": group.group}, number) for group, number in zip(groups, value, strict=True)]
-
-    lines = [
-        *_family(
-            "durable_runs",
-            "gauge",
-            "Runs in the store by status.",
-            (({"status": s}, counts.get(s, 0)) for s in RUN_STATUSES),
-        ),
-        *_family(
-            "durable_runs_by_version",
-            "gauge",
-            "Open runs by version of the application.",
-            (({"version": version}, number) for version, number in sorted(by_version.items())),
-        ),
-        *_family(
-            "durable_runs_not_driven",
-            "gauge",
-            "Open runs that no worker runs, by the reason.",
-            (({"code": code}, not_driven[code]) for code in get_args(BlockedCode)),
-        ),
-        *_family("durable_queue_depth", "gauge", "Runs that wait on a queue.", per_group(g.depth for g in groups)),
-        *_family(
-            "durable_queue_running",
-            "gauge",
-            "Runs taken from a queue and not ended.",
-            per_group(g.running for g in groups),
-        ),
-        *_family(
-            "durable_queue_oldest_seconds",
-            "gauge",
-            "Age of the oldest run that waits on a queue; 0 when none does.",
-            per_group((g.oldest_ms or 0) / 1000 for g in groups),
-        ),
-        *_family(
-            "durable_queue_live_workers",
-            "gauge",
-            "Worker processes that report presence and listen to a queue.",
-            per_group(len(g.live_workers) for g in groups),
-        ),
-        *_family(
-            "durable_queue_depth_per_worker",
-            "gauge",
-            "Backlog by live worker, the signal to scale by; without a worker, the backlog itself.",
-            per_group(g.depth / max(1, len(g.live_workers)) for g in groups),
-        ),
-        *_family(
-            "durable_executors",
-            "gauge",
-            "Worker processes by status.",
-            (({"status": s}, n) for s, n in executors.items()),
-        ),
-        *_family("durable_stream_viewers", "gauge", "Open live streams of this process.", [({}, services.viewers())]),
-    ]
-    return "\n".join(lines) + "\n"
+    executors = Counter({"live": 0, "lost": 0, "stopped": 0})
+    executors.update(executor_status(executor, now_ms) for executor in services.executors())
+    yield _gauge("durable_executors", "Worker processes by status.", "status", executors.items())
+    yield GaugeMetricFamily("durable_stream_viewers", "Open live streams of this process.", value=services.viewers())

@@ -24,8 +24,8 @@ from dashboard.config import Policy
 from dashboard.read.services import Services
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
-from otel_bridge.model.status import RUN_STATUSES, RunStatus
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
+from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.runs.failures import FailureLog
@@ -83,8 +83,8 @@ class SeenStore:
     def now_ms(self) -> int:
         return self._store.now_ms()
 
-    def queues(self) -> list[QueueInfo]:
-        return self._store.queues()
+    def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
+        return self._store.queues(backlog=backlog)
 
     def schedules(self) -> list[ScheduleInfo]:
         return self._store.schedules()
@@ -146,7 +146,19 @@ class SeenStore:
         unknown = [] if whole else [Facet(status, 0, None, False) for status in RUN_STATUSES if status not in known]
         return sorted([*found, *unknown], key=lambda facet: (RUN_STATUSES.index(facet.status), facet.workflow or ""))
 
-    def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+    def activity(self, query: RunQuery, grid: Grid) -> Activity:
+        found = Activity(grid)
+        query = replace(query, statuses=ENDED_STATUSES, since_ms=grid.since_ms, until_ms=grid.until_ms)
+        runs, whole = self._counted(query, COUNTED)
+        for run in runs:
+            found.add(grid.part_of(run.created_at_ms), run.status, 1)
+        if not whole:
+            found.exact_from_ms = runs[-1].created_at_ms + 1 if runs else grid.until_ms
+        return found
+
+    def backlog(self, query: RunQuery, *, old_ms: int, grid: Grid | None = None) -> list[Backlog]:
+        if grid is not None:
+            query = replace(query, since_ms=grid.since_ms, until_ms=grid.until_ms)
         runs, _ = self._counted(replace(query, statuses=frozenset({"pending"})), COUNTED)
         return [Backlog(replace(run, id=""), 1) for run in runs]
 

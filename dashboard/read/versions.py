@@ -14,11 +14,9 @@ from dashboard.wire.base import iso
 from dashboard.wire.fleet import VersionFigures, VersionView
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import OPEN_STATUSES, TERMINAL_STATUSES
-from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.model.status import TERMINAL_STATUSES
 
 RECENT = 5_000
-OPEN_RUNS = 10_000
 _UNSUCCESSFUL = frozenset({"failed", "dead"})
 
 
@@ -29,22 +27,30 @@ def versions(services: Services) -> list[VersionView]:
         StoreError: the store cannot be read.
     """
     recent = islice(services.runs.every(RunQuery(statuses=TERMINAL_STATUSES)), RECENT)
-    return version_views(list(recent), open_runs(services), services.presence().live)
+    return version_views(list(recent), services.runs.open_groups(RunQuery()), services.presence().live)
 
 
-def open_runs(services: Services) -> list[Run]:
-    """Return open runs as presence shows them, at most ``OPEN_RUNS``."""
-    seen = services.presence()
-    return [overlay_run(run, seen) for run in services.store.open_runs(limit=OPEN_RUNS)]
+def version_views(
+    ended: Sequence[Run], still_open: Iterable[tuple[Run, int]], live: Iterable[Executor]
+) -> list[VersionView]:
+    """Return a view per version, the one seen first last. Pure.
 
-
-def version_views(ended: Sequence[Run], still_open: Sequence[Run], live: Iterable[Executor]) -> list[VersionView]:
-    """Return a view per version, the one seen first last. Pure."""
+    Args:
+        still_open: runs that have not ended, each with how many are like it.
+    """
     by_version: dict[str, list[Run]] = {}
-    for run in (*ended, *still_open):
+    for run in ended:
         if run.workflow_version is not None:
             by_version.setdefault(run.workflow_version, []).append(run)
     first_ms = {version: min(run.created_at_ms for run in runs) for version, runs in by_version.items()}
+    unfinished: Counter[str] = Counter()
+    blocked: Counter[str] = Counter()
+    for run, count in still_open:
+        version = run.workflow_version
+        if version is not None:
+            unfinished[version] += count
+            blocked[version] += count if run.status == "blocked" else 0
+            first_ms[version] = min(first_ms.get(version, run.created_at_ms), run.created_at_ms)
     alive: Counter[str] = Counter()
     for executor in live:
         if executor.app_version is not None:
@@ -54,15 +60,14 @@ def version_views(ended: Sequence[Run], still_open: Sequence[Run], live: Iterabl
     views: list[VersionView] = []
     for version in sorted(first_ms, key=lambda name: (first_ms[name], name)):
         runs = by_version.get(version, [])
-        unfinished = [run for run in runs if run.status in OPEN_STATUSES]
         views.append(
             VersionView(
                 version=version,
                 first_seen_at=iso(first_ms[version]) or "",
                 live_executors=alive[version],
-                open_runs=len(unfinished),
-                blocked_runs=sum(1 for run in unfinished if run.status == "blocked"),
-                drained=not unfinished,
+                open_runs=unfinished[version],
+                blocked_runs=blocked[version],
+                drained=not unfinished[version],
                 figures=figures(runs),
                 previous=views[-1].version if views else None,
                 previous_figures=views[-1].figures if views else None,

@@ -13,11 +13,11 @@ from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
 from dashboard.read.graph import build_graph
 from dashboard.wire.base import Json, Query, at_most, iso
-from dashboard.wire.convert import facet_view
-from dashboard.wire.filters import FacetsQuery, RunsQuery
+from dashboard.wire.convert import activity_view, facet_view
+from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
-from dashboard.wire.runs import FacetView, RunDetail, RunRow, StepView
+from dashboard.wire.runs import ActivityView, FacetView, RunDetail, RunRow, StepView
 from otel_bridge.codec import WHOLE, holds_token
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
@@ -75,6 +75,20 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
     """
     found = ctx.services.runs.facets(query.to_query(), by_workflow=query.by == "workflow", exact=query.exact)
     return [facet_view(facet) for facet in found]
+
+
+@routes.get("activity", summary="Count runs by time and status", query=ActivityQuery, answers={200: ActivityView})
+def activity(ctx: RequestContext, *, query: ActivityQuery) -> ActivityView:
+    """Runs by when they were created, in up to 500 buckets. Failed, cancelled and dead ones are counted to the last.
+
+    A bucket that is not ``exact`` holds as many runs or more: of a filter that no index answers, completed runs are
+    counted among the newest.
+    """
+    try:
+        grid = query.grid(ctx.store.now_ms())
+    except ValueError as error:
+        raise BadRequest(f"Query parameter 'since' {error}.", parameter="since") from error
+    return activity_view(ctx.services.runs.activity(query.to_query(), grid))
 
 
 class TimelineQuery(Query):

@@ -8,6 +8,8 @@ from typing import Any
 
 from dashboard.wire.base import iso
 from dashboard.wire.runs import (
+    ActivityBucket,
+    ActivityView,
     AttemptView,
     BlockedView,
     DealtWithView,
@@ -21,7 +23,8 @@ from dashboard.wire.stream import EventView
 from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
-from otel_bridge.model.runs import Facet, Run, Waiting
+from otel_bridge.model.runs import Activity, Facet, Run, Waiting
+from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.allowed import allowed_actions
 from otel_bridge.runs.attempts import Attempt
@@ -245,4 +248,22 @@ def event_view(event: LifecycleEvent, event_id: int, *, run: RunRow | None, step
         at=iso(event.at_ms) or "",
         run=run,
         step=step,
+    )
+
+
+def activity_view(found: Activity) -> ActivityView:
+    """Return counts by time."""
+    grid, exact_from_ms = found.grid, found.exact_from_ms
+    buckets = []
+    for number, counts in enumerate(found.counts):
+        begin_ms, _ = grid.bounds(number)
+        buckets.append(
+            ActivityBucket(
+                at=iso(begin_ms) or "",
+                counts={status: counts[status] for status in RUN_STATUSES if counts[status] > 0},
+                exact=exact_from_ms is None or begin_ms >= exact_from_ms,
+            )
+        )
+    return ActivityView(
+        since=iso(grid.since_ms) or "", until=iso(grid.until_ms) or "", bucket_ms=grid.width_ms, buckets=buckets
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from dashboard.wire.base import Query, at_most, parse_time
-from otel_bridge.model.runs import AttributeFilter, RunQuery
+from dashboard.wire.base import EARLIEST_MS, Query, at_most, parse_time
+from otel_bridge.model.runs import AttributeFilter, Grid, RunQuery
 from otel_bridge.model.status import RunStatus
 
 Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
@@ -73,11 +73,12 @@ class RunFilter(Query):
             attribute_filter(value)
         return values
 
-    @model_validator(mode="after")
-    def _one_name_for_the_application(self) -> RunFilter:
-        if self.app is not None and self.namespace not in (None, self.app):
-            raise ValueError("app is an alias of namespace; give one of them")
-        return self
+    @field_validator("app")
+    @classmethod
+    def _one_name_for_the_application(cls, app: str | None, info: ValidationInfo) -> str | None:
+        if app is not None and info.data.get("namespace") not in (None, app):
+            raise ValueError("is an alias of namespace; give one of them")
+        return app
 
     def to_query(self, **page: Any) -> RunQuery:
         """Return the store's query; ``page`` holds its limit, cursor and offset."""
@@ -114,6 +115,46 @@ class FacetsQuery(RunFilter):
 
     by: Literal["status", "workflow"] = Field("status", description="Count by status, or by status and workflow.")
     exact: bool = Field(False, description="Count to the last run, however long it takes.")
+
+
+MAX_BUCKETS = 500
+DAY_MS = 86_400_000
+
+
+class ActivityQuery(RunFilter):
+    """The filter, its time cut into buckets. Without ``since``: a day. Without ``until``: up to now."""
+
+    buckets: Annotated[int, Field(ge=1, description=f"At most {MAX_BUCKETS}."), at_most(MAX_BUCKETS)] = 60
+
+    @field_validator("until")
+    @classmethod
+    def _is_later(cls, until: str | None, info: ValidationInfo) -> str | None:
+        since = info.data.get("since")
+        if since is not None and until is not None and parse_time(since) >= parse_time(until):
+            raise ValueError("must be later than since")
+        return until
+
+    def grid(self, now_ms: int) -> Grid:
+        """Return the time that is asked about, in its parts.
+
+        Up to now, the parts stay where they are as time goes on: they begin at multiples of their width.
+
+        Raises:
+            ValueError: it begins in the future.
+        """
+        since_ms = None if self.since is None else parse_time(self.since)
+        if self.until is not None:
+            until_ms = parse_time(self.until)
+            if since_ms is None:
+                since_ms = max(EARLIEST_MS, until_ms - DAY_MS)
+            return Grid.of(since_ms, until_ms, self.buckets)
+        if since_ms is not None:
+            if since_ms > now_ms:
+                raise ValueError("is later than now; give until as well")
+            return Grid.of(since_ms, now_ms + 1, self.buckets)
+        width_ms = max(1, DAY_MS // self.buckets)
+        until_ms = (now_ms // width_ms + 1) * width_ms
+        return Grid(until_ms - self.buckets * width_ms, until_ms, width_ms)
 
 
 class RunStreamQuery(Query):

@@ -219,3 +219,23 @@ class FacetView(Wire):
     count: int
     exact: bool
     origin: NoOrigin = ""
+
+
+class ActivityBucket(Wire):
+    """How many runs were created from ``at`` on, before the next one, by status. Where not ``exact``: as many, or more.
+
+    A status that none has is left out.
+    """
+
+    at: Timestamp
+    counts: dict[RunStatus, int]
+    exact: bool
+
+
+class ActivityView(Wire):
+    """Counts by time. All buckets but the last are ``bucketMs`` wide; runs created before ``until`` are counted."""
+
+    since: Timestamp
+    until: Timestamp
+    bucket_ms: int
+    buckets: list[ActivityBucket]

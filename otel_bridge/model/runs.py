@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.status import STATUSES, RunStatus
@@ -207,3 +208,59 @@ class Facet:
     count: int
     workflow: str | None = None
     exact: bool = True
+
+
+class Grid(NamedTuple):
+    """A time cut into parts of one width; the last may be shorter. Created in a part: from its begin, before its end.
+
+    Example:
+        >>> grid = Grid.of(0, 100, 3)
+        >>> grid.parts, grid.bounds(2), grid.part_of(99)
+        (3, (68, 100), 2)
+    """
+
+    since_ms: int
+    until_ms: int
+    width_ms: int
+
+    @classmethod
+    def of(cls, since_ms: int, until_ms: int, parts: int) -> Grid:
+        """Return the grid of so many parts, or of as many as there are milliseconds."""
+        return cls(since_ms, until_ms, max(1, -((since_ms - until_ms) // parts)))
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return -((self.since_ms - self.until_ms) // self.width_ms)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """Return when a part begins and ends."""
+        begin = self.since_ms + number * self.width_ms
+        return begin, min(begin + self.width_ms, self.until_ms)
+
+    def part_of(self, created_ms: int) -> int:
+        """Return the number of the part that holds a time of the grid."""
+        return (created_ms - self.since_ms) // self.width_ms
+
+
+@dataclass
+class Activity:
+    """How many runs were created in each part of a time, by status.
+
+    ``exact_from_ms``: in parts that begin earlier there may be more; None: in none.
+    """
+
+    grid: Grid
+    exact_from_ms: int | None = None
+    counts: list[Counter[RunStatus]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = [Counter() for _ in range(self.grid.parts)]
+
+    def add(self, number: int, status: RunStatus, count: int) -> None:
+        """Count runs of a part."""
+        self.counts[number][status] += count
+
+    def keep(self, statuses: frozenset[RunStatus]) -> None:
+        """Leave out runs of any other status."""
+        self.counts = [Counter({s: n for s, n in part.items() if s in statuses}) for part in self.counts]

@@ -6,6 +6,7 @@ Nothing here writes, creates or alters: the tables are the engine's.
 from __future__ import annotations
 
 import abc
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +14,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.sql import backlog, changes, counts, keys, mailbox, queues, related, runs, steps
+from otel_bridge.store.sql import activity, backlog, changes, counts, keys, mailbox, queues, related, runs, steps
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Dialect, Schema
 from otel_bridge.store.sql.session import Row, derive_runs, records_by_id
 from otel_bridge.store.sql.statement import Statement
@@ -130,9 +131,18 @@ class SqlStateStore(abc.ABC):
         return self._facets.facets(self, query, by_workflow=by_workflow, exact=exact)
 
     @looks_again
-    def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+    def activity(self, query: RunQuery, grid: Grid) -> Activity:
+        """See ``StateStore.activity``."""
+        return copy.deepcopy(self._facets.kept.get((query, grid), lambda: activity.activity(self, query, grid)))
+
+    @looks_again
+    def backlog(self, query: RunQuery, *, old_ms: int, grid: Grid | None = None) -> list[Backlog]:
         """See ``StateStore.backlog``."""
-        return list(self._facets.kept.get((query, "backlog"), lambda: backlog.backlog(self, query, old_ms=old_ms)))
+        return list(
+            self._facets.kept.get(
+                (query, "backlog", grid), lambda: backlog.backlog(self, query, old_ms=old_ms, grid=grid)
+            )
+        )
 
     def get_run(self, run_id: str) -> Run | None:
         """See ``StateStore.get_run``."""
@@ -223,9 +233,9 @@ class SqlStateStore(abc.ABC):
         """See ``StateStore.unread_messages``."""
         return mailbox.unread_messages(self, run_id)
 
-    def queues(self) -> list[QueueInfo]:
+    def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
         """See ``StateStore.queues``."""
-        return queues.queues(self)
+        return queues.queues(self, backlog=backlog)
 
     @looks_again
     def schedules(self) -> list[ScheduleInfo]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Backlog, Facet, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
@@ -64,11 +64,18 @@ class StateStore(Protocol):
             exact: count the others to the last one too, however long it takes.
         """
 
-    def backlog(self, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+    def activity(self, query: RunQuery, grid: Grid) -> Activity:
+        """Count the ended runs of ``query`` by status and the part of ``grid`` in which they were created.
+
+        Its statuses, times and page do not count. Failed, cancelled and dead runs are counted exactly at any size.
+        """
+
+    def backlog(self, query: RunQuery, *, old_ms: int, grid: Grid | None = None) -> list[Backlog]:
         """Group the queued runs of ``query`` by what decides who may pick them up; its statuses and page do not count.
 
         Args:
             old_ms: runs created up to then, and those created later, are in different groups.
+            grid: so are runs created in its different parts; none else is counted.
         """
 
     def get_run(self, run_id: str) -> Run | None:
@@ -137,8 +144,12 @@ class StateStore(Protocol):
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:
         """Return messages that were sent to the run and not received yet, oldest first, whole."""
 
-    def queues(self) -> list[QueueInfo]:
-        """Return every queue that is registered or that an unfinished run waits on."""
+    def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
+        """Return every queue that is registered or that an unfinished run waits on.
+
+        Args:
+            backlog: False: only the registered ones, with nothing counted, for the cost of one small read.
+        """
 
     def schedules(self) -> list[ScheduleInfo]:
         """Return the engine's schedules, by name."""

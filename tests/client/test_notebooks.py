@@ -81,7 +81,7 @@ def test_a_long_list_is_cut_and_says_so() -> None:
 def test_no_rows_are_a_frame_with_the_columns_that_rows_would_have() -> None:
     """So that what reads a column of it does not fail."""
     frame = Rows(FacetView).to_pandas()
-    assert list(frame.columns) == ["status", "workflow", "count", "exact"]
+    assert list(frame.columns) == ["status", "workflow", "count", "exact", "origin"]
     assert len(frame) == 0
 
 

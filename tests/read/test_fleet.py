@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
 
+from dashboard.read import listing
 from dashboard.read.fleet import next_time
 from dashboard.read.listing import RunReader
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.fleet import ScheduleInfo
-from otel_bridge.model.runs import RunQuery
+from otel_bridge.model.runs import Facet, RunQuery
 from otel_bridge.runs.presence import presence
+from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.story import mounted
 
@@ -114,7 +117,8 @@ def test_executing_runs_beyond_those_looked_at_make_lower_bounds(monkeypatch: py
     for number in range(5):
         store.put_run(make_run(f"r{number}", executor="elsewhere", created_at_ms=number))
     assert counts(store, ledger) == {"running": (5, True)}
-    monkeypatch.setattr("dashboard.read.listing.HELD_COUNTED", 3)
+    monkeypatch.setattr(listing, "HELD_COUNTED", 3)
+    monkeypatch.setattr(listing, "PAGE", 3)
     assert counts(store, ledger) == {"running": (3, False), "suspended": (0, False), "blocked": (0, False)}
 
 
@@ -162,14 +166,44 @@ def test_a_step_in_flight_is_in_timeline_and_graph(fleet_app: Flask, ledger: Mem
 def test_metrics_give_autoscalers_the_backlog_by_worker(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """Prometheus text, parseable, with the signal to scale by; without a worker it is the backlog itself."""
     ledger.heartbeat(executor("w1", queues=("children",)))
-    text = fleet_app.test_client().get("/durable/api/metrics").get_data(as_text=True)
-    assert 'durable_queue_depth{queue="nobody"} 1\n' in text
-    assert 'durable_queue_depth_per_worker{queue="nobody"} 1\n' in text
-    assert 'durable_queue_live_workers{queue="children"} 1\n' in text
-    assert 'durable_runs{status="failed"} 1\n' in text
-    assert 'durable_executors{status="live"} 1\n' in text
-    for line in text.splitlines():
-        assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
+    found = scraped(fleet_app)
+    assert found["durable_queue_depth", "nobody"] == 1
+    assert found["durable_queue_depth_per_worker", "nobody"] == 1
+    assert found["durable_queue_live_workers", "children"] == 1
+    assert found["durable_runs", "failed"] == 1
+    assert found["durable_executors", "live"] == 1
+    assert found["durable_stream_viewers",] == 0
+
+
+def test_metrics_are_exact_at_any_size(fleet_app: Flask, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million completed runs to the last one; open ones counted all, in however many pages."""
+    ledger.heartbeat(executor("w1", queues=("children",)))
+    before = scraped(fleet_app)
+    counted = SqlStateStore.facets
+    many = Facet("completed", 1_234_567)
+    monkeypatch.setattr(
+        SqlStateStore,
+        "facets",
+        lambda *args, **options: [many, *(f for f in counted(*args, **options) if f.status != many.status)],
+    )
+    monkeypatch.setattr(listing, "PAGE", 1)
+    monkeypatch.setattr(listing, "HELD_COUNTED", 1)
+    found = scraped(fleet_app)
+    runs = {key: value for key, value in before.items() if key[0].startswith("durable_runs")}
+    assert {key: found[key] for key in runs} == runs | {("durable_runs", "completed"): 1_234_567}
+    assert sum(value for (name, *_), value in found.items() if name == "durable_runs_by_version") == sum(
+        found["durable_runs", status] for status in ("pending", "running", "suspended", "blocked")
+    )
+
+
+def scraped(app: Flask) -> dict[tuple[str, ...], float]:
+    """Return each sample by its name and labels, as Prometheus reads them."""
+    text = app.test_client().get("/durable/api/metrics").get_data(as_text=True)
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def test_the_topology_joins_workflows_queues_and_executors(fleet_app: Flask) -> None:

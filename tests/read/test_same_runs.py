@@ -27,7 +27,7 @@ from dashboard.live.subscription import Message, Subscription
 from dashboard.read.listing import RunReader
 from dashboard.wire.filters import RunsQuery
 from otel_bridge.model.matching import matches
-from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.runs import Grid, Run, RunQuery
 from otel_bridge.runs.allowed import allowed_actions
 from otel_bridge.runs.overlay import overlay_error, overlay_run
 from otel_bridge.runs.presence import presence
@@ -146,6 +146,15 @@ def compare(reads: Asked, query: RunQuery, everyone: list[Run], expected: set[st
         (facet.status, facet.workflow): facet.count for facet in reads.reader.facets(query, by_workflow=True)
     }
     assert by_workflow == Counter((run.status, run.workflow) for run in counted), "the facets by workflow"
+    first_ms, last_ms = (edge((run.created_at_ms for run in everyone), default=0) for edge in (min, max))
+    grid = Grid.of(first_ms, last_ms + 1, 7)
+    in_time = replace(query, since_ms=None, until_ms=None)
+    active = Counter(
+        (grid.part_of(run.created_at_ms), run.status) for run in everyone if matches(run, in_time, now_ms=NOW_MS)
+    )
+    counts_by_part = enumerate(reads.reader.activity(query, grid).counts)
+    found = {(part, status): n for part, counts in counts_by_part for status, n in counts.items() if n}
+    assert found == active, "the activity"
     for action in ("retry", "cancel"):
         preview = reads.previewed(action, query)
         touched = {run.id for run in everyone if run.id in expected and action in allowed_actions(run, reads.seen)}

@@ -33,7 +33,7 @@ def test_each_version_is_shown_beside_the_one_before() -> None:
         make_run("o2", status="blocked", workflow_version="v1", created_at_ms=T),
     ]
     worker = Executor(instance_id="i", executor_id="e", beat_at_ms=T, started_at_ms=T + 9_000, app_version="v3")
-    three, two, one = version_views(runs, still_open, [worker, worker])  # type: ignore[arg-type]
+    three, two, one = version_views(runs, [(run, 1) for run in still_open], [worker, worker])  # type: ignore[arg-type]
     assert [view.version for view in (three, two, one)] == ["v3", "v2", "v1"]
     assert (one.open_runs, one.blocked_runs, one.drained, one.live_executors, one.previous) == (2, 1, False, 0, None)
     assert (one.figures.ended, one.figures.failure_share, one.figures.p50_ms, one.figures.p95_ms) == (
@@ -79,9 +79,9 @@ def test_the_route_and_the_metrics_speak_of_the_same_versions() -> None:
         ("v1", 1, 1, 0),
     ]
     text = client.get("/d/api/metrics").get_data(as_text=True)
-    assert 'durable_runs_by_version{version="v1"} 1' in text
-    assert 'durable_runs_not_driven{code="version_gone"} 1' in text
-    assert 'durable_runs_not_driven{code="not_driven"} 0' in text
+    assert 'durable_runs_by_version{version="v1"} 1.0\n' in text
+    assert 'durable_runs_not_driven{code="version_gone"} 1.0\n' in text
+    assert 'durable_runs_not_driven{code="not_driven"} 0.0\n' in text
     blocked = client.get("/d/api/runs/stuck").get_json()["run"]["blocked"]
     assert blocked["code"] == "version_gone"
     assert "Move the run to version v2" in blocked["remedy"]

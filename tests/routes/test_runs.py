@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -140,6 +141,47 @@ def test_facets_count_what_the_list_shows(api: Get) -> None:
 def test_facets_leave_the_counted_axis_out_of_their_filter(api: Get) -> None:
     """Chips of other statuses keep their counts while one is chosen."""
     assert api("runs/facets?status=failed&workflow=failing") == api("runs/facets?workflow=failing")
+
+
+def test_activity_counts_the_list_by_time_and_status(api: Get) -> None:
+    """What the list shows, in buckets; failures are never among others."""
+    runs = api("runs?limit=500")
+    since, until = runs[-1]["createdAt"], "2100-01-01T00:00:00Z"
+    for filters in ("", "&status=failed", "&workflow=failing", "&status=suspended&status=pending", "&q=fan"):
+        listed = api(f"runs?limit=500&since={since}&until={until}{filters}")
+        found = api(f"activity?since={since}&until={until}&buckets=100000{filters}")
+        counts: Counter[str] = Counter()
+        for bucket in found["buckets"]:
+            counts.update(bucket["counts"])
+            assert bucket["exact"]
+        assert counts == Counter(run["status"] for run in listed), filters
+        assert len(found["buckets"]) == 500
+        assert (found["since"], found["buckets"][0]["at"]) == (since, since)
+    assert len(api("activity?buckets=24")["buckets"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("buckets=0", "buckets"),
+        ("buckets=x", "buckets"),
+        ("since=2020-01-02&until=2020-01-01", "until"),
+        ("since=2020-01-01&until=2020-01-01", "until"),
+        ("since=9999-01-01", "since"),
+        ("since=99999999999999999999", "since"),
+        ("limit=5", "limit"),
+    ],
+)
+def test_an_activity_without_a_time_is_refused_by_name(client: FlaskClient, query: str, named: str) -> None:
+    """Each refusal names its parameter."""
+    answer = client.get(f"/durable/api/activity?{query}")
+    assert (answer.status_code, answer.get_json()["parameter"]) == (400, named)
+
+
+@pytest.mark.parametrize("query", ["until=0001-01-01", "since=0001-01-01&until=9999-12-31", "until=1&buckets=7"])
+def test_an_activity_of_any_time_is_answered(api: Get, query: str) -> None:
+    """Also of times before the first run, and of all there are."""
+    assert all(bucket["exact"] for bucket in api(f"activity?{query}")["buckets"])
 
 
 def test_facets_by_workflow_name_it(api: Get) -> None:

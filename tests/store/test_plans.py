@@ -19,7 +19,7 @@ import pytest
 
 from examples.bench_fill import fill_postgres, fill_sqlite, run_id
 from examples.bench_store import measures
-from otel_bridge.model.runs import AttributeFilter, RunQuery
+from otel_bridge.model.runs import AttributeFilter, Grid, RunQuery
 from otel_bridge.store import sql as package
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.postgres import PostgresStateStore
@@ -130,6 +130,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.list_runs(RunQuery(offset=60, workflow="workflow_03", statuses=frozenset({"completed"})))
     store.list_runs(RunQuery(workflow="nothing", statuses=frozenset({"pending", "completed", "dead", "suspended"})))
     for query in (
+        RunQuery(),
         RunQuery(text="at-once-1"),
         RunQuery(parent_id=one),
         RunQuery(since_ms=now_ms - 600_000, until_ms=now_ms),
@@ -139,6 +140,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
         store.facets(query)
         store.facets(query, by_workflow=True, exact=True)
         store.backlog(query, old_ms=now_ms)
+        store.activity(query, Grid.of(now_ms - 600_000, now_ms + 1, 60))
     store.get_runs(["keyed", "kid"])
     store.get_steps_of(["keyed", "kid", one], errors=True, most_rows=2)
     store.get_steps("keyed", errors=True)

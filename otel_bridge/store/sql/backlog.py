@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from otel_bridge.model.runs import Backlog, Run, RunQuery, Waiting
+from otel_bridge.model.runs import Backlog, Grid, Run, RunQuery, Waiting
 from otel_bridge.model.status import STATUSES
 from otel_bridge.store.sql.conditions import in_list, status_term, text_term
 from otel_bridge.store.sql.session import Reader
@@ -18,7 +19,7 @@ BACKLOG = Statement(
 
 
 class BacklogRow(NamedTuple):
-    """A group of queued runs. ``old`` is 1 for runs created up to the time that was asked about."""
+    """A group of queued runs. ``old`` is 1 for runs created up to the time that was asked about, ``part`` a grid's."""
 
     status: str
     name: str | None
@@ -26,14 +27,20 @@ class BacklogRow(NamedTuple):
     queue_name: str | None
     application_name: str | None
     old: int
+    part: int
     created_at: int
     runs: int
 
 
-def backlog(reader: Reader, query: RunQuery, *, old_ms: int) -> list[Backlog]:
+def backlog(reader: Reader, query: RunQuery, *, old_ms: int, grid: Grid | None) -> list[Backlog]:
     """Return the queued runs of a query in groups; see ``StateStore.backlog``."""
     if query.nothing:
         return []
+    part, part_params = "0", list[object]()
+    if grid is not None:
+        query = replace(query, since_ms=grid.since_ms, until_ms=grid.until_ms)
+        part = "(w.created_at - CAST(? AS BIGINT)) / CAST(? AS BIGINT)"
+        part_params = [grid.since_ms, grid.width_ms]
     request, schema = Request.of(reader, query), reader.schema()
     if query.text:
         request = request.narrowed(*text_term(query.text, reader.dialect))
@@ -47,12 +54,12 @@ def backlog(reader: Reader, query: RunQuery, *, old_ms: int) -> list[Backlog]:
         for name in ("application_version", "queue_name", "application_name")
     )
     parts = (
-        f"SELECT w.status, w.name, {columns}, CASE WHEN w.created_at <= ? THEN 1 ELSE 0 END AS old, "
+        f"SELECT w.status, w.name, {columns}, CASE WHEN w.created_at <= ? THEN 1 ELSE 0 END AS old, {part} AS part, "
         f"min(w.created_at) AS created_at, count(*) AS runs FROM {request.table} "
-        f"WHERE {where.sql()} AND {status_term(status)} GROUP BY 1, 2, 3, 4, 5, 6"
+        f"WHERE {where.sql()} AND {status_term(status)} GROUP BY 1, 2, 3, 4, 5, 6, 7"
         for status in QUEUED
     )
-    rows = reader.read(BACKLOG, " UNION ALL ".join(parts), [old_ms, *where.params] * len(QUEUED))
+    rows = reader.read(BACKLOG, " UNION ALL ".join(parts), [old_ms, *part_params, *where.params] * len(QUEUED))
     return [_group(BacklogRow._make(row)) for row in rows]
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from otel_bridge.model.runs import Facet, RunQuery
+from otel_bridge.model.runs import Facet, Run, RunQuery
 from otel_bridge.model.status import ENGINE_OPEN, RUN_STATUSES, RunStatus, status_of
+from otel_bridge.store.rows import RunRecord
 from otel_bridge.store.sql.conditions import Where, attributes_term, in_list, prefix_range, status_term, text_term
 from otel_bridge.store.sql.cursor import Key
 from otel_bridge.store.sql.runs import PREFIXED
@@ -305,18 +306,22 @@ class _Counting:
 
     def part_cancelling(self, matching: Request) -> None:
         """Count runs whose undo is at work as that, not as what they were."""
-        targets = undo_targets(matching.reader)
-        if not targets:
-            return
-        among, params = in_list("w.workflow_uuid", targets, matching.reader.dialect)
-        where = matching.keyset(None, walked=False).add(among, *params)
-        sql = f"SELECT w.workflow_uuid FROM {matching.table} WHERE {where.sql()}"
-        ids = [run_id for (run_id,) in matching.reader.read(MATCHING_IDS, sql, where.params)]
-        rows = records_by_id(matching.reader, ids)
-        for row, run in zip(rows, derive_runs(matching.reader, rows), strict=True):
-            if run.status != "cancelling":
-                continue
+        for row, run in being_undone(matching):
             workflow, was = run.workflow if self.by_workflow else None, status_of(row.status)
             if was != "running":
                 self.tally.add(was, workflow, -1)
             self.tally.add("cancelling", workflow, 1)
+
+
+def being_undone(matching: Request) -> list[tuple[RunRecord, Run]]:
+    """Return the runs of a filter whose undo is at work, with their rows: they are shown as ``cancelling``."""
+    reader = matching.reader
+    targets = undo_targets(reader)
+    if not targets:
+        return []
+    among, params = in_list("w.workflow_uuid", targets, reader.dialect)
+    where = matching.keyset(None, walked=False).add(among, *params)
+    sql = f"SELECT w.workflow_uuid FROM {matching.table} WHERE {where.sql()}"
+    rows = records_by_id(reader, [run_id for (run_id,) in reader.read(MATCHING_IDS, sql, where.params)])
+    found = zip(rows, derive_runs(reader, rows), strict=True)
+    return [(row, run) for row, run in found if run.status == "cancelling"]

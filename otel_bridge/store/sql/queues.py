@@ -25,10 +25,10 @@ PARTITION_LIMITS = (
 QUEUED, EXECUTING = "ENQUEUED", "PENDING"
 
 
-def queues(reader: Reader) -> list[QueueInfo]:
-    """Return every queue that is registered or that an unfinished run waits on, by name."""
+def queues(reader: Reader, *, backlog: bool) -> list[QueueInfo]:
+    """Return every queue that is registered or, with ``backlog``, that an unfinished run waits on, by name."""
     found = _registered(reader)
-    for status in (QUEUED, EXECUTING):
+    for status in (QUEUED, EXECUTING) if backlog else ():
         for name, count, oldest in _backlog(reader, status):
             known = found.get(name) or _queue(name, registered=False)
             if status == QUEUED:
