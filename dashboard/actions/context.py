@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dbos import DBOSClient, WorkflowSerializationFormat
+from dbos import DBOSClient
 
 from dashboard.actions.engine_client import EngineClient
 from dashboard.actions.locks import RunLock, RunLocks
 from dashboard.actions.settings import ActionSettings
-from dashboard.errors import Forbidden, NotFound, Problem, Refused
+from dashboard.errors import Forbidden, NotFound, Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
@@ -38,6 +38,8 @@ class Outcome:
 
     run: Run
     notes: tuple[str, ...] = ()
+    audited: AuditEntry | None = None
+    """What was written of it, where the caller needs that; None where nothing was done, or the ledger failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,46 @@ class Destination:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queue onto which a run goes back: the one that is certain; else the one that the run was first put on.
+
+    So its limits hold for a retry too. One that is not registered any more gives way to ours.
+    """
+
+    run: Run
+    certain: str | None
+    registered: frozenset[str] = frozenset()
+    ours: str = FAST_QUEUE
+
+    def of(self, remembered: str | None) -> tuple[str, str | None]:
+        """Return the queue, and the run's partition key there. Pure.
+
+        Args:
+            remembered: the queue that the run was first put on, as the ledger knows it.
+        """
+        if self.certain is not None:
+            return self.certain, None
+        known = (queue for queue in (remembered, self.run.queue) if queue is not None and queue not in OUR_QUEUES)
+        original = next(known, None)
+        if original is not None and original in self.registered:
+            return original, self.run.queue_partition
+        return self.ours, None
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A destination, but for the queue that only the ledger remembers."""
+
+    version: str | None
+    queues: Queues
+    notes: tuple[str, ...] = ()
+
+    def at(self, remembered: str | None) -> Destination:
+        """Return the destination. Pure."""
+        return Destination(self.version, *self.queues.of(remembered), self.notes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionContext:
     """Shared by the actions of one blueprint. Safe to share between threads.
@@ -58,6 +100,7 @@ class ActionContext:
         webhook_secret: shared with the workers; None: ``DURABLE_WEBHOOK_SECRET``, else one kept in the ledger.
         policy: ``policy(action, run) -> bool``, already bound to the actor; None allows everything.
         failures: records why a run failed before a retry has the engine delete it; None: nobody does here.
+        look: reads who is alive now, for a caller that keeps what was read; None: the ledger is read.
     """
 
     store: StateStore
@@ -68,6 +111,7 @@ class ActionContext:
     webhook_secret: str | None = field(default=None, repr=False)
     policy: Callable[[str, Run], bool] | None = None
     failures: FailureLog | None = None
+    look: Callable[[], Presence] | None = None
     locks: RunLocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,8 +134,10 @@ class ActionContext:
 
     def presence(self) -> Presence:
         """Return who is there; nobody known where the ledger cannot be read."""
+        if self.look is not None:
+            return self.look()
         try:
-            return presence(self.ledger.executors(), self.ledger.now_ms())
+            return presence(*self.ledger.executors_now())
         except LedgerError:
             return presence((), 0)
 
@@ -197,44 +243,43 @@ class ActionContext:
         Args:
             chosen: a queue of the caller's choice; None: the one it was first put on.
         """
+        return self.aim(run, chosen, seen).at(self._remembered_queue(run))
+
+    def aim(self, run: Run, chosen: str | None, seen: Presence | None = None) -> Aim:
+        """Return ``destination`` but for the queue that the run was first put on, which the ledger remembers."""
         seen = seen or self.presence()
         version, note = self.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
         notes = [note] if note is not None else []
         if note is None and version != run.workflow_version and run.workflow_version is not None and seen.known:
             notes.append(f"No live worker has version {run.workflow_version}: the run continues under {version}.")
-        queue, partition = self.queue_for(run, chosen, seen)
-        return Destination(version, queue, partition, tuple(notes))
+        return Aim(version, self._queues_for(run, chosen, seen), tuple(notes))
 
     def queue_for(self, run: Run, chosen: str | None, seen: Presence | None = None) -> tuple[str, str | None]:
-        """Return the queue onto which a run goes back, and its partition key there.
+        """Return the queue onto which a run goes back, and its partition key there. See ``Queues``."""
+        return self._queues_for(run, chosen, seen or self.presence()).of(self._remembered_queue(run))
 
-        The one that was chosen; else the one it was first put on, so that its limits hold for a retry too; else ours.
-        """
+    def _queues_for(self, run: Run, chosen: str | None, seen: Presence) -> Queues:
         if run.workflow.startswith("durable.") or run.queue == WORK_QUEUE:
-            return WORK_QUEUE, None  # only workers that have our workflows poll it
+            return Queues(run, WORK_QUEUE)  # only workers that have our workflows poll it
         if chosen is not None:
-            return chosen, None
-        original = self._original_queue(run)
-        if original is not None:
-            registered = {queue.name for queue in self.store.queues() if queue.registered}
-            if original in registered:
-                return original, run.queue_partition
-        able = place(Need(workflow=run.workflow, namespace=run.namespace), (seen or self.presence()).live).takers
+            return Queues(run, chosen)
+        registered = frozenset(queue.name for queue in self.store.queues(backlog=False) if queue.registered)
+        able = place(Need(workflow=run.workflow, namespace=run.namespace), seen.live).takers
         restricted = any(executor.queues and FAST_QUEUE not in executor.queues for executor in able)
-        return (INTERNAL_QUEUE if restricted else FAST_QUEUE), None
+        return Queues(run, None, registered, INTERNAL_QUEUE if restricted else FAST_QUEUE)
 
-    def _original_queue(self, run: Run) -> str | None:
+    def _remembered_queue(self, run: Run) -> str | None:
         try:
-            remembered = self.ledger.original_queue(run.id)
+            return self.ledger.original_queue(run.id)
         except LedgerError:
-            remembered = None
-        return next((queue for queue in (remembered, run.queue) if queue is not None and queue not in OUR_QUEUES), None)
+            return None
 
     def remember_queue(self, run: Run) -> None:
         """Keep the run's queue before an action makes the engine forget it."""
-        if run.queue is not None and run.queue not in OUR_QUEUES:
+        queue = queue_to_remember(run)
+        if queue is not None:
             try:
-                self.ledger.remember_queues({run.id: run.queue})
+                self.ledger.remember_queues({run.id: queue})
             except LedgerError:
                 log.warning("The queue of run %s could not be remembered; a retry will use another.", run.id)
 
@@ -275,6 +320,13 @@ class ActionContext:
             self.ledger.add_audit(entry)
         except LedgerError:
             log.exception("The audit log could not be written: %s %s %s %s", actor, action, run_id, outcome)
+        else:
+            audited.entry = entry if outcome == "done" else None
+
+
+def queue_to_remember(run: Run) -> str | None:
+    """Return the run's queue, which an action may make the engine forget; None where it is on none or on ours. Pure."""
+    return None if run.queue in OUR_QUEUES else run.queue
 
 
 @dataclass(slots=True)
@@ -282,35 +334,13 @@ class Audited:
     """How the audit log will say that an action ended, unless it was refused or failed.
 
     ``unchanged`` is for one that found nothing to do, or was only asked what it would do: nobody may count it as a
-    move or a retry of the run.
+    move or a retry of the run. ``entry`` is what was written, of an action that was done.
     """
 
     at_ms: int
     outcome: Literal["done", "unchanged"] = "done"
     params: dict[str, Any] = field(default_factory=dict)
-
-
-NATIVE_SERIALIZER = "py_pickle"
-"""The engine's own name of the format that Python applications use unless they bring a serializer of their own."""
-
-
-def format_for(serialization: str | None) -> WorkflowSerializationFormat:
-    """Return the format in which an input is written, by what the application's stored values are in. Pure.
-
-    Raises:
-        Refused: a serializer of the application's own, which only the application may use to write.
-    """
-    if serialization in (None, NATIVE_SERIALIZER):
-        return WorkflowSerializationFormat.NATIVE
-    if serialization in _PORTABLE:
-        return WorkflowSerializationFormat.PORTABLE
-    raise Refused(
-        f"The application stores its values with a serializer of its own ({serialization}), which the dashboard reads "
-        "and does not write. Start the run from the application."
-    )
-
-
-_PORTABLE = frozenset({"portable_json", "js_superjson", "dbosify_json"})
+    entry: AuditEntry | None = None
 
 
 class _WithDeclared(ValidatorRegistry):
@@ -332,12 +362,14 @@ def open_context(
     settings: ActionSettings | None = None,
     webhook_secret: str | None = None,
     failures: FailureLog | None = None,
+    look: Callable[[], Presence] | None = None,
 ) -> ActionContext:
     """Return the context of a store's actions; it connects when the first action needs it.
 
     Args:
         client: a ``DBOSClient`` of the caller's own, or a callable that makes one.
         failures: see ``ActionContext``.
+        look: see ``ActionContext``.
 
     Example:
         >>> from otel_bridge.testing import MemoryLedger, MemoryStateStore
@@ -353,4 +385,5 @@ def open_context(
         settings=chosen,
         webhook_secret=webhook_secret,
         failures=failures,
+        look=look,
     )

@@ -24,6 +24,7 @@ from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, unseal
 from dashboard.workflow.validators import UpdateRejectedError
 from dashboard.workflow.webhooks import webhook_secret, webhook_topic
 from otel_bridge.codec import decode
+from otel_bridge.ledger.base import REVIVED
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.values import UnreadMessage
 from otel_bridge.runs.blocked import blocked_reason
@@ -284,7 +285,7 @@ def webhook_is_good(bound: WebhookToken, now_ms: float) -> bool:
 
 def _life(ctx: ActionContext, run: Run) -> int:
     """Return how often actions made the run live again: what was delivered to an earlier life may come again."""
-    return ctx.ledger.count(run.id, "revived")
+    return ctx.ledger.count(run.id, REVIVED)
 
 
 def _waiting(run: Run) -> Waiting | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbos import error as dbos_error
 
 from dashboard.actions.checks import check_queue, refuse_undone
-from dashboard.actions.context import ActionContext, Audited, Destination, Outcome
+from dashboard.actions.context import ActionContext, Audited, Destination, Outcome, queue_to_remember
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
@@ -45,7 +45,7 @@ def retry(ctx: ActionContext, run_id: str, *, actor: str, queue: str | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """An ended run with what decides how it lives again, all read under its lock."""
 
     run: Run
@@ -58,7 +58,8 @@ def _retry(
 ) -> Outcome:
     """Retry the failed children, each an action of its own in the audit log, then the run."""
     with ctx.audited(actor, "retry", run_id, queue=queue, parent=parent) as audited:
-        return _retry_bottom_up(ctx, run_id, queue, actor=actor, depth=depth, audited=audited)
+        outcome = _retry_bottom_up(ctx, run_id, queue, actor=actor, depth=depth, audited=audited)
+    return replace(outcome, audited=audited.entry)
 
 
 def _retry_bottom_up(
@@ -107,12 +108,12 @@ def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:
 # -- what there is ----------------------------------------------------------------------------------------------
 
 
-def _read(ctx: ActionContext, run: Run) -> _Ended:
+def _read(ctx: ActionContext, run: Run) -> Ended:
     error = ctx.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
-    return _Ended(run, ctx.store.get_steps(run.id, errors=True), error)
+    return Ended(run, ctx.store.get_steps(run.id, errors=True), error)
 
 
-def _start_of(ended: _Ended) -> int:
+def _start_of(ended: Ended) -> int:
     """Return the step to which the run is rewound; of one that did not fail, behind its last."""
     if ended.run.status != "failed":
         return last_recorded(ended.steps) + 1
@@ -122,7 +123,7 @@ def _start_of(ended: _Ended) -> int:
     return start
 
 
-def _ended_children(ctx: ActionContext, ended: _Ended, start: int) -> list[str]:
+def _ended_children(ctx: ActionContext, ended: Ended, start: int) -> list[str]:
     """Return the ended children whose outcome the rewound parent will ask for again."""
     wanted = [step.child_run_id for step in ended.steps if step.child_run_id and recorded_at(step) >= start]
     if not wanted:
@@ -135,17 +136,16 @@ def _ended_children(ctx: ActionContext, ended: _Ended, start: int) -> list[str]:
 
 
 def _revive_and_enqueue(
-    ctx: ActionContext, lock: RunLock, ended: _Ended, start: int, queue: str | None, notes: Sequence[str]
+    ctx: ActionContext, lock: RunLock, ended: Ended, start: int, queue: str | None, notes: Sequence[str]
 ) -> Outcome:
     run = ended.run
-    where = ctx.destination(run, queue)
-    ctx.remember_queue(run)
+    aim = ctx.aim(run, queue)
     # The engine's resume keeps the version. When no worker has that one any more, a rewind to behind the last step
     # keeps every step too, and takes a version.
-    resumes = run.status != "failed" and where.version == run.workflow_version
+    resumes = run.status != "failed" and aim.version == run.workflow_version
     unread = [] if resumes else ctx.store.unread_messages(run.id)
     lock.fence()
-    revive(ctx, run, ended.steps, ended.error)
+    where = aim.at(revive(ctx, ended))
     lock.fence()
     if resumes:
         with ctx.engine.use(fast_queue=True) as client:
@@ -186,24 +186,24 @@ def _timeout_note(run: Run) -> list[str]:
     ]
 
 
-def revive(ctx: ActionContext, run: Run, steps: Sequence[Step], error: StoredValue | None) -> None:
+def revive(ctx: ActionContext, ended: Ended) -> str | None:
     """Note in the ledger that an ended run is about to live again: its trace goes on, its webhooks are good again.
 
-    What the bridge has not exported of its present life is kept, because the engine deletes the rows.
+    What the bridge has not exported of its present life is kept, because the engine deletes the rows, and its queue,
+    because the engine forgets it. Returns the queue that it was first put on, as far as the ledger knows.
 
     Raises:
         Refused: the ledger cannot be written, so the retry would lose a part of the run's trace.
     """
+    run = ended.run
     if ctx.failures is not None:
         with suppress(BridgeError):  # what is lost then is only a word in the list of errors
             ctx.failures.note([run])
     try:
-        past = ctx.ledger.past_lives([run.id]).get(run.id, [])
-        owed = owed_life(run, steps, error, ctx.ledger.exported([run.id]).get(run.id), past)
-        if owed is not None:
-            ctx.ledger.keep_life(owed)
-        else:
-            ctx.ledger.bump_generation(run.id)
-        ctx.ledger.bump_count(run.id, "revived")
+        return ctx.ledger.begin_life(
+            run.id,
+            lambda exported, lives: owed_life(run, ended.steps, ended.error, exported, lives),
+            queue=queue_to_remember(run),
+        )
     except LedgerError as problem:
         raise Refused(f"The retry was not begun, because the ledger cannot be written: {problem}") from problem

@@ -11,7 +11,8 @@ from dbos import EnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from dbos import error as dbos_error
 
 from dashboard.actions.checks import queue_problem
-from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Outcome, format_for
+from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Outcome
+from dashboard.actions.formats import format_for
 from dashboard.actions.inert import ForeignObjectError
 from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused

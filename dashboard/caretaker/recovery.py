@@ -9,6 +9,7 @@ from dashboard.actions import redispatch
 from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Destination
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
+from otel_bridge.ledger.base import REVIVED
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import HELD_STATUSES
 from otel_bridge.runs.placement import Need, place
@@ -66,7 +67,7 @@ def move_unpolled(ctx: ActionContext, run: Run, now_ms: int) -> bool:
     """Move a run from our fast queue to the engine's own, when nobody seems to poll ours; once per run."""
     if not run.is_queued or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
         return False
-    life = ctx.ledger.count(run.id, "revived")
+    life = ctx.ledger.count(run.id, REVIVED)
     if ctx.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
         return False
     with ctx.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), ctx.engine.use() as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -43,9 +43,13 @@ class PresenceCache:
         self._executors: list[Executor] = []
         self._seen: Presence = presence((), 0)
 
-    def get(self, open_ledger: Callable[[], Ledger]) -> Presence:
-        """Return the executors as presence; nobody, where the ledger cannot be read."""
-        self._refresh(open_ledger)
+    def get(self, open_ledger: Callable[[], Ledger], *, now: bool = False) -> Presence:
+        """Return the executors as presence; nobody, where the ledger cannot be read.
+
+        Args:
+            now: read them, however fresh those read before are.
+        """
+        self._refresh(open_ledger, now=now)
         return self._seen
 
     def executors(self, open_ledger: Callable[[], Ledger]) -> list[Executor]:
@@ -53,12 +57,12 @@ class PresenceCache:
         self._refresh(open_ledger)
         return self._executors
 
-    def _refresh(self, open_ledger: Callable[[], Ledger]) -> None:
-        if time.monotonic() - self._at_s < PRESENCE_FRESH_S:
+    def _refresh(self, open_ledger: Callable[[], Ledger], *, now: bool = False) -> None:
+        if not now and time.monotonic() - self._at_s < PRESENCE_FRESH_S:
             return
         try:
-            self._executors = open_ledger().executors()
-            self._seen = presence(self._executors, open_ledger().now_ms())
+            self._executors, now_ms = open_ledger().executors_now()
+            self._seen = presence(self._executors, now_ms)
         except (LedgerError, StoreError):
             self._executors, self._seen = [], presence((), 0)
         self._at_s = time.monotonic()
@@ -151,9 +155,13 @@ class Services:
         """
         return RunReader(self.store, self.presence, lambda: self.ledger)
 
-    def row(self, run: Run) -> RunRow:
-        """Return a run as listed, as presence shows it."""
-        return self.rows([run])[0]
+    def row(self, run: Run, *, requeue: AuditEntry | None = None) -> RunRow:
+        """Return a run as listed, as presence shows it.
+
+        Args:
+            requeue: what just put it on a queue again; None: the audit log tells.
+        """
+        return self._rows([run], None if requeue is None else {run.id: [requeue]})[0]
 
     def with_errors(self, runs: Sequence[Run]) -> list[Run]:
         """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
@@ -166,9 +174,12 @@ class Services:
 
     def rows(self, runs: Sequence[Run]) -> list[RunRow]:
         """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error."""
+        return self._rows(runs, None)
+
+    def _rows(self, runs: Sequence[Run], known: Mapping[str, Sequence[AuditEntry]] | None) -> list[RunRow]:
         seen, settings = self.presence(), self.settings
         told = self.told(runs)
-        requeues = self.requeues([run.id for run in runs])
+        requeues = self.requeues([run.id for run in runs]) if known is None else known
         return [
             run_row(
                 overlay_error(
@@ -212,6 +223,10 @@ class Services:
     def presence(self) -> Presence:
         """Return who is alive, at most a second old; nobody, where the ledger cannot be read."""
         return self._presence.get(lambda: self.ledger)
+
+    def look(self) -> Presence:
+        """Return who is alive now, for those who decide by it; what is shown within a second shows the same."""
+        return self._presence.get(lambda: self.ledger, now=True)
 
     def executors(self) -> list[Executor]:
         """Return every known executor, at most a second old."""

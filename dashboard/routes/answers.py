@@ -39,7 +39,7 @@ def actions_in(services: Services) -> ActionContext:
 
 
 def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:
-    row = ctx.services.row(outcome.run)
+    row = ctx.services.row(outcome.run, requeue=outcome.audited)
     return ActionAnswer(**row.model_dump(), run_id=outcome.run.id, notes=list(outcome.notes) or None)
 
 

@@ -29,14 +29,14 @@ from otel_bridge.ledger.records import (
 from otel_bridge.ledger.tables.audit import AuditLog
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
-from otel_bridge.ledger.tables.exports import Exports
-from otel_bridge.ledger.tables.facts import Facts
 from otel_bridge.ledger.tables.failures import Failures
 from otel_bridge.ledger.tables.leases import Leases
+from otel_bridge.ledger.tables.lives import REVIVED, Lives
 from otel_bridge.ledger.tables.tokens import Tokens
 
 __all__ = [
     "COPIED",
+    "REVIVED",
     "AuditEntry",
     "Cursor",
     "Disposition",
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 
-class Ledger(Leases, Exports, Facts, Executors, AuditLog, Tokens, Failures, Decisions):
+class Ledger(Leases, Lives, Executors, AuditLog, Tokens, Failures, Decisions):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

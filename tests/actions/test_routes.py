@@ -10,8 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
-from dashboard.actions import cancel
+from dashboard.actions import cancel, locks
 from dashboard.actor import Actor
+from otel_bridge.ledger.sqlite import SqliteLedger
+from otel_bridge.store.adapter import SqlStateStore
+from otel_bridge.store.sql.statement import Statement
 from tests.actions.world import World
 from tests.waiting import until
 
@@ -49,6 +52,41 @@ def test_actions_answer_with_the_run_row_and_its_id_again(client: FlaskClient, w
     assert (refused.status_code, refused.mimetype) == (409, PROBLEM)
     assert "completed" in refused.json["detail"]
     assert post(client, "runs/nobody/retry").status_code == 404
+
+
+def test_a_retry_asks_little_of_store_and_ledger(
+    client: FlaskClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One click on a run that is shown: seven statements of the store and six transactions of the ledger.
+
+    Three more reads of the ledger are the answer's: the run's error, and what people decided about both.
+    """
+    world.touch("break-h9-a")
+    world.start("steps", "h9-a", run_id="h9")
+    world.reaches("h9", "failed")
+    world.remove("break-h9-a")
+    assert client.get("/ops/api/runs?q=h9").json[0]["status"] == "failed"
+    statements, transactions = [], []
+    read, run = SqlStateStore.read, SqliteLedger._run
+
+    def note_read(store: SqlStateStore, statement: Statement, *rest: Any) -> Any:
+        statements.append(statement.name)
+        return read(store, statement, *rest)
+
+    def note_run(ledger: SqliteLedger, work: Any, *, write: bool) -> Any:
+        transactions.append(f"{work.__qualname__}, write={write}")
+        return run(ledger, work, write=write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "RENEW_S", 60.0)  # on a busy machine the lease would be renewed in between
+        patch.setattr(SqlStateStore, "read", note_read)
+        patch.setattr(SqliteLedger, "_run", note_run)
+        answer = post(client, "runs/h9/retry")
+    assert answer.status_code == 200
+    ours = [name for name in statements if name != "last_steps"]  # of a run that a worker has taken meanwhile
+    assert len(ours) <= 7, statements
+    assert len(transactions) <= 6 + 3, transactions
+    world.reaches("h9", "completed")
 
 
 def test_cancel_and_undo_show_in_the_runs_own_timeline(client: FlaskClient, world: World) -> None:

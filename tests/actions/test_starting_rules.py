@@ -6,7 +6,7 @@ import pytest
 from dbos import WorkflowSerializationFormat
 
 from dashboard.actions import messages, starting
-from dashboard.actions.context import format_for
+from dashboard.actions.formats import format_for
 from dashboard.actions.messages import validated_by_workers
 from dashboard.actions.starting import keyed_id, known_serialization
 from dashboard.errors import Refused

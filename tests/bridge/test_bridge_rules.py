@@ -282,7 +282,7 @@ def test_a_bug_is_logged_and_does_not_end_the_export(
     class Buggy(MemoryStateStore):
         bugs = 0
 
-        def queues(self) -> Any:
+        def queues(self, *, backlog: bool = True) -> Any:
             self.bugs += 1
             if self.bugs == 1:
                 raise ZeroDivisionError("a bug")

@@ -65,6 +65,18 @@ def test_runs_are_counted(durable: Durable, failed: str) -> None:
     assert ["refund_order", "failed"] in [line.split()[:2] for line in done.out.splitlines()]
 
 
+def test_activity_is_a_line_for_each_part_of_the_time(durable: Durable, failed: str) -> None:
+    """A column for each status that occurs; the same numbers as JSON."""
+    done = durable("activity", "--workflow", "refund_order", "--buckets", "4", "--since", "1h")
+    head, *lines = done.out.splitlines()
+    assert head.split()[:2] == ["CREATED", "FROM"]
+    assert "FAILED" in head.split()
+    assert len(lines) == 4
+    found = durable("activity", "--workflow", "refund_order", "--buckets", "4", "--json").json
+    assert sum(bucket["counts"].get("failed", 0) for bucket in found["buckets"]) >= 1
+    assert durable("activity", "--workflow", "no-such-workflow").out == "No runs match.\n"
+
+
 def test_a_run_is_shown_as_a_tree(durable: Durable, failed: str) -> None:
     """Status, error, steps below one another, and the address of its page; as JSON what the API answered."""
     text = durable("show", failed).out

@@ -57,6 +57,8 @@ def test_filters_travel_as_the_contract_says(client: DurableClient, shop: str) -
     assert client.list_runs(q=run_id, since="2100-01-01T00:00:00Z").runs == []
     assert sum(facet.count for facet in client.run_facets(workflow="fulfil_order")) >= 1
     assert any(facet.workflow == "fulfil_order" for facet in client.run_facets(by="workflow"))
+    active = client.activity(workflow="fulfil_order", buckets=10)
+    assert sum(sum(bucket.counts.values()) for bucket in active.buckets) >= 1
 
 
 def test_the_fleet_is_read(client: DurableClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import Ledger
 from otel_bridge.ledger.base import (
     COPIED,
+    REVIVED,
     AuditEntry,
     Cursor,
     Executor,
@@ -263,6 +265,37 @@ LIFE = PastLife(
     ),
     error=StoredValue("why", "py_pickle", 3),
 )
+
+
+def test_a_life_begins_in_one_transaction(ledger: Ledger) -> None:
+    """What was not exported is kept, or the generation is raised; the first queue stays; each revival counts."""
+    ended = replace(RUN, ended=True, ended_at_ms=10, status="failed", first_queue=None)
+    asked: list[tuple[bool, list[int]]] = []
+
+    def owed(exported: ExportedRun | None, lives: Sequence[PastLife]) -> PastLife | None:
+        asked.append((exported is not None, [life.generation for life in lives]))
+        return None if exported is not None else LIFE
+
+    assert ledger.begin_life("run-1", owed, queue="first") == "first"
+    assert ledger.begin_life("run-1", owed, queue="second") == "first"
+    assert [life.generation for life in ledger.past_lives(["run-1"])["run-1"]] == [0]
+    ledger.record_export(hold(ledger), cursor=None, runs=[ended])
+    assert ledger.begin_life("run-1", owed) == "first"
+    assert ledger.exported(["run-1"])["run-1"].generation == 1
+    assert asked == [(False, []), (False, [0]), (True, [0])]
+    assert ledger.count("run-1", REVIVED) == 3
+    assert ledger.begin_life("run-2", lambda exported, lives: None) is None
+
+
+def test_who_is_alive_comes_with_the_time(ledger: Ledger) -> None:
+    """Also when nobody is there."""
+    before = ledger.now_ms()
+    nobody, now_ms = ledger.executors_now()
+    assert (nobody, now_ms >= before) == ([], True)
+    ledger.heartbeat(Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=1))
+    found, now_ms = ledger.executors_now()
+    assert found == ledger.executors()
+    assert found[0].beat_at_ms <= now_ms
 
 
 def test_a_kept_life_is_read_back_until_it_is_forgotten(ledger: Ledger) -> None:

@@ -16,7 +16,7 @@ from dashboard.wire.actions import UndoView
 from dashboard.wire.base import Json
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
-from dashboard.wire.runs import FacetView, RunRow, StepView
+from dashboard.wire.runs import ActivityView, FacetView, RunRow, StepView
 from otel_bridge.model.values import PayloadName
 
 
@@ -45,6 +45,10 @@ class RunRoutes(Connection):
         """Count runs by status, or by status and workflow; ``exact`` counts to the last run, however long it takes."""
         query = query_of(**filters, by=by, exact=exact or None)
         return await self._send(Call("GET", "runs/facets", rows_of(FacetView), query))
+
+    async def activity(self, *, buckets: int = 60, **filters: Unpack[RunFilter]) -> ActivityView:
+        """Count runs by when they were created and status; of the last day, unless the filter says ``since``."""
+        return await self._send(Call("GET", "activity", ActivityView, query_of(**filters, buckets=buckets)))
 
     async def get_run(self, run_id: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
         """Return a run, its timeline, children and lineage.

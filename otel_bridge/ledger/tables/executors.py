@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from otel_bridge.ledger.encoding import dump_executor, load_executor
 from otel_bridge.ledger.records import Executor
-from otel_bridge.ledger.tables.core import Session, Tables
+from otel_bridge.ledger.tables.core import Row, Session, Tables
 
 # A worker that waits says the same at every beat: then the long value is not written again.
 TOUCH = "UPDATE {t}executors SET beat_at_ms = {now} WHERE instance_id = :instance_id AND data = :data RETURNING 1"
@@ -15,6 +15,11 @@ HEARTBEAT = """
     ON CONFLICT (instance_id) DO UPDATE SET beat_at_ms = excluded.beat_at_ms, data = excluded.data
 """
 EXECUTORS = "SELECT instance_id, beat_at_ms, data FROM {t}executors ORDER BY instance_id"
+# One row at least, for its time: without executors theirs are null.
+EXECUTORS_NOW = """
+    SELECT e.instance_id, e.beat_at_ms, e.data, {now} FROM (SELECT 1) AS one LEFT JOIN {t}executors e ON 1 = 1
+    ORDER BY e.instance_id
+"""
 PRUNE = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms AND NOT instance_id {ids} RETURNING 1"
 
 
@@ -33,8 +38,13 @@ class Executors(Tables):
 
     def executors(self) -> list[Executor]:
         """Return every executor row, live or not; the oldest lost ones are pruned by ``prune_executors``."""
-        rows = self._read(EXECUTORS)
-        return list(self._decoded("executors", rows, lambda row: load_executor(row[2], beat_at_ms=row[1])))
+        return list(self._decoded("executors", self._read(EXECUTORS), _executor))
+
+    def executors_now(self) -> tuple[list[Executor], int]:
+        """Return every executor row, and the time by the clock that stamps them, in one read."""
+        rows = self._read(EXECUTORS_NOW)
+        there = [row for row in rows if row[0] is not None]
+        return list(self._decoded("executors", there, _executor)), int(rows[0][3])
 
     def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
         """Forget executors whose last heartbeat is older; return how many.
@@ -43,3 +53,7 @@ class Executors(Tables):
             keep: instance ids that stay, such as those of lost executors that still hold runs.
         """
         return len(self._write(PRUNE, before_ms=beat_before_ms, ids=list(keep)))
+
+
+def _executor(row: Row) -> Executor:
+    return load_executor(row[2], beat_at_ms=row[1])

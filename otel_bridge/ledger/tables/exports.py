@@ -87,7 +87,7 @@ class Exports(Tables):
     def exported(self, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
         """Return what was exported for these runs; a run never seen is absent."""
         rows = self._read_by_id(EXPORTED, run_ids)
-        return {run.run_id: run for run in self._decoded("exported_runs", rows, _exported_run)}
+        return {run.run_id: run for run in self._decoded("exported_runs", rows, exported_run)}
 
     def record_export(self, lease: Lease, *, cursor: Cursor | None, runs: Sequence[ExportedRun]) -> None:
         """Write progress in one transaction.
@@ -110,7 +110,7 @@ class Exports(Tables):
 
     def open_exports(self, *, limit: int) -> list[ExportedRun]:
         """Return runs of which something was exported but not the end, oldest first."""
-        return list(self._decoded("exported_runs", self._read(OPEN_EXPORTS, limit=limit), _exported_run))
+        return list(self._decoded("exported_runs", self._read(OPEN_EXPORTS, limit=limit), exported_run))
 
     def prune_exports(self, lease: Lease, *, ended_before_ms: int) -> int:
         """Forget runs that ended before, in small transactions, and facts as old about other runs; return how many."""
@@ -178,7 +178,8 @@ def _params(run: ExportedRun) -> dict[str, Any]:
     }
 
 
-def _exported_run(row: Row) -> ExportedRun:
+def exported_run(row: Row) -> ExportedRun:
+    """Return what a row says; ``_COLUMNS`` are its columns."""
     run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status, *rest = row
     workflow, failed_seq, failed_generation = rest
     if ended not in (0, 1):

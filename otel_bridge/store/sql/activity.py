@@ -18,7 +18,7 @@ from otel_bridge.store.sql.counts import being_undone
 from otel_bridge.store.sql.cursor import Key
 from otel_bridge.store.sql.session import Reader, chunks
 from otel_bridge.store.sql.sources import FIRST_CHUNK, LAST_CHUNK, Budget, Request, chunk_edge
-from otel_bridge.store.sql.statement import BY_CREATION, BY_PARENT, FAILED, OPEN_RUNS, Statement
+from otel_bridge.store.sql.statement import ATTRIBUTES, BY_CREATION, BY_PARENT, FAILED, OPEN_RUNS, Statement
 
 LOOKED_AT = 50_000
 """Rows among which completed runs are counted, where other things than their time are asked of them."""
@@ -29,9 +29,11 @@ ACTIVITY_CREATED = Statement("activity_created", "How many runs were created in 
 ACTIVITY_BY_STATUS = Statement(
     "activity_by_status",
     "How many runs of a filter have a status that has an index, by time.",
-    (FAILED, *OPEN_RUNS, BY_PARENT),
+    (FAILED, *OPEN_RUNS, BY_PARENT, ATTRIBUTES),
 )
-ACTIVITY_CHUNK = Statement("activity_chunk", "How many runs of a chunk completed, by time.", (BY_CREATION, BY_PARENT))
+ACTIVITY_CHUNK = Statement(
+    "activity_chunk", "How many runs of a chunk completed, by time.", (BY_CREATION, BY_PARENT, ATTRIBUTES)
+)
 
 
 def activity(reader: Reader, query: RunQuery, grid: Grid) -> Activity:

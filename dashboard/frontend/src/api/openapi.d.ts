@@ -1,5 +1,21 @@
 import type { Json } from "../lib/json";
 export interface paths {
+    "/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -705,6 +721,22 @@ export interface components {
             wakeAt?: string;
             workflow: string;
             workflowVersion?: string;
+        };
+        ActivityBucket: {
+            /** Format: date-time */
+            at: string;
+            counts: {
+                [key: string]: number;
+            };
+            exact: boolean;
+        };
+        ActivityView: {
+            bucketMs: number;
+            buckets: components["schemas"]["ActivityBucket"][];
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
         };
         AttemptView: {
             by?: string;
@@ -1424,6 +1456,44 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    activity: {
+        parameters: {
+            query?: {
+                status?: ("pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked")[];
+                workflow?: string;
+                q?: string;
+                queue?: string;
+                executor?: string;
+                version?: string;
+                tag?: string[];
+                attr?: string[];
+                since?: string;
+                until?: string;
+                parent?: string;
+                namespace?: string;
+                app?: string;
+                minDurationMs?: number;
+                error?: string;
+                origin?: string;
+                unattributed?: boolean;
+                buckets?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityView"];
+                };
+            };
+        };
+    };
     audit: {
         parameters: {
             query?: {

@@ -1,0 +1,61 @@
+"""An ended run begins to live again: what the engine is about to overwrite is kept, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from otel_bridge.ledger.encoding import dump_life, load_life
+from otel_bridge.ledger.records import ExportedRun, PastLife
+from otel_bridge.ledger.tables.core import Session
+from otel_bridge.ledger.tables.exports import BUMP_GENERATION, EXPORTED, KEEP_LIFE, PAST_LIVES, Exports, exported_run
+from otel_bridge.ledger.tables.facts import BUMP_COUNT, ORIGINAL_QUEUE, REMEMBER_QUEUE, Facts
+
+REVIVED = "revived"
+"""The counter of how often a run that had ended was made to live again."""
+
+
+class Lives(Exports, Facts):
+    """What was exported of runs, and what is kept of them because the engine forgets it."""
+
+    def begin_life(
+        self,
+        run_id: str,
+        owed: Callable[[ExportedRun | None, Sequence[PastLife]], PastLife | None],
+        *,
+        queue: str | None = None,
+    ) -> str | None:
+        """Note that an ended run is about to live again; return the queue that it was first put on, if that is known.
+
+        Args:
+            owed: from what was exported and the lives that are kept already, the life that ended and is to be kept;
+                None where its end was exported, and the generation is raised. Called within the transaction, so that
+                no exporter comes in between.
+            queue: the queue that the run is on, which the engine may forget; the first answer stays.
+
+        Example:
+            >>> from otel_bridge.testing import MemoryLedger
+            >>> ledger = MemoryLedger()
+            >>> ledger.begin_life("run-1", lambda exported, lives: None, queue="reports")
+            'reports'
+            >>> ledger.count("run-1", REVIVED)
+            1
+        """
+
+        def work(session: Session) -> str | None:
+            lives = session.rows(PAST_LIVES, ids=[run_id])
+            exported = session.rows(EXPORTED, ids=[run_id])
+            life = owed(
+                next(self._decoded("exported_runs", exported, exported_run), None),
+                list(self._decoded("past_lives", lives, lambda row: load_life(bytes(row[2])))),
+            )
+            if life is None:
+                session.rows(BUMP_GENERATION, run_id=run_id)
+            else:
+                session.rows(KEEP_LIFE, run_id=run_id, generation=life.generation, data=dump_life(life))
+            if queue is not None:
+                session.rows(REMEMBER_QUEUE, run_id=run_id, queue=queue)
+            session.rows(BUMP_COUNT, run_id=run_id, what=REVIVED)
+            first = session.rows(ORIGINAL_QUEUE, run_id=run_id)
+            return next(self._decoded("queues", first, lambda row: str(row[0])), None)
+
+        return self._run(work, write=True)
