@@ -162,7 +162,9 @@ def test_a_bridge_that_starts_tries_set_aside_runs_again(
     put_ended(store, "bad")
     with monkeypatch.context() as patched:
         patched.setattr("otel_bridge.bridge.exporter.plan_run", _fails)
-        bridges().run_once()
+        bridge = bridges()
+        bridge.run_once()
+        bridge.stop()
     assert transport.spans == []
     bridges().run_once()
     assert len(transport.spans) == 3

@@ -66,7 +66,7 @@ def a_run_of_100000_steps_and_children(scene: Scene) -> Row:
     after, peak = server.vitals(), server.peak_mb()
     server.stop()
     bridge = scene.bridge()
-    scene.settle(timeout_s=120)
+    scene.settle(timeout_s=420)
     bridge_peak = bridge.peak_mb()
     bridge.stop()
     scene.must(max(sizes) < 4_000_000, f"answers of {sizes} bytes")

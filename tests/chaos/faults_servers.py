@@ -40,7 +40,7 @@ def _left(scene: Scene, command: tuple[str, ...]) -> Row:
     with serving(command, free_port()) as host:
         for _ in range(20):  # whatever the server starts lazily
             host.hello()
-        codes = _come_and_leave(host, 1)
+        codes = _come_and_leave(host, VIEWERS)  # pools of threads grow by use, and keep what they have
         before = _vitals(host)
         codes += _come_and_leave(host, VIEWERS)
         row.asked, row.passed = 40, 0

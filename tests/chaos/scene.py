@@ -212,7 +212,7 @@ class Scene:
             import psycopg
 
             with psycopg.connect(self.url, options=f"-c search_path={schema}") as postgres:
-                cursor = postgres.execute(statement.replace("?", "%s").encode(), values)
+                cursor = postgres.execute(statement.replace("%", "%%").replace("?", "%s").encode(), values)
                 return cursor.fetchall() if cursor.description else []
         with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=30)) as sqlite:
             found = sqlite.execute(statement, values).fetchall()
