@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from dashboard.wire.base import Json, Timestamp, Wire
 from otel_bridge.model.actions import Action
@@ -204,7 +204,9 @@ class RunDetail(Wire):
     attempts: list[AttemptView]
 
 
-NoOrigin = Annotated[str | None, PlainSerializer(lambda _: None), WithJsonSchema({"type": "null"})]
+NoOrigin = Annotated[
+    str | None, BeforeValidator(lambda _: ""), PlainSerializer(lambda _: None), WithJsonSchema({"type": "null"})
+]
 """Written as null. A None would be left out of the answer, as every None is."""
 
 

@@ -39,6 +39,7 @@ def detail(
     document = {
         "run": row(**run),
         "timeline": timeline,
+        "stepsTotal": len(timeline),
         "children": [child["id"] for child in children],
         "childRuns": children,
         "lineage": {"forks": []},
