@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dbos import DBOSClient
 
 from dashboard.actions.engine_client import EngineClient
+from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock, RunLocks
 from dashboard.actions.settings import ActionSettings
 from dashboard.errors import Forbidden, NotFound, Problem
@@ -21,6 +22,7 @@ from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence, presence
@@ -282,6 +284,13 @@ class ActionContext:
                 self.ledger.remember_queues({run.id: queue})
             except LedgerError:
                 log.warning("The queue of run %s could not be remembered; a retry will use another.", run.id)
+
+    def keep_attempt(self, run: Run, steps: Sequence[Step]) -> None:
+        """Keep how an open run stands, for its history, before an action makes the engine forget it."""
+        try:
+            self.ledger.keep_attempt(attempt_of(run, steps, None))
+        except LedgerError:
+            log.warning("The present attempt of run %s could not be kept; its history will lack the steps.", run.id)
 
     # -- the audit log --------------------------------------------------------------------------------------
 

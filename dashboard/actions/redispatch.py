@@ -18,6 +18,7 @@ from dashboard.errors import Refused
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, HELD_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
+from otel_bridge.runs.overlay import interrupted_steps
 from otel_bridge.runs.placement import Need, knows, place
 from otel_bridge.runs.presence import Presence
 
@@ -71,6 +72,7 @@ def put_back(ctx: ActionContext, lock: RunLock, run: Run, *, queue: str | None =
             f"No live worker has workflow {run.workflow!r}, so the run would only wait. Start one, then redispatch it."
         )
     ctx.remember_queue(run)
+    ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen))
     if not seen.known or where.version == run.workflow_version:
         lock.fence()
         with ctx.engine.use(fast_queue=True) as client:

@@ -10,6 +10,7 @@ from dbos import error as dbos_error
 
 from dashboard.actions.checks import check_queue, refuse_undone
 from dashboard.actions.context import ActionContext, Audited, Destination, Outcome, queue_to_remember
+from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
@@ -204,6 +205,7 @@ def revive(ctx: ActionContext, ended: Ended) -> str | None:
             run.id,
             lambda exported, lives: owed_life(run, ended.steps, ended.error, exported, lives),
             queue=queue_to_remember(run),
+            attempt=attempt_of(run, ended.steps, ended.error),
         )
     except LedgerError as problem:
         raise Refused(f"The retry was not begun, because the ledger cannot be written: {problem}") from problem

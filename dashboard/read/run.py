@@ -13,15 +13,15 @@ from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import attempt_view, run_fields, step_view
-from dashboard.wire.runs import ErrorView, Lineage, RunDetail, RunView, StepView
+from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import AuditEntry, ExportedRun
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
-from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
-from otel_bridge.runs.overlay import overlay_error, overlay_run, overlay_steps
+from otel_bridge.runs.attempts import attempts, overlay_requeue
+from otel_bridge.runs.overlay import overlay_error, overlay_kept, overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
@@ -80,6 +80,8 @@ def load(services: Services, run_id: str) -> Loaded:
     by_run = services.store.get_steps_of(wanted, errors=True)
     seen = services.presence()
     steps = overlay_steps(run, by_run.get(run_id, []), seen)
+    if run.status in ("cancelled", "cancelling"):
+        steps = overlay_kept(run, steps, kept_attempts(services, run_id))
     undo: list[Compensation] = []
     if run.undo_id is not None:
         undo_run = services.store.get_run(run.undo_id)
@@ -214,19 +216,30 @@ def run_detail(
         children=[child.id for child in children],
         child_runs=children,
         lineage=lineage(services, loaded.run),
-        attempts=[attempt_view(attempt) for attempt in _attempts(services, loaded.run, requeues)],
+        attempts=_attempts(services, loaded, requeues, codec=codec),
     )
 
 
-def _attempts(services: Services, run: Run, requeues: Sequence[AuditEntry]) -> list[Attempt]:
+def _attempts(services: Services, loaded: Loaded, requeues: Sequence[AuditEntry], *, codec: Codec) -> list[AttemptView]:
     """Return the run's history; of its earlier attempts as much as the ledger kept."""
-    if not requeues:
-        return attempts(run, [])
+    run = loaded.run
+    found = attempts(run, [])
+    if requeues:
+        kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
+        found = attempts(run, requeues, exported=exported, kept=kept, steps=loaded.steps)
+
+    def show_error(stored: StoredValue | None) -> ErrorView | None:
+        return None if stored is None else payloads.show_error(stored, codec=codec, stack=False)
+
+    return [attempt_view(attempt, is_last=attempt is found[-1], show_error=show_error) for attempt in found]
+
+
+def kept_attempts(services: Services, run_id: str) -> list[KeptAttempt]:
+    """Return how the run stood at earlier actions; nothing, where the ledger cannot be read."""
     try:
-        lives = services.ledger.past_lives([run.id]).get(run.id, [])
+        return services.ledger.kept_attempts([run_id]).get(run_id, [])
     except LedgerError:
-        lives = []
-    return attempts(run, requeues, exported=exported_of(services, [run.id]).get(run.id), lives=lives)
+        return []
 
 
 def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full: bool = False) -> StepView:

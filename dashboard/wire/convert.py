@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from dashboard.wire.base import iso
 from dashboard.wire.runs import (
     ActivityBucket,
     ActivityView,
+    AttemptStep,
     AttemptView,
     BlockedView,
     DealtWithView,
@@ -23,15 +24,18 @@ from dashboard.wire.stream import EventView
 from otel_bridge.codec import Codec
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.events import LifecycleEvent
-from otel_bridge.model.runs import Activity, Facet, Run, Waiting
+from otel_bridge.model.runs import ROUNDING_MS, Activity, Facet, Run, Waiting
 from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.allowed import allowed_actions
 from otel_bridge.runs.attempts import Attempt
 from otel_bridge.runs.presence import Presence
 from otel_bridge.spans import ids
 
 DAMAGED_STEP = "The step's row is damaged: columns of it hold what they do not declare. What can be read is shown."
+ATTEMPT_STEPS = 1_000
+"""So many steps of an earlier attempt are sent."""
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 
 
@@ -70,6 +74,15 @@ def run_queue_ms(run: Run) -> int | None:
     if run.started_at_ms is None or run.recovery_attempts > 1:
         return None
     return max(0, run.started_at_ms - (run.requeued_at_ms or run.created_at_ms))
+
+
+def run_rounded_ms(run: Run) -> int | None:
+    """Return to what a run's stamps were cut down; None where they are of a millisecond.
+
+    SQLite with Python before 3.12 keeps whole seconds. That no stamp of a run has milliseconds is no chance.
+    """
+    stamps = (run.created_at_ms, run.updated_at_ms, run.started_at_ms, run.finished_at_ms)
+    return ROUNDING_MS if all(stamp is None or stamp % ROUNDING_MS == 0 for stamp in stamps) else None
 
 
 def run_duration_ms(run: Run) -> int | None:
@@ -121,6 +134,7 @@ def run_fields(
         "timed_out": run.timed_out or None,
         "duration_ms": run_duration_ms(run),
         "queue_ms": run_queue_ms(run),
+        "rounded_ms": run_rounded_ms(run),
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
         "error": error_of(run),
         "dealt_with": dealt_with,
@@ -139,8 +153,23 @@ def unreadable_sentence(run: Run) -> str | None:
     )
 
 
-def attempt_view(attempt: Attempt) -> AttemptView:
-    """Return one attempt of a run for the wire."""
+def attempt_view(
+    attempt: Attempt, *, is_last: bool, show_error: Callable[[StoredValue | None], ErrorView | None]
+) -> AttemptView:
+    """Return one attempt of a run for the wire; ``show_error`` reads stored errors."""
+    steps = [
+        AttemptStep(
+            seq=step.seq,
+            name=step.name,
+            kind=step.kind,
+            status=step.status,
+            started_at=iso(step.started_at_ms),
+            ended_at=iso(step.finished_at_ms),
+            duration_ms=step.duration_ms,
+            error=show_error(step.error),
+        )
+        for step in attempt.steps[:ATTEMPT_STEPS]
+    ]
     return AttemptView(
         n=attempt.n,
         enqueued_at=iso(attempt.enqueued_at_ms) or "",
@@ -150,6 +179,8 @@ def attempt_view(attempt: Attempt) -> AttemptView:
         executor=attempt.executor,
         cause=attempt.cause,
         by=attempt.by,
+        error=show_error(attempt.error),
+        steps=None if is_last else steps,
     )
 
 

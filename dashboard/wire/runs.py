@@ -105,6 +105,9 @@ class RunRow(Wire):
     timed_out: bool | None = Field(None, description="True of a run that was cancelled because its deadline passed.")
     duration_ms: int | None = None
     queue_ms: int | None = None
+    rounded_ms: int | None = Field(
+        None, description="1000 where the run's own times are whole seconds: they may be so much too early."
+    )
     trace_id: str
     error: ErrorView | None = None
     dealt_with: DealtWithView | None = None
@@ -172,6 +175,19 @@ class Lineage(Wire):
     undoes: RunRow | None = None
 
 
+class AttemptStep(Wire):
+    """A step of an earlier attempt."""
+
+    seq: int
+    name: str
+    kind: StepKind
+    status: StepStatus
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
+    duration_ms: int | None = None
+    error: ErrorView | None = None
+
+
 class AttemptView(Wire):
     """One execution of a run, from when it was put on a queue; the last is the run as it is now.
 
@@ -187,6 +203,11 @@ class AttemptView(Wire):
     executor: str | None = None
     cause: str
     by: str | None = None
+    error: ErrorView | None = None
+    steps: list[AttemptStep] | None = Field(
+        None,
+        description="What began in an earlier attempt, the steps among it that the engine forgot; absent in the last.",
+    )
 
 
 class RunDetail(Wire):

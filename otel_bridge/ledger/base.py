@@ -21,11 +21,13 @@ from otel_bridge.ledger.records import (
     ExportedRun,
     Failure,
     InFlightStep,
+    KeptAttempt,
     Lease,
     PastLife,
     Token,
     UpdateValidator,
 )
+from otel_bridge.ledger.tables.attempts import Attempts
 from otel_bridge.ledger.tables.audit import AuditLog
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
@@ -47,6 +49,7 @@ __all__ = [
     "ExportedRun",
     "Failure",
     "InFlightStep",
+    "KeptAttempt",
     "Lease",
     "Ledger",
     "PastLife",
@@ -55,7 +58,7 @@ __all__ = [
 ]
 
 
-class Ledger(Leases, Lives, Executors, AuditLog, Tokens, Failures, Decisions):
+class Ledger(Leases, Lives, Attempts, Executors, AuditLog, Tokens, Failures, Decisions):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

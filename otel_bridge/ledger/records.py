@@ -84,6 +84,19 @@ class PastLife:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAttempt:
+    """How a run stood when an action was about to put it on a queue again, or to cancel it.
+
+    Args:
+        at_ms: when that was.
+        life: the row, its steps, those in flight as ``interrupted``, and why it had failed.
+    """
+
+    at_ms: int
+    life: PastLife
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InFlightStep:
     """A step that an executor is executing now. ``seq`` is None for the workflow body itself."""
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from otel_bridge.ledger.base import AuditEntry, ExportedRun, PastLife
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import STATUSES, RunStatus
+from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 
 REQUEUES = ("retry", "redispatch", "move")
 """Actions, by their names in the audit log, that put a run on a queue again."""
@@ -29,6 +31,8 @@ class Attempt:
         outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it goes on.
         cause: what began it: ``start``, ``retry``, ``redispatch`` or ``move``.
         by: who did that, as the audit log names them; None for the start.
+        error: why it failed, where that was kept.
+        steps: what began in it; none of the last one, whose steps are the run's.
     """
 
     n: int
@@ -39,6 +43,8 @@ class Attempt:
     executor: str | None = None
     cause: str = "start"
     by: str | None = None
+    error: StoredValue | None = None
+    steps: tuple[Step, ...] = ()
 
 
 def overlay_requeue(run: Run, requeues: Sequence[AuditEntry]) -> Run:
@@ -61,14 +67,16 @@ def attempts(
     requeues: Sequence[AuditEntry],
     *,
     exported: ExportedRun | None = None,
-    lives: Sequence[PastLife] = (),
+    kept: Sequence[KeptAttempt] = (),
+    steps: Sequence[Step] = (),
 ) -> list[Attempt]:
     """Return the run's attempts, the first one first; the last is the run as it is now.
 
     Args:
         requeues: the run's ``REQUEUES`` in the audit log, oldest first.
         exported: what was exported of the run, where a bridge is at work.
-        lives: the run's kept lives.
+        kept: how it stood when it was put on a queue again.
+        steps: as they are now; those of earlier attempts that were not executed again are among them.
     """
     starts = [run.created_at_ms, *(entry.at_ms for entry in requeues)]
     causes = [None, *requeues]
@@ -86,8 +94,26 @@ def attempts(
         if n == len(starts):
             found.append(_present(begun, run))
         else:
-            found.append(_past(begun, requeues[n - 1], life, exported, lives))
+            past = _past(begun, requeues[n - 1], life, exported, _kept_at(kept, starts[n:]))
+            found.append(replace(past, steps=_begun_in(enqueued_ms, starts[n], kept, steps)))
     return found
+
+
+def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLife | None:
+    """Return what was kept when the attempt was ended by the first of the following starts, before the next one."""
+    end_ms, *later = following_ms
+    return next((one.life for one in kept if end_ms <= one.at_ms and all(one.at_ms < ms for ms in later[:1])), None)
+
+
+def _begun_in(since_ms: int, until_ms: int, kept: Sequence[KeptAttempt], steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the steps, kept or still there, that began within an attempt, each once; what has a row goes first."""
+    known: dict[tuple[int, int | None], Step] = {}
+    for step in (*steps, *(step for one in kept for step in one.life.steps)):
+        began = (step.seq, step.started_at_ms)
+        within = step.started_at_ms is not None and since_ms <= step.started_at_ms < until_ms
+        if within and (began not in known or known[began].status == "interrupted"):
+            known[began] = step
+    return tuple(sorted(known.values(), key=lambda step: (step.seq, step.started_at_ms)))
 
 
 def _begins_a_life(cause: AuditEntry) -> bool:
@@ -107,21 +133,22 @@ def _present(begun: Attempt, run: Run) -> Attempt:
 
 
 def _past(
-    begun: Attempt, ended_by: AuditEntry, life: int, exported: ExportedRun | None, lives: Sequence[PastLife]
+    begun: Attempt, ended_by: AuditEntry, life: int, exported: ExportedRun | None, kept: PastLife | None
 ) -> Attempt:
     """Return an attempt that another one followed, as far as anybody kept how it went."""
     if not _begins_a_life(ended_by):
         # it had not ended: its worker was lost, or it waited where nobody took it
         outcome = None if ended_by.action == "move" else "lost"
         return replace(begun, ended_at_ms=ended_by.at_ms, outcome=outcome)
-    kept = next((kept.run for kept in lives if kept.generation == life), None)
     if kept is not None:
+        was = kept.run
         return replace(
             begun,
-            started_at_ms=kept.started_at_ms,
-            ended_at_ms=kept.finished_at_ms,
-            outcome=kept.status,
-            executor=kept.executor,
+            started_at_ms=was.started_at_ms,
+            ended_at_ms=was.finished_at_ms,
+            outcome=was.status,
+            executor=was.executor,
+            error=kept.error,
         )
     if exported is None:
         return replace(begun, ended_at_ms=ended_by.at_ms)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from otel_bridge.ledger.base import Failure, InFlightStep
+from otel_bridge.ledger.base import Failure, InFlightStep, KeptAttempt
 from otel_bridge.model.runs import Run, RunError
+from otel_bridge.model.status import ENDED_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -70,6 +71,32 @@ def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]
                     attempts=step.attempt,
                 )
     return sorted([*steps, *unrecorded.values()], key=lambda step: step.seq) if unrecorded else list(steps)
+
+
+def interrupted_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:
+    """Return what of an open run is in flight now, as it will look if nothing is ever recorded of it."""
+    open_steps = (step for step in overlay_steps(run, steps, seen) if step.status in ("running", "interrupted"))
+    return [
+        step._replace(status="interrupted", finished_at_ms=max(step.started_at_ms or 0, seen.now_ms))
+        if step.status == "running"
+        else step
+        for step in open_steps
+        if step.kind == "local"
+    ]
+
+
+def overlay_kept(run: Run, steps: Sequence[Step], kept: Sequence[KeptAttempt]) -> list[Step]:
+    """Return the steps with those among them that were in flight when the run was last cancelled, without a row.
+
+    Args:
+        kept: oldest first. One that was kept for an earlier attempt, before the run was put on a queue again, is over.
+    """
+    last = kept[-1].life if kept and run.status in ("cancelled", "cancelling") else None
+    if last is None or last.run.status in ENDED_STATUSES or kept[-1].at_ms < (run.requeued_at_ms or 0):
+        return list(steps)
+    known = {seq for step in steps for seq in (step.seq, *step.folded)}
+    gone = [step for step in last.steps if step.status == "interrupted" and step.seq not in known]
+    return sorted([*steps, *gone], key=lambda step: step.seq) if gone else list(steps)
 
 
 def interrupted_step(step: InFlightStep, *, ended_ms: int, by: str | None) -> Step:

@@ -267,3 +267,46 @@ def test_an_undo_that_no_worker_can_run_waits_and_is_not_swallowed(new_world: Ca
     assert world.run("undo:k3").status == "pending"
     world.worker("--executor", "three")
     world.reaches("undo:k3", "completed")
+
+
+def test_a_step_in_flight_at_a_cancel_stays_in_sight_as_interrupted(world: World) -> None:
+    """Its worker is alive and lets it end, and the engine writes no row: timeline, graph and step still name it."""
+    world.touch("hold-c-int")
+    world.start("steps", "c-int", run_id="c-int")
+    until(lambda: world.ctx.presence().in_flight("c-int"), what="the step to be reported")
+    cancel.cancel(world.ctx, "c-int", actor="ann")
+    world.touch("go-c-int")
+    until(lambda: not world.ctx.presence().in_flight("c-int"), what="the step to end")
+    assert world.store.get_steps("c-int") == []
+    with mounted(world.url) as app:
+        ask = app.test_client().get
+        (step,) = ask("/durable/api/runs/c-int").json["timeline"]
+        drawn = [
+            node["status"] for node in ask("/durable/api/runs/c-int/graph").json["nodes"] if node["type"] == "step"
+        ]
+        alone = ask("/durable/api/runs/c-int/steps/1").json
+    assert (step["name"], step["status"], alone["status"], drawn) == (
+        "work",
+        "interrupted",
+        "interrupted",
+        ["interrupted"],
+    )
+
+
+def test_the_steps_that_a_retry_deletes_stay_in_the_attempt_before(world: World) -> None:
+    """With why they failed; the engine has forgotten them."""
+    world.touch("break-att-b")
+    world.start("steps", "att-a", "att-b", run_id="att")
+    world.reaches("att", "failed")
+    world.remove("break-att-b")
+    retry.retry(world.ctx, "att", actor="ann")
+    world.reaches("att", "completed")
+    with mounted(world.url) as app:
+        first, last = app.test_client().get("/durable/api/runs/att").json["attempts"]
+    assert [(step["seq"], step["name"], step["status"]) for step in first["steps"]] == [
+        (1, "work", "completed"),
+        (2, "work", "failed"),
+    ]
+    assert first["steps"][1]["error"]["message"] == first["error"]["message"] == "att-b is broken"
+    assert (first["outcome"], last["outcome"], last["cause"], last["by"]) == ("failed", "completed", "retry", "ann")
+    assert "steps" not in last

@@ -11,6 +11,7 @@ from otel_bridge.ledger.base import (
     Executor,
     ExportedRun,
     Failure,
+    KeptAttempt,
     PastLife,
     Token,
 )
@@ -27,6 +28,7 @@ def fill(ledger: Ledger) -> None:
     exported = ExportedRun(run_id="r", ended=True, ended_at_ms=5, steps={1: (4, 0)}, status="failed")
     ledger.record_export(lease, cursor=Cursor(steps_ms=5, runs_ms=5), runs=[exported])
     ledger.keep_life(PastLife(run=make_run("r", status="failed"), generation=0))
+    ledger.keep_attempt(KeptAttempt(at_ms=6, life=PastLife(run=make_run("r", status="failed"), generation=0)))
     ledger.remember_queues({"r": "q"})
     ledger.bump_count("r", "redispatch")
     ledger.add_traces({"ab" * 16: "r"})

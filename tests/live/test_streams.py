@@ -108,7 +108,15 @@ def test_a_run_stream_begins_with_the_detail_and_tells_its_steps(port: int, work
     with websocket(port, f"runs/{run_id}/stream") as ws:
         snapshot = receive(ws, is_type("snapshot"))[-1]
         assert snapshot["detail"]["run"]["id"] == run_id
-        assert set(snapshot["detail"]) == {"run", "timeline", "children", "childRuns", "lineage", "attempts"}
+        assert set(snapshot["detail"]) == {
+            "run",
+            "timeline",
+            "children",
+            "childRuns",
+            "lineage",
+            "attempts",
+            "stepsTotal",
+        }
         worker.tell(f"send {run_id} approval")
         messages = receive(ws, is_type("run.completed"))
     assert {m.get("runId", run_id) for m in messages} == {run_id}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from otel_bridge.ledger.base import AuditEntry, ExportedRun, PastLife
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt, PastLife
 from otel_bridge.model.runs import Waiting
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
-from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
+from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.story import mounted
 
 T = 1_700_000_000_000
@@ -30,7 +30,9 @@ def test_a_retry_begins_an_attempt_and_the_kept_life_tells_how_the_one_before_we
     """By whom and when is in the audit log; the row as it was before is kept with the life."""
     failed = make_run("a", status="failed", created_at_ms=T, started_at_ms=T + 5, finished_at_ms=T + 9, executor="e1")
     now = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + HOUR + 7, finished_at_ms=T + HOUR + 20)
-    first, second = attempts(now, [done("retry", T + HOUR)], lives=[PastLife(run=failed, generation=0)])
+    first, second = attempts(
+        now, [done("retry", T + HOUR)], kept=[KeptAttempt(at_ms=T + HOUR + 1, life=PastLife(run=failed, generation=0))]
+    )
     assert (first.outcome, first.started_at_ms, first.ended_at_ms, first.executor) == ("failed", T + 5, T + 9, "e1")
     assert (second.n, second.cause, second.by, second.enqueued_at_ms) == (2, "retry", "ada", T + HOUR)
     assert (second.started_at_ms, second.outcome) == (T + HOUR + 7, "completed")
@@ -94,3 +96,21 @@ def test_list_and_detail_say_how_long_a_retried_run_really_waited() -> None:
         (1, "start", None),
         (2, "retry", "ada"),
     ]
+
+
+def test_an_earlier_attempt_keeps_the_steps_that_the_retry_deleted() -> None:
+    """Those still there belong to the attempt in which they began; an interrupted one gives way to its row."""
+    now = make_run("a", created_at_ms=T, started_at_ms=T + HOUR + 7)
+    stays, failed = make_step("a", 1, started_at_ms=T + 10), make_step("a", 2, status="failed", started_at_ms=T + 20)
+    lost = make_step("a", 3, status="interrupted", started_at_ms=T + HOUR + 30, finished_at_ms=T + HOUR + 40)
+    again = [make_step("a", 2, started_at_ms=T + HOUR + 20), make_step("a", 3, started_at_ms=T + 2 * HOUR + 5)]
+    was = make_run("a", status="failed", created_at_ms=T, finished_at_ms=T + 30)
+    kept = [
+        KeptAttempt(at_ms=T + HOUR + 1, life=PastLife(run=was, generation=0, steps=(stays, failed))),
+        KeptAttempt(at_ms=T + 2 * HOUR + 1, life=PastLife(run=now, generation=0, steps=(lost,))),
+    ]
+    requeues = [done("retry", T + HOUR), done("redispatch", T + 2 * HOUR)]
+    first, second, last = attempts(now, requeues, kept=kept, steps=[stays, *again])
+    assert first.steps == (stays, failed)
+    assert (second.outcome, second.steps) == ("lost", (again[0], lost))
+    assert last.steps == ()

@@ -699,6 +699,7 @@ export interface components {
             queue?: string;
             queueMs?: number;
             recoveryAttempts: number;
+            roundedMs?: number;
             runId: string;
             schedule?: string;
             searchAttributes: {
@@ -738,6 +739,20 @@ export interface components {
             /** Format: date-time */
             until: string;
         };
+        AttemptStep: {
+            durationMs?: number;
+            /** Format: date-time */
+            endedAt?: string;
+            error?: components["schemas"]["ErrorView"];
+            /** @enum {string} */
+            kind: "local" | "remote" | "sleep" | "signal";
+            name: string;
+            seq: number;
+            /** Format: date-time */
+            startedAt?: string;
+            /** @enum {string} */
+            status: "pending" | "running" | "completed" | "failed" | "cancelled" | "dead" | "interrupted";
+        };
         AttemptView: {
             by?: string;
             cause: string;
@@ -745,11 +760,13 @@ export interface components {
             endedAt?: string;
             /** Format: date-time */
             enqueuedAt: string;
+            error?: components["schemas"]["ErrorView"];
             executor?: string;
             n: number;
             outcome?: string;
             /** Format: date-time */
             startedAt?: string;
+            steps?: components["schemas"]["AttemptStep"][];
         };
         AuditView: {
             action: string;
@@ -1159,6 +1176,7 @@ export interface components {
             queue?: string;
             queueMs?: number;
             recoveryAttempts: number;
+            roundedMs?: number;
             schedule?: string;
             searchAttributes: {
                 [key: string]: components["schemas"]["Json"];
@@ -1220,6 +1238,7 @@ export interface components {
             queue?: string;
             queueMs?: number;
             recoveryAttempts: number;
+            roundedMs?: number;
             schedule?: string;
             searchAttributes: {
                 [key: string]: components["schemas"]["Json"];
