@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from dashboard.caretaker.recovery import RecoveryPolicy as RecoveryPolicy
     from dashboard.caretaker.retention import RetentionPolicy as RetentionPolicy
     from dashboard.caretaker.upgrade import AutoUpgrade as AutoUpgrade
+    from dashboard.extension import Durable as Durable
 
 _HOMES = {
     "ActionSettings": "dashboard.actions",
     "Actor": "dashboard.actor",
     "AutoUpgrade": "dashboard.caretaker.upgrade",
+    "Durable": "dashboard.extension",
     "CaretakerSettings": "dashboard.caretaker.caretaker",
     "RecoveryPolicy": "dashboard.caretaker.recovery",
     "RetentionPolicy": "dashboard.caretaker.retention",
@@ -32,6 +34,7 @@ __all__ = [
     "Actor",
     "AutoUpgrade",
     "CaretakerSettings",
+    "Durable",
     "RecoveryPolicy",
     "RetentionPolicy",
     "create_blueprint",

@@ -260,7 +260,7 @@ class DashboardBlueprint(Blueprint):
             rule, endpoint, self._api_view(route), methods=[route.method], merge_slashes=False, strict_slashes=False
         )
         if route.stream:
-            checked = transports.SocketRoute(self.add_url_rule, lambda values: self._open_stream(route, values))
+            checked = transports.SocketRoute(self.add_url_rule, lambda values: self.open_stream(route, values))
             self._sock.route(rule, bp=checked, endpoint=f"ws_{route.name}", merge_slashes=False)(transports.talk)
 
     def _api_view(self, route: Route) -> Callable[..., Response]:
@@ -277,7 +277,8 @@ class DashboardBlueprint(Blueprint):
         self.address.note(request, context.actor, self.base)
         return answer(result)
 
-    def _open_stream(self, route: Route, values: dict[str, Any]) -> tuple[RequestContext, Stream] | Response:
+    def open_stream(self, route: Route, values: dict[str, Any]) -> tuple[RequestContext, Stream] | Response:
+        """Open the stream that the current request asks for as a websocket; a refusal is a plain HTTP answer."""
         opened: list[tuple[RequestContext, Stream]] = []
 
         def respond() -> Response:
@@ -381,8 +382,7 @@ def _published(route: Route, settings: Settings) -> Route:
 
 
 def _plain(problem: Problem) -> Response:
-    text = f"{problem.title}\n\n{problem.detail}\n"
-    return Response(text, status=problem.status, content_type="text/plain; charset=utf-8")
+    return Response(f"{problem.title}\n\n{problem.detail}\n", status=problem.status, mimetype="text/plain")
 
 
 def _page_policy(request: Request) -> str:

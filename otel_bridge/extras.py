@@ -10,6 +10,8 @@ from otel_bridge.errors import ConfigurationError
 DISTRIBUTION = "durable-dashboard"
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "client": ("the durable command and DurableClient need", ("httpx", "httpx_sse")),
+    "asgi": ("an ASGI application needs", ("a2wsgi",)),
+    "mcp": ("durable mcp needs", ("mcp",)),
     "serve": ("a production web server needs", ("gunicorn", "waitress")),
     "postgres": ("a Postgres database needs", ("psycopg", "psycopg_pool")),
 }

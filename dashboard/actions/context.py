@@ -103,6 +103,7 @@ class ActionContext:
         policy: ``policy(action, run) -> bool``, already bound to the actor; None allows everything.
         failures: records why a run failed before a retry has the engine delete it; None: nobody does here.
         look: reads who is alive now, for a caller that keeps what was read; None: the ledger is read.
+        via: by what the actor acts, for the audit log: ``by ada via mcp``.
     """
 
     store: StateStore
@@ -114,6 +115,7 @@ class ActionContext:
     policy: Callable[[str, Run], bool] | None = None
     failures: FailureLog | None = None
     look: Callable[[], Presence] | None = None
+    via: str | None = None
     locks: RunLocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -318,7 +320,7 @@ class ActionContext:
     def _write(self, actor: str, action: str, run_id: str | None, outcome: str, detail: str, audited: Audited) -> None:
         entry = AuditEntry(
             at_ms=audited.at_ms,
-            actor=actor,
+            actor=actor if self.via is None else f"{actor} via {self.via}",
             action=action,
             run_id=run_id,
             outcome=outcome,

@@ -7,39 +7,62 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Flask
 
 from dashboard.actor import Actor
-from dashboard.blueprint import create_blueprint
+from dashboard.blueprint import DashboardBlueprint, create_blueprint
 from dashboard.client import AppTransport, DurableClient
+from dashboard.read.services import Services
+from dashboard.routes import all_routes
+from otel_bridge.codec import redact_keys
 from otel_bridge.store import open_store
 
 BASE_URL = "http://localhost/durable"
 
 
-def open_in_process(url: str, *, schema: str, ledger: str | None, ledger_schema: str | None) -> DurableClient:
+def open_in_process(
+    url: str, *, schema: str, ledger: str | None, ledger_schema: str | None, headers: Mapping[str, str] | None = None
+) -> DurableClient:
     """Return a client of a dashboard over the database, which lives as long as the client.
 
-    Anyone who can open the database is its operator; the audit log has the name of the operating system's user.
+    Anyone who can open the database is its operator; the audit log has the name of the operating system's user. What
+    stands under a key that ``DURABLE_REDACT`` names is hidden.
 
     Raises:
         ConfigurationError: the URL is of an unknown kind, or its driver is not installed.
     """
-    actor = Actor(user_name(), "operator")
     store = open_store(url, schema=schema)
     blueprint = create_blueprint(
         store,
-        auth=lambda request: actor,
         ledger=ledger,
         ledger_schema=ledger_schema,
+        redact=redact_keys(hidden) if (hidden := os.environ.get("DURABLE_REDACT", "").split()) else None,
         namespace=os.environ.get("DURABLE_NAMESPACE", ""),
         schema=schema,
-        caretaker=False,
     )
+    return client_over(blueprint.services, headers=headers)
+
+
+def client_over(services: Services, *, headers: Mapping[str, str] | None = None) -> DurableClient:
+    """Return a client of a dashboard's store and ledger, under its settings, as the operating system's user.
+
+    It closes them when it is closed; runs no caretaker; serves nobody else.
+    """
+    actor = Actor(user_name(), "operator")
+    mine = Services(
+        replace(services.settings, auth=lambda request: actor),
+        open_store=lambda: services.store,
+        open_ledger=lambda store: services.ledger,
+        open_actions=lambda _: services.actions,
+    )
+    mine.acts = services.acts
+    blueprint = DashboardBlueprint(mine, routes=all_routes())
     app = Flask("durable")
     app.register_blueprint(blueprint, url_prefix="/durable")
-    return InProcessClient(BASE_URL, transport=AppTransport(app, on_close=blueprint.close))
+    return InProcessClient(BASE_URL, headers=headers, transport=AppTransport(app, on_close=blueprint.close))
 
 
 class InProcessClient(DurableClient):

@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Serve": {
         "serve": "dashboard.cli.serving:serve",
+        "mcp": "dashboard.cli.agents:mcp",
         "demo": "dashboard.cli.demo:demo",
     },
     "Errors": {

@@ -47,9 +47,7 @@ def _option(
 @_option(
     "--ledger-schema",
     variable="DURABLE_LEDGER_SCHEMA",
-    default="durable",
-    show_default=True,
-    help="On Postgres: where the ledger keeps its tables.",
+    help="On Postgres: where the ledger keeps its tables; default by schema and namespace.",
 )
 @_option("--host", variable="DURABLE_HOST", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_option(

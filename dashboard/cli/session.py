@@ -31,12 +31,15 @@ from dashboard.client import (
     UnavailableError,
 )
 from dashboard.client.base import DEFAULT_TIMEOUT_S
+from dashboard.wire.actions import VIA_HEADER
 from dashboard.wire.base import Json
 from dashboard.wire.json import to_json
 from otel_bridge.errors import BridgeError, ConfigurationError
 
 T = TypeVar("T")
 
+CLIENT = "dashboard.cli.client"
+"""In a context's ``meta``: what makes the client, where the command belongs to an app (``flask durable``)."""
 NOT_COMPLETED, BAD_USAGE, UNREACHABLE, NOT_FOUND, REFUSED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 OPTIONS = (
@@ -210,8 +213,9 @@ def width() -> int | None:
     return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def connected(*, watch: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the connection's options and a ``Session``; ``watch`` gives it ``--watch``.
+def connected(*, watch: bool = False, via: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the connection's options and a ``Session``; ``watch`` gives it ``--watch``,
+    ``via`` is by what the user acts (``mcp``).
 
     Example::
 
@@ -227,7 +231,7 @@ def connected(*, watch: bool = False) -> Callable[[Callable[..., None]], Callabl
             where = where_of(options)
             options = {name: value for name, value in options.items() if name not in WHERE}
             try:
-                with open_client(where) as client:
+                with open_client(where, via=via) as client:
                     function(Session(client, as_json, every if watch else None), **options)
             except DurableClientError as error:
                 fail(str(error), exit_code_of(error))
@@ -246,7 +250,7 @@ def connected(*, watch: bool = False) -> Callable[[Callable[..., None]], Callabl
     return decorate
 
 
-def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> DurableClient:
+def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str | None = None) -> DurableClient:
     """Return a client of the dashboard at a URL, or of one in this process over a database.
 
     Of a URL and a database, the one on the command line counts, and of two from the environment the URL.
@@ -256,8 +260,12 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Durabl
         ConfigurationError: the database's URL is of an unknown kind, or its driver is not installed.
     """
     url, database = where.url, where.system_database_url
+    headers = {} if via is None else {VIA_HEADER: via}
+    context = click.get_current_context()
+    in_this_app: Callable[[], DurableClient] | None = context.meta.get(CLIENT)
+    if in_this_app is not None:
+        return in_this_app()
     if url and database:
-        context = click.get_current_context()
         given = ParameterSource.COMMANDLINE
         typed = {n for n in ("url", "system_database_url") if context.get_parameter_source(n) is given}
         if len(typed) == 2:
@@ -265,7 +273,8 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Durabl
         if typed == {"system_database_url"}:
             url = None
     if url:
-        headers = {"Authorization": f"Bearer {where.token}"} if where.token else None
+        if where.token:
+            headers["Authorization"] = f"Bearer {where.token}"
         return DurableClient(url, headers=headers, timeout_s=timeout_s)
     if not database:
         raise click.UsageError(
@@ -274,4 +283,6 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Durabl
         )
     from dashboard.cli.database import open_in_process
 
-    return open_in_process(database, schema=where.schema, ledger=where.ledger, ledger_schema=where.ledger_schema)
+    return open_in_process(
+        database, schema=where.schema, ledger=where.ledger, ledger_schema=where.ledger_schema, headers=headers
+    )

@@ -59,7 +59,11 @@ def still_admitted(app: Flask, request: Request, settings: Settings, actor: Acto
     extension keeps for the length of a request (Flask-Login's user) answers for it, and through the app's
     ``before_request`` functions, on which a hook may depend.
     """
-    kept = {key: value for key, value in request.environ.items() if key in _KEPT or key.startswith(("HTTP_", "wsgi."))}
+    kept = {
+        key: value
+        for key, value in request.environ.items()
+        if key in _KEPT or key.startswith(("HTTP_", "wsgi.", "asgi."))
+    }
 
     def ask() -> bool:
         with app.request_context({**kept, "wsgi.input": io.BytesIO()}) as context:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
 Environ = Mapping[str, Any]
+PEER_KEY = "durable.peer"
+"""In the environment, put there by ``dashboard.asgi``: a ``Peer`` for a server that tells when a viewer leaves."""
 SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")
 THREAD_PER_REQUEST_STREAMS = 1000
 """Where each connection gets a thread of its own (werkzeug): what one process can reasonably carry."""
@@ -46,6 +48,13 @@ class Capacity:
     stopping: bool = False
 
 
+class Peer(Protocol):
+    """The viewer at the other end, where something else than a socket says whether it is still there."""
+
+    def has_left(self) -> bool:
+        """Say whether the connection is over."""
+
+
 class GunicornWorker(Protocol):
     """What is read of ``gunicorn.workers.base.Worker``; its server hooks get the same object."""
 
@@ -67,9 +76,15 @@ def gunicorn_worker() -> GunicornWorker | None:
 
 
 def is_stopping() -> bool:
-    """Say whether the server process has been asked to end, and only waits for its requests."""
+    """Say whether the server process has been asked to end, and only waits for its requests.
+
+    Source: uvicorn, ``Server.capture_signals``: a bound method of the server handles SIGTERM, and sets ``should_exit``.
+    """
     worker = gunicorn_worker()
-    return worker is not None and not worker.alive
+    if worker is not None:
+        return not worker.alive
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return getattr(server, "should_exit", False) is True
 
 
 def socket_of(environ: Environ) -> socket.socket | None:
@@ -96,6 +111,8 @@ def stream_capacity(environ: Environ, worker: GunicornWorker | None) -> Capacity
         environ: a request's WSGI environment.
         worker: ``gunicorn_worker()``.
     """
+    if PEER_KEY in environ:
+        return Capacity(THREAD_PER_REQUEST_STREAMS)
     server = str(environ.get("SERVER_SOFTWARE") or "unknown")[:40]
     if socket_of(environ) is None:
         return Capacity(0, NO_SOCKET.format(server=server))

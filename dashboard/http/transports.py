@@ -19,7 +19,7 @@ from wsproto.events import TextMessage
 from dashboard.errors import NotAcceptable
 from dashboard.http.admission import still_admitted, take_place
 from dashboard.http.routing import RequestContext
-from dashboard.http.server import SOCKET_KEYS, Environ, socket_of
+from dashboard.http.server import PEER_KEY, SOCKET_KEYS, Environ, Peer, socket_of
 from dashboard.http.viewer_socket import ViewerSocket
 from dashboard.live.places import Place
 from dashboard.live.stream import Stream
@@ -69,9 +69,19 @@ def drop_what_viewers_send(environ: MutableMapping[str, Any]) -> None:
             environ[key] = ViewerSocket(environ[key])
 
 
-def _admitted(ctx: RequestContext) -> Callable[[], bool]:
+def admitted_later(ctx: RequestContext) -> Callable[[], bool]:
+    """Return whether the current request would be let in again: asked at each heartbeat, in another thread."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     return still_admitted(app, ctx.request, ctx.settings, ctx.actor)
+
+
+def _leaving(environ: Environ) -> Callable[[], bool] | None:
+    """Return how to find out that the viewer has left; None where nothing tells."""
+    peer: Peer | None = environ.get(PEER_KEY)
+    if peer is not None:
+        return peer.has_left
+    sock = socket_of(environ)
+    return partial(peer_has_left, sock) if sock is not None and can_look(sock) else None
 
 
 def as_sse(stream: Stream, ctx: RequestContext) -> Response:
@@ -84,9 +94,8 @@ def as_sse(stream: Stream, ctx: RequestContext) -> Response:
     if not ctx.request.accept_mimetypes.quality(EVENT_STREAM):
         raise NotAcceptable(f"This is a stream: connect with a websocket, or ask with Accept: {EVENT_STREAM}.")
     limit_sends(ctx.request.environ)
-    sock = socket_of(ctx.request.environ)
-    has_left = partial(peer_has_left, sock) if sock is not None and can_look(sock) else None
-    admitted = _admitted(ctx)
+    has_left = _leaving(ctx.request.environ)
+    admitted = admitted_later(ctx)
 
     def lines() -> Iterator[str]:
         yield "retry: 2000\n\n"
@@ -130,7 +139,7 @@ class SocketRoute:
                 ctx, stream = opened
                 place: Place = g.durable_place
                 try:
-                    g.durable_stream = stream, _admitted(ctx)
+                    g.durable_stream = stream, admitted_later(ctx)
                     # Compression would cost each viewer a window of its own, and the same work again and again.
                     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
                     limit_sends(request.environ)

@@ -9,10 +9,7 @@ from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
 from dashboard.read.seen import SeenServices
 from dashboard.read.services import Services
-from dashboard.wire.actions import (
-    ActionAnswer,
-    NewRun,
-)
+from dashboard.wire.actions import VIA_HEADER, ActionAnswer, NewRun
 
 RUN = "runs/<path:run_id>"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -26,6 +23,8 @@ def actions_of(ctx: RequestContext) -> ActionContext:
         Forbidden: this dashboard is read-only.
     """
     found, services = actions_in(ctx.services), ctx.services
+    if ctx.request.headers.get(VIA_HEADER) == "mcp":
+        found = replace(found, via="mcp")
     if not isinstance(services, SeenServices):
         return found
     return replace(found, store=services.store, policy=services.allows)

@@ -59,7 +59,12 @@ def create_standalone(settings: ServeSettings, *, url: str) -> Standalone:
     store = open_store(settings.database_url, schema=settings.schema)
 
     def ledger() -> Ledger:
-        return open_ledger(settings.ledger or store.url, schema=settings.ledger_schema)
+        return open_ledger(
+            settings.ledger or store.url,
+            schema=settings.ledger_schema,
+            engine_schema=store.engine_schema,
+            namespace=settings.namespace,
+        )
 
     caretaker = CaretakerSettings(recover=RecoveryPolicy() if settings.recover else None)
     access = None if settings.auth is not None else TokenAccess(settings)

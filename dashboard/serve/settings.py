@@ -21,7 +21,7 @@ class ServeSettings:
 
     Args:
         database_url: the engine's system database; ``schema``: where its tables are, on Postgres.
-        ledger, ledger_schema: where the ledger is; default beside the database.
+        ledger, ledger_schema: where the ledger is; default beside the database, by schema and namespace.
         host, port: what to listen on; port 0 takes any free one.
         prefix: path below which the dashboard is; empty for the root.
         public_url: how browsers reach it, for links on spans and in webhooks; default: what it listens on.
@@ -44,7 +44,7 @@ class ServeSettings:
     database_url: str = field(repr=False)
     schema: str = "dbos"
     ledger: str | None = field(default=None, repr=False)
-    ledger_schema: str = "durable"
+    ledger_schema: str | None = None
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     prefix: str = "/durable"

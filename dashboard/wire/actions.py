@@ -9,6 +9,9 @@ from pydantic import Field
 from dashboard.wire.base import Body, Json, Query, Timestamp, Wire, at_most
 from dashboard.wire.runs import RunRow
 
+VIA_HEADER = "Durable-Via"
+"""Says that a person acts by an agent, for the audit log. It proves nothing and allows nothing."""
+
 
 class ActionAnswer(RunRow):
     """The run after the action, its id again, and what is worth knowing (``notes``)."""

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from dashboard.read import prometheus
+from dashboard.serve.app import ALIVE
+from otel_bridge.extras import EXTRAS
 from otel_bridge.spans import semconv
 from tests.programs import ROOT
 
@@ -94,3 +96,27 @@ def test_the_manifests_run_what_is_there() -> None:
     sources = [path for package in ("otel_bridge", "dashboard", "examples") for path in (ROOT / package).rglob("*.py")]
     read = "".join(path.read_text() for path in sources)
     assert {name for name in variables if name not in read} <= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+
+
+def test_the_container_runs_as_nobody_special_and_says_whether_it_lives() -> None:
+    """Two stages, a user of its own, a health check that the standalone server answers; the installed extras exist."""
+    text = (EXAMPLES / "container" / "Dockerfile").read_text()
+    assert len(re.findall(r"^FROM ", text, re.M)) == 2
+    assert re.search(r"^USER 10001$", text, re.M)
+    assert "/healthz" in text
+    assert ALIVE == "/healthz"
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', text)
+    assert set(extras.split(",")) <= EXTRAS.keys()
+    assert re.search(r'^ENTRYPOINT \["durable"\]$', text, re.M)
+
+
+def test_the_compose_file_builds_and_mounts_what_is_there() -> None:
+    """Dockerfile, volumes and modules exist; nothing listens beyond this machine."""
+    (compose,) = documents(EXAMPLES / "container" / "compose.yaml")
+    for service in compose["services"].values():
+        if "build" in service:
+            assert (EXAMPLES / "container" / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+        for volume in service.get("volumes", ()):
+            assert (EXAMPLES / "container" / volume.partition(":")[0]).exists()
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    assert compose["services"]["worker"]["entrypoint"] == ["python", "-m", "examples.api_and_worker.worker"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -17,6 +18,7 @@ import pytest
 from dashboard.cli.main import durable
 from otel_bridge.cli import otel_bridge
 from otel_bridge.extras import EXTRAS
+from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
 from tests.programs import ROOT, running_shop
 
 README = (ROOT / "README.md").read_text()
@@ -117,6 +119,7 @@ DOCUMENTS = [
     "examples/deploy/README.md",
     "examples/tracing/README.md",
     "examples/typescript_client/README.md",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))),
 ]
 
 
@@ -147,3 +150,39 @@ def test_every_extra_is_named_where_it_is_missed() -> None:
     assert EXTRAS.keys() == declared.keys() - {"demo"}
     for extra, (_, modules) in EXTRAS.items():
         assert modules[0] in declared[extra].replace("-", "_")
+
+
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name != "reference.md"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_snippets_of_the_docs_are_right(path: Path) -> None:
+    """Python compiles and its imports of ours are there; every command line of ours is accepted by its parser."""
+    for language, block in re.findall(r"^```(python|sh)\n(.*?)^```", path.read_text(), re.M | re.S):
+        if language == "python":
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("dashboard", "otel_bridge")):
+                    module = importlib.import_module(str(node.module))
+                    assert all(hasattr(module, alias.name) for alias in node.names), block
+            continue
+        for words in filter(None, (shlex.split(line, comments=True) for line in block.splitlines())):
+            if words[0] in ("durable", "otel-bridge"):
+                parse(durable if words[0] == "durable" else otel_bridge, words)
+
+
+def test_every_page_of_the_docs_is_in_the_navigation() -> None:
+    """``mkdocs.yml`` names each file once, and no file that is not there."""
+    named = re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert sorted(named) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def test_the_table_of_support_says_what_is_declared() -> None:
+    """Python versions, the oldest DBOS, and the engine's schema that was tested last."""
+    project = (ROOT / "pyproject.toml").read_text()
+    support = (ROOT / "docs" / "support.md").read_text()
+    versions = re.findall(r"Programming Language :: Python :: (3\.\d+)", project)
+    oldest = re.search(r'"dbos>=([\d.]+)"', project)
+    assert oldest is not None
+    assert f"| Python | {', '.join(versions)} |" in support
+    assert f"| DBOS for Python | {oldest[1]} and later" in support
+    assert f"up to version {KNOWN_SCHEMA_VERSION} " in support

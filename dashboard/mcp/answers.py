@@ -1,0 +1,81 @@
+"""Small answers: what an agent needs of a run first, and how to ask for the rest. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard.wire.base import Json
+from dashboard.wire.runs import RunDetail, RunRow, StepView
+
+Answer = dict[str, Any]
+
+MAX_TEXT_CHARS = 4_000
+LAST_STEPS = 10
+FAILED = frozenset({"failed", "cancelled", "interrupted"})
+_OF_RUN = ("id", "workflow", "status", "waiting", "blocked", "queue", "createdAt", "durationMs", "parentId", "allowed")
+_OF_STEP = ("seq", "name", "kind", "status", "attempts", "durationMs", "childRunId", "waitsOn", "compensates")
+
+
+def run_line(run: RunRow) -> Answer:
+    """Return what a list shows of a run."""
+    wire = run.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {name: wire[name] for name in _OF_RUN if name in wire}
+
+
+def step_line(step: StepView) -> Answer:
+    """Return what a run shows of a step: no payload, and an error's first line."""
+    wire = step.model_dump(mode="json", by_alias=True, exclude_none=True)
+    line = {name: wire[name] for name in _OF_STEP if name in wire}
+    if step.error is not None:
+        line["error"] = text_of(step.error.message, 500)
+    return line
+
+
+def run_answer(detail: RunDetail, *, last: int = LAST_STEPS) -> Answer:
+    """Return a run: why it failed first, then its last steps. Payloads have a tool of their own."""
+    run, steps = detail.run, detail.timeline
+    answer = run_line(run)
+    if run.error is not None:
+        answer["error"] = {"type": run.error.type, "message": text_of(run.error.message, 1_000)}
+    shown = steps[-last:] if last else []
+    failed = [step for step in steps if step.status in FAILED and step not in shown]
+    answer["failedSteps"] = [step_line(step) for step in failed[-last:]]
+    answer["lastSteps"] = [step_line(step) for step in shown]
+    answer["stepsInAll"] = len(steps)
+    answer["startedRuns"] = detail.children[:20]
+    return answer
+
+
+def step_answer(step: StepView) -> Answer:
+    """Return a step with its payloads, cut."""
+    answer = step_line(step)
+    for name, value in (("input", step.input), ("output", step.output)):
+        if value is not None:
+            answer[name] = cut(value)
+    if step.error is not None:
+        answer["error"] = {"type": step.error.type, "message": text_of(step.error.message, MAX_TEXT_CHARS)}
+        if step.error.stack:
+            answer["error"]["stack"] = text_of(step.error.stack, MAX_TEXT_CHARS)
+    return answer
+
+
+def cut(value: Json) -> Json:
+    """Return a value as it is where it is small, else the beginning of its JSON, and how long that is."""
+    text = json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= MAX_TEXT_CHARS else {"beginning": text[:MAX_TEXT_CHARS], "chars": len(text)}
+
+
+def text_of(text: str, most: int) -> str:
+    """Return a text, cut with a word about it.
+
+    >>> text_of("abcdef", 3)
+    'abc… (3 more characters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
+
+
+def several(lines: Sequence[Answer], *, cursor: str | None) -> Answer:
+    """Return a page of a list."""
+    return {"runs": list(lines), **({"nextCursor": cursor} if cursor is not None else {})}

@@ -1,0 +1,175 @@
+"""What an agent may call. Talks to a dashboard through its client; knows nothing of the protocol.
+
+The docstring of a tool is what the agent reads. An action without ``confirm`` does nothing: it answers what it would do
+and a token, and only the same call with that token does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from dashboard.client import DurableClient, RunFilter
+from dashboard.mcp.answers import LAST_STEPS, Answer, cut, run_answer, run_line, several, step_answer
+from dashboard.mcp.confirm import Confirmations
+from dashboard.wire.base import Json
+from otel_bridge.model.status import RunStatus
+
+MOST_RUNS = 50
+
+
+class ReadTools:
+    """The tools that look."""
+
+    def __init__(self, client: DurableClient) -> None:
+        self._client = client
+
+    def overview(self) -> Answer:
+        """How things stand: health, how many runs have which status, and queues that no worker serves. Start here."""
+        health = self._client.get_health()
+        facets = self._client.run_facets()
+        stuck = [group.group for group in self._client.list_workers() if group.no_worker]
+        return {
+            "health": health.status,
+            "problems": health.problems,
+            "liveWorkers": health.live_workers,
+            "runs": {facet.status: facet.count for facet in facets if facet.count},
+            "queuesWithoutWorker": stuck,
+        }
+
+    def list_runs(
+        self,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Answer:
+        """Runs, newest first. ``text``: how a run id begins, or part of a workflow's name. ``since``: ISO 8601."""
+        page = self._client.list_runs(limit=_bounded(limit), cursor=cursor, **_filter(status, workflow, text, since))
+        return several([run_line(run) for run in page.runs], cursor=page.next_cursor)
+
+    def show_run(self, run_id: str, last_steps: int = LAST_STEPS) -> Answer:
+        """One run: its state, why it failed, its failed and last steps, and what may be done to it (``allowed``)."""
+        return run_answer(self._client.get_run(run_id), last=_bounded(last_steps))
+
+    def show_step(self, run_id: str, seq: int) -> Answer:
+        """One step of a run with its input, output and error, cut where they are long."""
+        return step_answer(self._client.get_step(run_id, seq))
+
+    def show_payload(self, run_id: str, which: Literal["input", "output", "error"]) -> Answer:
+        """A run's input, output or error, cut where it is long. Secrets are hidden as the dashboard hides them."""
+        return {which: cut(self._client.get_payload(run_id, which))}
+
+
+class ActionTools:
+    """The tools that act, each in two calls: a preview, then the same call with its ``confirm`` token."""
+
+    def __init__(self, client: DurableClient, confirmations: Confirmations | None = None) -> None:
+        self._client, self._confirmations = client, confirmations or Confirmations()
+
+    def retry_run(self, run_id: str, confirm: str | None = None) -> Answer:
+        """Retry a failed run from the step that failed. Without ``confirm``: a preview and a token."""
+        return self._on_run("retry", run_id, {}, confirm, lambda: run_line(self._client.retry(run_id)))
+
+    def cancel_run(self, run_id: str, undo: bool = False, children: bool = False, confirm: str | None = None) -> Answer:
+        """Cancel a run; ``undo`` also runs its compensations, ``children`` cancels the runs that it started."""
+        arguments: dict[str, Json] = {"undo": undo, "children": children}
+        extra: Answer = {}
+        if undo:
+            plan = self._client.undo(run_id)
+            extra["wouldUndo"] = [
+                {"step": item.step, "by": item.undo, "maybe": item.maybe} for item in plan.compensations
+            ]
+        return self._on_run(
+            "cancel",
+            run_id,
+            arguments,
+            confirm,
+            lambda: run_line(self._client.cancel(run_id, compensate=undo, children=children)),
+            extra,
+        )
+
+    def continue_run(self, run_id: str, confirm: str | None = None) -> Answer:
+        """Release a run that waits at a breakpoint, as an approval does. Ask a person first."""
+        return self._on_run("continue", run_id, {}, confirm, lambda: run_line(self._client.continue_run(run_id)))
+
+    def send_signal(self, run_id: str, topic: str, message: Json = None, confirm: str | None = None) -> Answer:
+        """Send a message to a run, on a topic that its workflow receives."""
+        arguments = {"topic": topic, "message": message}
+        return self._on_run(
+            "signal", run_id, arguments, confirm, lambda: run_line(self._client.send_signal(run_id, topic, message))
+        )
+
+    def retry_runs(
+        self,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        confirm: str | None = None,
+    ) -> Answer:
+        """Retry every run of a filter, which cannot be empty. The preview says how many, and shows some."""
+        return self._on_filter("retry", _filter(status, workflow, text, since), confirm)
+
+    def cancel_runs(
+        self,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        confirm: str | None = None,
+    ) -> Answer:
+        """Cancel every open run of a filter, which cannot be empty. The preview says how many, and shows some."""
+        return self._on_filter("cancel", _filter(status, workflow, text, since), confirm)
+
+    def _on_run(
+        self,
+        action: str,
+        run_id: str,
+        arguments: Mapping[str, Json],
+        confirm: str | None,
+        act: Callable[[], Answer],
+        extra: Answer | None = None,
+    ) -> Answer:
+        detail = self._client.get_run(run_id)
+        whole: dict[str, Json] = {"runId": run_id, **arguments}
+        # Not the whole run: a step that ends meanwhile changes nothing about a cancel that was looked at.
+        state: Json = {"status": detail.run.status, "attempts": detail.run.recovery_attempts, **(extra or {})}
+        if confirm is not None:
+            self._confirmations.take(confirm, action, whole, state)
+            return {"done": action, "run": act()}
+        preview = {"wouldDo": action, **whole, **(extra or {}), "run": run_answer(detail, last=3)}
+        return {**preview, "confirm": self._confirmations.issue(action, whole, state)}
+
+    def _on_filter(self, action: Literal["retry", "cancel"], filters: RunFilter, confirm: str | None) -> Answer:
+        if not filters:
+            raise ValueError("Give a filter: status, workflow, text or since.")
+        preview = self._client.preview_bulk(action, **filters)
+        whole: dict[str, Json] = {name: str(value) for name, value in filters.items()}
+        state: Json = {"matched": preview.matched, "byStatus": dict(preview.by_status or {})}
+        if confirm is None:
+            sample = [run_line(run) for run in (preview.sample or [])[:5]]
+            token = self._confirmations.issue(f"{action} all", whole, state)
+            return {"wouldDo": f"{action} {preview.matched} runs", **whole, **state, "sample": sample, "confirm": token}
+        self._confirmations.take(confirm, f"{action} all", whole, state)
+        done = self._client.bulk_action(action, bound_ms=preview.bound_ms, **filters)
+        return {"done": action, "matched": done.matched, "applied": done.applied, "bulkId": done.bulk_id}
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, MOST_RUNS))
+
+
+def _filter(status: RunStatus | None, workflow: str | None, text: str | None, since: str | None) -> RunFilter:
+    given = RunFilter()
+    if status is not None:
+        given["status"] = status
+    if workflow is not None:
+        given["workflow"] = workflow
+    if text is not None:
+        given["q"] = text
+    if since is not None:
+        given["since"] = since
+    return given

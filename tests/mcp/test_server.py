@@ -1,0 +1,113 @@
+"""``durable mcp`` as an agent has it: the official client, the command as its subprocess, a live shop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from dashboard.actor import Actor
+from dashboard.client import DurableClient
+from tests.client.conftest import base_url, client, shop
+from tests.client.test_acting import wait_for
+from tests.story import mounted, served
+
+__all__ = ["base_url", "client", "shop"]
+
+pytestmark = pytest.mark.asyncio
+
+READ = {"overview", "list_runs", "show_run", "show_step", "show_payload"}
+ACT = {"retry_run", "cancel_run", "continue_run", "send_signal", "retry_runs", "cancel_runs"}
+
+
+@asynccontextmanager
+async def agent(*where: str, **environ: str) -> AsyncIterator[Client]:
+    """An agent's client over the command, started as agents start it."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DURABLE_", "DBOS_"))}
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "dashboard", "mcp", *where], env={**clean, **environ}
+    )
+    async with Client(command, read_timeout_seconds=150) as connected:
+        yield connected
+
+
+async def ask(connected: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool that succeeds; return its answer."""
+    result = await connected.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    assert result.structured_content is not None
+    return dict(result.structured_content)
+
+
+async def refusal(connected: Client, tool: str, **arguments: Any) -> str:
+    """Call a tool that is refused; return what it says."""
+    result = await connected.call_tool(tool, arguments)
+    assert result.is_error
+    return str(result.content[0].text)  # type: ignore[union-attr]
+
+
+async def test_an_agent_finds_a_failure_and_retries_it_when_it_was_confirmed(
+    base_url: str, client: DurableClient
+) -> None:
+    """From the overview to the failing step; a preview, a token for it alone, the audit log's word."""
+    run_id = client.start_run("refund_order", ["order-1", 12]).run_id
+    other_id = client.start_run("refund_order", ["order-2", 12]).run_id
+    for started in (run_id, other_id):
+        wait_for(client, started, "failed")
+    async with agent("--url", base_url) as connected:
+        assert {tool.name for tool in (await connected.list_tools()).tools} == READ | ACT
+        assert (await ask(connected, "overview"))["runs"]["failed"] >= 2
+        listed = await ask(connected, "list_runs", status="failed", workflow="refund_order")
+        assert run_id in [run["id"] for run in listed["runs"]]
+        shown = await ask(connected, "show_run", run_id=run_id)
+        assert "bank" in shown["error"]["message"]
+        assert shown["lastSteps"][-1]["status"] == "failed"
+        assert "output" not in shown["lastSteps"][0]
+        step = await ask(connected, "show_step", run_id=run_id, seq=shown["lastSteps"][-1]["seq"])
+        assert step["error"]["type"].endswith("BankUnreachable")
+        assert (await ask(connected, "show_payload", run_id=run_id, which="input"))["input"]["args"] == ["order-1", 12]
+
+        preview = await ask(connected, "retry_run", run_id=run_id)
+        assert preview["wouldDo"] == "retry"
+        assert client.get_run(run_id).run.status == "failed"
+        assert "other arguments" in await refusal(connected, "retry_run", run_id=other_id, confirm=preview["confirm"])
+        assert "unknown" in await refusal(connected, "retry_run", run_id=run_id, confirm=preview["confirm"])
+        again = await ask(connected, "retry_run", run_id=run_id)
+        done = await ask(connected, "retry_run", run_id=run_id, confirm=again["confirm"])
+        assert done["done"] == "retry"
+        wait_for(client, run_id, "completed")
+        assert client.audit(run=run_id)[0].actor == "local via mcp"
+        assert "There is no run" in await refusal(connected, "show_run", run_id="none")
+
+
+async def test_many_runs_are_retried_as_they_were_previewed(base_url: str, client: DurableClient) -> None:
+    """A filter is needed; when the runs have changed since the preview nothing is done."""
+    run_id = client.start_run("refund_order", ["order-3", 12]).run_id
+    wait_for(client, run_id, "failed")
+    async with agent("--url", base_url) as connected:
+        assert "filter" in await refusal(connected, "retry_runs")
+        preview = await ask(connected, "retry_runs", text=run_id)
+        assert (preview["matched"], preview["sample"][0]["id"]) == (1, run_id)
+        client.retry(run_id)
+        wait_for(client, run_id, "completed")
+        assert "changed" in await refusal(connected, "retry_runs", text=run_id, confirm=preview["confirm"])
+
+
+async def test_directly_on_a_database_secrets_are_hidden(story_url: str) -> None:
+    """Without a dashboard that is served; ``DURABLE_REDACT`` names what an agent does not see."""
+    async with agent("--system-database-url", story_url, DURABLE_REDACT="args") as connected:
+        failed = (await ask(connected, "list_runs", status="failed"))["runs"][0]
+        shown = await ask(connected, "show_payload", run_id=failed["id"], which="input")
+        assert "redacted" in str(shown).lower() or "•" in str(shown) or "***" in str(shown)
+
+
+async def test_a_viewer_gets_no_actions(story_url: str) -> None:
+    """They are not offered at all."""
+    with mounted(story_url, auth=lambda request: Actor("eve", "viewer")) as app, served(app) as port:
+        async with agent("--url", f"http://127.0.0.1:{port}/durable") as connected:
+            assert {tool.name for tool in (await connected.list_tools()).tools} == READ
