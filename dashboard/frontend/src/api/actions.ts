@@ -41,6 +41,9 @@ export const decideError = (
   body: NonNullable<RequestOf<"/errors/{fingerprint}", "post">["body"]>,
 ) => post("/errors/{fingerprint}", { path: { fingerprint }, body });
 
+export const decideRun = (id: string, body: NonNullable<RequestOf<"/runs/{runId}/decision", "post">["body"]>) =>
+  post("/runs/{runId}/decision", { ...on(id), body });
+
 const once = (key: string) => ({ headers: { "Idempotency-Key": key } });
 
 /** The key makes a repeat of the same sending, after a lost answer say, arrive once. */

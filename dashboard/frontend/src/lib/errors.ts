@@ -52,3 +52,10 @@ export function isWorthAnotherTry(error: unknown): boolean {
 export function isNobodyThere(error: unknown): boolean {
   return error instanceof UnreachableError || (error instanceof ApiError && [502, 504].includes(error.status));
 }
+
+/** The engine has not made its tables yet: the application was never launched. Not a fault, a beginning. */
+export function isNoDatabaseYet(error: unknown): boolean {
+  return (
+    error instanceof ApiError && error.status === 503 && /no DBOS system tables|does not exist/i.test(error.detail)
+  );
+}

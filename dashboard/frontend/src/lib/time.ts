@@ -73,6 +73,19 @@ export function formatClock(at: number, now: number): string {
   return new Date(at).toDateString() === new Date(now).toDateString() ? clock.format(at) : dayClock.format(at);
 }
 
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
+
+/** "31 Jan 2026, 12:00", in local time; what is no time stays as it is. */
+export function formatLocal(iso: string): string {
+  const at = parseTime(iso);
+  return at === null ? iso : local.format(at);
+}
+
+/** "Europe/Berlin". */
+export function localZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
 /** Exact, for tooltips. */
 export function formatExact(iso: string | null | undefined): string {
   const at = parseTime(iso);

@@ -2,8 +2,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { signedOut } from "../api/http";
-import { executorsQuery, healthQuery } from "../api/queries";
+import { executorsQuery, facetsQuery, healthQuery } from "../api/queries";
 import type { Executor } from "../api/wire";
+import { EMPTY_FILTER } from "../lib/filter";
 import { useCell } from "../lib/cell";
 import { useLive, useStreamProblem } from "../live/state";
 import { Button, IconButton } from "../ui/Button";
@@ -75,11 +76,14 @@ function lostWhileBusy(workers: Executor[]): Executor[] {
 
 function LostWorkers() {
   const { data } = useQuery(executorsQuery);
+  // What they held may have been re-dispatched, retried or cancelled since: then nobody need do anything.
+  const blocked = useQuery({ ...facetsQuery({ ...EMPTY_FILTER, status: ["blocked"] }), refetchInterval: 5000 });
+  const holds = blocked.data?.some((facet) => facet.status === "blocked" && facet.count > 0) ?? false;
   const [dismissed, setDismissed] = useState("");
   const lost = lostWhileBusy(data ?? []);
   const key = lost.map((worker) => worker.instanceId).join();
   const first = lost[0];
-  if (!first || key === dismissed) return null;
+  if (!first || key === dismissed || !holds) return null;
   const held = lost.reduce((sum, worker) => sum + worker.inFlightTotal, 0);
   return (
     <Notice

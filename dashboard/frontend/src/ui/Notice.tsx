@@ -1,6 +1,6 @@
 /** What a part says in place of its data: that it loads, that there is none, that it failed. They fetch nothing. */
 import type { ReactNode } from "react";
-import { ApiError, errorText } from "../lib/errors";
+import { ApiError, errorText, isNoDatabaseYet } from "../lib/errors";
 import { Button } from "./Button";
 import { Glyph, type IconName } from "./icons";
 import "./Notice.css";
@@ -63,6 +63,17 @@ export function Empty({
 
 /** What went wrong, in the server's words, and a way on. */
 export function Failure({ error, onRetry, what }: { error: unknown; onRetry?: () => void; what: string }) {
+  if (isNoDatabaseYet(error)) {
+    return (
+      <div className="empty" role="status">
+        <span className="empty-icon">
+          <Glyph name="play" size={20} />
+        </span>
+        <h2>No database yet</h2>
+        <div className="empty-text">{errorText(error)} This page goes on by itself as soon as it is there.</div>
+      </div>
+    );
+  }
   const title =
     error instanceof ApiError && error.status === 0 ? "The server cannot be reached" : `${what} could not be loaded`;
   return (

@@ -10,7 +10,9 @@ export function Stack({ text }: { text: string | undefined }) {
       <summary>Stack</summary>
       <div className="stack-body">
         <CopyButton text={text} label="Copy the stack" />
-        <pre>{text}</pre>
+        <pre tabIndex={0} aria-label="Stack">
+          {text}
+        </pre>
       </div>
     </details>
   );

@@ -78,6 +78,10 @@ function Loaded({ detail }: { detail: ErrorDetail }) {
       </header>
       <section className={css.band}>
         <Bars values={group.buckets} width={1180} height={72} label={`${group.count} failures over 7 days`} fluid />
+        <div className={css.axis} aria-hidden="true">
+          <span>7 days ago</span>
+          <span>now</span>
+        </div>
       </section>
       <div className={css.columns}>
         <Shared detail={detail} />
@@ -107,7 +111,7 @@ function Actions({ group }: { group: ErrorGroup }) {
   const next: ErrorState[] = group.state === "open" ? ["dealt_with", "ignored"] : ["open"];
   const filter = { ...EMPTY_FILTER, error: group.fingerprint, status: ["failed" as const] };
   return (
-    <div className="run-actions">
+    <div className={css.actions}>
       <Link to={links.runs({ error: group.fingerprint, status: ["failed"] })} className="btn">
         See its runs
       </Link>
@@ -173,8 +177,12 @@ const nameOf = ({ what, key, value }: SharedValue): string => {
   return `${what === "attribute" ? (key ?? "attribute") : what} ${text}`;
 };
 
+const TELLING_LIFT = 1.2;
+
 /** Each value's share among these failures against its share among successes of the same workflows. */
-function Shared({ detail: { shared, failures, successes } }: { detail: ErrorDetail }) {
+function Shared({ detail: { shared: all, failures, successes } }: { detail: ErrorDetail }) {
+  // What successes have as often says nothing.
+  const shared = all.filter((one) => one.lift === undefined || one.lift >= TELLING_LIFT);
   return (
     <section>
       <h2 className="section-title">What they share</h2>

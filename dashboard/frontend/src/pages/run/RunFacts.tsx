@@ -26,6 +26,8 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
   );
 }
 
+const HOW = { person: "this run", error: "with its error", completed: "retried and completed", undone: "undone" };
+
 /** What is known of a run, in a column: when, where, how long; what it belongs to; its attempts. */
 export function RunFacts({ detail }: { detail: RunDetail }) {
   const { run } = detail;
@@ -79,6 +81,15 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
         {run.deadlineAt ? (
           <Fact label="Deadline">
             <Clock at={run.deadlineAt} />
+          </Fact>
+        ) : null}
+        {run.dealtWith ? (
+          <Fact label={run.dealtWith.state === "ignored" ? "Ignored" : "Dealt with"}>
+            <span>
+              {HOW[run.dealtWith.how]}
+              {run.dealtWith.by ? ` by ${run.dealtWith.by}` : ""}
+              {run.dealtWith.note ? `: ${run.dealtWith.note}` : ""}
+            </span>
           </Fact>
         ) : null}
         {run.recoveryAttempts > 1 ? <Fact label="Started">{run.recoveryAttempts} times</Fact> : null}

@@ -42,11 +42,18 @@ export function RunState({ detail, onStep }: Props) {
           </>
         }
         actions={
-          failed?.childRunId ? (
-            <Link to={links.run(failed.childRunId)} className="btn">
-              Open the child that failed
-            </Link>
-          ) : undefined
+          <>
+            {failed?.childRunId ? (
+              <Link to={links.run(failed.childRunId)} className="btn">
+                Open the child that failed
+              </Link>
+            ) : null}
+            {run.error.fingerprint ? (
+              <Link to={links.error(run.error.fingerprint)} className="btn">
+                Others like it
+              </Link>
+            ) : null}
+          </>
         }
       >
         <p className="pre">{run.error.message}</p>

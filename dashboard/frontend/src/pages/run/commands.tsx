@@ -5,6 +5,7 @@ import { offers, whyReadOnly } from "../../shell/access";
 import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
+import { DecisionDialog } from "./dialogs/DecisionDialog";
 import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
 import { MoveDialog } from "./dialogs/MoveDialog";
 import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
@@ -17,6 +18,8 @@ export interface RunCommands {
   /** In the menu behind them. */
   more: Command[];
 }
+
+const HAS_FAILED: ReadonlySet<RunDetail["run"]["status"]> = new Set(["failed", "dead", "cancelled"]);
 
 /** Commands for a run as it is now. Only what the server offers; disabled, with the reason, for a viewer. */
 export function runCommands(detail: RunDetail): RunCommands {
@@ -83,6 +86,12 @@ export function runCommands(detail: RunDetail): RunCommands {
         label: "Fork from a step…",
         icon: "fork",
         run: () => void openOverlay(<ForkDialog detail={detail} seq={null} />),
+      }),
+      ...when(HAS_FAILED.has(run.status), {
+        id: "run.decide",
+        label: run.dealtWith ? "Reopen the failure…" : "Mark as dealt with…",
+        icon: "check",
+        run: () => void openOverlay(<DecisionDialog run={run} />),
       }),
       // A signal may be sent ahead of the wait for it.
       ...when(isOpen(run) && run.status !== "cancelling", {

@@ -1,6 +1,7 @@
 import { type FormEvent, forwardRef, useEffect, useId, useMemo, useState } from "react";
 import type { Facet, RunRow } from "../../api/wire";
 import { describeAttr, parseAttr, type RunFilter, type TextKey } from "../../lib/filter";
+import { formatLocal, localZone } from "../../lib/time";
 import { Button, IconButton } from "../../ui/Button";
 import { Glyph } from "../../ui/icons";
 import { Popover } from "../../ui/Popover";
@@ -71,6 +72,10 @@ function withCondition(filter: RunFilter, field: FieldId, text: string): RunFilt
     const attr = parseAttr(value);
     return attr === null ? null : { ...filter, attr: [...filter.attr, attr] };
   }
+  if (field === "until") {
+    const at = Date.parse(value); // without a zone: local time
+    return Number.isNaN(at) ? null : { ...filter, until: new Date(at).toISOString() };
+  }
   return { ...filter, [field]: value };
 }
 
@@ -87,7 +92,8 @@ function tokensOf(filter: RunFilter): Token[] {
     field.id === "tag" || field.id === "attr" ? [] : [[field.id, field.label] as [TextKey, string]],
   );
   for (const [key, label] of text) {
-    if (filter[key] !== "") tokens.push({ key, label, value: filter[key], without: { ...filter, [key]: "" } });
+    const value = key === "until" ? formatLocal(filter.until) : filter[key];
+    if (filter[key] !== "") tokens.push({ key, label, value, without: { ...filter, [key]: "" } });
   }
   for (const tag of filter.tag)
     tokens.push({
@@ -255,7 +261,8 @@ function AddCondition({ filter, rows, facets, onChange }: Props) {
               spellCheck={false}
               autoComplete="off"
               aria-invalid={wrong}
-              placeholder={field === "attr" ? "amount>=100" : field === "until" ? "2026-01-31T12:00Z" : ""}
+              type={field === "until" ? "datetime-local" : "text"}
+              placeholder={field === "attr" ? "amount>=100" : ""}
               onChange={(event) => {
                 setValue(event.target.value);
                 setWrong(false);
@@ -267,6 +274,7 @@ function AddCondition({ filter, rows, facets, onChange }: Props) {
               ))}
             </datalist>
           </label>
+          {field === "until" ? <p className="muted small">Local time of this browser, {localZone()}.</p> : null}
           {wrong ? (
             <p className="field-error">
               {field === "attr" ? "Write a key, one of = != > >= < <=, and a value." : "Type a value first."}

@@ -1,6 +1,6 @@
 import { memo } from "react";
 import type { RunRow } from "../../api/wire";
-import { measure } from "../../lib/measure";
+import { isRounded, measure } from "../../lib/measure";
 import { isOpen, namedQueue, STATUS, shortId, shortType, waitingLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
@@ -73,13 +73,15 @@ export const RunRowView = memo(function RunRowView({
         {namedQueue(row.queue) ?? ""}
       </span>
       <span role="gridcell" className="cell-strip">
-        <Strip
-          queueMs={queueMs}
-          workMs={workMs}
-          scaleMs={Math.max(scaleMs, queueMs + workMs)}
-          status={row.status}
-          waiting={row.status === "suspended"}
-        />
+        {isTelling(row, queueMs + workMs) ? (
+          <Strip
+            queueMs={queueMs}
+            workMs={workMs}
+            scaleMs={Math.max(scaleMs, queueMs + workMs)}
+            status={row.status}
+            waiting={row.status === "suspended"}
+          />
+        ) : null}
       </span>
       <span role="gridcell" className="cell-duration num">
         {!isOpen(row) ? (
@@ -96,6 +98,13 @@ export const RunRowView = memo(function RunRowView({
     </div>
   );
 });
+
+const ROUNDING_MS = 2000;
+
+/** A length of which the store knows only that it is a second or two is not drawn as if it were measured. */
+function isTelling(row: RunRow, ms: number): boolean {
+  return row.finishedAt === undefined || !isRounded(row) || ms > ROUNDING_MS;
+}
 
 /** Why it is as it is: why it failed or died, what it waits for, why nobody runs it. */
 function Reason({ row }: { row: RunRow }) {

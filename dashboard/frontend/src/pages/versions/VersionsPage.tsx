@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { versionsQuery } from "../../api/queries";
 import type { Version } from "../../api/wire";
 import { counted } from "../../lib/status";
-import { formatCount, formatDuration } from "../../lib/time";
+import { formatCount, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
 import { Ago } from "../../ui/Ago";
@@ -93,10 +93,10 @@ function Row({ version: one }: { version: Version }) {
         <Figure now={figures.failureShare} before={before?.failureShare} format={formatShare} />
       </td>
       <td data-label="Median" className="num">
-        <Figure now={figures.p50Ms} before={before?.p50Ms} format={formatDuration} />
+        <Figure now={figures.p50Ms} before={before?.p50Ms} format={formatRunDuration} />
       </td>
       <td data-label="95 %" className="num">
-        <Figure now={figures.p95Ms} before={before?.p95Ms} format={formatDuration} />
+        <Figure now={figures.p95Ms} before={before?.p95Ms} format={formatRunDuration} />
       </td>
     </tr>
   );
