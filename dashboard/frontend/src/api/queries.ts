@@ -7,7 +7,7 @@ import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
 import { get, getLinked, getPage, post } from "./http";
 import { keys } from "./keys";
-import type { AuditEntry, BulkStatus, ErrorState } from "./wire";
+import type { AuditEntry, BulkStatus, ErrorState, RunDetail } from "./wire";
 
 export const PAGE_SIZE = 100;
 
@@ -49,12 +49,26 @@ const asked = new Map<string, number>();
 /** When the answer at hand about a run was asked for (``tick``). */
 export const askedFor = (runId: string): number => asked.get(runId) ?? 0;
 
+/** Long timelines come in parts of thousands of steps; so many are loaded, and the page says where it stops. */
+const MOST_PARTS = 4;
+
+async function wholeRun(runId: string, signal: AbortSignal): Promise<RunDetail> {
+  let detail = await get("/runs/{runId}", { path: { runId }, signal });
+  for (let part = 1; part < MOST_PARTS && detail.nextStep !== undefined; part += 1) {
+    const next = await get("/runs/{runId}", { path: { runId }, query: { from: detail.nextStep }, signal });
+    const known = new Set(detail.timeline.map(({ seq }) => seq));
+    const more = next.timeline.filter(({ seq }) => !known.has(seq));
+    detail = { ...next, timeline: [...detail.timeline, ...more] };
+  }
+  return detail;
+}
+
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: keys.runDetail(id),
     queryFn: async ({ signal }) => {
       const at = tick();
-      const detail = await get("/runs/{runId}", { path: { runId: id }, signal });
+      const detail = await wholeRun(id, signal);
       asked.set(id, at);
       runs.put(rowOf(detail.run), at);
       return detail;

@@ -55,7 +55,5 @@ export function isNobodyThere(error: unknown): boolean {
 
 /** The engine has not made its tables yet: the application was never launched. Not a fault, a beginning. */
 export function isNoDatabaseYet(error: unknown): boolean {
-  return (
-    error instanceof ApiError && error.status === 503 && /no DBOS system tables|does not exist/i.test(error.detail)
-  );
+  return error instanceof ApiError && error.title === "No database yet";
 }

@@ -68,9 +68,15 @@ export function useLiveRun(id: string) {
           const at = tick();
           if (message.type === "snapshot") {
             // An answer on its way was asked for before: it must not undo this one.
-            void client.cancelQueries({ queryKey: detail }).then(() => {
-              client.setQueryData<RunDetail>(detail, message.detail);
-            });
+            // (One with a part of a long timeline only says that there is news.)
+            if (message.detail.nextStep === undefined) {
+              void client.cancelQueries({ queryKey: detail }).then(() => {
+                client.setQueryData<RunDetail>(detail, message.detail);
+              });
+            } else {
+              heard = at;
+              refresh();
+            }
             store.put(rowOf(message.detail.run), at);
             store.announce();
             void client.invalidateQueries({ queryKey: keys.graph(id) });

@@ -67,6 +67,7 @@ export function detail(
     timeline,
     children: [],
     childRuns: [],
+    stepsTotal: timeline.length,
     lineage: { forks: [] },
     attempts: [],
     ...fields,

@@ -189,7 +189,7 @@ function Shared({ detail: { shared: all, failures, successes } }: { detail: Erro
       {shared.length === 0 ? (
         <p className="muted">Nothing that the runs that completed do not have as well.</p>
       ) : (
-        <table className={`table ${css.shared}`}>
+        <table className="table">
           <thead>
             <tr>
               <th>Value</th>

@@ -18,6 +18,7 @@ import {
   rangeOf,
   zoom,
 } from "./bars";
+import { BULK_WORKFLOW, BulkRun } from "../../features/bulk/BulkRun";
 import { Clock } from "../../ui/Ago";
 import { IconButton } from "../../ui/Button";
 import { Empty } from "../../ui/Notice";
@@ -137,6 +138,12 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       <div className="tl-tools">
         <span className="muted small">
           {formatDuration(shown.to - shown.from)} shown{view ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
+          {detail.nextStep !== undefined ? (
+            <span>
+              {" "}
+              · the first {timeline.length.toLocaleString("en-US")} of {detail.stepsTotal.toLocaleString("en-US")} steps
+            </span>
+          ) : null}
           {isRounded(run) && steps.length > 0 ? (
             <span title="This store keeps the times of runs in whole seconds; steps are exact"> · run ±1 s</span>
           ) : null}
@@ -203,7 +210,8 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             ) : null}
           </div>
         </div>
-        {bars.length === 0 ? (
+        {bars.length === 0 && run.workflow === BULK_WORKFLOW ? <BulkRun id={run.id} /> : null}
+        {bars.length === 0 && run.workflow !== BULK_WORKFLOW ? (
           <Empty title={isOpen(run) ? "No steps yet" : "No steps"} icon="play">
             {isOpen(run)
               ? "They appear here as the workflow reaches them."
