@@ -69,6 +69,8 @@ def parse(command: click.Command, words: list[str]) -> None:
     """Parse a command line without doing what it says; one that is wrong raises."""
     context = command.make_context(words[0], words[1:], resilient_parsing=isinstance(command, click.Group))
     if isinstance(command, click.Group):
+        if command.invoke_without_command and (len(words) == 1 or words[1].startswith("-")):
+            return
         following = command.get_command(context, words[1])
         assert following is not None, words
         parse(following, words[1:])
