@@ -62,7 +62,12 @@ def client_over(services: Services, *, headers: Mapping[str, str] | None = None)
     blueprint = DashboardBlueprint(mine, routes=all_routes())
     app = Flask("durable")
     app.register_blueprint(blueprint, url_prefix="/durable")
-    return InProcessClient(BASE_URL, headers=headers, transport=AppTransport(app, on_close=blueprint.close))
+
+    def close() -> None:
+        blueprint.close()
+        services.close()  # else it would go on with the store that was just closed
+
+    return InProcessClient(BASE_URL, headers=headers, transport=AppTransport(app, on_close=close))
 
 
 class InProcessClient(DurableClient):

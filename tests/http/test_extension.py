@@ -54,9 +54,9 @@ def test_flask_durable_works_on_the_apps_own_database(story_url: str) -> None:
     assert app.test_client().get("/durable/api/runs").status_code == 401
     listed = app.test_cli_runner().invoke(args=["durable", "runs", "--status", "failed", "--json"])
     assert listed.exit_code == 0, listed.output
-    run_id = json.loads(listed.output)[0]["id"]
+    run_id = json.loads(listed.stdout)[0]["id"]
     shown = app.test_cli_runner().invoke(args=["durable", "show", run_id])
     assert run_id in shown.output
     examined = app.test_cli_runner().invoke(args=["durable", "doctor", "--json"])
-    assert {finding["what"]: finding["level"] for finding in json.loads(examined.output)}["store"] == "ok"
+    assert {finding["what"]: finding["level"] for finding in json.loads(examined.stdout)}["store"] == "ok"
     assert isinstance(durable, Durable)
