@@ -62,9 +62,10 @@ class RunRoutes(Connection):
             return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id, **query)))
         return await self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
-    async def run_by_id(self, id_: str) -> RunReport:
+    async def run_by_id(self, id_: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
         """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
-        return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_)))
+        query = {"from": start, "limit": limit}
+        return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_, **query)))
 
     async def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
         """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""

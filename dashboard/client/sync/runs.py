@@ -59,9 +59,10 @@ class RunRoutes(Connection):
             return self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id, **query)))
         return self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
-    def run_by_id(self, id_: str) -> RunReport:
+    def run_by_id(self, id_: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
         """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
-        return self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_)))
+        query = {"from": start, "limit": limit}
+        return self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_, **query)))
 
     def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
         """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""
