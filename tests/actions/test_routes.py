@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from dashboard import create_blueprint
 from dashboard.actions import cancel, locks
 from dashboard.actor import Actor
+from dashboard.workflow.address import kept_address
 from otel_bridge.ledger.sqlite import SqliteLedger
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql.statement import Statement
@@ -66,6 +67,7 @@ def test_a_retry_asks_little_of_store_and_ledger(
     world.reaches("h9", "failed")
     world.remove("break-h9-a")
     assert client.get("/ops/api/runs?q=h9").json[0]["status"] == "failed"
+    until(lambda: kept_address(world.ledger), what="the dashboard's address, which is kept once in the background")
     statements, transactions = [], []
     read, run = SqlStateStore.read, SqliteLedger._run
 
