@@ -17,7 +17,7 @@ CASES = json.loads((ROOT / "dashboard" / "frontend" / "tests" / "unit" / "durati
 @pytest.mark.parametrize(
     ("name", "said"),
     [("duration", duration), ("runDuration", run_duration), ("ago", ago)],
-    ids=lambda value: str(value),
+    ids=["duration", "run duration", "ago"],
 )
 def test_a_time_reads_as_the_table_says(name: str, said: Callable[[int], str]) -> None:
     """Every case of the table that the page's test reads."""
