@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from otel_bridge.model.actions import Action
+
 Role = Literal["viewer", "operator"]
 RequiredRole = Literal["viewer", "operator", "public"]
+SCOPES = frozenset({*get_args(Action), "start", "decide", "pause_schedule", "resume_schedule"})
+"""What a token may be limited to: the actions that ``may`` is asked about, less ``see``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     where = where_of(ctx.params)
     filters: RunFilter = {"q": incomplete} if incomplete else {}
     try:
-        with open_client(where, timeout_s=COMPLETION_S) as client:
+        with ctx.scope(cleanup=False), open_client(where, timeout_s=COMPLETION_S) as client:
             runs = client.list_runs(limit=50, **filters).runs
     except (DurableClientError, BridgeError, click.UsageError):
         return []

@@ -13,20 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from dashboard.actor import Role
-from dashboard.cli.database import user_name
+from dashboard.actor import SCOPES, Role
 from dashboard.cli.session import BAD_USAGE, NOT_FOUND, UNREACHABLE, fail, now, width
 from dashboard.cli.text import plain, since, table
-from dashboard.http.auth.tokens import SCOPES, make_token
 from dashboard.wire.base import iso
 from otel_bridge.errors import BridgeError, ConfigurationError
-from otel_bridge.ledger import open_ledger
-from otel_bridge.ledger.base import Ledger, Token
-from otel_bridge.store import open_store
+
+if TYPE_CHECKING:
+    from otel_bridge.ledger.base import Ledger, Token
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PLACE = (
@@ -47,6 +45,9 @@ _PLACE = (
 @contextmanager
 def ledger_of(url: str, schema: str, ledger: str | None, ledger_schema: str | None) -> Iterator[Ledger]:
     """Lend the ledger that a dashboard over this database uses."""
+    from otel_bridge.ledger import open_ledger
+    from otel_bridge.store import open_store
+
     with_url = ledger
     if with_url is None:
         store = open_store(url, schema=schema)
@@ -110,6 +111,9 @@ def token() -> None:
 @on_ledger
 def create(ledger: Ledger, *, name: str, role: str, scopes: tuple[str, ...], expires_in: str | None) -> None:
     """Make a token and print it, once: only its hash is kept."""
+    from dashboard.cli.database import user_name
+    from dashboard.http.auth.tokens import make_token
+
     expires_at_ms = None if expires_in is None else expiry_ms(expires_in, int(time.time() * 1000))
     try:
         made, secret = make_token(

@@ -45,13 +45,13 @@ def get_span_ids() -> tuple[bytes, bytes]:
     return current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
 
 
-def durable_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("durable-")}
+def durable_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("durable-")}
 
 
 def test_uninstrument_restores_everything(instrument: Instrument, dbos: Construct, ledger: MemoryLedger) -> None:
     """The very same functions are back, no thread is left, and steps have no span of ours."""
-    before = methods()
+    before, others = methods(), durable_threads()
     instrumentor = instrument(ledger=ledger)
     assert all(now is not was for now, was in zip(methods(), before, strict=True))
     dbos()
@@ -65,7 +65,7 @@ def test_uninstrument_restores_everything(instrument: Instrument, dbos: Construc
     until(ledger.executors)
     instrumentor.uninstrument()
     assert methods() == before
-    assert durable_threads() == set()
+    assert durable_threads() <= others
     assert not job()
     assert ledger.executors()[0].stopped
 

@@ -11,22 +11,18 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Collection
-from typing import get_args
 
 from flask import Request
 from werkzeug.wrappers import Response
 
-from dashboard.actor import Actor, Role
+from dashboard.actor import SCOPES, Actor, Role
 from dashboard.http.auth import AuthHook
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Ledger, Token
-from otel_bridge.model.actions import Action
 
 PREFIX = "durable_tok_"
 """Begins every token, so that scanners of repositories and logs recognise one."""
 NOTED_EVERY_S = 60.0
-SCOPES = frozenset({*get_args(Action), "start", "decide", "pause_schedule", "resume_schedule"})
-"""What a token may be limited to: the actions that ``may`` is asked about, less ``see``."""
 
 
 def make_token(
