@@ -52,7 +52,9 @@ def test_an_error_says_the_same_everywhere(url: str, size: int) -> None:
         detail = get(f"/durable/api/runs/{run_id}").get_json()
         step = get(f"/durable/api/runs/{run_id}/steps/1").get_json()
         whole = get(f"/durable/api/runs/{run_id}/payload/error").get_json()
-    said = [detail["run"]["error"], detail["timeline"][0]["error"], step["error"], whole]
+    of_run = dict(detail["run"]["error"])
+    assert (of_run.pop("step"), len(of_run.pop("fingerprint"))) == ("charge", 16)
+    said = [of_run, detail["timeline"][0]["error"], step["error"], whole]
     store = open_store(url)
     try:
         tail = ChangeTail(store, since_ms=0)

@@ -62,10 +62,11 @@ def planted_run(store: MemoryStateStore, value: StoredValue, attributes: dict[st
     return run
 
 
-def addresses(app: Flask, run_id: str) -> Iterator[str]:
+def addresses(app: Flask, run_id: str, fingerprint: str) -> Iterator[str]:
     """Every GET route, with every parameter that it takes. A new parameter must be named here."""
     fill = {"run_id": [run_id], "seq": ["1", "2"], "name": ["input", "output", "error"], "bulk_id": ["bulk:none"]}
     fill.update(key=["stage", "api_token", "durable.undo.1"], trace_id=[ids.trace_id(run_id).hex()])
+    fill.update(fingerprint=[fingerprint])
     for route in app.extensions["durable"].routes:
         if route.method != "GET" or route.stream:
             continue
@@ -84,7 +85,8 @@ def addresses(app: Flask, run_id: str) -> Iterator[str]:
 def answers_of(client: FlaskClient, app: Flask, run_id: str) -> str:
     """What every route says, problems and headers included."""
     said = []
-    for path in addresses(app, run_id):
+    error = (client.get(f"{BASE}/runs/{run_id}").json or {})["run"].get("error") or {}
+    for path in addresses(app, run_id, error.get("fingerprint", "none")):
         response = client.get(BASE + path)
         assert response.status_code < 500, (path, response.text)
         said.append(f"{path} {response.status_code} {list(response.headers)} {response.text}")
