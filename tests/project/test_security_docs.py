@@ -13,7 +13,7 @@ EXAMPLE = re.compile(r"`(examples/[\w./-]+)`")
 
 
 @lru_cache(maxsize=64)
-def tests_of(path: str) -> frozenset[str]:
+def named_tests(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
@@ -22,7 +22,7 @@ def test_every_test_that_the_security_document_names_exists() -> None:
     """A claim without its test would be a promise only; a row without one is none."""
     text = (ROOT / "docs" / "security.md").read_text()
     named = NAMED.findall(text)
-    assert [f"{path}::{name}" for path, name in named if name not in tests_of(path)] == []
+    assert [f"{path}::{name}" for path, name in named if name not in named_tests(path)] == []
     attacks = [line for line in text.split("## Letting people")[0].splitlines() if re.match(r"\| (?!Attack)\S", line)]
     assert all(NAMED.search(row) for row in attacks), [row for row in attacks if not NAMED.search(row)]
     assert len(attacks) >= 40
