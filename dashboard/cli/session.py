@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from shutil import get_terminal_size
@@ -123,6 +125,25 @@ def where_of(params: Mapping[str, Any]) -> Where:
     return Where(**given)
 
 
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Lend an event that Ctrl-C sets, besides raising: what is raised inside a finalizer is lost, the event is not."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def handle(number: int, frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass(frozen=True)
 class Session:
     """One command at work.
@@ -142,24 +163,27 @@ class Session:
         On a terminal each reading replaces the one before; elsewhere one that differs follows it, JSON on one line.
         A reading that fails later is reported and tried again.
         """
+        if self.watch_s is None:
+            self.print(read(), draw)
+            return
         before: str | None = None
-        while True:
-            try:
-                value = read()
-            except ConnectionFailedError as error:
-                if before is None:
-                    raise
-                click.echo(str(error), err=True)
-            else:
-                document = json_text(value, indent=None)
-                if document != before:
-                    if self.watch_s is not None and not self.as_json and sys.stdout.isatty():
-                        click.clear()
-                    self.print(value, draw)
-                before = document
-            if self.watch_s is None:
-                return
-            time.sleep(self.watch_s)
+        with interrupts() as interrupted:
+            while True:
+                try:
+                    value = read()
+                except ConnectionFailedError as error:
+                    if before is None:
+                        raise
+                    click.echo(str(error), err=True)
+                else:
+                    document = json_text(value, indent=None)
+                    if document != before:
+                        if not self.as_json and sys.stdout.isatty():
+                            click.clear()
+                        self.print(value, draw)
+                    before = document
+                if interrupted.wait(self.watch_s):
+                    raise KeyboardInterrupt
 
     def print(self, value: T, draw: Callable[[T], str]) -> None:
         """Print a value as JSON, or drawn for people."""

@@ -154,7 +154,7 @@ def test_runs_are_exported_where_a_collector_is_configured(story_url: str, tmp_p
         (("--operator-token", TOKEN, "--auth", "os:getcwd"), "not both"),
         (("--auth", "nowhere:who"), "cannot be loaded"),
         (("--prefix", "durable"), "/durable"),
-        (("--trace-url", "nonsense"), "nonsense"),
+        (("--trace-url", "nonsense"), "trace_url"),
         (("--system-database-url", "mysql://x/y"), "mysql"),
     ],
 )
