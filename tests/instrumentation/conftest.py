@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -16,6 +17,14 @@ from opentelemetry.trace import Tracer
 from otel_bridge.instrumentation import DBOSInstrumentor
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.spans import ids
+
+
+@pytest.fixture(autouse=True)
+def fresh_context() -> Iterator[None]:
+    """Begin without a current span, whatever an earlier test has left in this thread."""
+    token = otel_context.attach(otel_context.Context())
+    yield
+    otel_context.detach(token)
 
 
 @dataclass
