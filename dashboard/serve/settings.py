@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from dashboard.http.auth import AuthHook, is_loopback_host
 from dashboard.http.auth.hooks import MIN_SECRET_CHARS
 from dashboard.serve import DEFAULT_PORT, DEFAULT_THREADS
 from otel_bridge.codec import Redact, Serializer
 from otel_bridge.errors import ConfigurationError
+from otel_bridge.loading import load_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +107,7 @@ def load_auth(place: str) -> AuthHook:
     Raises:
         ConfigurationError: there is no such module or object, or it cannot be called.
     """
-    module, _, attribute = place.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except Exception as error:
-        raise ConfigurationError(
-            f"The auth hook {place!r} cannot be loaded ({type(error).__name__}: {error}). Write module:function."
-        ) from error
+    found = load_named(place, what="The auth hook", form="module:function")
     if not callable(found):
         raise ConfigurationError(f"The auth hook {place!r} is no function: it is {type(found).__name__}.")
     return cast(AuthHook, found)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from typing import Any, Protocol, runtime_checkable
 
 from otel_bridge.errors import ConfigurationError
+from otel_bridge.loading import load_named, not_loaded
 
 ENGINE_FORMATS = frozenset(("py_pickle", "portable_json", "js_superjson", "dbosify_json"))
 """Formats that the engine writes itself. They are always read here, where nothing is executed."""
@@ -49,18 +47,12 @@ def load_serializer(place: str) -> Serializer:
     Raises:
         ConfigurationError: there is no such module or object, or it is no serializer.
     """
-    module, _, attribute = place.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    what, form = "The serializer", "module:object"
+    found = load_named(place, what=what, form=form)
     try:
-        found: Any = importlib.import_module(module)
-        for name in attribute.split("."):
-            found = getattr(found, name)
         found = found() if isinstance(found, type) else found
     except Exception as error:
-        raise ConfigurationError(
-            f"The serializer {place!r} cannot be loaded ({type(error).__name__}: {error}). Write module:object."
-        ) from error
+        raise not_loaded(place, error, what=what, form=form) from error
     checked(found)
     return found  # type: ignore[no-any-return]
 
