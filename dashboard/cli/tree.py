@@ -8,10 +8,13 @@ from datetime import datetime
 from itertools import groupby
 
 from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, since, table, took, waits_for
-from dashboard.wire.runs import AttemptView, RunDetail, RunRow, RunView, StepView
+from dashboard.wire.runs import AttemptStep, AttemptView, RunDetail, RunRow, RunView, StepView
 
 FOLD_FROM = 12
 """So many like steps in a row become one line; ``--all`` shows each."""
+
+MAYBE = "may have had its effect"
+"""Of an interrupted step."""
 
 Children = Mapping[str, RunDetail]
 """The runs below that were read too, by id."""
@@ -38,7 +41,10 @@ def run_text(
     """
     head = facts(_facts(detail.run, url=url, now=now), width=width)
     attempts = _attempts(detail.attempts, width=width) if len(detail.attempts) > 1 else None
-    branches = _branches(detail, children=children, whole=whole)
+    branches = [
+        *(_attempt(attempt, whole=whole) for attempt in detail.attempts if attempt.steps),
+        *_branches(detail, children=children, whole=whole),
+    ]
     rows = [[prefix + branch.label, *branch.cells] for prefix, branch in _lines(branches)]
     heads = ["STEP", "KIND", "STATUS", "QUEUED", "TOOK", "RESULT"]
     steps = table(heads, rows, width=width) if rows else "No steps yet."
@@ -112,19 +118,42 @@ def _branches(detail: RunDetail, *, children: Children, whole: bool) -> list[Bra
     return branches
 
 
+def _attempt(attempt: AttemptView, *, whole: bool) -> Branch:
+    """Return an earlier attempt: how it ended, and what began in it."""
+    cells = ["attempt", coloured(attempt.outcome) if attempt.outcome else "", "", "", error_text(attempt.error, 100)]
+    below: list[Branch] = []
+    shown = [step for step in attempt.steps or () if whole or not step.housekeeping]
+    for _, members in groupby(shown, key=lambda step: step.name):
+        alike = list(members)
+        if whole or len(alike) < FOLD_FROM:
+            below += [_began(step) for step in alike]
+        else:
+            below.append(Branch(_range(alike), _summary(alike)))
+    return Branch(f"attempt {attempt.n}", cells, below)
+
+
+def _began(step: AttemptStep) -> Branch:
+    cells = [step.kind, coloured(step.status), "", lasted(step.duration_ms), _outcome(step)]
+    return Branch(f"{step.seq} {plain(step.name)}", cells)
+
+
+def _range(alike: Sequence[StepView | AttemptStep]) -> str:
+    return f"{alike[0].seq}…{alike[-1].seq} {plain(alike[0].name)} × {len(alike)}"
+
+
 def _folded(steps: list[StepView], rows: Mapping[str, RunRow], *, children: Children, whole: bool) -> list[Branch]:
     """Return a branch per step; many of one name in a row become one."""
     branches: list[Branch] = []
-    for name, members in groupby(steps, key=lambda step: step.name):
+    for _, members in groupby(steps, key=lambda step: step.name):
         alike = list(members)
         if whole or len(alike) < FOLD_FROM:
             branches += [_branch(step, rows, children=children, whole=whole) for step in alike]
         else:
-            branches.append(Branch(f"{alike[0].seq}…{alike[-1].seq} {plain(name)} × {len(alike)}", _summary(alike)))
+            branches.append(Branch(_range(alike), _summary(alike)))
     return branches
 
 
-def _summary(steps: list[StepView]) -> list[str]:
+def _summary(steps: Sequence[StepView | AttemptStep]) -> list[str]:
     statuses: dict[str, int] = {}
     for step in steps:
         statuses[step.status] = statuses.get(step.status, 0) + 1
@@ -146,9 +175,15 @@ def _branch(step: StepView, rows: Mapping[str, RunRow], *, children: Children, w
     return branch
 
 
-def _result(step: StepView) -> str:
+def _outcome(step: StepView | AttemptStep) -> str:
     if step.error is not None:
         return error_text(step.error, 100)
+    return MAYBE if step.status == "interrupted" else ""
+
+
+def _result(step: StepView) -> str:
+    if outcome := _outcome(step):
+        return outcome
     if step.output is not None:
         return brief(step.output, 100)
     return f"run {plain(step.child_run_id)}" if step.child_run_id else ""

@@ -146,9 +146,9 @@ def _chain(steps: Sequence[Step], expand: Collection[str]) -> list[_Box]:
 class _Builder:
     """Places boxes column by column and joins them."""
 
-    def __init__(self, run: Run, expand: Collection[str]) -> None:
-        self.run, self.expand = run, expand
-        start = _Box("start", [], END_SIZE, END_SIZE, type="start", label=run.workflow, status="completed")
+    def __init__(self, label: str, expand: Collection[str]) -> None:
+        self.expand = expand
+        start = _Box("start", [], END_SIZE, END_SIZE, type="start", label=label, status="completed")
         self.boxes: list[_Box] = [start]
         self.edges: list[GraphEdge] = []
         self.exits: list[_Box] = [start]
@@ -224,9 +224,9 @@ class _Builder:
         forked = {id(source_box) for source_box, _ in forks}
         self.exits = [row[-1] for row in all_rows if id(row[-1]) not in forked] or [all_rows[-1][-1]]
 
-    def finish(self, undo: Sequence[Step]) -> Graph:
+    def finish(self, status: str, undo: Sequence[Step]) -> Graph:
         """Append the end, and the undo behind it; give every box its place."""
-        end = _Box("end", [], END_SIZE, END_SIZE, type="end", label=self.run.status, status=self.run.status)
+        end = _Box("end", [], END_SIZE, END_SIZE, type="end", label=status, status=status)
         self.place([[end]])
         self.enter([end])
         self.exits = [end]
@@ -357,11 +357,18 @@ def build_graph(run: Run, steps: Sequence[Step], *, undo: Sequence[Step] = (), e
         undo: its compensations, first undone first.
         expand: ids of group nodes to draw as a grid of their steps; ``all`` for every one.
     """
-    builder = _Builder(run, expand)
     following = _next_node(run, steps)
     drawn = [*steps, following] if following is not None else list(steps)
+    return draw(run.workflow, drawn, run.status, undo=undo, expand=expand)
+
+
+def draw(
+    label: str, steps: Sequence[Step], status: str, *, undo: Sequence[Step] = (), expand: Collection[str] = ()
+) -> Graph:
+    """Return steps as placed nodes and edges, between a start with this label and an end with this status."""
+    builder = _Builder(label, expand)
     row: list[Step] = []
-    for segment in segments(drawn):
+    for segment in segments(steps):
         if len(segment) == 1:
             row.append(segment[0])
             continue
@@ -369,4 +376,4 @@ def build_graph(run: Run, steps: Sequence[Step], *, undo: Sequence[Step] = (), e
         row = []
         builder.parallel(segment)
     builder.sequence(row)
-    return builder.finish(undo)
+    return builder.finish(status, undo)

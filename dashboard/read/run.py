@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dashboard.errors import NotFound
 from dashboard.read import payloads
+from dashboard.read.graph import build_graph
+from dashboard.read.graph_attempts import with_attempts
 from dashboard.read.links import trace_link
 from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import attempt_view, run_fields, step_view
+from dashboard.wire.graph import Graph
 from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
@@ -20,7 +23,7 @@ from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
-from otel_bridge.runs.attempts import attempts, overlay_requeue
+from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.overlay import overlay_error, overlay_kept, overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
@@ -216,18 +219,35 @@ def run_detail(
         children=[child.id for child in children],
         child_runs=children,
         lineage=lineage(services, loaded.run),
-        attempts=_attempts(services, loaded, requeues, codec=codec),
+        attempts=_attempt_views(history(services, loaded, requeues), codec=codec),
     )
 
 
-def _attempts(services: Services, loaded: Loaded, requeues: Sequence[AuditEntry], *, codec: Codec) -> list[AttemptView]:
-    """Return the run's history; of its earlier attempts as much as the ledger kept."""
+def history(services: Services, loaded: Loaded, requeues: Sequence[AuditEntry]) -> list[Attempt]:
+    """Return the run's attempts, the present one last; of the earlier ones as much as the ledger kept."""
     run = loaded.run
-    found = attempts(run, [])
-    if requeues:
-        kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
-        found = attempts(run, requeues, exported=exported, kept=kept, steps=loaded.steps)
+    if not requeues:
+        return attempts(run, [])
+    kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
+    return attempts(run, requeues, exported=exported, kept=kept, steps=loaded.steps)
 
+
+def run_graph(services: Services, run_id: str, *, expand: Collection[str] = ()) -> Graph:
+    """Return a run as a graph, its undo behind it and its earlier attempts below it.
+
+    Args:
+        expand: ids of group nodes to draw as a grid of their steps; ``all`` for every one.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    loaded = load(services, run_id)
+    graph = build_graph(loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=expand)
+    requeues = services.requeues([run_id]).get(run_id, [])
+    return with_attempts(graph, history(services, loaded, requeues)[:-1], expand=expand)
+
+
+def _attempt_views(found: Sequence[Attempt], *, codec: Codec) -> list[AttemptView]:
     def show_error(stored: StoredValue | None) -> ErrorView | None:
         return None if stored is None else payloads.show_error(stored, codec=codec, stack=False)
 

@@ -11,7 +11,6 @@ from pydantic import Field
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
-from dashboard.read.graph import build_graph
 from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import activity_view, facet_view
 from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
@@ -135,11 +134,11 @@ def _detail(ctx: RequestContext, run_id: str, query: TimelineQuery) -> RunDetail
 
 @routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))
 def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
-    """Nodes and edges, placed left to right. ``expand=<group id>`` (or ``all``) unfolds stacked steps."""
-    loaded = run.load(ctx.services, run_id)
-    return build_graph(
-        loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=frozenset(query.expand)
-    )
+    """Nodes and edges, placed left to right. ``expand=<group id>`` (or ``all``) unfolds stacked steps.
+
+    Earlier attempts of a retried, redispatched or moved run are lanes below it: their nodes carry ``attempt``.
+    """
+    return run.run_graph(ctx.services, run_id, expand=frozenset(query.expand))
 
 
 @routes.get(

@@ -166,6 +166,8 @@ def attempt_view(
             started_at=iso(step.started_at_ms),
             ended_at=iso(step.finished_at_ms),
             duration_ms=step.duration_ms,
+            child_run_id=step.child_run_id,
+            housekeeping=step.housekeeping,
             error=show_error(step.error),
         )
         for step in attempt.steps[:ATTEMPT_STEPS]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from dashboard.wire.base import Timestamp, Wire
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.steps import StepKind
@@ -14,6 +16,9 @@ class GraphNode(Wire):
 
     ``join`` is a dot where branches meet. A ``group`` stands for the ``count`` like steps ``seqs``; expanded
     (``?expand=<id>``) it is a frame, and its steps are nodes in it that have its id as ``groupId``.
+
+    Below the run as it is now each earlier attempt is a lane of its own, the last one first. Its nodes carry
+    ``attempt``, and their ids begin with ``attempt:<n>/``.
     """
 
     id: str
@@ -41,15 +46,18 @@ class GraphNode(Wire):
     seqs: list[int] | None = None
     expanded: bool | None = None
     group_id: str | None = None
+    attempt: int | None = Field(
+        None, description="Which earlier attempt the node belongs to; absent: to the run as it is now."
+    )
 
 
 class GraphEdge(Wire):
-    """An arrow: ``source`` happened before ``target``."""
+    """An arrow: ``source`` happened before ``target``. ``again`` leads from an attempt to the one that followed it."""
 
     id: str
     source: str
     target: str
-    kind: Literal["next", "fan-out", "fan-in", "undo"] = "next"
+    kind: Literal["next", "fan-out", "fan-in", "undo", "again"] = "next"
 
 
 class Graph(Wire):

@@ -185,6 +185,8 @@ class AttemptStep(Wire):
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
     duration_ms: int | None = None
+    child_run_id: str | None = None
+    housekeeping: bool
     error: ErrorView | None = None
 
 

@@ -169,6 +169,24 @@ def test_compensations_are_a_branch_of_their_own() -> None:
     assert lines[-1].startswith("   └─ -1 compensate:charge")
 
 
+def test_earlier_attempts_are_branches_before_the_steps_of_now() -> None:
+    """With what began in them, which the engine has deleted, and what may have had its effect."""
+    began = [
+        {"seq": 1, "name": "charge", "kind": "local", "status": "completed", "durationMs": 5, "housekeeping": False},
+        {"seq": 2, "name": "DBOS.setEvent", "kind": "local", "status": "completed", "housekeeping": True},
+        {"seq": 3, "name": "ship", "kind": "local", "status": "interrupted", "housekeeping": False},
+    ]
+    first = {"n": 1, "enqueuedAt": TIME, "outcome": "cancelled", "cause": "start", "steps": began}
+    second = {"n": 2, "enqueuedAt": TIME, "cause": "retry", "by": "ada"}
+    shown = detail(step(1), step(3, "ship"), attempts=(first, second))
+    lines = click.unstyle(run_text(shown, url=None, now=NOW, width=None, children={}, whole=False)).splitlines()[-6:]
+    begun = ["├─ attempt 1", "│  ├─ 1 charge", "│  └─ 3 ship"]
+    assert [line[:14].rstrip() for line in lines[1:]] == [*begun, "├─ 1 charge", "└─ 3 ship"]
+    assert lines[1].split()[-2:] == ["attempt", "cancelled"]
+    assert "interrupted" in lines[3]
+    assert lines[3].endswith("may have had its effect")
+
+
 def test_why_a_run_began_again_is_told() -> None:
     """A line for each attempt, where there was more than one."""
     first = {"n": 1, "enqueuedAt": TIME, "startedAt": TIME, "endedAt": TIME, "outcome": "failed", "cause": "start"}

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.read.graph import MAX_LANES, STACK_FROM, build_graph
+from dashboard.read.graph_attempts import with_attempts
 from dashboard.read.segments import parallel_groups, segments
 from dashboard.wire.graph import Graph, GraphNode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
+from otel_bridge.runs.attempts import Attempt
 
 RUN = Run(id="r", workflow="ship", status="completed", created_at_ms=0, updated_at_ms=0)
 
@@ -196,6 +198,47 @@ def test_an_undo_follows_the_end() -> None:
     assert ("end", "step:-1") in edges(graph)
     assert ("step:-1", "step:-2") in edges(graph)
     assert {edge.kind for edge in graph.edges if edge.target.startswith("step:-")} == {"undo"}
+
+
+def lanes(*, expand: tuple[str, ...] = ()) -> Graph:
+    """A run in its third attempt: the first failed at its second step, the second was lost with its worker."""
+    first = Attempt(
+        n=1, enqueued_at_ms=0, outcome="failed", steps=(step(1, 0, 5), step(2, 6, 9, "pay", status="failed"))
+    )
+    polls = tuple(step(seq, 20 + seq, 21 + seq, "poll") for seq in range(2, 2 + STACK_FROM))
+    second = Attempt(n=2, enqueued_at_ms=10, outcome="lost", steps=polls)
+    present = build_graph(RUN, [step(1, 0, 5), step(2, 50, 60, "pay")])
+    return with_attempts(present, [first, second], expand=expand)
+
+
+def test_earlier_attempts_are_lanes_below_the_run_as_it_is_now() -> None:
+    """The last one first; what is drawn of the present stays where it is without them."""
+    graph, present = lanes(), build_graph(RUN, [step(1, 0, 5), step(2, 50, 60, "pay")])
+    assert [node for node in graph.nodes if node.attempt is None] == present.nodes
+    assert node(graph, "attempt:1/step:2").status == "failed"
+    assert {node.label for node in graph.nodes if node.type == "start"} == {"ship", "attempt 1", "attempt 2"}
+    assert node(graph, "attempt:2/end").status == "lost"
+    bottoms = [max(n.y + n.height for n in graph.nodes if n.attempt == lane) for lane in (None, 2, 1)]
+    tops = [min(n.y for n in graph.nodes if n.attempt == lane) for lane in (None, 2, 1)]
+    assert all(bottom < top for bottom, top in zip(bottoms, tops[1:], strict=False))
+    assert graph.height == bottoms[-1]
+
+
+def test_each_attempt_leads_to_the_one_after_it() -> None:
+    """And the last earlier one to the present."""
+    graph = lanes()
+    again = [(edge.source, edge.target) for edge in graph.edges if edge.kind == "again"]
+    assert sorted(again) == [("attempt:1/end", "attempt:2/start"), ("attempt:2/end", "start")]
+    ids = [item.id for item in graph.nodes] + [edge.id for edge in graph.edges]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("wanted", ["attempt:2/group:2", "all"])
+def test_a_group_of_an_earlier_attempt_unfolds_by_its_own_id(wanted: str) -> None:
+    """The ids of its lane are its own, so it is not mixed up with a group of the present."""
+    graph = lanes(expand=(wanted,))
+    assert {n.group_id for n in graph.nodes if n.group_id} == {"attempt:2/group:2"}
+    assert node(graph, "attempt:2/step:2").attempt == 2
 
 
 def test_steps_beside_others_share_the_number_of_their_group() -> None:

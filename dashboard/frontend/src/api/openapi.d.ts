@@ -740,10 +740,12 @@ export interface components {
             until: string;
         };
         AttemptStep: {
+            childRunId?: string;
             durationMs?: number;
             /** Format: date-time */
             endedAt?: string;
             error?: components["schemas"]["ErrorView"];
+            housekeeping: boolean;
             /** @enum {string} */
             kind: "local" | "remote" | "sleep" | "signal";
             name: string;
@@ -1007,11 +1009,12 @@ export interface components {
              * @default next
              * @enum {string}
              */
-            kind?: "next" | "fan-out" | "fan-in" | "undo";
+            kind?: "next" | "fan-out" | "fan-in" | "undo" | "again";
             source: string;
             target: string;
         };
         GraphNode: {
+            attempt?: number;
             byStatus?: {
                 [key: string]: number;
             };

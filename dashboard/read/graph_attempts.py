@@ -1,0 +1,48 @@
+"""Earlier attempts of a run as lanes of its graph. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from dashboard.read.graph import GAP_Y, draw
+from dashboard.wire.graph import Graph, GraphEdge, GraphNode
+from otel_bridge.runs.attempts import Attempt
+
+MAX_ATTEMPTS = 20
+"""So many earlier attempts are drawn, the last ones."""
+LANE_GAP = 3 * GAP_Y
+UNKNOWN = "unknown"
+"""Status of an attempt of which nobody kept how it ended."""
+
+
+def with_attempts(graph: Graph, earlier: Sequence[Attempt], *, expand: Collection[str] = ()) -> Graph:
+    """Return the graph of a run with its earlier attempts below it, the last one first.
+
+    Args:
+        graph: the run as it is now; its nodes stay where they are.
+        earlier: the first one first, without the present one.
+        expand: as for ``build_graph``; ids of these lanes' groups begin with ``attempt:<n>/``.
+    """
+    nodes, edges = list(graph.nodes), list(graph.edges)
+    width, bottom, following = graph.width, graph.height, "start"
+    for attempt in reversed(earlier[-MAX_ATTEMPTS:]):
+        prefix = f"attempt:{attempt.n}/"
+        wanted = {id_.removeprefix(prefix) for id_ in expand if id_ == "all" or id_.startswith(prefix)}
+        lane = draw(f"attempt {attempt.n}", attempt.steps, attempt.outcome or UNKNOWN, expand=wanted)
+        top = bottom + LANE_GAP
+        nodes += [_in_lane(node, attempt.n, prefix, top) for node in lane.nodes]
+        edges += [_prefixed(edge, prefix) for edge in lane.edges]
+        source = f"{prefix}end"
+        edges.append(GraphEdge(id=f"{source}>{following}", source=source, target=following, kind="again"))
+        width, bottom, following = max(width, lane.width), top + lane.height, f"{prefix}start"
+    return Graph(nodes=nodes, edges=edges, width=width, height=bottom)
+
+
+def _in_lane(node: GraphNode, n: int, prefix: str, top: float) -> GraphNode:
+    group = None if node.group_id is None else prefix + node.group_id
+    return node.model_copy(update={"id": prefix + node.id, "y": node.y + top, "group_id": group, "attempt": n})
+
+
+def _prefixed(edge: GraphEdge, prefix: str) -> GraphEdge:
+    source, target = prefix + edge.source, prefix + edge.target
+    return GraphEdge(id=f"{source}>{target}", source=source, target=target, kind=edge.kind)
