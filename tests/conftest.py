@@ -17,7 +17,7 @@ import pytest
 from tests.collectors import collector
 from tests.databases import make_wal
 from tests.story import api, client, story_app, story_url, worker, worker_url
-from tests.worlds import migrated, new_world, world
+from tests.worlds import migrated, new_world
 
 __all__ = [
     "api",
@@ -29,7 +29,6 @@ __all__ = [
     "story_url",
     "worker",
     "worker_url",
-    "world",
 ]
 
 _exit_status = 0

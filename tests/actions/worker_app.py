@@ -259,8 +259,8 @@ def until_killed() -> None:
     """Launch, say so, and stay until the parent dies or kills us."""
     DBOS.launch()
     if not options.bare:
-        DBOS.register_queue("family", polling_interval_sec=0.05)
-        DBOS.register_queue("slow-lane", polling_interval_sec=0.05, worker_concurrency=1)
+        DBOS.register_queue("family", polling_interval_sec=0.15)
+        DBOS.register_queue("slow-lane", polling_interval_sec=0.15, worker_concurrency=1)
     (here / f"ready-{os.getpid()}").touch()
     parent = os.getppid()
     while os.getppid() == parent:
