@@ -228,13 +228,13 @@ class SeenStore:
 
     # -- the tail ---------------------------------------------------------------------------------------------------
 
-    def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
-        found = self._store.steps_recorded_since(since_ms, limit=limit)
+    def steps_recorded_since(self, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
+        found = self._store.steps_recorded_since(since_ms, limit=limit, after=after)
         seen = self.get_runs(list({key.run_id for key in found}))
         return [key for key in found if key.run_id in seen]
 
-    def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
-        return self.visible(self._store.runs_changed_since(since_ms, limit=limit))
+    def runs_changed_since(self, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
+        return self.visible(self._store.runs_changed_since(since_ms, limit=limit, after=after))
 
     def open_marks(self, *, limit: int) -> dict[str, object]:
         found = self._store.open_marks(limit=limit)

@@ -249,14 +249,14 @@ class SqlStateStore(abc.ABC):
         return None
 
     @looks_again
-    def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
+    def steps_recorded_since(self, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
         """See ``StateStore.steps_recorded_since``."""
-        return steps.recorded_since(self, since_ms, limit=limit)
+        return steps.recorded_since(self, since_ms, limit=limit, after=after)
 
     @looks_again
-    def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
+    def runs_changed_since(self, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
         """See ``StateStore.runs_changed_since``."""
-        return changes.runs_changed_since(self, since_ms, limit=limit)
+        return changes.runs_changed_since(self, since_ms, limit=limit, after=after)
 
     @looks_again
     def open_marks(self, *, limit: int) -> dict[str, object]:

@@ -159,17 +159,22 @@ class StateStore(Protocol):
     def change_token(self) -> object | None:
         """Return a cheap value that differs once anything was committed since; None when the store has none."""
 
-    def steps_recorded_since(self, since_ms: int, *, limit: int) -> list[StepKey]:
+    def steps_recorded_since(self, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
         """Return step rows recorded at or after ``since_ms`` (database clock), oldest first, by an index range.
 
-        A full answer (``limit`` rows) may cut inside one millisecond; the caller widens ``limit`` when the first
-        and the last row share it.
+        Args:
+            after: the last row of a full answer (``limit`` rows), which may end inside one millisecond: with its stamp
+                as ``since_ms`` the rows behind it follow.
         """
 
-    def runs_changed_since(self, since_ms: int, *, limit: int) -> list[Run]:
+    def runs_changed_since(self, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
         """Return runs created, started or completed at or after ``since_ms``, oldest change first, by index ranges.
 
         Statuses and waiting are derived as in ``get_runs``.
+
+        Args:
+            after: id of the last run of a full answer, which may end inside one millisecond: with its stamp as
+                ``since_ms`` the runs behind it follow.
         """
 
     def open_marks(self, *, limit: int) -> dict[str, object]:

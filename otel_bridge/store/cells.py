@@ -139,7 +139,7 @@ def _mended(row: Row, damaged: Iterable[tuple[int, type | None]], ids: Collectio
         elif declared is str:
             behind = LAST_TEXT if place in ids and isinstance(cell, bytes) else ""
             cells[place] = UnreadableText(behind + text_of(cell))
-        elif isinstance(cell, (int, float)) and math.isfinite(cell):
+        elif isinstance(cell, (int, float)) and math.isfinite(cell) and abs(cell) <= LAST:
             cells[place] = declared(cell)  # a fraction of a millisecond: some writer's clock is finer than the engine's
         else:
             cells[place] = UnreadableNumber(LAST)

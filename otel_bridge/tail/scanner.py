@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otel_bridge.ledger.base import Cursor
 from otel_bridge.model.runs import Run
@@ -20,6 +20,9 @@ from otel_bridge.tail.open_runs import OpenRuns
 
 PAGE_ROWS = 5_000
 SCAN_ROWS = 20_000
+"""Step rows that one scan reads: of each no more than its run and number is kept."""
+SCAN_RUNS = 5_000
+"""Runs that one scan reads: whoever scans has something to do with them before more are read."""
 REMEMBERED_RUNS = REMEMBERED_STEPS = 20_000
 AHEAD_SHARE = 0.05
 """Of the time, how much is spent on reading more than a page of rows that are stamped ahead of the clock."""
@@ -43,11 +46,13 @@ class Scan:
 
 @dataclass(slots=True)
 class _Reach:
-    """How far one range was read: the newest stamp, and where reading must stop."""
+    """How far one range was read: the newest stamp and the last row, and where reading must stop."""
 
     stamp_ms: int
-    horizon_ms: int
+    horizon_ms: int = 0
     more: bool = False
+    step: StepKey | None = None
+    run_id: str | None = None
 
 
 class StoreScanner:
@@ -75,7 +80,7 @@ class StoreScanner:
         if open_every_s is not None:
             self._open = OpenRuns(store, every_s=open_every_s, limit=open_limit, monotonic=monotonic)
         self._token: object | None = None
-        self._resume: Cursor | None = None
+        self._resume: tuple[_Reach, _Reach] | None = None
         self._seen_steps: dict[StepKey, None] = {}
         self._seen_runs: OrderedDict[str, Run] = OrderedDict()
 
@@ -93,9 +98,8 @@ class StoreScanner:
             self._read(due, runs)
             return Scan(runs, cursor, False)
         now_ms = self._store.now_ms()
-        start = self._resume or _no_later(cursor, now_ms, less_ms=self._overlap_ms)
+        run_reach, step_reach = self._begin(cursor, now_ms)
         runs = {}
-        run_reach, step_reach = (_Reach(ms, now_ms + TOLERANCE_MS) for ms in (start.runs_ms, start.steps_ms))
         began = self._monotonic()
         self._scan_runs(run_reach, runs)
         stepped = self._scan_steps(step_reach)
@@ -110,12 +114,24 @@ class StoreScanner:
         self._read(self._related(runs), runs)
         more = run_reach.more or step_reach.more
         reached = Cursor(steps_ms=step_reach.stamp_ms, runs_ms=run_reach.stamp_ms)
-        self._resume = reached if more else None
+        self._resume = (run_reach, step_reach) if more else None
         self._token = token
         self._forget(min(step_reach.stamp_ms, now_ms))
         furthest = Cursor(steps_ms=max(cursor.steps_ms, reached.steps_ms), runs_ms=max(cursor.runs_ms, reached.runs_ms))
         ahead_ms = max(reached.steps_ms, reached.runs_ms) - now_ms
         return Scan(runs, _no_later(furthest, now_ms), more, ahead_ms if ahead_ms > TOLERANCE_MS else 0)
+
+    def _begin(self, cursor: Cursor, now_ms: int) -> tuple[_Reach, _Reach]:
+        """Return where to read runs and steps from: where the last scan stopped, or a little behind the cursor."""
+        horizon_ms = now_ms + TOLERANCE_MS
+        if self._resume is not None:
+            run_reach, step_reach = self._resume
+            return (
+                replace(run_reach, horizon_ms=horizon_ms, more=False),
+                replace(step_reach, horizon_ms=horizon_ms, more=False),
+            )
+        start = _no_later(cursor, now_ms, less_ms=self._overlap_ms)
+        return _Reach(start.runs_ms, horizon_ms), _Reach(start.steps_ms, horizon_ms)
 
     def _pace(self, began: float, *reaches: _Reach) -> None:
         """Read beyond the first page of what is ahead of the clock only now and then: it stays ahead for a while."""
@@ -142,37 +158,40 @@ class StoreScanner:
     def _scan_steps(self, reach: _Reach) -> set[str]:
         """Return runs with new step rows."""
         touched: set[str] = set()
-        read, limit, stuck = 0, PAGE_ROWS, False
-        while read < SCAN_ROWS or stuck:
-            page = self._store.steps_recorded_since(reach.stamp_ms, limit=limit)
+        read, limit = 0, PAGE_ROWS
+        while read < SCAN_ROWS or limit > PAGE_ROWS:
+            page = self._store.steps_recorded_since(reach.stamp_ms, limit=limit, after=reach.step)
             for key in page:
                 if key not in self._seen_steps:
                     self._seen_steps[key] = None
                     touched.add(key.run_id)
-            last_ms = page[-1].recorded_at_ms if page else reach.stamp_ms
-            stuck = last_ms == reach.stamp_ms
-            reach.stamp_ms = last_ms
+            before = reach.step
+            if page:
+                reach.step, reach.stamp_ms = page[-1], page[-1].recorded_at_ms
             if len(page) < limit or self._far_enough(reach):
                 return touched
-            limit = limit * 2 if stuck else PAGE_ROWS
+            limit = limit * 2 if reach.step == before else PAGE_ROWS
             read += len(page)
         reach.more = True
         return touched
 
     def _scan_runs(self, reach: _Reach, into: dict[str, Run]) -> None:
-        """Note changed runs."""
-        read, limit, stuck = 0, PAGE_ROWS, False
-        while read < SCAN_ROWS or stuck:
-            page = self._store.runs_changed_since(reach.stamp_ms, limit=limit)
-            last_ms = reach.stamp_ms
+        """Note changed runs.
+
+        A page begins behind the last run of the one before, also within one millisecond: very many runs may share it.
+        An id that is no text is behind every id, however often it was read: then the pages grow until they are past it.
+        """
+        read, limit = 0, PAGE_ROWS
+        while read < SCAN_RUNS or limit > PAGE_ROWS:
+            page = self._store.runs_changed_since(reach.stamp_ms, limit=limit, after=reach.run_id)
             for run in page:
                 self._note_run(run, into)
-                last_ms = max(last_ms, changed_at_ms(run, reach.stamp_ms))
-            stuck = last_ms == reach.stamp_ms
-            reach.stamp_ms = last_ms
+            before = (reach.stamp_ms, reach.run_id)
+            if page:
+                reach.stamp_ms, reach.run_id = changed_at_ms(page[-1], reach.stamp_ms), page[-1].id
             if len(page) < limit or self._far_enough(reach):
                 return
-            limit = limit * 2 if stuck else PAGE_ROWS
+            limit = limit * 2 if (reach.stamp_ms, reach.run_id) == before else PAGE_ROWS
             read += len(page)
         reach.more = True
 

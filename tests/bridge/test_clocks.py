@@ -147,9 +147,9 @@ def test_very_many_rows_from_the_future_are_not_read_again_and_again(
     for number in range(300):
         put_stamped(store, f"ahead-{number:03}", clock() + 60_000 + number)
 
-    def counted(since_ms: int, *, limit: int) -> list[StepKey]:
+    def counted(since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
         nonlocal read
-        found = MemoryStateStore.steps_recorded_since(store, since_ms, limit=limit)
+        found = MemoryStateStore.steps_recorded_since(store, since_ms, limit=limit, after=after)
         read += len(found)
         return found
 

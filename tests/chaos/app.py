@@ -1,7 +1,8 @@
 """The application that faults happen around: ``python -m tests.chaos.app URL PREFIX COUNT``.
 
 Plain DBOS workflows of two steps, every fifth of which fails. It knows nothing of this product. The last line it prints
-is ``passed N of COUNT``. ``--schema`` and ``--pause`` (seconds between two workflows) are optional.
+is ``passed N of COUNT``. ``--schema`` and ``--pause`` (seconds between two workflows) are optional; with ``--pooled``
+it connects as DBOS wants it behind a transaction pooler.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def main() -> None:
@@ -19,21 +24,25 @@ def main() -> None:
     parser.add_argument("count", type=int)
     parser.add_argument("--schema")
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--pooled", action="store_true")
     arguments = parser.parse_args()
 
-    from dbos import DBOS, SetWorkflowID
+    from dbos import DBOS, DBOSConfig, SetWorkflowID
 
-    schema = {"dbos_system_schema": arguments.schema} if arguments.schema else {}
-    DBOS(
-        config={
-            "name": "chaos",
-            "system_database_url": arguments.url,
-            "application_version": "1",
-            "executor_id": arguments.prefix,
-            "log_level": "ERROR",
-            **schema,  # type: ignore[typeddict-item]
-        }
-    )
+    config: DBOSConfig = {
+        "name": "chaos",
+        "application_version": "1",
+        "executor_id": arguments.prefix,
+        "log_level": "ERROR",
+    }
+    if arguments.schema:
+        config["dbos_system_schema"] = arguments.schema
+    if arguments.pooled:  # statements are prepared, and notifications listened to, on a session that the pool shares
+        config["system_database_engine"] = _pooled_engine(arguments.url)
+        config["use_listen_notify"] = False
+    else:
+        config["system_database_url"] = arguments.url
+    DBOS(config=config)
 
     @DBOS.step(name="reserve")
     def reserve(number: int) -> int:
@@ -65,6 +74,13 @@ def main() -> None:
             time.sleep(arguments.pause)
     print(f"passed {passed} of {arguments.count}", flush=True)
     os._exit(0)
+
+
+def _pooled_engine(url: str) -> Engine:
+    import sqlalchemy
+
+    driver_url = url.replace("postgresql://", "postgresql+psycopg://")
+    return sqlalchemy.create_engine(driver_url, connect_args={"prepare_threshold": None})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def _pooled(scene: Scene, ignored: str) -> Row:
     with transaction_pooler(scene.url, port=free_port(), ignored=ignored) as pooled:
         bridge = scene.bridge(url=pooled)
         host, base = scene.dashboard(pooled)
-        application = scene.start_work(30, "p", url=pooled)
+        application = scene.start_work(30, "p", "--pooled", url=pooled)
         until(lambda: read(f"{base}/api/runs") and application.ended, what="the application", timeout_s=120)
         scene.note_work(application, 30)
         scene.settle()

@@ -11,9 +11,10 @@ from otel_bridge.codec import decode
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import OPEN_STATUSES, RUN_STATUSES, RunStatus
-from otel_bridge.model.steps import Step
+from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
+from otel_bridge.tail.scanner import changed_at_ms
 
 EVERYTHING = RunQuery(limit=500)
 WAITING_RUNS: dict[str, tuple[str, str | None]] = {
@@ -524,6 +525,23 @@ def test_step_rows_are_found_by_when_they_were_recorded(store: SqlStateStore) ->
     assert {k.recorded_at_ms for k in store.steps_recorded_since(last, limit=1000)} == {last}
     assert store.steps_recorded_since(last + 1, limit=1000) == []
     assert len(store.steps_recorded_since(0, limit=3)) == 3
+
+
+def test_what_changed_is_read_on_behind_the_last_row_of_a_page(store: SqlStateStore) -> None:
+    """However many rows share a moment, pages of two tell of all of them, each once."""
+    stamped = [(key.recorded_at_ms, key.run_id, key.seq) for key in store.steps_recorded_since(0, limit=1000)]
+    keys: list[StepKey] = []
+    while page := store.steps_recorded_since(
+        keys[-1].recorded_at_ms if keys else 0, limit=2, after=keys[-1] if keys else None
+    ):
+        keys += page
+    assert [(key.recorded_at_ms, key.run_id, key.seq) for key in keys] == stamped == sorted(stamped)
+
+    wanted, found, since_ms, after = store.runs_changed_since(0, limit=1000), list[Run](), 0, None
+    while runs := store.runs_changed_since(since_ms, limit=2, after=after):
+        found += runs
+        since_ms, after = changed_at_ms(runs[-1], since_ms), runs[-1].id
+    assert list(dict.fromkeys(run.id for run in found)) == [run.id for run in wanted]
 
 
 def test_changed_runs_are_those_created_started_or_ended_since(store: SqlStateStore) -> None:

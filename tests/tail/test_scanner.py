@@ -96,3 +96,21 @@ def test_open_runs_are_looked_at_as_the_clock_moves():
     clock.advance(ms=600)
     now[0] = 1.1
     assert scanner.scan(scan.cursor).runs["a"].status == "running"
+
+
+def test_very_many_runs_of_one_moment_come_a_page_at_a_time(monkeypatch):
+    """A scan hands on what it has read before it reads more: neither memory nor the first delivery grows with them."""
+    monkeypatch.setattr(scanning, "PAGE_ROWS", 4)
+    monkeypatch.setattr(scanning, "SCAN_RUNS", 4)
+    store, _ = new_store()
+    for number in range(30):
+        store.put_run(make_run(f"r{number}", created_at_ms=START))
+    scanner, cursor = StoreScanner(store), Cursor(steps_ms=START, runs_ms=START)
+    found: list[str] = []
+    for _ in range(20):
+        scan = scanner.scan(cursor)
+        assert len(scan.runs) <= 4
+        cursor, found = scan.cursor, [*found, *scan.runs]
+        if not scan.more:
+            break
+    assert sorted(found) == sorted(f"r{number}" for number in range(30))

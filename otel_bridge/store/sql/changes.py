@@ -42,14 +42,19 @@ RUNS_BY_AGE = Statement(
 )
 
 
-def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run]:
-    """Return runs created, started or completed at or after ``since_ms``, oldest change first.
+def runs_changed_since(reader: Reader, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
+    """Return runs created, started or completed at or after ``since_ms``, oldest change first, then by id.
 
-    A run counts by the first of these stamps that is at or after ``since_ms``, so each is read once.
+    A run counts by the first of these stamps that is at or after ``since_ms``, so each is read once. A range is read no
+    further than what the ones before it filled: of what lies behind, nothing could be among the first ``limit``.
+
+    Args:
+        after: among the runs of the moment ``since_ms`` itself, only those behind this id.
     """
     schema = reader.schema()
     found: list[tuple[int, RunRecord]] = []
-    before = ""
+    run_id = run_id_in_order(reader)
+    before, until_ms = "", None
     for column in CHANGE_COLUMNS:
         if not schema.has("workflow_status", column):
             continue
@@ -57,14 +62,32 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int) -> list[Run
             reader,
             CHANGED_RUNS,
             f"SELECT {schema.run_columns()} FROM {schema.table('workflow_status')} w "
-            f"WHERE w.{column} IS NOT NULL AND w.{column} >= ?{before} ORDER BY w.{column} LIMIT ?",
-            [since_ms] * (1 + before.count("?")) + [limit],
+            f"WHERE w.{column} IS NOT NULL AND w.{column} >= ?{before}{_bounded(column, run_id, until_ms, after)} "
+            f"ORDER BY w.{column}, {run_id} LIMIT ?",
+            [
+                *[since_ms] * (1 + before.count("?")),
+                *([] if until_ms is None else [until_ms]),
+                *([] if after is None else [since_ms, after]),
+                limit,
+            ],
         )
         found += ((getattr(row, column), row) for row in rows)
+        if len(rows) == limit:
+            until_ms = getattr(rows[-1], column)
         # "+ 0" keeps planners off this column's index
         before += f" AND (w.{column} IS NULL OR w.{column} + 0 < ?)"
     found.sort(key=lambda change: (change[0], change[1].workflow_uuid))
     return derive_runs(reader, [row for _, row in found[:limit]])
+
+
+def _bounded(column: str, run_id: str, until_ms: int | None, after: str | None) -> str:
+    until = "" if until_ms is None else f" AND w.{column} <= ?"
+    return until + ("" if after is None else f" AND (w.{column} > ? OR {run_id} > ?)")
+
+
+def run_id_in_order(reader: Reader) -> str:
+    """Return the expression for a run's id that sorts as Python does, whatever the database's own collation."""
+    return "w.workflow_uuid" + (' COLLATE "C"' if reader.dialect == "postgres" else "")
 
 
 class Opened(NamedTuple):
@@ -118,7 +141,7 @@ def iter_runs(
     reader: Reader, *, since_ms: int | None, until_ms: int | None, after: tuple[int, str] | None = None
 ) -> Iterator[Run]:
     """Yield every run of a time range, oldest first, a page at a time."""
-    run_id = "w.workflow_uuid" + (' COLLATE "C"' if reader.dialect == "postgres" else "")
+    run_id = run_id_in_order(reader)
     while True:
         where = Where()
         if until_ms is not None:

@@ -262,7 +262,8 @@ class _Counting:
         """
         query = self.request.query
         table = self.request.table
-        sql = f"SELECT (SELECT min(w.created_at) FROM {table}), max(w.created_at) FROM {table}"
+        # named after their column: see ``store.cells``
+        sql = f"SELECT (SELECT min(w.created_at) FROM {table}) AS created_at, max(w.created_at) FROM {table}"
         ((first, last),) = self.request.reader.read(CREATED_RANGE, sql)
         if first is None:
             return 0

@@ -259,17 +259,24 @@ def published(
     return events
 
 
-def recorded_since(reader: Reader, since_ms: int, *, limit: int) -> list[StepKey]:
-    """Return step rows recorded at or after ``since_ms``, oldest first, by an index range."""
+def recorded_since(reader: Reader, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
+    """Return step rows recorded at or after ``since_ms``, oldest first, then by run and number, by an index range.
+
+    Args:
+        after: among the rows of the moment ``since_ms`` itself, only those behind this one.
+    """
     schema = reader.schema()
     recorded = schema.recorded_at()
     if recorded == "NULL":
         return []
     finished = schema.column("operation_outputs", "completed_at_epoch_ms", alias="o")
+    run_id = "o.workflow_uuid" + (' COLLATE "C"' if reader.dialect == "postgres" else "")
+    behind = "" if after is None else f" AND ({recorded} > ? OR ({run_id}, o.function_id) > (?, ?))"
     rows = reader.read(
         RECORDED_STEPS,
         f"SELECT o.workflow_uuid, o.function_id, {finished}, {recorded} "
-        f"FROM {schema.table('operation_outputs')} o WHERE {recorded} BETWEEN ? AND {LAST} ORDER BY {recorded} LIMIT ?",
-        [since_ms, limit],
+        f"FROM {schema.table('operation_outputs')} o WHERE {recorded} BETWEEN ? AND {LAST}{behind} "
+        f"ORDER BY {recorded}, {run_id}, o.function_id LIMIT ?",
+        [since_ms, *([] if after is None else [since_ms, after.run_id, after.seq]), limit],
     )
     return list(map(StepKey._make, rows))
