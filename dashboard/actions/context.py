@@ -20,7 +20,7 @@ from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import AuditEntry, Ledger
+from otel_bridge.ledger.base import AuditEntry, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.failures import FailureLog
@@ -42,6 +42,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     audited: AuditEntry | None = None
     """What was written of it, where the caller needs that; None where nothing was done, or the ledger failed."""
+    failure: Failure | None = None
+    """The failure that the run was retried from, as it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dbos import error as dbos_error
@@ -16,7 +15,8 @@ from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.redispatch import put_back
 from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.errors import Refused
-from otel_bridge.errors import BridgeError, LedgerError
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import Failure
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
@@ -146,7 +146,8 @@ def _revive_and_enqueue(
     resumes = run.status != "failed" and aim.version == run.workflow_version
     unread = [] if resumes else ctx.store.unread_messages(run.id)
     lock.fence()
-    where = aim.at(revive(ctx, ended))
+    failure = _failure_of(ctx, ended)
+    where = aim.at(revive(ctx, ended, failure))
     lock.fence()
     if resumes:
         with ctx.engine.use(fast_queue=True) as client:
@@ -154,7 +155,7 @@ def _revive_and_enqueue(
     elif (quicker := _rewind(ctx, run, start, where)) is not None:
         return Outcome(quicker, tuple(notes))
     kept = resend_unread_messages(ctx, run.id, unread)
-    return Outcome(ctx.run(run.id), (*notes, *kept, *where.notes, *_timeout_note(run)))
+    return Outcome(ctx.run(run.id), (*notes, *kept, *where.notes, *_timeout_note(run)), failure=failure)
 
 
 def _rewind(ctx: ActionContext, run: Run, start: int, where: Destination) -> Run | None:
@@ -187,8 +188,15 @@ def _timeout_note(run: Run) -> list[str]:
     ]
 
 
-def revive(ctx: ActionContext, ended: Ended) -> str | None:
-    """Note in the ledger that an ended run is about to live again: its trace goes on, its webhooks are good again.
+def _failure_of(ctx: ActionContext, ended: Ended) -> Failure | None:
+    """Return why the run failed, to be recorded before the engine deletes it; made of what was read for the retry."""
+    if ctx.failures is None or ended.run.status != "failed":
+        return None
+    return ctx.failures.failure_of(ended.run, ended.steps, ended.error)
+
+
+def revive(ctx: ActionContext, ended: Ended, failure: Failure | None) -> str | None:
+    """Note in the ledger that an ended run is about to live again: its trace continues, its webhooks are good again.
 
     What the bridge has not exported of its present life is kept, because the engine deletes the rows, and its queue,
     because the engine forgets it. Returns the queue that it was first put on, as far as the ledger knows.
@@ -197,15 +205,13 @@ def revive(ctx: ActionContext, ended: Ended) -> str | None:
         Refused: the ledger cannot be written, so the retry would lose a part of the run's trace.
     """
     run = ended.run
-    if ctx.failures is not None:
-        with suppress(BridgeError):  # what is lost then is only a word in the list of errors
-            ctx.failures.note([run])
     try:
         return ctx.ledger.begin_life(
             run.id,
             lambda exported, lives: owed_life(run, ended.steps, ended.error, exported, lives),
             queue=queue_to_remember(run),
             attempt=attempt_of(run, ended.steps, ended.error),
+            failure=failure,
         )
     except LedgerError as problem:
         raise Refused(f"The retry was not begun, because the ledger cannot be written: {problem}") from problem

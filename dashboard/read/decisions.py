@@ -5,7 +5,7 @@ Reads the store and the ledger; records failures that nobody has recorded yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -43,13 +43,24 @@ class Told:
         return _view(shared, "error") if shared is not None and shared.at_ms >= ended_ms else None
 
 
-def tell(runs: Collection[Run], *, log: Callable[[], FailureLog], ledger: Callable[[], Ledger]) -> Told:
-    """Return what is known about these runs' failures; nothing, where the ledger cannot be used."""
+def tell(
+    runs: Collection[Run],
+    *,
+    log: Callable[[], FailureLog],
+    ledger: Callable[[], Ledger],
+    known: Mapping[str, Failure] | None = None,
+) -> Told:
+    """Return what is known about these runs' failures; nothing, where the ledger cannot be used.
+
+    Args:
+        known: the last failures of some of them, which need not be read.
+    """
+    failures = dict(known or {})
     try:
-        failures = log().note(runs)
+        failures |= log().note([run for run in runs if run.id not in failures])
         concerned = [run.id for run in runs if run.id in failures or run.status in UNSUCCESSFUL]
         errors = sorted({failure.signature.fingerprint for failure in failures.values()})
-        return Told(failures, _decided(ledger, "run", concerned), _decided(ledger, "error", errors))
+        return Told(failures, *ledger().decisions_on(concerned, errors)) if concerned else Told(failures)
     except LedgerError:
         return Told()
 
@@ -61,12 +72,6 @@ def decision_view(decision: Disposition | None) -> DecisionView | None:
     return DecisionView(
         state=decision.state, by=decision.actor, at=iso(decision.at_ms) or "", note=decision.note or None
     )
-
-
-def _decided(
-    ledger: Callable[[], Ledger], kind: Literal["run", "error"], subjects: Sequence[str]
-) -> dict[str, Disposition]:
-    return ledger().dispositions(kind, subjects) if subjects else {}
 
 
 def _view(decision: Disposition, how: Literal["person", "error"]) -> DealtWithView | None:

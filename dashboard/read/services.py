@@ -17,8 +17,9 @@ from dashboard.wire.convert import run_row
 from dashboard.wire.runs import RunRow
 from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError, StoreError
-from otel_bridge.ledger.base import AuditEntry, Executor, Ledger
+from otel_bridge.ledger.base import AuditEntry, Executor, Failure, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.overlay import overlay_error, overlay_run
@@ -155,31 +156,39 @@ class Services:
         """
         return RunReader(self.store, self.presence, lambda: self.ledger)
 
-    def row(self, run: Run, *, requeue: AuditEntry | None = None) -> RunRow:
+    def row(self, run: Run, *, requeue: AuditEntry | None = None, failure: Failure | None = None) -> RunRow:
         """Return a run as listed, as presence shows it.
 
         Args:
             requeue: what just put it on a queue again; None: the audit log tells.
+            failure: the one that it was just retried from; None: the ledger tells. It does too where the run has
+                ended again already.
         """
-        return self._rows([run], None if requeue is None else {run.id: [requeue]})[0]
+        known = None if failure is None or run.status in TERMINAL_STATUSES else {run.id: failure}
+        return self._rows([run], None if requeue is None else {run.id: [requeue]}, known)[0]
 
     def with_errors(self, runs: Sequence[Run]) -> list[Run]:
         """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
         told = self.told(runs)
         return [overlay_error(run, told.failures.get(run.id)) for run in runs]
 
-    def told(self, runs: Sequence[Run]) -> Told:
+    def told(self, runs: Sequence[Run], known: Mapping[str, Failure] | None = None) -> Told:
         """Return what is known about these runs' failures, recorded now where nobody has."""
-        return tell(runs, log=lambda: self.failures, ledger=lambda: self.ledger)
+        return tell(runs, log=lambda: self.failures, ledger=lambda: self.ledger, known=known)
 
     def rows(self, runs: Sequence[Run]) -> list[RunRow]:
         """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error."""
-        return self._rows(runs, None)
+        return self._rows(runs, None, None)
 
-    def _rows(self, runs: Sequence[Run], known: Mapping[str, Sequence[AuditEntry]] | None) -> list[RunRow]:
+    def _rows(
+        self,
+        runs: Sequence[Run],
+        requeued: Mapping[str, Sequence[AuditEntry]] | None,
+        failures: Mapping[str, Failure] | None,
+    ) -> list[RunRow]:
         seen, settings = self.presence(), self.settings
-        told = self.told(runs)
-        requeues = self.requeues([run.id for run in runs]) if known is None else known
+        told = self.told(runs, failures)
+        requeues = self.requeues([run.id for run in runs]) if requeued is None else requeued
         return [
             run_row(
                 overlay_error(

@@ -38,7 +38,7 @@ def actions_in(services: Services) -> ActionContext:
 
 
 def acted(ctx: RequestContext, outcome: Outcome) -> ActionAnswer:
-    row = ctx.services.row(outcome.run, requeue=outcome.audited)
+    row = ctx.services.row(outcome.run, requeue=outcome.audited, failure=outcome.failure)
     return ActionAnswer(**row.model_dump(), run_id=outcome.run.id, notes=list(outcome.notes) or None)
 
 

@@ -16,7 +16,7 @@ from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import ErrorSignature, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import ERROR_CAP_BYTES
+from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.failing import failing_step
 from otel_bridge.runs.fingerprints import cause_of, first_line, signature_of, template_of
 from otel_bridge.store.base import StateStore
@@ -110,6 +110,14 @@ class FailureLog:
         stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
         if stored is None and self._store.get_runs([run.id]).get(run.id) != run:
             return None
+        return self.failure_of(run, steps, stored)
+
+    def failure_of(self, run: Run, steps: Sequence[Step], stored: StoredValue | None) -> Failure:
+        """Return what is to be recorded of a failed run; nothing is read or written.
+
+        Args:
+            stored: the run's error; None where the engine kept none.
+        """
         try:
             step = failing_step(steps, stored)
             name = None if step is None else step.name

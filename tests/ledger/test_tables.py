@@ -225,6 +225,8 @@ def test_the_last_word_counts_and_is_stamped_by_the_ledger(ledger: Ledger) -> No
     dispose(ledger, "run", "f1", "dealt_with")
     assert before <= last.at_ms <= ledger.now_ms()
     assert ledger.dispositions("error", ["f1", "f2"]) == {"f1": last}
+    runs, errors = ledger.decisions_on(["f1", "r"], ["f2", "f1"])
+    assert ([(one.kind, one.state) for one in runs.values()], errors) == ([("run", "dealt_with")], {"f1": last})
     assert (last.state, last.note, last.actor) == ("ignored", "known", "ada")
 
 

@@ -15,7 +15,7 @@ DISPOSE = f"""
     RETURNING {_COLUMNS}
 """
 # For the rows on screen: by primary key (kind, subject).
-OF_SUBJECTS = f"SELECT {_COLUMNS} FROM {{t}}dispositions WHERE subject {{ids}} AND kind = :kind"
+OF_SUBJECTS = f"SELECT {_COLUMNS} FROM {{t}}dispositions WHERE subject {{ids}} AND kind IN ('run', 'error')"
 
 
 class Decisions(Tables):
@@ -35,8 +35,21 @@ class Decisions(Tables):
 
     def dispositions(self, kind: DispositionKind, subjects: Sequence[str]) -> dict[str, Disposition]:
         """Return what was decided about these; a subject of which nothing was is absent."""
-        rows = self._read_by_id(OF_SUBJECTS, subjects, kind=kind)
-        return {one.subject: one for one in self._decoded("dispositions", rows, _disposition)}
+        return {subject: one for (about, subject), one in self._about(subjects).items() if about == kind}
+
+    def decisions_on(
+        self, runs: Sequence[str], errors: Sequence[str]
+    ) -> tuple[dict[str, Disposition], dict[str, Disposition]]:
+        """Return ``dispositions`` of runs and of errors, in one read."""
+        found = self._about([*runs, *errors])
+        return (
+            {run_id: found["run", run_id] for run_id in runs if ("run", run_id) in found},
+            {error: found["error", error] for error in errors if ("error", error) in found},
+        )
+
+    def _about(self, subjects: Sequence[str]) -> dict[tuple[DispositionKind, str], Disposition]:
+        rows = self._read_by_id(OF_SUBJECTS, subjects)
+        return {(one.kind, one.subject): one for one in self._decoded("dispositions", rows, _disposition)}
 
 
 def _disposition(row: Row) -> Disposition:

@@ -129,25 +129,26 @@ class ErrorKey(NamedTuple):
     fingerprint: str
 
 
+def record(session: Session, failures: Sequence[Failure]) -> int:
+    """``Failures.record_failures`` within a transaction."""
+    added = []
+    # in one order, so that two processes that record the same do not lock each other out
+    for failure in sorted(failures, key=lambda one: (one.run_id, one.ended_at_ms)):
+        for (latest,) in session.rows(ADD, **_params(failure)):
+            added.append(failure)
+            if latest:
+                session.rows(NO_LONGER_LATEST, run_id=failure.run_id, ended_at_ms=failure.ended_at_ms)
+    for failure in sorted(added, key=lambda one: one.signature.fingerprint):
+        session.rows(ADD_TO_GROUP, **_group_params(failure))
+    return len(added)
+
+
 class Failures(Tables):
     """Record, group, count."""
 
     def record_failures(self, failures: Sequence[Failure]) -> int:
         """Record ends in failure; return how many were new. Times of a run tell its ends apart."""
-
-        def work(session: Session) -> int:
-            added = []
-            # in one order, so that two processes that record the same do not lock each other out
-            for failure in sorted(failures, key=lambda one: (one.run_id, one.ended_at_ms)):
-                for (latest,) in session.rows(ADD, **_params(failure)):
-                    added.append(failure)
-                    if latest:
-                        session.rows(NO_LONGER_LATEST, run_id=failure.run_id, ended_at_ms=failure.ended_at_ms)
-            for failure in sorted(added, key=lambda one: one.signature.fingerprint):
-                session.rows(ADD_TO_GROUP, **_group_params(failure))
-            return len(added)
-
-        return self._run(work, write=True) if failures else 0
+        return self._run(lambda session: record(session, failures), write=True) if failures else 0
 
     def settle_failures(self, runs: Mapping[str, str]) -> None:
         """Note how failures were made good by themselves: run id -> ``completed`` or ``undone``."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from otel_bridge.ledger.encoding import dump_life, load_life
-from otel_bridge.ledger.records import ExportedRun, KeptAttempt, PastLife
+from otel_bridge.ledger.records import ExportedRun, Failure, KeptAttempt, PastLife
 from otel_bridge.ledger.tables.attempts import KEEP_ATTEMPT
 from otel_bridge.ledger.tables.core import Session
 from otel_bridge.ledger.tables.exports import BUMP_GENERATION, EXPORTED, KEEP_LIFE, PAST_LIVES, Exports, exported_run
 from otel_bridge.ledger.tables.facts import BUMP_COUNT, ORIGINAL_QUEUE, REMEMBER_QUEUE, Facts
+from otel_bridge.ledger.tables.failures import record
 
 REVIVED = "revived"
 """The counter of how often a run that had ended was made to live again."""
@@ -25,6 +26,7 @@ class Lives(Exports, Facts):
         *,
         queue: str | None = None,
         attempt: KeptAttempt | None = None,
+        failure: Failure | None = None,
     ) -> str | None:
         """Note that an ended run is about to live again; return the queue that it was first put on, if that is known.
 
@@ -34,6 +36,7 @@ class Lives(Exports, Facts):
                 no exporter comes in between.
             queue: the queue that the run is on, which the engine may forget; the first answer stays.
             attempt: how the run stands, for its history.
+            failure: why it failed, to be recorded.
 
         Example:
             >>> from otel_bridge.testing import MemoryLedger
@@ -59,6 +62,8 @@ class Lives(Exports, Facts):
                 session.rows(REMEMBER_QUEUE, run_id=run_id, queue=queue)
             if attempt is not None:
                 session.rows(KEEP_ATTEMPT, run_id=run_id, at_ms=attempt.at_ms, data=dump_life(attempt.life))
+            if failure is not None:
+                record(session, [failure])
             session.rows(BUMP_COUNT, run_id=run_id, what=REVIVED)
             first = session.rows(ORIGINAL_QUEUE, run_id=run_id)
             return next(self._decoded("queues", first, lambda row: str(row[0])), None)
