@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.actions.context import OUR_QUEUES, ActionContext
+from dashboard.actions.context import ActionContext
+from dashboard.actions.destination import OUR_QUEUES
 from dashboard.errors import Refused
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Run

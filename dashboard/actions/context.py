@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from dbos import DBOSClient
 
+from dashboard.actions.destination import Aim, Destination, Queues, queue_to_remember
 from dashboard.actions.engine_client import EngineClient
 from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock, RunLocks
@@ -21,6 +22,7 @@ from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Failure, Ledger
+from otel_bridge.model.names import INTERNAL_QUEUE
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.failures import FailureLog
@@ -29,9 +31,6 @@ from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
 log = logging.getLogger(__name__)
-
-INTERNAL_QUEUE = "_dbos_internal_queue"
-OUR_QUEUES = frozenset({INTERNAL_QUEUE, FAST_QUEUE, WORK_QUEUE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,56 +43,6 @@ class Outcome:
     """What was written of it, where the caller needs that; None where nothing was done, or the ledger failed."""
     failure: Failure | None = None
     """The failure that the run was retried from, as it was recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a run goes on: version, queue and partition key; ``notes`` say what a person should know of it."""
-
-    version: str | None
-    queue: str
-    partition: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Queues:
-    """The queue onto which a run goes back: the one that is certain; else the one that the run was first put on.
-
-    So its limits hold for a retry too. One that is not registered any more gives way to ours.
-    """
-
-    run: Run
-    certain: str | None
-    registered: frozenset[str] = frozenset()
-    ours: str = FAST_QUEUE
-
-    def of(self, remembered: str | None) -> tuple[str, str | None]:
-        """Return the queue, and the run's partition key there. Pure.
-
-        Args:
-            remembered: the queue that the run was first put on, as the ledger knows it.
-        """
-        if self.certain is not None:
-            return self.certain, None
-        known = (queue for queue in (remembered, self.run.queue) if queue is not None and queue not in OUR_QUEUES)
-        original = next(known, None)
-        if original is not None and original in self.registered:
-            return original, self.run.queue_partition
-        return self.ours, None
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """A destination, but for the queue that only the ledger remembers."""
-
-    version: str | None
-    queues: Queues
-    notes: tuple[str, ...] = ()
-
-    def at(self, remembered: str | None) -> Destination:
-        """Return the destination. Pure."""
-        return Destination(self.version, *self.queues.of(remembered), self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,11 +284,6 @@ class ActionContext:
             log.exception("The audit log could not be written: %s %s %s %s", actor, action, run_id, outcome)
         else:
             audited.entry = entry if outcome == "done" else None
-
-
-def queue_to_remember(run: Run) -> str | None:
-    """Return the run's queue, which an action may make the engine forget; None where it is on none or on ours. Pure."""
-    return None if run.queue in OUR_QUEUES else run.queue
 
 
 @dataclass(slots=True)

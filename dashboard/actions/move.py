@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from dashboard.actions.checks import refuse_undone
-from dashboard.actions.context import ActionContext, Destination, Outcome
+from dashboard.actions.context import ActionContext, Outcome
+from dashboard.actions.destination import Destination
 from dashboard.actions.redispatch import move_to
 from dashboard.actions.step_references import check_against
 from dashboard.errors import Refused

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dbos import DBOSClient
 
 from dashboard.actions.checks import refuse_undone
-from dashboard.actions.context import ActionContext, Destination, Outcome
+from dashboard.actions.context import ActionContext, Outcome
+from dashboard.actions.destination import Destination
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
 from dashboard.actions.rewind import last_recorded

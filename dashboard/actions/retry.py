@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from dbos import error as dbos_error
 
 from dashboard.actions.checks import check_queue, refuse_undone
-from dashboard.actions.context import ActionContext, Audited, Destination, Outcome, queue_to_remember
+from dashboard.actions.context import ActionContext, Audited, Outcome
+from dashboard.actions.destination import Destination, queue_to_remember
 from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages

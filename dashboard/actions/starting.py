@@ -11,12 +11,13 @@ from dbos import EnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from dbos import error as dbos_error
 
 from dashboard.actions.checks import queue_problem
-from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Outcome
+from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.formats import format_for
 from dashboard.actions.inert import ForeignObjectError
 from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
+from otel_bridge.model.names import INTERNAL_QUEUE
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.placement import Need, place, polls
 from otel_bridge.runs.presence import Presence

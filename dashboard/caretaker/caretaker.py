@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dashboard.actions.context import OUR_QUEUES, ActionContext
+from dashboard.actions.context import ActionContext
+from dashboard.actions.destination import OUR_QUEUES
 from dashboard.caretaker import deadletters, recovery, retention, upgrade
 from dashboard.caretaker.deadletters import Handlers, OnDead
 from dashboard.caretaker.guard import Guard

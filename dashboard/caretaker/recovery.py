@@ -6,10 +6,12 @@ import logging
 from dataclasses import dataclass
 
 from dashboard.actions import redispatch
-from dashboard.actions.context import INTERNAL_QUEUE, ActionContext, Destination
+from dashboard.actions.context import ActionContext
+from dashboard.actions.destination import Destination
 from dashboard.errors import Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from otel_bridge.ledger.base import REVIVED
+from otel_bridge.model.names import INTERNAL_QUEUE
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import HELD_STATUSES
 from otel_bridge.runs.placement import Need, place

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from otel_bridge.model.names import INTERNAL_QUEUE
 from otel_bridge.model.status import status_of
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.store.waiting import Child
@@ -16,7 +17,6 @@ from otel_bridge.store.waiting import Child
 if TYPE_CHECKING:
     from otel_bridge.store.steps import StepRow
 
-INTERNAL_QUEUE = "_dbos_internal_queue"
 SECOND_MS = 1000
 _STEP_STATUS: dict[str, StepStatus] = {"completed": "completed", "cancelled": "cancelled", "dead": "dead"}
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dashboard.actions import retry
-from dashboard.errors import Forbidden, Refused
+from dashboard.actions.locks import RunLock
+from dashboard.errors import Forbidden, Refused, Unavailable
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo
+from otel_bridge.model.status import RunStatus
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.actions.memory import RecordingClient, memory_context
@@ -162,3 +166,136 @@ def test_a_failed_run_whose_version_is_gone_goes_on_under_a_live_one_and_says_so
     notes = retry.retry(ctx, "r", actor="ann").notes
     assert client.calls[0][2]["application_version"] == "v2"
     assert notes == ("No live worker has version v1: the run continues under v2.",)
+
+
+def test_a_completed_run_is_refused_in_words() -> None:
+    """It has nothing to continue."""
+    store = MemoryStateStore(clock=CLOCK)
+    store.put_run(make_run("r", status="completed", created_at_ms=T))
+    ctx, _, client = memory_context(store=store)
+    with pytest.raises(Refused, match="The run completed"):
+        retry.retry(ctx, "r", actor="ann")
+    assert client.calls == []
+
+
+@pytest.mark.parametrize("status", ["dead", "cancelled"])
+def test_a_dead_or_cancelled_run_is_resumed_and_no_error_of_it_is_read(status: RunStatus) -> None:
+    """The engine's resume keeps every step; the queue is the one that it was first put on."""
+    store = MemoryStateStore(clock=CLOCK)
+    store.put_run(make_run("r", status=status, created_at_ms=T, finished_at_ms=T + 100))
+    store.put_step(make_step("r", 1, started_at_ms=T))
+    store.put_payload("r", "error", "an error of an earlier life")
+    ctx, _, client = memory_context(store=store)
+    assert retry.retry(ctx, "r", actor="ann").run.status == "pending"
+    assert [(name, run_id) for name, run_id, _ in client.calls] == [("resume", "r")]
+    (kept,) = ctx.ledger.kept_attempts(["r"])["r"]
+    assert kept.life.error is None
+
+
+def test_a_cancelled_run_whose_version_is_gone_is_rewound_to_behind_its_last_step() -> None:
+    """The engine's resume would leave it on the version that nobody has."""
+    store = MemoryStateStore(clock=CLOCK)
+    store.put_run(make_run("r", status="cancelled", created_at_ms=T, finished_at_ms=T + 100, workflow_version="v1"))
+    store.put_step(make_step("r", 1, started_at_ms=T))
+    store.put_step(make_step("r", 2, started_at_ms=T + 10))
+    ctx, _, client = memory_context(store=store, ledger=alive(app_version="v2"))
+    retry.retry(ctx, "r", actor="ann")
+    assert [(name, options["start_step"], options["application_version"]) for name, _, options in client.calls] == [
+        ("rewind", 3, "v2")
+    ]
+
+
+def test_a_failed_run_keeps_its_error_in_its_history() -> None:
+    """The engine deletes it."""
+    store = MemoryStateStore(clock=CLOCK)
+    failed_run(store)
+    store.put_payload("r", "error", "declined")
+    ctx, _, _ = memory_context(store=store)
+    retry.retry(ctx, "r", actor="ann")
+    (kept,) = ctx.ledger.kept_attempts(["r"])["r"]
+    assert kept.life.error is not None
+    assert kept.life.error.text == "declined"
+
+
+def test_a_child_that_fails_again_at_once_is_retried_once() -> None:
+    """Else one click would go round for ever."""
+    store = MemoryStateStore(clock=CLOCK)
+    failed_parent(store)
+    ctx, _, client = memory_context(store=store)
+    done = client.rewind_workflow
+
+    def rewind(run_id: str, **options: object) -> None:
+        done(run_id, **options)
+        if run_id == "kid":
+            store.set_columns("kid", {"status": "ERROR", "completed_at": T + 300})
+
+    client.rewind_workflow = rewind  # type: ignore[method-assign]
+    retry.retry(ctx, "r", actor="ann")
+    assert [run_id for _, run_id, _ in client.calls] == ["kid", "r"]
+
+
+def test_failed_children_before_the_step_that_failed_are_left_alone() -> None:
+    """The parent caught their failure and keeps what it made of it."""
+    store = MemoryStateStore(clock=CLOCK)
+    store.put_run(make_run("r", status="failed", created_at_ms=T, finished_at_ms=T + 100))
+    store.put_run(make_run("kid", status="failed", created_at_ms=T, finished_at_ms=T + 20, parent_id="r"))
+    store.put_step(
+        make_step("r", 1, name="ask", kind="remote", child_run_id="kid", started_at_ms=T, finished_at_ms=T + 20)
+    )
+    store.put_step(make_step("r", 2, status="failed", started_at_ms=T + 50))
+    ctx, _, client = memory_context(store=store)
+    retry.retry(ctx, "r", actor="ann")
+    assert [run_id for _, run_id, _ in client.calls] == ["r"]
+
+
+def test_a_run_that_runs_again_meanwhile_is_left_alone() -> None:
+    """Somebody else's retry was taken by a worker while the children were retried."""
+    store = MemoryStateStore(clock=CLOCK)
+    failed_parent(store)
+
+    def meanwhile(name: str, run_id: str) -> None:
+        if run_id == "kid":
+            store.set_columns("r", {"status": "PENDING", "completed_at": None, "executor_id": "e"})
+
+    ctx, _, client = memory_context(store=store, before=meanwhile)
+    assert retry.retry(ctx, "r", actor="ann").run.status == "suspended"  # until its child ends
+    assert [run_id for _, run_id, _ in client.calls] == ["kid"]
+    assert [entry.outcome for entry in ctx.ledger.audit(run_id="r")] == ["unchanged"]
+
+
+@pytest.mark.parametrize("lost_at", [1, 2])
+def test_nothing_is_written_once_the_lock_has_lapsed(lost_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither to the ledger nor to the engine: another action may have begun on the run."""
+    store, ledger, fences = MemoryStateStore(clock=CLOCK), MemoryLedger(), []
+    failed_run(store)
+
+    def fence(lock: RunLock) -> None:
+        fences.append(lock)
+        if len(fences) == lost_at:
+            raise Unavailable("another one began")
+
+    monkeypatch.setattr(RunLock, "fence", fence)
+    ctx, _, client = memory_context(store=store, ledger=ledger)
+    with pytest.raises(Unavailable):
+        retry.retry(ctx, "r", actor="ann")
+    assert client.calls == []
+    assert ("r" in ledger.kept_attempts(["r"])) is (lost_at == 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "noted"),
+    [
+        ({"deadline_at_ms": T + 5_000, "finished_at_ms": T + 5_100}, True),
+        ({"deadline_at_ms": T + 5_000, "finished_at_ms": T + 4_000}, True),  # the stamps are of two clocks
+        ({"deadline_at_ms": T + 5_000, "finished_at_ms": T + 3_999}, False),
+        ({"deadline_at_ms": T + 5_000, "finished_at_ms": T + 9_000, "status": "dead"}, False),
+        ({"deadline_at_ms": T + 5_000, "finished_at_ms": None, "updated_at_ms": T + 6_000}, True),
+        ({"deadline_at_ms": None, "finished_at_ms": T + 5_000}, False),
+    ],
+)
+def test_a_run_that_its_timeout_cancelled_is_told_that_it_gets_the_same_again(
+    fields: dict[str, Any], noted: bool
+) -> None:
+    """The engine keeps the timeout's length."""
+    run = make_run("r", **{"status": "cancelled", "created_at_ms": T, **fields})
+    assert bool(retry._timeout_note(run)) is noted
