@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otel_bridge.bridge import OTelBridge
-    from otel_bridge.instrumentation import DBOSInstrumentor
+    from otel_bridge.instrumentation import DBOSInstrumentor, DurableIdGenerator, SkipReplayed, replaying
 
-__all__ = ["DBOSInstrumentor", "OTelBridge"]
+__all__ = ["DBOSInstrumentor", "DurableIdGenerator", "OTelBridge", "SkipReplayed", "replaying"]
 
-_HOMES = {"OTelBridge": "otel_bridge.bridge", "DBOSInstrumentor": "otel_bridge.instrumentation"}
+_HOMES = {
+    "OTelBridge": "otel_bridge.bridge",
+    "DBOSInstrumentor": "otel_bridge.instrumentation",
+    "DurableIdGenerator": "otel_bridge.instrumentation",
+    "SkipReplayed": "otel_bridge.instrumentation",
+    "replaying": "otel_bridge.instrumentation",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the two public classes when they are asked for: a worker needs only one of them."""
+    """Import the public names when they are asked for: a worker needs no bridge."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -5,7 +5,24 @@ a step does (HTTP, SQL, LLM calls, logs) nests under it, whichever process ran i
 Optional: the bridge and the dashboard work without it.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_bridge.instrumentation.bodies import SkipReplayed, replaying
 from otel_bridge.instrumentation.instrumentor import DBOSInstrumentor
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 
-__all__ = ["DBOSInstrumentor", "InstrumentorSettings"]
+if TYPE_CHECKING:
+    from otel_bridge.instrumentation.providers import DurableIdGenerator
+
+__all__ = ["DBOSInstrumentor", "DurableIdGenerator", "InstrumentorSettings", "SkipReplayed", "replaying"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the SDK for the one name that needs it."""
+    if name != "DurableIdGenerator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from otel_bridge.instrumentation.providers import DurableIdGenerator
+
+    return DurableIdGenerator

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel_context
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
@@ -19,6 +21,11 @@ from opentelemetry.trace import (
 
 from otel_bridge.spans import ids
 
+if TYPE_CHECKING:
+    from otel_bridge.instrumentation.bodies import Body
+
+RUN_KEY = otel_context.create_key("durable-run")
+"""Under it the current context holds the ``LiveRun`` whose body or step is executing."""
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _STATELESS = TraceState()
 
@@ -32,12 +39,17 @@ class Placement:
 
 
 class LiveRun:
-    """One execution of a run in this process. ``placement`` is None until the answer is there, and then stays."""
+    """One execution of a run in this process. ``placement`` is None until the answer is there, and then stays.
 
-    __slots__ = ("__weakref__", "_settle", "asked", "missed", "placement", "run_id")
+    ``body`` is what is known of the spans that its body opens; None until the first of them.
+    """
 
-    def __init__(self, run_id: str, settle: Callable[[LiveRun], Placement]) -> None:
+    __slots__ = ("__weakref__", "_settle", "asked", "body", "missed", "namespace", "placement", "run_id")
+
+    def __init__(self, run_id: str, settle: Callable[[LiveRun], Placement], *, namespace: str = "") -> None:
         self.run_id = run_id
+        self.namespace = namespace
+        self.body: Body | None = None
         self.placement: Placement | None = None
         self.asked = 0
         self.missed = False

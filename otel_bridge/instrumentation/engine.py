@@ -71,6 +71,56 @@ def step_name(attributes: Any) -> str:
     return name if attributes.get("operationType") else _STORED_NAMES.get(name, name)
 
 
+@functools.cache
+def _local_context() -> Callable[[], Any]:
+    from dbos._context import get_local_dbos_context
+
+    return get_local_dbos_context
+
+
+def body_position(run_id: str) -> int | None:
+    """Return the last step that this run's body has begun, 0 before its first; None where no body of it executes."""
+    context = _local_context()()
+    if context is None or context.workflow_id != run_id or context.curr_step_function_id >= 0:
+        return None
+    return max(0, int(context.function_id))
+
+
+def recorded_history(run_id: str) -> tuple[int, int]:
+    """Return the last step that the engine has recorded of a run, 0 for none, and how often it was executed.
+
+    Read by the primary keys, on the engine's own pool: a worker gets no further connection for it.
+
+    Raises:
+        anything that the engine's database raises.
+    """
+    from sqlalchemy import text
+
+    database = launched_database()
+    prefix = f'"{database.schema}".' if database.schema else ""
+    statement = (
+        f"SELECT (SELECT max(function_id) FROM {prefix}operation_outputs WHERE workflow_uuid = :run_id), "
+        f"recovery_attempts FROM {prefix}workflow_status WHERE workflow_uuid = :run_id"
+    )
+    with database.engine.connect() as connection:
+        row = connection.execute(text(statement), {"run_id": run_id}).first()
+    return (0, 1) if row is None else (row[0] or 0, row[1] or 1)
+
+
+def launched_database() -> Any:
+    """Return the system database of the process's DBOS instance.
+
+    Raises:
+        RuntimeError: no instance is there.
+    """
+    from dbos import _dbos
+
+    instance = getattr(_dbos, "_dbos_global_instance", None)
+    if instance is None:
+        raise RuntimeError("This process has no DBOS instance.")
+    return instance._sys_db
+
+
 def system_database(instance: Any) -> tuple[str | None, str]:
     """Return the URL (with credentials) and the schema of an instance's system database; no URL: not known."""
     config = instance._config

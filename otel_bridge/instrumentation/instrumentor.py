@@ -20,7 +20,8 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     Call ``DBOSInstrumentor().instrument()`` before ``DBOS.launch()``; later works too, for what starts then. Options
     are those of ``InstrumentorSettings``, by keyword or environment. While instrumented, DBOS's own tracer makes no
-    spans; the bridge exports one for every run and step.
+    spans; the bridge exports one for every run and step. Spans that workflows' bodies open become replay-safe in the
+    global SDK tracer provider, or in ``tracer_provider=``: see ``DurableIdGenerator``.
 
     Raises:
         ConfigurationError: from ``instrument``, when an option is unknown or malformed.
@@ -40,7 +41,7 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         settings = InstrumentorSettings.build(kwargs, os.environ)
-        session = Session(settings)
+        session = Session(settings, kwargs.get("tracer_provider"))
         hooks = Hooks(session)
         try:
             hooks.install()
@@ -48,6 +49,10 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             session.guard.caught("hooking into this version of DBOS", error)
             return
         self._session, self._hooks = session, hooks
+        try:
+            session.prepare_provider()
+        except Exception as error:  # noqa: BLE001 - as everywhere in workers
+            session.guard.caught("making the tracer provider replay-safe", error)
         self._join(session)
 
     def _uninstrument(self, **kwargs: Any) -> None:

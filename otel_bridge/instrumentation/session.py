@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import uuid
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
 
-from otel_bridge.instrumentation import engine
-from otel_bridge.instrumentation.current import DurableSpan, LiveRun
+from otel_bridge.instrumentation import bodies, engine
+from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.heartbeat import Heartbeat, Scope
 from otel_bridge.instrumentation.lookup import PlacementLookup
@@ -22,8 +23,10 @@ from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.base import Executor
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-_RUN_KEY = otel_context.create_key("durable-run")
 _MAX_STRAYS = 1000
 _fork_hook_lock = threading.Lock()
 _fork_hooked = False
@@ -32,8 +35,10 @@ _fork_hooked = False
 class Session:
     """Enters and leaves scopes for the hooks. Methods called by them may raise; the hooks ignore it."""
 
-    def __init__(self, settings: InstrumentorSettings) -> None:
+    def __init__(self, settings: InstrumentorSettings, tracer_provider: object = None) -> None:
         self.settings = settings
+        self._given_provider = tracer_provider
+        self._provider: TracerProvider | None = None
         self.guard = Guard()
         self.sources = Sources(settings)
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
@@ -53,12 +58,14 @@ class Session:
         seq = number if number >= 0 else None
         around = otel_context.get_current()
         if seq is None:
-            run = LiveRun(run_id, self.lookup.settle)
+            run = LiveRun(run_id, self.lookup.settle, namespace=self.settings.namespace)
             self.lookup.prefetch(run)
-            around = otel_context.set_value(_RUN_KEY, run, around)
+            around = otel_context.set_value(RUN_KEY, run, around)
         else:
-            entered = around.get(_RUN_KEY)
+            entered = around.get(RUN_KEY)
             run = entered if isinstance(entered, LiveRun) and entered.run_id == run_id else self._stray(run_id)
+            if run.body is not None and run.body.unflushed:
+                self._flush(run.body)
         scope = Scope(run_id, seq, engine.step_name(attributes), time.time(), context)
         span = DurableSpan(run, seq, namespace=self.settings.namespace, on_error=self.guard.caught)
         scope.token = otel_context.attach(set_span_in_context(span, around))
@@ -76,16 +83,34 @@ class Session:
             run = self._strays.get(run_id)
             if run is not None:
                 return run
-            run = self._strays[run_id] = LiveRun(run_id, self.lookup.settle)
+            run = self._strays[run_id] = LiveRun(run_id, self.lookup.settle, namespace=self.settings.namespace)
             if len(self._strays) > _MAX_STRAYS:
                 del self._strays[next(iter(self._strays))]
         self.lookup.prefetch(run)
         return run
 
+    # -- spans that bodies open -------------------------------------------------------------------------------
+
+    def prepare_provider(self) -> None:
+        """Make the spans that user code opens in bodies replay-safe, where the provider is the SDK's."""
+        if not self.settings.replay_safe or self._provider is not None:
+            return
+        if self._given_provider is None and "opentelemetry.sdk.trace" not in sys.modules:
+            return  # nobody has set an SDK provider yet; a worker that never does need not load the SDK
+        from otel_bridge.instrumentation.providers import prepare
+
+        self._provider = prepare(self._given_provider, flush=self.settings.flush_before_steps)
+
+    def _flush(self, body: bodies.Body) -> None:
+        body.unflushed = False
+        if self._provider is not None:
+            self._provider.force_flush()
+
     # -- the engine's life ------------------------------------------------------------------------------------
 
     def launching(self, instance: Any) -> None:
         """The engine is about to launch; runs are recovered before it has finished."""
+        self.prepare_provider()
         self.sources.use_database(*engine.system_database(instance))
         self.lookup.warm_up()
 
@@ -142,5 +167,6 @@ def _watch_forks(session: Session) -> None:
 
 
 def _after_fork() -> None:
+    bodies.forget()
     for session in list(_sessions):
         session.forget()

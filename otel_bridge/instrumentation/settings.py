@@ -13,7 +13,8 @@ Children = Literal["link", "nest"]
 Parent = Literal["link", "adopt"]
 
 _NOT_OURS = frozenset({"tracer_provider", "meter_provider", "logger_provider", "skip_dep_check"})
-"""Keywords that people pass to every instrumentor alike. We emit nothing, so they mean nothing here."""
+"""Keywords that people pass to every instrumentor alike. They are no settings of ours, who emit nothing."""
+_SWITCHES = frozenset({"presence", "replay_safe", "flush_before_steps"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -36,6 +37,11 @@ class InstrumentorSettings:
         presence: whether this process reports itself and its executing steps to the ledger.
             Environment: ``DURABLE_PRESENCE``.
         presence_interval_s: how often it reports when nothing changed. Environment: ``DURABLE_PRESENCE_INTERVAL_S``.
+        replay_safe: whether spans that code opens in a workflow's body keep their ids, and are not exported again,
+            when the body is executed again after a crash. Environment: ``DURABLE_REPLAY_SAFE``.
+        flush_before_steps: whether spans that the body has ended are flushed before its next step begins, so that a
+            ``kill -9`` loses none that a ``BatchSpanProcessor`` holds; each flush waits for the collector.
+            Environment: ``DURABLE_FLUSH_BEFORE_STEPS``.
     """
 
     ledger: str | Ledger | None = None
@@ -45,6 +51,8 @@ class InstrumentorSettings:
     parent: Parent = "link"
     presence: bool = True
     presence_interval_s: float = 2.0
+    replay_safe: bool = True
+    flush_before_steps: bool = False
 
     @classmethod
     def build(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> InstrumentorSettings:
@@ -91,7 +99,7 @@ def _variable(name: str) -> str:
 
 
 def _parse(name: str, variable: str, text: str) -> Any:
-    if name == "presence":
+    if name in _SWITCHES:
         if text.lower() in _TRUE:
             return True
         if text.lower() in _FALSE:

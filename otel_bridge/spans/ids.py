@@ -51,3 +51,21 @@ def step_span_id(run_id: str, seq: int, *, generation: int = 0, namespace: str =
 def queue_span_id(run_id: str, *, generation: int = 0, namespace: str = "") -> bytes:
     """Return the 8-byte span id of the optional queue-wait span."""
     return _digest(f"queue\0{namespace}\0{run_id}\0{generation}", 8)
+
+
+def body_span_id(
+    run_id: str, seq: int, nth: int, *, parent: int = 0, generation: int = 0, namespace: str = ""
+) -> bytes:
+    """Return the 8-byte id of a span that a workflow's own code opens between two steps.
+
+    Args:
+        seq: the last step that the body had begun; 0 before the first.
+        nth: how many spans it had opened since then under the same parent.
+        parent: the span id of that parent, so that concurrent branches count apart.
+    """
+    return _digest(f"body\0{namespace}\0{run_id}\0{generation}\0{parent:x}\0{seq}\0{nth}", 8)
+
+
+def body_trace_id(run_id: str, seq: int, nth: int, *, generation: int = 0, namespace: str = "") -> bytes:
+    """Return the 16-byte id of a trace that a workflow's own code begins apart from its run's."""
+    return _digest(f"body-trace\0{namespace}\0{run_id}\0{generation}\0{seq}\0{nth}", 16)

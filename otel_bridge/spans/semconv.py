@@ -50,6 +50,9 @@ STEP_COLLECT_MS = "durable.step.collect_ms"
 CHILD_RUN_ID = "durable.child.run.id"
 WAIT_ON = "durable.wait.on"
 
+# -- on spans that user code opens in a workflow's body ----------------------------------------------------
+REPLAYED = "durable.replayed"
+
 # -- on links --------------------------------------------------------------------------------------------
 LINK_KIND = "durable.link"
 
