@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +28,7 @@ from dashboard.errors import Problem
 from dashboard.read.listing import RunReader
 from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEUE
 from otel_bridge.errors import BridgeError
-from otel_bridge.ledger.base import Lease
+from otel_bridge.ledger.base import Lease, owner_name
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import HELD_STATUSES, RunStatus
 
@@ -106,7 +105,7 @@ class Caretaker:
         """The lease's owner. Made in each process: one named before a server forks would be shared by its workers."""
         process = os.getpid()
         if self._name is None or self._name[0] != process:
-            self._name, self._lease = (process, f"caretaker-{process}-{uuid.uuid4().hex}"), None
+            self._name, self._lease = (process, owner_name()), None
         return self._name[1]
 
     def start(self) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from otel_bridge.bridge.exporter import CHUNK_RUNS, Progress, RunExporter
-from otel_bridge.bridge.lease import LeaseKeeper, process_owner
+from otel_bridge.bridge.lease import LeaseKeeper
 from otel_bridge.errors import BridgeError
-from otel_bridge.ledger.base import Lease, Ledger
+from otel_bridge.ledger.base import Lease, Ledger, owner_name
 from otel_bridge.ledger.underway import BACKFILL_LEASE
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.otlp import Delivery
@@ -60,7 +60,7 @@ def backfill(
     """
     if delivery is not None:
         ledger.claim(engine_schema=store.engine_schema, namespace=settings.namespace)
-    keeper = LeaseKeeper(ledger, name=BACKFILL_LEASE, owner=process_owner(), ttl_s=lease_ttl_s)
+    keeper = LeaseKeeper(ledger, name=BACKFILL_LEASE, owner=owner_name(), ttl_s=lease_ttl_s)
     lease = keeper.acquire() if delivery is not None else None
     if delivery is not None and lease is None:
         holder = ledger.lease_holder(BACKFILL_LEASE)

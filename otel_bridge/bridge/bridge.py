@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from otel_bridge.bridge.lease import process_owner
 from otel_bridge.bridge.loop import ExportLoop
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.session import ExportSession, SessionSettings
@@ -23,7 +22,7 @@ from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError, ConfigurationError
 from otel_bridge.forks import forget_after_fork, leave_to_parent
 from otel_bridge.ledger import open_ledger
-from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger.base import Ledger, owner_name
 from otel_bridge.otlp import (
     Delivery,
     DeliveryStats,
@@ -276,7 +275,7 @@ class OTelBridge:
                 delivery,
                 spans=self.settings,
                 settings=self._session_settings,
-                owner=process_owner(),
+                owner=owner_name(),
                 metrics=self._metrics or BridgeMetrics(self._meter_provider),
                 resources=opened.pop_all(),
             )

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 
 from otel_bridge.errors import LeaseLostError, LedgerError
@@ -16,14 +13,6 @@ from otel_bridge.ledger.base import Lease, Ledger
 _logger = logging.getLogger("otel_bridge")
 
 JOIN_S = 1.0
-
-
-def process_owner() -> str:
-    """Return a name for this process as the owner of leases: host, process id and a random part.
-
-    Made when it is needed, never kept across a fork: two processes of one name would share a lease.
-    """
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class LeaseKeeper:

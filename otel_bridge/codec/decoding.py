@@ -112,10 +112,6 @@ class Codec:
         shown = shown if self.shows_tokens else map_strings(shown, mask_text)
         return shown if isinstance(shown, dict) else dict.fromkeys(members, REDACTED)
 
-    def show_text(self, key: str, text: str) -> str:
-        """Return a text that stands under ``key``, such as a message, as it may be shown."""
-        return text_of(self.show_members({key: text}).get(key))
-
     def hides(self, key: str) -> bool:
         """True when nothing that stands under ``key`` is shown, so nothing may be asked about it either."""
         if isinstance(self.redact, KeyRedactor):

@@ -32,7 +32,7 @@ from otel_bridge.ledger.tables.audit import AuditLog
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
 from otel_bridge.ledger.tables.failures import Failures
-from otel_bridge.ledger.tables.leases import Leases
+from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
 from otel_bridge.ledger.tables.tokens import Tokens
 
@@ -55,6 +55,7 @@ __all__ = [
     "PastLife",
     "Token",
     "UpdateValidator",
+    "owner_name",
 ]
 
 

@@ -61,7 +61,6 @@ class SqlStateStore(abc.ABC):
 
     def __init__(self) -> None:
         self._schema: Schema | None = None
-        self._probed_at = 0.0
         self._probe_again_at = 0.0
         self._facets = counts.FacetCounter()
 

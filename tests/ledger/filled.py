@@ -27,7 +27,8 @@ def fill(ledger: Ledger) -> None:
     assert lease is not None
     exported = ExportedRun(run_id="r", ended=True, ended_at_ms=5, steps={1: (4, 0)}, status="failed")
     ledger.record_export(lease, cursor=Cursor(steps_ms=5, runs_ms=5), runs=[exported])
-    ledger.keep_life(PastLife(run=make_run("r", status="failed"), generation=0))
+    life = PastLife(run=make_run("r", status="failed"), generation=0)
+    ledger.begin_life("r", lambda exported, lives: life)
     ledger.keep_attempt(KeptAttempt(at_ms=6, life=PastLife(run=make_run("r", status="failed"), generation=0)))
     ledger.remember_queues({"r": "q"})
     ledger.bump_count("r", "redispatch")

@@ -215,12 +215,17 @@ def test_pruning_forgets_old_facts_but_not_those_of_runs_still_told(ledger: Ledg
         ledger.add_traces({trace: run_id})
         ledger.remember_queues({run_id: "q"})
         ledger.bump_count(run_id, "redispatch")
-        ledger.keep_life(PastLife(run=make_run(run_id), generation=0))
+        begin_life(ledger, run_id, PastLife(run=make_run(run_id), generation=0))
     ledger.prune_exports(lease, ended_before_ms=ledger.now_ms() + 60_000)
     assert (ledger.run_of_trace("a" * 32), ledger.run_of_trace("b" * 32)) == ("open", None)
     assert (ledger.original_queue("open"), ledger.original_queue("gone")) == ("q", None)
     assert (ledger.count("open", "redispatch"), ledger.count("gone", "redispatch")) == (1, 0)
     assert ledger.past_lives(["open", "gone"]).keys() == {"open"}
+
+
+def begin_life(ledger: Ledger, run_id: str, life: PastLife | None = None) -> None:
+    """As before a retry: keep the life that ended, or raise the generation where its end was exported."""
+    ledger.begin_life(run_id, lambda exported, lives: life)
 
 
 # -- generations --------------------------------------------------------------------------------------------------
@@ -230,8 +235,8 @@ def test_a_run_whose_end_was_exported_gets_a_new_generation_once(ledger: Ledger)
     """Two who notice the same revival count it once."""
     ended = replace(RUN, ended=True, ended_at_ms=10, status="failed")
     ledger.record_export(hold(ledger), cursor=None, runs=[ended])
-    assert ledger.bump_generation("run-1") == 1
-    assert ledger.bump_generation("run-1") == 1
+    begin_life(ledger, "run-1")
+    begin_life(ledger, "run-1")
     assert ledger.exported(["run-1"])["run-1"].generation == 1
     assert ledger.exported(["run-1"])["run-1"] == replace(ended, generation=1, ended=False)
 
@@ -239,9 +244,9 @@ def test_a_run_whose_end_was_exported_gets_a_new_generation_once(ledger: Ledger)
 def test_a_run_whose_end_was_not_exported_keeps_its_generation(ledger: Ledger) -> None:
     """Its first life is still being told."""
     ledger.record_export(hold(ledger), cursor=None, runs=[RUN])
-    assert ledger.bump_generation("run-1") == 0
-    assert ledger.bump_generation("never seen") == 0
-    assert ledger.exported(["never seen"]) == {}
+    begin_life(ledger, "run-1")
+    begin_life(ledger, "never seen")
+    assert {run_id: run.generation for run_id, run in ledger.exported(["run-1", "never seen"]).items()} == {"run-1": 0}
 
 
 def test_an_exporter_that_read_before_a_retry_does_not_undo_it(ledger: Ledger) -> None:
@@ -249,7 +254,7 @@ def test_an_exporter_that_read_before_a_retry_does_not_undo_it(ledger: Ledger) -
     lease = hold(ledger)
     ended = replace(RUN, ended=True, ended_at_ms=10, status="failed")
     ledger.record_export(lease, cursor=None, runs=[ended])
-    ledger.bump_generation("run-1")
+    begin_life(ledger, "run-1")
     late = replace(ended, steps={**RUN.steps, 8: (11, 0)})
     ledger.record_export(lease, cursor=None, runs=[late])
     stored = ledger.exported(["run-1"])["run-1"]
@@ -303,7 +308,7 @@ def test_a_kept_life_is_read_back_until_it_is_forgotten(ledger: Ledger) -> None:
     second = replace(LIFE, generation=1, error=None)
     other = replace(LIFE, run=replace(LIFE.run, id="run-2"))
     for life in (second, LIFE, other, replace(LIFE, steps=())):
-        ledger.keep_life(life)
+        begin_life(ledger, life.run.id, life)
     kept = replace(LIFE, steps=(make_step("run-1", 1), *LIFE.steps[1:]))
     found = ledger.past_lives(["run-1", "unknown"])
     assert found == {"run-1": [kept, replace(kept, generation=1, error=None)]}

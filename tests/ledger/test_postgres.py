@@ -249,7 +249,8 @@ def test_each_role_can_do_its_work_and_no_more(roles: Roles) -> None:
 
     operator = PostgresLedger(roles.operator)
     operator.add_audit(AuditEntry(at_ms=1, actor="ann", action="retry", run_id=roles.run_id, outcome="ok"))
-    assert operator.bump_generation(roles.run_id) == 1
+    operator.begin_life(roles.run_id, lambda exported, lives: None)
+    assert viewer.exported([roles.run_id])[roles.run_id].generation == 1
     worker = PostgresLedger(roles.worker)
     worker.heartbeat(Executor(instance_id="i", executor_id="local", beat_at_ms=0, started_at_ms=0))
     assert [executor.instance_id for executor in viewer.executors()] == ["i"]

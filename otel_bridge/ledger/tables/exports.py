@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from otel_bridge.ledger.encoding import dump_life, load_life, pack_steps, unpack_steps
+from otel_bridge.ledger.encoding import load_life, pack_steps, unpack_steps
 from otel_bridge.ledger.records import Cursor, ExportedRun, Lease, PastLife
 from otel_bridge.ledger.tables.core import Row, Session, Tables
 from otel_bridge.ledger.tables.leases import require
@@ -58,9 +58,8 @@ PRUNE_FACTS = tuple(
 )
 BUMP_GENERATION = """
     UPDATE {t}exported_runs SET generation = generation + 1, ended = 0
-    WHERE run_id = :run_id AND ended = 1 RETURNING generation
+    WHERE run_id = :run_id AND ended = 1
 """
-GENERATION = "SELECT generation FROM {t}exported_runs WHERE run_id = :run_id"
 KEEP_LIFE = """
     INSERT INTO {t}past_lives (run_id, generation, data, seen_at_ms) VALUES (:run_id, :generation, :data, {now})
     ON CONFLICT (run_id, generation) DO NOTHING
@@ -129,23 +128,6 @@ class Exports(Tables):
             self._write(statement, before_ms=ended_before_ms)
         self.give_back()
         return pruned
-
-    def bump_generation(self, run_id: str) -> int:
-        """Note that an ended run is about to live again (before it is retried); return its new generation.
-
-        A run whose end was not exported keeps its generation: see ``keep_life``.
-        """
-
-        def work(session: Session) -> int:
-            rows = session.rows(BUMP_GENERATION, run_id=run_id)
-            rows = rows or session.rows(GENERATION, run_id=run_id)
-            return int(rows[0][0]) if rows else 0
-
-        return self._run(work, write=True)
-
-    def keep_life(self, life: PastLife) -> None:
-        """Keep what the engine is about to overwrite, until it was exported; the first answer stays."""
-        self._write(KEEP_LIFE, run_id=life.run.id, generation=life.generation, data=dump_life(life))
 
     def past_lives(self, run_ids: Sequence[str]) -> dict[str, list[PastLife]]:
         """Return the kept lives of these runs, oldest first; a run without any is absent."""

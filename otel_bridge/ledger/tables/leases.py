@@ -38,19 +38,13 @@ IS_CURRENT = """
     SELECT 1 FROM {t}leases WHERE name = :name AND owner = :owner AND token = :token {for_update}
 """
 
-_names: dict[int, str] = {}
-
 
 def owner_name() -> str:
-    """Return this process's name as an owner of leases: ``host:pid:random``.
+    """Return a name for this process as the owner of leases: host, process id and a random part.
 
-    Made at use, not when an object is built: a process that is forked from another is another owner.
+    Made when it is needed, never kept across a fork: two processes of one name would share a lease.
     """
-    pid = os.getpid()
-    if pid not in _names:
-        _names.clear()  # the parent's, in a forked child
-        _names[pid] = f"{socket.gethostname()}:{pid}:{secrets.token_hex(4)}"
-    return _names[pid]
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def require(session: Session, lease: Lease) -> None:
@@ -74,7 +68,7 @@ class Leases(Tables):
         """Take or renew the lease; None while another owner holds it. Renewal keeps the token.
 
         Args:
-            owner: ``owner_name()``, or a name that only one thread uses.
+            owner: an ``owner_name()``; another one for each thread that is to be kept out.
         """
         rows = self._write(ACQUIRE, name=name, owner=owner, ttl_ms=round(ttl_s * 1000))
         return Lease(name, owner, *rows[0]) if rows else None
