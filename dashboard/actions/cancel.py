@@ -12,7 +12,6 @@ from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES
-from otel_bridge.runs.overlay import interrupted_steps
 
 
 def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
@@ -51,9 +50,6 @@ def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) 
     if children:
         for child in ctx.store.children(run.id):
             ctx.remember_queue(child)
-    in_flight = interrupted_steps(run, ctx.store.get_steps(run.id), ctx.presence())
-    if in_flight:  # the engine may never write a row of it
-        ctx.keep_attempt(run, in_flight)
     lock.fence()
     with ctx.engine.use() as client:
         client.cancel_workflow(run.id, cancel_children=children)

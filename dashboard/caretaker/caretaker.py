@@ -31,6 +31,7 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, owner_name
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import HELD_STATUSES, RunStatus
+from otel_bridge.runs.overlay import left_behind
 
 log = logging.getLogger(__name__)
 
@@ -271,6 +272,8 @@ class Caretaker:
         reader = RunReader(ctx.store, lambda: seen, lambda: ctx.ledger)
         held = {run.executor for run, _ in reader.open_groups(RunQuery()) if not run.is_queued}
         keep = [executor.instance_id for name, executor in newest.items() if name in held]
+        gone = [executor for executor in seen.lost if executor.beat_at_ms < before_ms]
+        ctx.ledger.add_interrupted([step for executor in gone for step in left_behind(executor)])
         forgotten = ctx.ledger.prune_executors(beat_before_ms=before_ms, keep=keep)
         log.info("Forgot %d workers that have not reported for a day or longer.", forgotten)
 

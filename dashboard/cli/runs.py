@@ -177,7 +177,9 @@ def message_text(message: RunMessage | ListMessage) -> str | None:
         return f"{len(message.runs)} newest runs; following."
     if not isinstance(message, EventView):
         return None
-    status = message.type.rpartition(".")[2]
-    what = coloured(status, message.type)
+    subject, _, status = message.type.rpartition(".")
+    if message.type == "step.failed" and message.status is not None:
+        status = message.status  # cancelled, dead and interrupted are not failed
+    what = coloured(status, f"{subject}.{status}")
     parts = (message.at, plain(message.run_id), what, plain(message.name or ""), lasted(message.duration_ms))
     return "  ".join(filter(None, (*parts, error_text(message.error, 100))))

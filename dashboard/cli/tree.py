@@ -72,6 +72,10 @@ def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[st
     yield "Run", plain(run.id)
     yield "Workflow", plain(run.workflow + (f" (version {run.workflow_version})" if run.workflow_version else ""))
     yield "Status", coloured(run.status) + waiting
+    if run.blocked is not None:
+        yield "Blocked", plain(f"{run.blocked.reason} {run.blocked.remedy}")
+    if run.deadline_at is not None:
+        yield "Deadline", run.deadline_at + (" (the run was cancelled by its timeout)" if run.timed_out else "")
     yield "Created", f"{run.created_at} ({since(run.created_at, now)})"
     yield "Took", took(run.duration_ms)
     yield "Queue", plain(run.queue or "")

@@ -19,12 +19,12 @@ from dashboard.wire.graph import Graph
 from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
-from otel_bridge.runs.overlay import overlay_error, overlay_kept, overlay_run, overlay_steps
+from otel_bridge.runs.overlay import may_be_cut_off, overlay_error, overlay_run, overlay_steps
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
@@ -58,6 +58,10 @@ class Loaded:
     run: Run
     steps: list[Step]
     undo: list[Compensation]
+    requeues: Sequence[AuditEntry]
+    """Actions that put the run on a queue again, oldest first."""
+    told: Sequence[InterruptedStep]
+    """What workers told of its interrupted steps, in this attempt and in earlier ones."""
 
 
 def get_run(services: Services, run_id: str) -> Run:
@@ -79,12 +83,13 @@ def load(services: Services, run_id: str) -> Loaded:
         NotFound: there is no such run.
     """
     run = get_run(services, run_id)
+    requeues = services.requeues([run_id]).get(run_id, [])
+    run = overlay_requeue(run, requeues)
+    told = told_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
     wanted = [run_id] if run.undo_id is None else [run_id, run.undo_id]
     by_run = services.store.get_steps_of(wanted, errors=True)
     seen = services.presence()
-    steps = overlay_steps(run, by_run.get(run_id, []), seen)
-    if run.status in ("cancelled", "cancelling"):
-        steps = overlay_kept(run, steps, kept_attempts(services, run_id))
+    steps = overlay_steps(run, by_run.get(run_id, []), seen, told)
     undo: list[Compensation] = []
     if run.undo_id is not None:
         undo_run = services.store.get_run(run.undo_id)
@@ -92,7 +97,7 @@ def load(services: Services, run_id: str) -> Loaded:
         if undo_run is not None:
             undo_steps = overlay_steps(undo_run, undo_steps, seen)
         undo = undo_of(services.store, run.undo_id, undo_steps)
-    return Loaded(run, steps, undo)
+    return Loaded(run, steps, undo, requeues, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,28 +213,27 @@ def run_detail(
         NotFound: there is no such run.
     """
     loaded = load(services, run_id)
-    requeues = services.requeues([run_id]).get(run_id, [])
     children = services.rows(services.store.children(run_id, limit=CHILDREN_SHOWN))
     page = timeline(services, loaded, start=start, limit=limit)
     return RunDetail(
-        run=run_view(services, overlay_requeue(loaded.run, requeues), codec=codec),
+        run=run_view(services, loaded.run, codec=codec),
         timeline=page.steps,
         next_step=page.next_seq,
         steps_total=len(loaded.steps),
         children=[child.id for child in children],
         child_runs=children,
         lineage=lineage(services, loaded.run),
-        attempts=_attempt_views(history(services, loaded, requeues), codec=codec),
+        attempts=_attempt_views(history(services, loaded), codec=codec),
     )
 
 
-def history(services: Services, loaded: Loaded, requeues: Sequence[AuditEntry]) -> list[Attempt]:
+def history(services: Services, loaded: Loaded) -> list[Attempt]:
     """Return the run's attempts, the present one last; of the earlier ones as much as the ledger kept."""
     run = loaded.run
-    if not requeues:
+    if not loaded.requeues:
         return attempts(run, [])
     kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
-    return attempts(run, requeues, exported=exported, kept=kept, steps=loaded.steps)
+    return attempts(run, loaded.requeues, exported=exported, kept=kept, told=loaded.told, steps=loaded.steps)
 
 
 def run_graph(services: Services, run_id: str, *, expand: Collection[str] = ()) -> Graph:
@@ -243,8 +247,7 @@ def run_graph(services: Services, run_id: str, *, expand: Collection[str] = ()) 
     """
     loaded = load(services, run_id)
     graph = build_graph(loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=expand)
-    requeues = services.requeues([run_id]).get(run_id, [])
-    return with_attempts(graph, history(services, loaded, requeues)[:-1], expand=expand)
+    return with_attempts(graph, history(services, loaded)[:-1], expand=expand)
 
 
 def _attempt_views(found: Sequence[Attempt], *, codec: Codec) -> list[AttemptView]:
@@ -258,6 +261,14 @@ def kept_attempts(services: Services, run_id: str) -> list[KeptAttempt]:
     """Return how the run stood at earlier actions; nothing, where the ledger cannot be read."""
     try:
         return services.ledger.kept_attempts([run_id]).get(run_id, [])
+    except LedgerError:
+        return []
+
+
+def told_interrupted(services: Services, run_id: str) -> list[InterruptedStep]:
+    """Return what workers told of the run's interrupted steps; nothing, where the ledger cannot be read."""
+    try:
+        return services.ledger.interrupted([run_id]).get(run_id, [])
     except LedgerError:
         return []
 

@@ -275,6 +275,7 @@ def event_view(event: LifecycleEvent, event_id: int, *, run: RunRow | None, step
         seq=event.seq,
         name=event.name,
         kind=event.kind,
+        status=event.status,
         duration_ms=event.duration_ms,
         queue_ms=event.queue_ms,
         error=None if event.error is None else ErrorView(message=event.error),

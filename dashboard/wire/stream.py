@@ -7,11 +7,14 @@ from typing import Literal
 from dashboard.wire.base import Timestamp, Wire
 from dashboard.wire.runs import ErrorView, RunDetail, RunRow, StepView
 from otel_bridge.model.events import EventType
-from otel_bridge.model.steps import StepKind
+from otel_bridge.model.steps import StepKind, StepStatus
 
 
 class EventView(Wire):
-    """One lifecycle event. ``run`` is the run's row after it; ``step`` the step it is about.
+    """One lifecycle event. ``run`` is the run's row after it; ``step`` the step it is about, ``status`` that step's.
+
+    ``step.failed`` is the end of a step without success: ``status`` says whether it failed, was interrupted, or is a
+    child that was cancelled or given up.
 
     ``left`` in the list's stream: the run does not pass the stream's filter, or not any more.
     """
@@ -23,6 +26,7 @@ class EventView(Wire):
     seq: int | None = None
     name: str | None = None
     kind: StepKind | None = None
+    status: StepStatus | None = None
     duration_ms: int | None = None
     queue_ms: int | None = None
     error: ErrorView | None = None

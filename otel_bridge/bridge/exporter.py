@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
+from otel_bridge.bridge.interruptions import Interruptions
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
@@ -24,6 +25,7 @@ from otel_bridge.otlp import Delivery
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
+from otel_bridge.spans.lives import LOOK_AGAIN_MS
 from otel_bridge.spans.model import SpanTimeError, check_times
 from otel_bridge.store.base import StateStore
 
@@ -136,6 +138,7 @@ class RunExporter:
         # Kept lives are read after runs and steps: a run that was seen to live again has its earlier lives.
         past = self._ledger.past_lives(chunk)
         before = self._ledger.exported(chunk)
+        cut = Interruptions(self._ledger, runs, past)
         related = _Related(self._store, self._ledger, self._settings, runs, before)
         now_ms = self._store.now_ms()
         plans: list[Planned] = []
@@ -143,10 +146,10 @@ class RunExporter:
         for run_id in chunk:
             run, told = runs.get(run_id), before.get(run_id)
             for life in past.get(run_id, ()):
-                lived.append((life.run, self._plan_past(life, told, related)))
+                lived.append((life.run, self._plan_past(cut.of_life(life), told, related)))
                 told = lived[-1][1].record
             if run is not None:
-                plan = self._plan(run, steps[run_id], told, related, now_ms)
+                plan = self._plan(run, cut.of(run, steps[run_id]), told, related, now_ms)
             else:
                 plan = plan_deleted(told, settings=self._settings) if told is not None else None
                 self.set_aside.discard(run_id)
@@ -154,6 +157,8 @@ class RunExporter:
                 plans.append((run, plan))
                 if plan.again_at_ms is not None:
                     progress.again[run_id] = plan.again_at_ms
+                elif cut.goes_on(run_id):
+                    progress.again[run_id] = now_ms + LOOK_AGAIN_MS
         self._send(lease, lived, plans, progress)
         if past and self._delivery is not None and lease is not None:
             self._ledger.forget_lives({run_id: lives[-1].generation for run_id, lives in past.items()})

@@ -18,6 +18,7 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
 from otel_bridge.model.status import OPEN_STATUSES
+from otel_bridge.model.steps import Step
 from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
 from otel_bridge.spans import Plan, SpanData, semconv
 
@@ -93,7 +94,7 @@ class BridgeMetrics:
                 semconv.STEP_KIND: due.step.kind,
                 semconv.STEP_STATUS: due.step.status,
             }
-            self._step_duration.record(_duration_s(span), attributes, context=_context(span))
+            self._step_duration.record(_step_s(due.step, span), attributes, context=_context(span))
         if plan.ended and plan.spans:
             self._record_end(run, plan, plan.spans[-1])
 
@@ -160,6 +161,12 @@ class BridgeMetrics:
 
     def _observe_set_aside(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(self._set_aside)] if self._set_aside is not None else []
+
+
+def _step_s(step: Step, span: SpanData) -> float:
+    """Return how long a step worked: the span of a remote one begins where it was put on its queue."""
+    worked_ms = step.duration_ms if step.kind == "remote" else None
+    return _duration_s(span) if worked_ms is None else worked_ms / 1000
 
 
 def _duration_s(span: SpanData) -> float:

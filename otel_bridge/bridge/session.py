@@ -39,6 +39,9 @@ REVIEW_EVERY_S = 30.0
 REVIEW_LIMIT = 200
 GAUGES_EVERY_S = 10.0
 REJECTIONS_KEPT = 20
+INTERRUPTED_EVERY_S = 1.0
+LATE_MS = 5_000
+"""What workers told of interrupted steps may be committed so much later than it is stamped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,9 @@ class ExportSession:
         self._cursor: Cursor | None = None
         self._clock = ClockWatch(monotonic=monotonic)
         self._agenda = Agenda()
-        self._reviewed_at = self._pruned_at = self._gauged_at = -float("inf")
+        self._reviewed_at = self._pruned_at = self._gauged_at = self._interrupted_at = -float("inf")
+        self._told: dict[str, int] = {}
+        self._told_since_ms = BEGINNING_MS
         self._caught_up_at = monotonic()
         self._reported: object = None
         self._standing_by = self._ahead = False
@@ -118,7 +123,7 @@ class ExportSession:
         scanner = self._scanner or self._open_scanner()
         scan = scanner.scan(cursor)
         self._report_ahead(scan)
-        wanted = {*scan.runs, *self._due_again(), *self._review()}
+        wanted = {*scan.runs, *self._due_again(), *self._review(), *self._interrupted()}
         progress = self._exporter.export(lease, wanted, known=scan.runs)
         progress.spans += resent
         for run_id, at_ms in progress.again.items():
@@ -134,7 +139,8 @@ class ExportSession:
         self._scanner = None
         self._cursor = None
         self._agenda.clear()
-        self._reviewed_at = -float("inf")
+        self._reviewed_at = self._interrupted_at = -float("inf")
+        self._told, self._told_since_ms = {}, BEGINNING_MS
 
     def close(self) -> None:
         """Give the lease up and close what was opened for this session. Idempotent."""
@@ -224,6 +230,17 @@ class ExportSession:
             return begun
         self._exporter.set_aside.load(self.ledger)
         return [*begun, *self._exporter.set_aside]
+
+    def _interrupted(self) -> set[str]:
+        """Return runs of which workers told interrupted steps since the last look: perhaps after their end was sent."""
+        if self._monotonic() - self._interrupted_at < INTERRUPTED_EVERY_S:
+            return set()
+        self._interrupted_at = self._monotonic()
+        told = self.ledger.interrupted_since(self._told_since_ms, limit=OPEN_LIMIT)
+        new = {run_id for run_id, at_ms in told.items() if self._told.get(run_id) != at_ms}
+        self._told = told
+        self._told_since_ms = max([self._told_since_ms, *(at_ms - LATE_MS for at_ms in told.values())])
+        return new
 
     def _look_after(self, lease: Lease, *, caught_up: bool) -> None:
         now = self._monotonic()

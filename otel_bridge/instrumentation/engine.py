@@ -35,6 +35,10 @@ _STORED_NAMES = {
 """DBOS's span names of its own steps -> the names that it stores them under."""
 
 
+_LOOK_UP = "_check_operation_execution_txn"
+"""DBOS's function that looks for a step's earlier outcome."""
+
+
 def hooks() -> list[tuple[type, str]]:
     """Return the classes and methods that are hooked.
 
@@ -152,6 +156,29 @@ def _own_version() -> str:
         return importlib.metadata.version("durable-dashboard")
     except importlib.metadata.PackageNotFoundError:  # run from a source tree that nobody installed
         return "unknown"
+
+
+def is_unrecorded(name: str, error: BaseException) -> bool:
+    """Say whether a step that ended with this was executed, and nothing of it was recorded.
+
+    DBOS records what a step returns or raises, unless the run was cancelled or taken by another executor meanwhile:
+    then recording raises a conflict. Whatever is no ``Exception`` it never records: a step was stopped, or the process
+    is. A run that finds itself cancelled before it executes a step raises in the look for the step's earlier outcome.
+    """
+    from dbos._error import DBOSWorkflowConflictIDError
+
+    if name.startswith("DBOS.") or name in _STORED_NAMES.values():
+        return False
+    if isinstance(error, DBOSWorkflowConflictIDError):
+        return True
+    return not isinstance(error, Exception) and not _raised_in(error, _LOOK_UP)
+
+
+def _raised_in(error: BaseException, function: str) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name == function
 
 
 def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s: float) -> Executor:

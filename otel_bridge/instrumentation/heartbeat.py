@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from otel_bridge.instrumentation.guard import Guard, untraced
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.sources import Source
-from otel_bridge.ledger.base import Executor, InFlightStep, Ledger
+from otel_bridge.ledger.base import Executor, InFlightStep, InterruptedStep, Ledger
 
 HELD_S = 0.1
 """A step that executes for longer than this is worth reporting."""
@@ -54,6 +55,27 @@ class Scope:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A step that was executed, and whose outcome the engine did not take."""
+
+    scope: Scope
+    ended_s: float
+
+    def describe(self, executor: str | None) -> InterruptedStep:
+        """Return what the ledger keeps of it."""
+        step = self.scope.describe()
+        return InterruptedStep(
+            run_id=step.run_id,
+            seq=step.seq if step.seq is not None else 0,
+            name=step.name,
+            started_at_ms=step.started_at_ms,
+            ended_at_ms=max(step.started_at_ms, int(self.ended_s * 1000)),
+            attempt=step.attempt,
+            executor=executor,
+        )
+
+
 def reported(held: Iterable[Scope]) -> tuple[InFlightStep, ...]:
     """Return what is reported of held scopes, oldest first: a body only where none of its run's steps is there."""
     scopes = sorted(held, key=lambda scope: (scope.seq is None, scope.started_s))
@@ -65,6 +87,7 @@ class Heartbeat:
     """Writes this process's executor row until stopped, then signs off.
 
     Args:
+        interrupted: steps whose outcome the engine did not take; they are taken from here once they are written.
         since_s: scopes that were entered before belong to an engine that was destroyed.
         lookup: its work is done by our thread while that runs: one thread and one connection a process.
     """
@@ -76,10 +99,12 @@ class Heartbeat:
         describe: Callable[[], Executor],
         guard: Guard,
         *,
+        interrupted: deque[Interruption] | None = None,
         since_s: float = 0.0,
         lookup: PlacementLookup | None = None,
     ) -> None:
         self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
+        self._interrupted: deque[Interruption] = deque() if interrupted is None else interrupted
         self._since_s, self._lookup = since_s, lookup
         self._stopping = False
         self._wake = threading.Event()
@@ -87,7 +112,7 @@ class Heartbeat:
         self._wrote = False
         self._shown: frozenset[Scope] = frozenset()
         self._interval_s = 2.0
-        self._last_beat_s = self._next_beat_s = 0.0
+        self._last_beat_s = self._next_beat_s = self._next_report_s = 0.0
 
     def start(self) -> None:
         """Start the thread. It ends with the process, too."""
@@ -159,6 +184,10 @@ class Heartbeat:
             self._beat(reported(held))
             self._shown, self._last_beat_s = held, now_s
             self._next_beat_s = now_s + self._interval_s
+        if self._interrupted and now_s >= self._next_report_s:
+            self._next_report_s = now_s + self._interval_s  # where it fails, the next try is not at once
+            self._report_interrupted()
+            self._next_report_s = now_s
 
     def _beat(self, steps: tuple[InFlightStep, ...]) -> None:
         row = self._describe()
@@ -170,8 +199,22 @@ class Heartbeat:
             row = replace(row, runs=runs, runs_total=len(runs))
         self._write(replace(row, in_flight=steps, in_flight_total=len(steps)))
 
+    def _report_interrupted(self) -> None:
+        told = [self._interrupted.popleft() for _ in range(len(self._interrupted))]
+        try:
+            executor = self._describe().executor_id
+            self._source.get().add_interrupted([one.describe(executor) for one in told])
+        except Exception:
+            self._interrupted.extendleft(reversed(told))
+            raise
+
     def _sign_off(self) -> None:
-        self._write(replace(self._describe(), runs=(), busy={}, stopped=True))
+        if self._interrupted:
+            self._report_interrupted()
+        held = [scope for scope in list(self._in_flight) if scope.seq is not None and self._is_ours(scope)]
+        steps = reported(held)  # they die with the process, or are recorded after all
+        row = replace(self._describe(), runs=(), busy={}, stopped=True)
+        self._write(replace(row, in_flight=steps, in_flight_total=len(steps)))
 
     def _write(self, row: Executor) -> None:
         self._source.get().heartbeat(row)

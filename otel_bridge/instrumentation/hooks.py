@@ -105,7 +105,7 @@ class Hooks:
             scope = scopes.pop()[1]
             try:
                 if scope is not None:
-                    session.leave(scope)
+                    session.leave(scope, exc_value)
                 if not self._active and not session.in_flight:
                     self._restore(keep_end=False)
             except Exception as error:  # noqa: BLE001 - telemetry never breaks a workflow

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -16,7 +17,7 @@ from opentelemetry.trace import set_span_in_context
 from otel_bridge.instrumentation import bodies, engine
 from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
-from otel_bridge.instrumentation.heartbeat import Heartbeat, Scope
+from otel_bridge.instrumentation.heartbeat import Heartbeat, Interruption, Scope
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.places import RunPlaces
 from otel_bridge.instrumentation.settings import InstrumentorSettings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 _MAX_STRAYS = 1000
+MAX_INTERRUPTED = 10_000
+"""Interrupted steps that wait to be reported; where no ledger takes them, the oldest are forgotten."""
 _fork_hook_lock = threading.Lock()
 _fork_hooked = False
 
@@ -43,6 +46,7 @@ class Session:
         self.sources = Sources(settings)
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
+        self.interrupted: deque[Interruption] = deque(maxlen=MAX_INTERRUPTED)
         self._strays: dict[str, LiveRun] = {}
         self._strays_lock = threading.Lock()
         self._epoch_s = 0.0
@@ -72,9 +76,15 @@ class Session:
         self.in_flight[scope] = None
         return scope
 
-    def leave(self, scope: Scope) -> None:
-        """Make current what was current before."""
+    def leave(self, scope: Scope, error: BaseException | None = None) -> None:
+        """Make current what was current before.
+
+        Args:
+            error: what DBOS ended the run or step with; it tells whether anything was recorded.
+        """
         self.in_flight.pop(scope, None)
+        if error is not None and scope.seq is not None and engine.is_unrecorded(scope.name, error):
+            self.interrupted.append(Interruption(scope, time.time()))
         otel_context.detach(scope.token)
 
     def _stray(self, run_id: str) -> LiveRun:
@@ -127,7 +137,13 @@ class Session:
             )
 
         self._heartbeat = Heartbeat(
-            self.sources.ledger, self.in_flight, row, self.guard, since_s=self._epoch_s, lookup=self.lookup
+            self.sources.ledger,
+            self.in_flight,
+            row,
+            self.guard,
+            interrupted=self.interrupted,
+            since_s=self._epoch_s,
+            lookup=self.lookup,
         )
         self._heartbeat.start()
 
@@ -150,6 +166,7 @@ class Session:
         self._strays_lock = threading.Lock()
         self.guard.forget()
         self.in_flight.clear()
+        self.interrupted.clear()
         self.sources.forget()
         self.lookup.forget()
         if self._heartbeat is not None:

@@ -21,6 +21,7 @@ from otel_bridge.ledger.records import (
     ExportedRun,
     Failure,
     InFlightStep,
+    InterruptedStep,
     KeptAttempt,
     Lease,
     PastLife,
@@ -32,6 +33,7 @@ from otel_bridge.ledger.tables.audit import AuditLog
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
 from otel_bridge.ledger.tables.failures import Failures
+from otel_bridge.ledger.tables.interrupted import Interrupted
 from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
 from otel_bridge.ledger.tables.tokens import Tokens
@@ -49,6 +51,7 @@ __all__ = [
     "ExportedRun",
     "Failure",
     "InFlightStep",
+    "InterruptedStep",
     "KeptAttempt",
     "Lease",
     "Ledger",
@@ -59,7 +62,7 @@ __all__ = [
 ]
 
 
-class Ledger(Leases, Lives, Attempts, Executors, AuditLog, Tokens, Failures, Decisions):
+class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

@@ -108,6 +108,26 @@ class InFlightStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptedStep:
+    """An execution of a step of which the engine kept nothing: it may have had its effect.
+
+    Its run was cancelled meanwhile, by whomever, or taken by another worker.
+
+    Args:
+        ended_at_ms: when it was over, or until when it is known to have gone on.
+        executor: the engine's id of the process that executed it.
+    """
+
+    run_id: str
+    seq: int
+    name: str
+    started_at_ms: int
+    ended_at_ms: int
+    attempt: int = 1
+    executor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateValidator:
     """A check that a worker makes of an update before it takes it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from otel_bridge.model.steps import StepKind
+from otel_bridge.model.steps import StepKind, StepStatus
 
 EventType = Literal[
     "run.pending",
@@ -28,7 +28,8 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 class LifecycleEvent:
     """One change of a run or of one of its steps, as the store shows it.
 
-    ``error`` is a message for people. Times are Unix milliseconds.
+    ``error`` is a message for people. Times are Unix milliseconds. ``step.failed`` ends a step without success:
+    ``status`` says whether it failed, was interrupted, or is a child that was cancelled or given up.
     """
 
     type: EventType
@@ -38,6 +39,7 @@ class LifecycleEvent:
     seq: int | None = None
     name: str | None = None
     kind: StepKind | None = None
+    status: StepStatus | None = None
     duration_ms: int | None = None
     queue_ms: int | None = None
     error: str | None = None

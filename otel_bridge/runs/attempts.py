@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt, PastLife
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import STATUSES, RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
+from otel_bridge.runs.overlay import interrupted_step
 
 REQUEUES = ("retry", "redispatch", "move")
 """Actions, by their names in the audit log, that put a run on a queue again."""
@@ -68,6 +69,7 @@ def attempts(
     *,
     exported: ExportedRun | None = None,
     kept: Sequence[KeptAttempt] = (),
+    told: Sequence[InterruptedStep] = (),
     steps: Sequence[Step] = (),
 ) -> list[Attempt]:
     """Return the run's attempts, the first one first; the last is the run as it is now.
@@ -76,12 +78,14 @@ def attempts(
         requeues: the run's ``REQUEUES`` in the audit log, oldest first.
         exported: what was exported of the run, where a bridge is at work.
         kept: how it stood when it was put on a queue again.
+        told: its interrupted steps, as workers told of them.
         steps: as they are now; those of earlier attempts that were not executed again are among them.
     """
     starts = [run.created_at_ms, *(entry.at_ms for entry in requeues)]
     causes = [None, *requeues]
     found = []
     life = 0
+    known = (*steps, *(step for one in kept for step in one.life.steps), *map(interrupted_step, told))
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
         if cause is not None and _begins_a_life(cause):
             life += 1
@@ -95,7 +99,7 @@ def attempts(
             found.append(_present(begun, run))
         else:
             past = _past(begun, requeues[n - 1], life, exported, _kept_at(kept, starts[n:]))
-            found.append(replace(past, steps=_begun_in(enqueued_ms, starts[n], kept, steps)))
+            found.append(replace(past, steps=_begun_in(enqueued_ms, starts[n], known)))
     return found
 
 
@@ -105,15 +109,18 @@ def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLi
     return next((one.life for one in kept if end_ms <= one.at_ms and all(one.at_ms < ms for ms in later[:1])), None)
 
 
-def _begun_in(since_ms: int, until_ms: int, kept: Sequence[KeptAttempt], steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return the steps, kept or still there, that began within an attempt, each once; what has a row goes first."""
-    known: dict[tuple[int, int | None], Step] = {}
-    for step in (*steps, *(step for one in kept for step in one.life.steps)):
+def _begun_in(since_ms: int, until_ms: int, known: Sequence[Step]) -> tuple[Step, ...]:
+    """Return which of the known steps began within an attempt, each execution once; what has a row goes first.
+
+    What was seen in flight, and what its worker told of it in the end, are the same execution: the latter is whole.
+    """
+    found: dict[tuple[int, int | None], Step] = {}
+    for step in known:
         began = (step.seq, step.started_at_ms)
         within = step.started_at_ms is not None and since_ms <= step.started_at_ms < until_ms
-        if within and (began not in known or known[began].status == "interrupted"):
-            known[began] = step
-    return tuple(sorted(known.values(), key=lambda step: (step.seq, step.started_at_ms)))
+        if within and (began not in found or found[began].status == "interrupted"):
+            found[began] = step
+    return tuple(sorted(found.values(), key=lambda step: (step.seq, step.started_at_ms)))
 
 
 def _begins_a_life(cause: AuditEntry) -> bool:

@@ -9,6 +9,7 @@ from otel_bridge.model.events import EventType, LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
+from otel_bridge.runs.overlay import is_cut_off_but_open
 
 _ENDINGS: dict[str, EventType] = {
     "completed": "run.completed",
@@ -17,6 +18,7 @@ _ENDINGS: dict[str, EventType] = {
     "cancelled": "run.cancelled",
     "dead": "run.dead",
 }
+INTERRUPTED = "Interrupted: it may have had its effect."
 _WAITING = frozenset({"pending", "blocked"})
 
 
@@ -103,13 +105,13 @@ def step_events(
     events: list[LifecycleEvent] = []
     for step in steps:
         was = before.get(step.seq) if before is not None else None
-        if step.status == was or step.status in ("pending", "interrupted"):
+        if step.status == was or step.status == "pending" or is_cut_off_but_open(step):
             continue
         if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
             continue
-        kind: EventType = (
-            "step.started" if step.status == "running" else "step.failed" if step.went_wrong else "step.completed"
-        )
+        kind: EventType = "step.failed"
+        if step.status in ("running", "completed"):
+            kind = "step.started" if step.status == "running" else "step.completed"
         at_ms = step.started_at_ms if kind == "step.started" else step.finished_at_ms
         events.append(
             LifecycleEvent(
@@ -120,12 +122,17 @@ def step_events(
                 seq=step.seq,
                 name=step.name,
                 kind=step.kind,
+                status=step.status,
                 duration_ms=step.duration_ms if kind != "step.started" else None,
                 queue_ms=step.queue_ms,
-                error=message_of(step.error, codec) if kind == "step.failed" else None,
+                error=_why(step, codec) if kind == "step.failed" else None,
             )
         )
     return sorted(events, key=lambda event: event.at_ms)
+
+
+def _why(step: Step, codec: Codec) -> str | None:
+    return INTERRUPTED if step.status == "interrupted" else message_of(step.error, codec)
 
 
 def message_of(value: StoredValue | None, codec: Codec) -> str | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from otel_bridge.ledger.base import Failure, InFlightStep, KeptAttempt
+from otel_bridge.ledger.base import Executor, Failure, InFlightStep, InterruptedStep
 from otel_bridge.model.runs import Run, RunError
-from otel_bridge.model.status import ENDED_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
 
 ENGINE_PREFIX = "DBOS."
+CLOCKS_MS = 5_000
+"""A worker's clock stamps its steps, the database's a run's row: so far may they be apart."""
+_CANCELLED = ("cancelled", "cancelling")
 
 
 def overlay_run(run: Run, seen: Presence) -> Run:
@@ -44,33 +46,74 @@ def overlay_error(run: Run, failure: Failure | None) -> Run:
     return replace(run, error=error)
 
 
-def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:
+def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence, told: Sequence[InterruptedStep] = ()) -> list[Step]:
     """Return the steps with those among them that no row tells of, by ``seq``: executing now, or interrupted.
 
-    A step that a lost executor was executing leaves no row, though it may have had its effect: it stays in sight as
-    ``interrupted``, until it is executed again or its run completes without it.
+    A step that was in flight when its run was cancelled or its executor lost leaves no row, though it may have had its
+    effect: it stays in sight as ``interrupted``, until it is executed again or its run completes without it.
+
+    Args:
+        told: what workers told of the run's interrupted steps.
     """
     known = {seq for step in steps for seq in (step.seq, *step.folded)}
-    unrecorded: dict[int, Step] = {}
-    if run.status != "completed":
-        for executor in seen.lost:
-            for step in executor.in_flight:
-                if step.run_id == run.id and step.seq is not None and step.seq not in known:
-                    unrecorded[step.seq] = interrupted_step(step, ended_ms=executor.beat_at_ms, by=executor.executor_id)
-    if not run.is_terminal:
-        for executor, step in seen.in_flight(run.id):
-            if step.seq is not None and step.seq not in known:
-                unrecorded[step.seq] = Step(
-                    run_id=run.id,
-                    seq=step.seq,
-                    name=step.name,
-                    kind="local",
-                    status="running",
-                    started_at_ms=step.started_at_ms,
-                    executor=executor.executor_id,
-                    attempts=step.attempt,
-                )
+    unrecorded = {step.seq: step for step in interrupted(run, seen, told) if step.seq not in known}
+    for executor, step in seen.in_flight(run.id):
+        if run.is_terminal or step.seq is None or step.seq in known:
+            continue
+        unrecorded[step.seq] = Step(
+            run_id=run.id,
+            seq=step.seq,
+            name=step.name,
+            kind="local",
+            status="running",
+            started_at_ms=step.started_at_ms,
+            executor=executor.executor_id,
+            attempts=step.attempt,
+        )
     return sorted([*steps, *unrecorded.values()], key=lambda step: step.seq) if unrecorded else list(steps)
+
+
+def left_behind(executor: Executor) -> list[InterruptedStep]:
+    """Return what a lost executor was executing when it was last heard of, but for the engine's own waits."""
+    return [
+        cut_off(step, executor.beat_at_ms, executor.executor_id)
+        for step in executor.in_flight
+        if step.seq is not None and not step.name.startswith(ENGINE_PREFIX)
+    ]
+
+
+def interrupted(run: Run, seen: Presence, told: Sequence[InterruptedStep] = (), *, still: bool = True) -> list[Step]:
+    """Return the run's interrupted steps, each once; some of them may have a row, of another execution.
+
+    Args:
+        told: what workers told of them.
+        still: with those that a live executor goes on executing although their run was cancelled: they have no end.
+    """
+    if run.status == "completed":
+        return []
+    begun_ms = run.created_at_ms - CLOCKS_MS if run.requeued_at_ms is None else run.requeued_at_ms
+    found: dict[int, Step] = {}
+    for executor in seen.lost:
+        found |= {step.seq: interrupted_step(step) for step in left_behind(executor) if step.run_id == run.id}
+    if still and run.status in _CANCELLED:
+        for executor, step in seen.in_flight(run.id):
+            if step.seq is not None and not step.name.startswith(ENGINE_PREFIX):
+                # How long it goes on nobody knows before its worker tells.
+                under_way = interrupted_step(cut_off(step, executor.beat_at_ms, executor.executor_id))
+                found[step.seq] = under_way._replace(finished_at_ms=None)
+    if may_be_cut_off(run):
+        found |= {one.seq: interrupted_step(one) for one in told if one.started_at_ms >= begun_ms}
+    return list(found.values())
+
+
+def is_cut_off_but_open(step: Step) -> bool:
+    """Say whether a live executor goes on executing an interrupted step: how it ended is yet to be told."""
+    return step.status == "interrupted" and step.is_open
+
+
+def may_be_cut_off(run: Run) -> bool:
+    """Say whether the run ended otherwise than well: only then are its interrupted steps the last word."""
+    return run.is_terminal and run.status != "completed"
 
 
 def interrupted_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[Step]:
@@ -85,35 +128,29 @@ def interrupted_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[S
     ]
 
 
-def overlay_kept(run: Run, steps: Sequence[Step], kept: Sequence[KeptAttempt]) -> list[Step]:
-    """Return the steps with those among them that were in flight when the run was last cancelled, without a row.
-
-    Args:
-        kept: oldest first. One that was kept for an earlier attempt, before the run was put on a queue again, is over.
-    """
-    last = kept[-1].life if kept and run.status in ("cancelled", "cancelling") else None
-    if last is None or last.run.status in ENDED_STATUSES or kept[-1].at_ms < (run.requeued_at_ms or 0):
-        return list(steps)
-    known = {seq for step in steps for seq in (step.seq, *step.folded)}
-    gone = [step for step in last.steps if step.status == "interrupted" and step.seq not in known]
-    return sorted([*steps, *gone], key=lambda step: step.seq) if gone else list(steps)
-
-
-def interrupted_step(step: InFlightStep, *, ended_ms: int, by: str | None) -> Step:
-    """Return a step that was in flight when its run was cancelled or its worker was lost.
-
-    Args:
-        ended_ms: until when it is known to have been executing.
-        by: the executor that did.
-    """
+def interrupted_step(told: InterruptedStep) -> Step:
+    """Return an interrupted step as its worker told of it."""
     return Step(
+        run_id=told.run_id,
+        seq=told.seq,
+        name=told.name,
+        kind="local",
+        status="interrupted",
+        started_at_ms=told.started_at_ms,
+        finished_at_ms=max(told.started_at_ms, told.ended_at_ms),
+        executor=told.executor,
+        attempts=told.attempt,
+    )
+
+
+def cut_off(step: InFlightStep, ended_ms: int, executor: str) -> InterruptedStep:
+    """Return what is to be told of a step in flight that goes on no more, as far as anybody knows."""
+    return InterruptedStep(
         run_id=step.run_id,
         seq=step.seq if step.seq is not None else 0,
         name=step.name,
-        kind="local",
-        status="interrupted",
         started_at_ms=step.started_at_ms,
-        finished_at_ms=max(step.started_at_ms, ended_ms),
-        executor=by,
-        attempts=step.attempt,
+        ended_at_ms=ended_ms,
+        attempt=step.attempt,
+        executor=executor,
     )

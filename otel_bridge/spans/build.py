@@ -82,6 +82,7 @@ class RunSpans:
         if step.kind != "local":
             _set(attributes, semconv.WAIT_ON, step.waits_on)
             _set(attributes, semconv.QUEUE_NAME, step.worker_group)
+            _set(attributes, semconv.QUEUE_WAIT_MS, step.queue_ms)
             _set(attributes, semconv.CHILD_RUN_ID, step.child_run_id)
             if step.collected_at_ms is not None and step.collected_at_ms > ended_ms:
                 attributes[semconv.STEP_COLLECT_MS] = step.collected_at_ms - ended_ms

@@ -17,6 +17,8 @@ from otel_bridge.model.steps import Step
 
 DEAD_GRACE_MS = 5_000
 """How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""
+CASCADE_MS = 2_000
+"""Children cancelled with their run are so a moment later: how long its root waits for them, and how much later."""
 LOOK_AGAIN_MS = 500
 ROUNDING_MS = 1_000
 """SQLite on Python before 3.12 rounds run times down to whole seconds."""
@@ -74,7 +76,7 @@ def compare(
     fold: bool = False,
 ) -> Life:
     """Say what is due of a run; with ``fold`` like bookkeeping steps in a row are due as one, once the row is over."""
-    final = is_final(run, now_ms)
+    final = is_final(run, now_ms) and not _cascades(run, steps, now_ms)
     end_ms = run_end_ms(run, steps) if run.is_terminal else None
     facts, lost_end = _facts(run, steps, before, final=final)
     if run.forked_from is not None and not facts.steps:
@@ -104,6 +106,13 @@ def is_final(run: Run, now_ms: int) -> bool:
     if run.status == "dead" and run.dead_letter_id is None:
         return now_ms - (run.finished_at_ms or run.updated_at_ms) >= DEAD_GRACE_MS
     return True
+
+
+def _cascades(run: Run, steps: Sequence[Step], now_ms: int) -> bool:
+    """Say whether a run was cancelled just now and children of it are not: they may be at any moment."""
+    if run.status != "cancelled" or now_ms - ended_at_ms(run) >= CASCADE_MS:
+        return False
+    return any(step.kind == "remote" and step.is_open for step in steps)
 
 
 def _again_at_ms(run: Run, steps: Sequence[Step], *, final: bool, now_ms: int) -> int | None:
@@ -158,7 +167,8 @@ def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     if step.kind == "remote" and step.name != OTHER_RESULT:
         if not step.folded:
             # a child that ended before its parent did had this end whenever one looks; one that went on is cut there
-            return run_end, run_end is not None and (finished is None or finished > run_end)
+            later_ms = CASCADE_MS if step.status == "cancelled" else 0
+            return run_end, run_end is not None and (finished is None or finished > run_end + later_ms)
         finished = step.collected_at_ms if step.collected_at_ms is not None else finished
     if step.kind == "sleep" and finished is not None and run_end is not None and finished > run_end + ROUNDING_MS:
         finished = None

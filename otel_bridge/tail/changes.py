@@ -13,18 +13,21 @@ from dataclasses import dataclass, replace
 
 from otel_bridge.codec import Codec
 from otel_bridge.errors import LedgerError
-from otel_bridge.ledger.base import Cursor, Ledger
+from otel_bridge.ledger.base import Cursor, InterruptedStep, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.lifecycle import message_of, run_events, step_events
-from otel_bridge.runs.overlay import overlay_run, overlay_steps
+from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.clock import ClockWatch
 from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
+
+OVERLAP_MS = 5_000
+"""What workers tell of interrupted steps is looked for so far back: it may be committed later than it is stamped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class ChangeTail:
         self._open: set[str] = set()
         self.presence: Presence = presence((), self._since_ms)
         self._told: Presence = self.presence
+        self._late: dict[str, int] = {}
+        self._late_since_ms: int | None = None
 
     def _new_scanner(self) -> StoreScanner:
         return StoreScanner(self._store, open_every_s=self._open_every_s, monotonic=self._monotonic)
@@ -92,18 +97,23 @@ class ChangeTail:
         try:
             self._settle()
             scan = self._scanner.scan(self._cursor, watch=watch)
-            runs = {**self._store.get_runs(list(self._moved_by_presence(scan.runs))), **scan.runs}
+            moved = self._moved_by_presence(scan.runs) | (self._late.keys() - scan.runs.keys())
+            runs = {**self._store.get_runs(list(moved)), **scan.runs}
             partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
             runs.update(partners)
             steps = self._store.get_steps_of(list(runs), errors=True) if runs else {}
             undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
-            compared = [self._compare(run, steps.get(run.id, []), undone.get(run.id)) for run in runs.values()]
+            cut = self._interrupted([run.id for run in runs.values() if may_be_cut_off(run)])
+            compared = [
+                self._compare(run, steps.get(run.id, []), undone.get(run.id), cut.get(run.id, ()))
+                for run in runs.values()
+            ]
         except BaseException:
             self._scanner = self._new_scanner()  # what the old one has seen was never reported
             raise
         for _, known in compared:
             self._remember(known)
-        self._cursor, self._told = scan.cursor, self.presence
+        self._cursor, self._told, self._late = scan.cursor, self.presence, {}
         changes = (change for change, _ in compared if change is not None)
         return in_order([change for change in changes if change.events or change.run.id not in partners])
 
@@ -117,9 +127,20 @@ class ChangeTail:
             return
         self._next_presence_at = self._monotonic() + self._presence_every_s
         try:
-            self.presence = presence(self._ledger.executors(), self._ledger.now_ms())
+            now_ms = self._ledger.now_ms()
+            self.presence = presence(self._ledger.executors(), now_ms)
+            if self._late_since_ms is not None:
+                self._late |= self._ledger.interrupted_since(self._late_since_ms, limit=REMEMBERED_RUNS)
+            self._late_since_ms = now_ms - OVERLAP_MS
         except LedgerError:
             self.presence = presence((), self._since_ms)
+
+    def _interrupted(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[InterruptedStep]]:
+        """Return what workers told of the interrupted steps of these runs, as far as it can be read."""
+        try:
+            return self._ledger.interrupted(run_ids) if self._ledger is not None and run_ids else {}
+        except LedgerError:
+            return {}
 
     def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:
         """Return other runs that look different because executors do: a step began, nobody is there any more."""
@@ -138,15 +159,17 @@ class ChangeTail:
                 found.add(run_id)
         return found.difference(scanned)
 
-    def _compare(self, stored: Run, recorded: list[Step], undone_at_ms: int | None) -> tuple[RunChange | None, _Known]:
+    def _compare(
+        self, stored: Run, recorded: list[Step], undone_at_ms: int | None, cut: Sequence[InterruptedStep]
+    ) -> tuple[RunChange | None, _Known]:
         run = overlay_run(stored, self.presence)
-        steps = overlay_steps(run, recorded, self.presence)
+        steps = overlay_steps(run, recorded, self.presence, cut)
         before = self._known.get(run.id)
         then = before.run if before else None
         events = run_events(run, then, self._since_ms, ending=False)
         if stored.status != "pending":
             events += step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec)
-            told = {step.seq: step.status for step in steps}
+            told = {step.seq: step.status for step in steps if not is_cut_off_but_open(step)}
         else:
             # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
             told = _reported(recorded, before.steps if before else None)

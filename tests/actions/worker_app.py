@@ -159,6 +159,33 @@ if not options.bare:
         return result
 
     @DBOS.workflow()
+    def collector(name: str) -> list[str]:
+        """A child through a queue, whose result is asked for after a step of its own."""
+        child = DBOS.enqueue_workflow("family", steps, name)
+        work(f"meanwhile-{name}")
+        result: list[str] = child.get_result()
+        return result
+
+    @DBOS.workflow()
+    def talkative() -> str:
+        """Publishes a value, streams two and closes the stream, then waits for a message of the engine's own kind."""
+        DBOS.set_event("phase", "one")
+        for number in range(2):
+            DBOS.write_stream("tokens", number)
+        DBOS.close_stream("tokens")
+        return str(DBOS.recv("approve", timeout_seconds=60))
+
+    @DBOS.step()
+    def rant() -> None:
+        """Fails with more words than a list shows."""
+        raise ValueError("so many words " * 20_000)
+
+    @DBOS.workflow()
+    def wordy() -> None:
+        """Fails as its step does."""
+        rant()
+
+    @DBOS.workflow()
     def own_code(name: str) -> str:
         """Fails in its own code, after a step."""
         work("first")

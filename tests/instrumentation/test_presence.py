@@ -340,3 +340,63 @@ def test_launching_twice_changes_nothing(instrument: Instrument, dbos: Construct
     until(ledger.executors)
     DBOS.launch()
     assert len(ledger.executors()) == 1
+
+
+def test_a_step_whose_outcome_was_not_taken_is_told_with_its_end(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """Its run was cancelled while it executed: neither presence nor the engine's rows know it when it is over."""
+    instrument(ledger=ledger, presence_interval_s=0.2)
+    dbos(executor_id="exec-7")
+    go, seen = threading.Event(), threading.Event()
+
+    @DBOS.step()
+    def charge() -> None:
+        seen.set()
+        go.wait(30)
+
+    @DBOS.step()
+    def ship() -> None: ...
+
+    @DBOS.workflow()
+    def order() -> None:
+        charge()
+        ship()
+
+    DBOS.launch()
+    with SetWorkflowID("cut-1"):
+        DBOS.start_workflow(order)
+    assert seen.wait(30)
+    DBOS.cancel_workflow("cut-1")
+    go.set()
+    (told,) = until(lambda: ledger.interrupted(["cut-1"]), what="the worker to tell")["cut-1"]
+    assert (told.seq, told.executor, told.name.rpartition(".")[2]) == (1, "exec-7", "charge")
+    assert told.ended_at_ms >= told.started_at_ms
+
+
+def test_a_worker_that_signs_off_leaves_what_it_was_executing(
+    instrument: Instrument, dbos: Construct, ledger: MemoryLedger
+) -> None:
+    """The step may have had its effect, and nobody else would know of it."""
+    instrument(ledger=ledger)
+    dbos()
+    go, seen = threading.Event(), threading.Event()
+
+    @DBOS.step()
+    def charge() -> None:
+        seen.set()
+        go.wait(30)
+
+    @DBOS.workflow()
+    def order() -> None:
+        charge()
+
+    DBOS.launch()
+    with SetWorkflowID("left-1"):
+        DBOS.start_workflow(order)
+    assert seen.wait(30)
+    DBOS.destroy()
+    (executor,) = ledger.executors()
+    go.set()
+    assert executor.stopped
+    assert [(step.run_id, step.seq) for step in executor.in_flight] == [("left-1", 1)]

@@ -11,6 +11,7 @@ from otel_bridge.ledger.base import (
     Executor,
     ExportedRun,
     Failure,
+    InterruptedStep,
     KeptAttempt,
     PastLife,
     Token,
@@ -30,6 +31,7 @@ def fill(ledger: Ledger) -> None:
     life = PastLife(run=make_run("r", status="failed"), generation=0)
     ledger.begin_life("r", lambda exported, lives: life)
     ledger.keep_attempt(KeptAttempt(at_ms=6, life=PastLife(run=make_run("r", status="failed"), generation=0)))
+    ledger.add_interrupted([InterruptedStep(run_id="r", seq=1, name="charge", started_at_ms=1, ended_at_ms=2)])
     ledger.remember_queues({"r": "q"})
     ledger.bump_count("r", "redispatch")
     ledger.add_traces({"ab" * 16: "r"})
