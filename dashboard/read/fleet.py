@@ -16,6 +16,7 @@ from dashboard.wire.fleet import (
     ExecutorView,
     InFlightView,
     ScheduleView,
+    WorkerConcurrency,
     WorkerGroup,
     WorkerInstance,
     WorkerStatus,
@@ -61,7 +62,8 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
             instance_id=e.instance_id,
             last_beat_at=e.beat_at_ms,
             status=WorkerStatus(
-                concurrency=queue.worker_concurrency or queue.concurrency or 0, in_flight=e.busy.get(queue.name, 0)
+                concurrency=WorkerConcurrency(limit=queue.worker_concurrency or queue.concurrency or 0),
+                in_flight=e.busy.get(queue.name, 0),
             ),
         )
         for e in executors

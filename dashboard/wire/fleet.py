@@ -9,11 +9,18 @@ from pydantic import Field
 from dashboard.wire.base import Json, Timestamp, Wire
 
 
+class WorkerConcurrency(Wire):
+    """How many runs of a queue a worker takes at once, at most; ``limit`` 0: as many as there are."""
+
+    mode: Literal["fixed"] = "fixed"
+    limit: int
+
+
 class WorkerStatus(Wire):
-    """How a worker does on one queue. ``concurrency`` is how many of its runs it takes at once; 0: without limit."""
+    """How a worker does on one queue; ``inFlight`` is how many of its runs it executes now."""
 
     state: Literal["live"] = "live"
-    concurrency: int
+    concurrency: WorkerConcurrency
     in_flight: int
 
 
@@ -130,8 +137,9 @@ class TopologyEdge(Wire):
 
 
 class Topology(Wire):
-    """Which workflows start which, through which queues, on which executors: of recent runs."""
+    """Which workflows start which, through which queues, on which executors: of recent runs. ``role`` is ours."""
 
+    role: Literal["control-plane"] = "control-plane"
     nodes: list[TopologyNode]
     edges: list[TopologyEdge]
     sampled_runs: int

@@ -63,6 +63,14 @@ const detail = await json("GET", `runs/${id}`);
 assert.deepEqual(["run", "timeline", "children"].filter((key) => !(key in detail)), []);
 report("opened", detail.run.workflow);
 
+// What other pages of the contract read without asking: ids of children, workers' slots, the deployment's role.
+assert.ok(detail.children.every((child) => typeof child === "string"));
+for (const worker of (await json("GET", "workers")).flatMap((group) => group.liveWorkers)) {
+  assert.deepEqual([typeof worker.group, typeof worker.lastBeatAt], ["string", "number"]);
+  assert.deepEqual([typeof worker.status.concurrency.limit, typeof worker.status.inFlight], ["number", "number"]);
+}
+assert.equal((await json("GET", "topology")).role, "control-plane");
+
 // Tail it to its end: a snapshot under its own event name, then lifecycle events with rising ids.
 let last = 0;
 let status;

@@ -78,7 +78,7 @@ def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: Mem
             "group": "children",
             "instanceId": "w1",
             "lastBeatAt": ledger.now_ms(),
-            "status": {"state": "live", "concurrency": 0, "inFlight": 2},
+            "status": {"state": "live", "concurrency": {"mode": "fixed", "limit": 0}, "inFlight": 2},
         }
     ]
     blocked = client.get("/durable/api/runs?status=blocked").get_json()
