@@ -950,6 +950,8 @@ export interface components {
             run?: components["schemas"]["RunRow"];
             runId: string;
             seq?: number;
+            /** @enum {string} */
+            status?: "pending" | "running" | "completed" | "failed" | "cancelled" | "dead" | "interrupted";
             step?: components["schemas"]["StepView"];
             /** @enum {string} */
             type: "run.pending" | "run.started" | "run.suspended" | "run.resumed" | "run.completed" | "run.failed" | "run.cancelling" | "run.cancelled" | "run.dead" | "step.started" | "step.completed" | "step.failed";
@@ -1359,6 +1361,11 @@ export interface components {
         Topology: {
             edges: components["schemas"]["TopologyEdge"][];
             nodes: components["schemas"]["TopologyNode"][];
+            /**
+             * @default control-plane
+             * @constant
+             */
+            role: "control-plane";
             sampledRuns: number;
         };
         TopologyEdge: {
@@ -1440,6 +1447,14 @@ export interface components {
              */
             delivered: true;
         };
+        WorkerConcurrency: {
+            limit: number;
+            /**
+             * @default fixed
+             * @constant
+             */
+            mode: "fixed";
+        };
         WorkerGroup: {
             concurrency?: number;
             depth: number;
@@ -1461,7 +1476,7 @@ export interface components {
             status: components["schemas"]["WorkerStatus"];
         };
         WorkerStatus: {
-            concurrency: number;
+            concurrency: components["schemas"]["WorkerConcurrency"];
             inFlight: number;
             /**
              * @default live
