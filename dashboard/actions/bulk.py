@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -23,8 +23,10 @@ from dashboard.actions import move as moving
 from dashboard.actions import retry as retrying
 from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
+from dashboard.actions.permission import Permission, cancelled_with, undone_with
 from dashboard.errors import NotFound, Problem, Unprocessable
 from dashboard.read.listing import RunReader
+from dashboard.read.seen import SEE
 from dashboard.wire.base import Json
 from dashboard.workflow import engine as workflow_engine
 from dashboard.workflow.names import BULK_APPLY_STEP as APPLY_STEP
@@ -40,11 +42,14 @@ from otel_bridge.runs.overlay import overlay_run
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store import open_store
+from otel_bridge.store.base import StateStore
 
 BulkAction = Literal["retry", "cancel", "move"]
 INLINE_MAX = 25
 """So many are done in the request itself."""
 RUNS_MAX = 50_000
+REACHED_MAX = 5_000
+"""Of so many runs at most a policy is asked about what they started, too."""
 SAMPLE = 10
 
 
@@ -95,7 +100,7 @@ def _matching(ctx: ActionContext, action: BulkAction, query: RunQuery, bound_ms:
     runs: list[Run] = []
     skipped = 0
     for run in RunReader(ctx.store, lambda: seen, lambda: ctx.ledger).every(replace(query, until_ms=until)):
-        if not touchable(action, run, seen, bound_ms) or not ctx.may(action, run):
+        if not touchable(action, run, seen, bound_ms) or not ctx.permission.allows(action, run):
             skipped += 1
             continue
         runs.append(run)
@@ -147,13 +152,50 @@ def apply(
             "ids": wanted,
             "boundMs": seen.bound_ms,
             "actor": actor,
+            "via": ctx.via,
         }
         # A move tries one run first and waits to see what becomes of it: a worker's work.
         if len(wanted) <= INLINE_MAX and bulk_id is None and (action != "move" or len(wanted) < 2):
             results = apply_ids(ctx, request, wanted)
             done = sum(1 for result in results if result["outcome"] == "applied")
             return Applied(len(wanted), done, None, results)
+        request["approved"] = _approved(ctx, request)
         return Applied(len(wanted), 0, _enqueue(ctx, request, bulk_id), [])
+
+
+def _approved(ctx: ActionContext, request: Mapping[str, Any]) -> list[str] | None:
+    """Return every run that a worker, which knows neither the actor nor the policy, may touch; None: all.
+
+    Raises:
+        Unprocessable: there are too many whose children have to be asked about.
+    """
+    policy, store = ctx.permission.policy, ctx.permission.store
+    if policy is None or store is None:
+        return None
+    action, reach = _reach(request)
+    ids: list[str] = request["ids"]
+    if reach is not None and len(ids) > REACHED_MAX:
+        raise Unprocessable(
+            f"{len(ids)} runs match, and of each the runs that it started have to be asked about: at most "
+            f"{REACHED_MAX} at once. Narrow the filter, for instance by time."
+        )
+    approved: dict[str, None] = {}
+    for run_id, run in ctx.store.get_runs(ids).items():
+        others = () if reach is None else reach(store, run)
+        approved.update(dict.fromkeys(r.id for r in others if policy(SEE, r) and policy(action, r)))
+        if policy(action, run):
+            approved[run_id] = None
+    return list(approved)
+
+
+def _reach(request: Mapping[str, Any]) -> tuple[str, Callable[[StateStore, Run], Iterable[Run]] | None]:
+    """Return the action that the policy is asked about, and what it touches besides each run."""
+    params = request.get("params") or {}
+    if request["action"] == "cancel" and params.get("compensate"):
+        return "cancel_undo", undone_with
+    if request["action"] == "cancel" and params.get("children"):
+        return "cancel", cancelled_with
+    return str(request["action"]), retrying.retried_with if request["action"] == "retry" else None
 
 
 def _enqueue(ctx: ActionContext, request: dict[str, Any], bulk_id: str | None) -> str:
@@ -245,7 +287,16 @@ def watch_canary(run_id: str) -> dict[str, object]:
 def apply_chunk(request: Mapping[str, Any], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
     """Apply the action to some runs; return an outcome per run. Called again after a crash, it repeats nothing."""
     with _worker_context() as ctx:
-        return apply_ids(ctx, request, ids, bulk_id=bulk_id)
+        return apply_ids(_limited(ctx, request), request, ids, bulk_id=bulk_id)
+
+
+def _limited(ctx: ActionContext, request: Mapping[str, Any]) -> ActionContext:
+    """Return the worker's context with what the host's policy allowed when the bulk was asked for."""
+    via, approved = request.get("via"), request.get("approved")
+    if approved is None:
+        return replace(ctx, via=via)
+    may_touch = frozenset(approved)
+    return replace(ctx, via=via, permission=Permission(lambda action, run: run.id in may_touch, ctx.store))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import wake
+from dashboard.actions.permission import Reach, cancelled_with, undone_with
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
@@ -23,12 +24,23 @@ def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = Fa
     Raises:
         NotFound: there is no such run.
         Refused: it ended before, or it ended while it was being cancelled.
+        Forbidden: the host's policy does not allow it of this run, or of one that is cancelled or undone with it.
     """
     with ctx.audited(actor, "undo" if compensate else "cancel", run_id, children=children or None):
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
-            ctx.permit("cancel_undo" if compensate else "cancel", run)
+            action = "cancel_undo" if compensate else "cancel"
+            ctx.permission.require(action, run)
+            if (reach := reach_of(run, compensate=compensate, children=children)) is not None:
+                ctx.permission.require_reach(action, reach)
             return _undo(ctx, lock, run) if compensate else _cancel(ctx, lock, run, children)
+
+
+def reach_of(run: Run, *, compensate: bool, children: bool) -> Reach | None:
+    """Return what a cancel touches besides the run itself; None: nothing."""
+    if compensate:
+        return lambda store: undone_with(store, run)
+    return (lambda store: cancelled_with(store, run)) if children else None
 
 
 def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outcome:

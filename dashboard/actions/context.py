@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,8 +15,9 @@ from dashboard.actions.destination import Aim, Destination, Queues, queue_to_rem
 from dashboard.actions.engine_client import EngineClient
 from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock, RunLocks
+from dashboard.actions.permission import Permission
 from dashboard.actions.settings import ActionSettings
-from dashboard.errors import Forbidden, NotFound, Problem
+from dashboard.errors import NotFound, Problem
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
@@ -51,7 +52,7 @@ class ActionContext:
 
     Args:
         webhook_secret: shared with the workers; None: ``DURABLE_WEBHOOK_SECRET``, else one kept in the ledger.
-        policy: ``policy(action, run) -> bool``, already bound to the actor; None allows everything.
+        permission: what the caller may do by the host's policy.
         failures: records why a run failed before a retry has the engine delete it; None: nobody does here.
         look: reads who is alive now, for a caller that keeps what was read; None: the ledger is read.
         via: by what the actor acts, for the audit log: ``by ada via mcp``.
@@ -63,7 +64,7 @@ class ActionContext:
     validators: ValidatorRegistry = field(default_factory=ValidatorRegistry)
     settings: ActionSettings = field(default_factory=ActionSettings)
     webhook_secret: str | None = field(default=None, repr=False)
-    policy: Callable[[str, Run], bool] | None = None
+    permission: Permission = field(default_factory=Permission)
     failures: FailureLog | None = None
     look: Callable[[], Presence] | None = None
     via: str | None = None
@@ -95,50 +96,6 @@ class ActionContext:
             return presence(*self.ledger.executors_now())
         except LedgerError:
             return presence((), 0)
-
-    def may(self, action: str, run: Run) -> bool:
-        """Say whether the caller may do this to this run, by the host's policy."""
-        return self.policy is None or self.policy(action, run)
-
-    def permit(self, action: str, run: Run) -> None:
-        """Go on only where the caller may do this to this run.
-
-        Raises:
-            Forbidden: the host's policy does not allow it.
-        """
-        if not self.may(action, run):
-            what = f"run {run.id[:200]!r}" if run.id else f"a run of {run.workflow[:200]!r}"
-            raise Forbidden(f"You are not allowed to {action.replace('_', ' ')} {what}.")
-
-    def permit_new(
-        self,
-        action: str,
-        *,
-        workflow: str,
-        queue: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
-        namespace: str | None = None,
-        run_id: str | None = None,
-    ) -> None:
-        """``permit`` for a run that is not there yet: the policy is asked about the one that it would be.
-
-        Raises:
-            Forbidden: the host's policy does not allow it.
-        """
-        now_ms = int(time.time() * 1000)
-        self.permit(
-            action,
-            Run(
-                id=run_id or "",
-                workflow=workflow,
-                status="pending",
-                created_at_ms=now_ms,
-                updated_at_ms=now_ms,
-                queue=queue,
-                namespace=namespace,
-                attributes=attributes or {},
-            ),
-        )
 
     def alone(self, run_id: str) -> AbstractContextManager[RunLock]:
         """Keep other actions, in any process, from deciding about the same run meanwhile. See ``RunLocks.hold``."""

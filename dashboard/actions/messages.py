@@ -58,7 +58,7 @@ def continue_run(ctx: ActionContext, run_id: str, *, actor: str) -> Outcome:
     """
     with ctx.audited(actor, "continue", run_id):
         run = ctx.run(run_id)
-        ctx.permit("continue", run)
+        ctx.permission.require("continue", run)
         waiting = _waiting(run)
         if waiting is None or waiting.on != "breakpoint":
             raise Refused(
@@ -92,7 +92,7 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
                 f"{topic[:80]!r} is no topic for signals: 1 to {MAX_TOPIC_CHARS} characters, not 'durable.…'."
             )
         run = ctx.run(run_id)
-        ctx.permit("signal", run)
+        ctx.permission.require("signal", run)
         if run.is_terminal:
             raise Refused(f"The run is {run.status}: it waits for no signal any more.")
         send(ctx, run_id, topic, message, key=f"signal:{topic}:{key or uuid.uuid4().hex}")
@@ -110,7 +110,7 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
     """
     with ctx.audited(actor, "update", run_id, name=name[:MAX_TOPIC_CHARS]):
         run = ctx.run(run_id)
-        ctx.permit("update", run)
+        ctx.permission.require("update", run)
         delivery = f"update:{name}:{key or uuid.uuid4().hex}"
         waiting = _waiting(run)
         if waiting is None or waiting.on != "update" or waiting.name != name:

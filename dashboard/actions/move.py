@@ -59,7 +59,7 @@ def move(
     with ctx.audited(actor, "move", run_id, version=version, dryRun=dry_run or None) as audited:
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
-            ctx.permit("move", run)
+            ctx.permission.require("move", run)
             refuse_undone(ctx, run, "moved")
             seen = ctx.presence()
             target = target_version(run, seen, version)

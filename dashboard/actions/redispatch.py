@@ -42,7 +42,7 @@ def redispatch(ctx: ActionContext, run_id: str, *, actor: str, forced: bool = Fa
     with ctx.audited(actor, "redispatch", run_id, forced=forced or None) as audited:
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
-            ctx.permit("redispatch", run)
+            ctx.permission.require("redispatch", run)
             refuse_undone(ctx, run, "redispatched")
             if run.status == "pending" and _gone(run, ctx.presence()) is None:
                 audited.outcome = "unchanged"

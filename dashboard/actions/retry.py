@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dbos import error as dbos_error
 
@@ -25,6 +27,7 @@ from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.attempts import PUT_BACK
 from otel_bridge.runs.failing import recorded_at
 from otel_bridge.spans import owed_life
+from otel_bridge.store.base import StateStore
 
 MAX_DEPTH = 25
 
@@ -42,6 +45,7 @@ def retry(ctx: ActionContext, run_id: str, *, actor: str, queue: str | None = No
         NotFound: there is no such run.
         Refused: it completed, was undone, is at work, or waits on another queue than the one chosen.
         Unprocessable: nobody would ever take it from the chosen queue.
+        Forbidden: the host's policy does not allow it of this run, or of a failed child that is retried first.
     """
     return _retry(ctx, run_id, queue, actor=actor)
 
@@ -77,7 +81,7 @@ def _retry_bottom_up(
     while True:
         with ctx.alone(run_id) as lock:
             run = ctx.run(run_id)
-            ctx.permit("retry", run)
+            ctx.permission.require("retry", run)
             refuse_undone(ctx, run, "retried")
             if run.status == "pending" or (tried and run.status not in RETRIABLE_STATUSES):
                 audited.outcome = "unchanged"
@@ -89,10 +93,13 @@ def _retry_bottom_up(
             if run.status in CANCELLABLE_STATUSES:
                 audited.params[PUT_BACK] = True
                 return put_back(ctx, lock, run, queue=queue)
-            ended = _read(ctx, run)
+            ended = _read(ctx.store, run)
             start = _start_of(ended)
-            waiting = _ended_children(ctx, ended, start) if run.status == "failed" and depth < MAX_DEPTH else []
-            waiting = [child for child in waiting if child not in tried]
+            every = ctx.permission.store or ctx.store  # a child that the caller may not see is refused, not left out
+            children = _ended_children(every, ended, start) if depth < MAX_DEPTH else []
+            waiting = [child.id for child in children if child.id not in tried]
+            if waiting:
+                ctx.permission.require_reach("retry", partial(retried_with, run=run, depth=depth))
             if not waiting:
                 return _revive_and_enqueue(ctx, lock, ended, start, queue, notes)
         for child in waiting:
@@ -110,9 +117,9 @@ def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:
 # -- what there is ----------------------------------------------------------------------------------------------
 
 
-def _read(ctx: ActionContext, run: Run) -> Ended:
-    error = ctx.store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
-    return Ended(run, ctx.store.get_steps(run.id, errors=True), error)
+def _read(store: StateStore, run: Run) -> Ended:
+    error = store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
+    return Ended(run, store.get_steps(run.id, errors=True), error)
 
 
 def _start_of(ended: Ended) -> int:
@@ -125,13 +132,31 @@ def _start_of(ended: Ended) -> int:
     return start
 
 
-def _ended_children(ctx: ActionContext, ended: Ended, start: int) -> list[str]:
+def _ended_children(store: StateStore, ended: Ended, start: int) -> list[Run]:
     """Return the ended children whose outcome the rewound parent will ask for again."""
+    if ended.run.status != "failed":
+        return []
     wanted = [step.child_run_id for step in ended.steps if step.child_run_id and recorded_at(step) >= start]
     if not wanted:
         return []
-    children = ctx.store.get_runs(list(dict.fromkeys(wanted)))
-    return [child.id for child in children.values() if child.status in RETRIABLE_STATUSES]
+    children = store.get_runs(list(dict.fromkeys(wanted)))
+    return [child for child in children.values() if child.status in RETRIABLE_STATUSES]
+
+
+def retried_with(store: StateStore, run: Run, *, depth: int = 0) -> Iterator[Run]:
+    """Yield the runs that a retry makes live again besides the run itself: failed children, and theirs."""
+    met = {run.id}
+    waiting = [(run, depth)]
+    while waiting:
+        parent, at = waiting.pop()
+        ended = _read(store, parent)
+        with suppress(Refused):  # one that cannot be rewound retries nothing: it is refused when its turn comes
+            for child in _ended_children(store, ended, _start_of(ended)):
+                if child.id not in met:
+                    met.add(child.id)
+                    yield child
+                    if at + 1 < MAX_DEPTH:
+                        waiting.append((child, at + 1))
 
 
 # -- how it lives again -----------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def start(
             raise BadRequest(f"{workflow!r} is this product's own; it is started by the actions that need it.")
         sample = _sample(ctx, workflow)
         namespace = sample.namespace if sample is not None else None
-        ctx.permit_new(
+        ctx.permission.require_new(
             "start", workflow=workflow, queue=queue, attributes=attributes, namespace=namespace, run_id=run_id
         )
         written = _format_for_new(ctx, workflow, sample, format_)
@@ -195,7 +195,7 @@ def retry_with_input(ctx: ActionContext, run_id: str, input_: Any, *, actor: str
     """
     with ctx.audited(actor, "retry-with-input", run_id):
         run = ctx.run(run_id)
-        ctx.permit("retry_with_input", run)
+        ctx.permission.require("retry_with_input", run)
         where = ctx.destination(run, None)
         options: EnqueueOptions = {
             "workflow_name": run.workflow,
@@ -234,7 +234,7 @@ def fork(ctx: ActionContext, run_id: str, from_seq: int, *, actor: str, key: str
     """
     with ctx.audited(actor, "fork", run_id, fromSeq=from_seq):
         run = ctx.run(run_id)
-        ctx.permit("fork", run)
+        ctx.permission.require("fork", run)
         last = last_recorded(ctx.store.get_steps(run_id))
         if from_seq < 0 or from_seq > last + 1:
             raise BadRequest(f"The run's last step is {last}: it can be forked from 0 to {last + 1}, not {from_seq}.")
@@ -329,4 +329,4 @@ def _permit_schedule(ctx: ActionContext, action: str, name: str) -> None:
     found = next((schedule for schedule in ctx.store.schedules() if schedule.name == name), None)
     if found is None:
         raise NotFound(f"There is no schedule {name[:200]!r}.")
-    ctx.permit_new(action, workflow=found.workflow, queue=found.queue)
+    ctx.permission.require_new(action, workflow=found.workflow, queue=found.queue)

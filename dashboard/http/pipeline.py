@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -19,6 +20,7 @@ from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
+from dashboard.read.relatives import without_unseen
 from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
@@ -227,4 +229,7 @@ def invoke(
         keywords["query"] = query
     if route.has_body:
         keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
-    return context, route.handler(context, **keywords)
+    result = route.handler(context, **keywords)
+    if isinstance(result, Reply):
+        return context, replace(result, body=without_unseen(context.services, result.body))
+    return context, without_unseen(context.services, result)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dashboard.live.subscription import Message
+from dashboard.read.relatives import json_without_unseen
 from dashboard.read.seen import SeenServices, SeenStore
 from dashboard.read.services import Services
 from dashboard.wire.json import to_json
@@ -21,10 +22,13 @@ def view_of(services: Services) -> Callable[[Message], Message | None] | None:
     def view(message: Message) -> Message | None:
         if isinstance(store, SeenStore) and not store.sees(message.run):
             return None
-        if '"allowed":' not in message.json:
-            return message
-        # Messages are made once for all viewers, but what may be done differs.
         told = json.loads(message.json)
+        if not isinstance(told.get("run"), dict) and not isinstance(told.get("step"), dict):
+            return message
+        # Messages are made once for all viewers, but what may be done, and which relatives are seen, differs.
+        for name in ("run", "step"):
+            if isinstance(told.get(name), dict):
+                told[name] = json_without_unseen(services, told[name])
         row = told.get("run")
         if isinstance(row, dict) and "allowed" in row:
             row["allowed"] = [action for action in row["allowed"] if services.allows(action, message.run)]

@@ -268,8 +268,11 @@ class SeenServices(Services):
         return self.everything.failures
 
     def allows(self, action: str, run: Run) -> bool:
-        """Say whether the policy lets this actor do this to this run."""
-        return self.policy(action, run)
+        """Say whether the policy lets this actor do this to this run; of an undo: to the run that it undoes."""
+        if run.undoes_id is None:
+            return self.policy(action, run)
+        subject = self.everything.store.get_run(run.undoes_id)
+        return subject is not None and self.policy(action, subject)
 
     def visible_ids(self, run_ids: Sequence[str]) -> set[str]:
         """Return those of the runs that are there and may be seen."""

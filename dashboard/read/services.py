@@ -212,7 +212,7 @@ class Services:
         return True
 
     def visible_ids(self, run_ids: Sequence[str]) -> set[str]:
-        """Return those of the runs that the actor may see."""
+        """Return those of the runs that the actor may see: without a policy, all."""
         return set(run_ids)
 
     def requeues(self, run_ids: Sequence[str]) -> dict[str, list[AuditEntry]]:

@@ -70,16 +70,17 @@ def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
             executing=seq in executing,
         )
     for step in steps.values():
-        if step.child_run_id and step.name != UNDO_WORKFLOW and _compensated(store, step.child_run_id):
+        if step.child_run_id and step.name != UNDO_WORKFLOW and has_compensations(store, step.child_run_id):
             planned = PlannedUndo(seq=step.seq, step=step.name, child_run_id=step.child_run_id)
             found[step.seq] = PreviewedUndo(planned, None, None, executing=False)
     return [found[seq] for seq in sorted(found, reverse=True)]
 
 
-def _compensated(store: StateStore, run_id: str, depth: int = 0) -> bool:
+def has_compensations(store: StateStore, run_id: str, depth: int = 0) -> bool:
+    """Say whether a run, or one that it started, declared how to undo something."""
     if any(undo_event_seq(event.key) is not None for event in store.published_events(run_id, own=True, cap_bytes=64)):
         return True
-    return depth < 10 and any(_compensated(store, child.id, depth + 1) for child in store.children(run_id))
+    return depth < 10 and any(has_compensations(store, child.id, depth + 1) for child in store.children(run_id))
 
 
 def read_plan(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> list[PlannedUndo] | None:

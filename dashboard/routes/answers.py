@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dashboard.actions import ActionContext, Outcome
+from dashboard.actions.permission import Permission
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext
 from dashboard.read.seen import SeenServices
@@ -27,7 +28,7 @@ def actions_of(ctx: RequestContext) -> ActionContext:
         found = replace(found, via="mcp")
     if not isinstance(services, SeenServices):
         return found
-    return replace(found, store=services.store, policy=services.allows)
+    return replace(found, store=services.store, permission=Permission(services.allows, services.whole.store))
 
 
 def actions_in(services: Services) -> ActionContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.http.routing import RequestContext, RouteTable
+from dashboard.read.relatives import json_without_unseen
 from dashboard.read.seen import MOST_LOOKS
 from dashboard.wire.actions import (
     AuditQuery,
@@ -30,7 +31,7 @@ def audit(ctx: RequestContext, *, query: AuditQuery) -> list[AuditView]:
             run_id=entry.run_id,
             outcome=entry.outcome,
             detail=entry.detail,
-            params=dict(entry.params),
+            params=json_without_unseen(ctx.services, entry.params),
         )
         for entry in entries
     ]

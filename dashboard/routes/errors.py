@@ -71,7 +71,7 @@ def decide_run(ctx: RequestContext, *, body: DecisionBody, run_id: str) -> RunRo
     actions = actions_of(ctx)
     run = actions.run(run_id)
     action = f"run.{body.state}"
-    actions.permit("decide", run)
+    actions.permission.require("decide", run)
     with actions.audited(ctx.actor.name, action, run_id, note=body.note or None):
         if run.status not in UNSUCCESSFUL:
             raise Refused(f"Run {run_id[:200]!r} is {run.status}: nothing about it needs to be dealt with.")

@@ -9,6 +9,7 @@ from dashboard.live.seen import view_of
 from dashboard.live.stream import Stream
 from dashboard.live.subscription import Subscription
 from dashboard.read import run
+from dashboard.read.relatives import without_unseen
 from dashboard.wire.base import Wire
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
@@ -42,7 +43,8 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
     view = view_of(ctx.services)
 
     def snapshot(subscription: Subscription) -> Wire:
-        return RunSnapshot(id=subscription.last_id, detail=run.run_detail(ctx.services, run_id, codec=codec))
+        detail = run.run_detail(ctx.services, run_id, codec=codec)
+        return RunSnapshot(id=subscription.last_id, detail=without_unseen(ctx.services, detail))
 
     return Stream(
         hub,
@@ -70,7 +72,7 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
 
     def snapshot(subscription: Subscription) -> Wire:
         runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
-        rows = ctx.services.rows(runs)
+        rows = without_unseen(ctx.services, ctx.services.rows(runs))
         return ListSnapshot(id=subscription.last_id, runs=rows)
 
     return Stream(

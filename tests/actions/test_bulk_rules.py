@@ -10,6 +10,7 @@ from flask import Flask
 from dashboard import create_blueprint
 from dashboard.actions import bulk
 from dashboard.actions.bulk import BulkAction, touchable
+from dashboard.actions.permission import Permission
 from dashboard.workflow.bulk import CHUNKS, chunk_size
 from otel_bridge.model.runs import Blocked, Run, RunQuery
 from otel_bridge.model.values import StoredValue
@@ -57,7 +58,7 @@ def test_the_hosts_policy_leaves_runs_out() -> None:
     store = MemoryStateStore(clock=FakeClock())
     for name in ("mine", "theirs"):
         store.put_run(make_run(name, status="failed"))
-    ctx, _, _ = memory_context(store=store, policy=lambda action, run: run.id == "mine")
+    ctx, _, _ = memory_context(store=store, permission=Permission(lambda action, run: run.id == "mine"))
     seen = bulk.preview(ctx, "retry", RunQuery())
     assert (seen.ids, seen.skipped) == (["mine"], 1)
 

@@ -8,6 +8,7 @@ import pytest
 
 from dashboard.actions import retry
 from dashboard.actions.locks import RunLock
+from dashboard.actions.permission import Permission
 from dashboard.errors import Forbidden, Refused, Unavailable
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo
@@ -151,7 +152,7 @@ def test_the_hosts_policy_decides_per_run() -> None:
     """What it does not allow changes nothing, and is in the audit log."""
     store = MemoryStateStore(clock=CLOCK)
     failed_run(store)
-    ctx, _, client = memory_context(store=store, policy=lambda action, run: False)
+    ctx, _, client = memory_context(store=store, permission=Permission(lambda action, run: False))
     with pytest.raises(Forbidden):
         retry.retry(ctx, "r", actor="ann")
     assert client.calls == []

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from flask import Flask
 
@@ -24,8 +25,9 @@ from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 from otel_bridge.testing import MemoryStateStore, make_run, make_step
+from tests.actions.memory import RecordingClient
 from tests.http.test_bad_input import path_of, rules
-from tests.story import mounted
+from tests.story import mounted, served
 
 MARK = "hidden-of-b"
 """In the id of each run of the other team, and in everything that belongs to it."""
@@ -246,3 +248,100 @@ def test_the_store_of_an_actor_has_every_method_of_a_store_and_no_other_way_in()
     declared = {name for name in vars(StateStore) if not name.startswith("_")}
     assert declared - vars(SeenStore).keys() == set()
     assert not hasattr(SeenStore, "__getattr__")
+
+
+# -- relatives, and what an action touches besides its own run -------------------------------------------------------
+
+
+def family(children: dict[str, str], *, status: str = "suspended") -> MemoryStateStore:
+    """``a-top`` with children (id -> team), each of which is in the status, and a step of the parent for each."""
+    store = MemoryStateStore()
+    at = store.now_ms() - 60_000
+    top = "failed" if status == "failed" else "suspended"
+    store.put_run(make_run("a-top", status=top, created_at_ms=at, attributes={"team": "a"}))  # type: ignore[arg-type]
+    for seq, (child, team) in enumerate(children.items(), start=1):
+        run = make_run(child, status=status, created_at_ms=at, attributes={"team": team}, parent_id="a-top")  # type: ignore[arg-type]
+        store.put_run(run)
+        step = make_step("a-top", seq, name="child", kind="remote", status="failed", child_run_id=child)
+        store.put_step(step._replace(started_at_ms=at + seq, finished_at_ms=at + seq + 1))
+        store.put_step(make_step(child, 1, status="failed"))
+    return store
+
+
+def by_team(request: Any) -> Actor:
+    return Actor(request.headers.get("X-Team", "a"), "operator")
+
+
+def test_no_answer_names_a_relative_that_may_not_be_seen() -> None:
+    """Its parent, its children and their steps, in rows, timelines, graphs, undo previews, snapshots and messages."""
+    store = family({MARK: "b", "a-child": "a"}, status="completed")
+    store.put_run(make_run("a-orphan", attributes={"team": "a"}, parent_id=MARK, forked_from=MARK))
+    ledger = MemoryLedger()
+    params = {"parent": MARK, "queue": "q"}
+    ledger.add_audit(
+        AuditEntry(at_ms=1, actor="b", action="retry", run_id="a-orphan", outcome="done", detail="", params=params)
+    )
+    with mounted(store, ledger=ledger, auth=by_team, may=may) as app:
+        for path in (
+            "runs",
+            "runs/a-top",
+            "runs/a-top/graph",
+            "runs/a-top/undo",
+            "runs/a-top/steps/1",
+            "runs/a-orphan",
+        ):
+            assert MARK not in json.dumps(get(app, path)), path
+        assert get(app, "runs/a-top")["timeline"][1]["childRunId"] == "a-child"
+        assert get(app, "runs/a-orphan")["run"]["allowed"]
+        assert get(app, "audit")[0]["params"] == {"queue": "q"}
+        with (
+            served(app) as port,
+            httpx.stream(
+                "GET",
+                f"http://127.0.0.1:{port}/durable/api/runs/a-top/stream",
+                headers={"Accept": "text/event-stream"},
+            ) as stream,
+        ):
+            snapshot = next(line for line in stream.iter_lines() if line.startswith("data:"))
+        assert "a-child" in snapshot
+        assert MARK not in snapshot
+        row = {"id": "a-orphan", "parentId": MARK, "allowed": ["retry"]}
+        step = {"runId": "a-top", "childRunId": MARK, "output": {"parentId": "a text of the application"}}
+        run = make_run("a-orphan", attributes={"team": "a"})
+        view = view_of(seen_by(app.extensions["durable"].services, Actor("a", "operator")))
+        assert view is not None
+        told = view(Message(1, "changed", to_json({"run": row, "step": step}), run, run.id, 0))
+        assert told is not None
+        assert MARK not in told.json
+        assert "a text of the application" in told.json
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "refused"),
+    [
+        ("runs/a-top/cancel?children=true", "suspended", "2 other runs"),
+        ("runs/a-top/cancel?compensate=true", "suspended", "2 other runs"),
+        ("runs/a-top/retry", "failed", "another run"),
+    ],
+)
+def test_an_action_that_reaches_runs_that_may_not_be_touched_touches_none(path: str, status: str, refused: str) -> None:
+    """It is refused whole, and says how many, not which."""
+    store = family({f"{MARK}-1": "b", "a-child": "a", f"{MARK}-2": "b"}, status=status)
+    engine = RecordingClient(store)
+    with mounted(store, ledger=MemoryLedger(), auth=by_team, may=may, client=lambda: engine) as app:
+        answer = app.test_client().post(f"/durable/api/{path}", json={}, headers={"X-Team": "a"})
+        assert answer.status_code == 403, answer.get_json()
+        assert refused in answer.get_json()["detail"]
+        assert MARK not in answer.get_data(as_text=True)
+        assert MARK not in json.dumps(get(app, "audit"))
+    assert engine.calls == []
+
+
+def test_the_undo_of_ones_own_run_is_ones_own_to_retry() -> None:
+    """The policy is asked about the run that it undoes: an undo has no attributes of its own."""
+    store = MemoryStateStore()
+    store.put_run(make_run("a-run", status="cancelled", attributes={"team": "a"}))
+    store.put_run(make_run("undo:a-run", workflow="durable.undo", status="failed"))
+    with mounted(store, ledger=MemoryLedger(), auth=by_team, may=may) as app:
+        assert "retry" in get(app, "runs/undo:a-run")["run"]["allowed"]
+        assert get(app, "runs?workflow=durable.undo", "b") == []

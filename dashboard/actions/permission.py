@@ -1,0 +1,148 @@
+"""Whether the caller may do something to a run, and to everything else that the same action touches.
+
+Some actions reach further than the run that they name: a cancel with children, an undo, a retry of failed children.
+Each run that would be touched is asked about, in the whole store and not in what the caller sees of it. Where one may
+not be touched the whole action is refused before it begins, and the refusal tells how many, not which. Reads the store,
+and only where the host gave a policy.
+
+What a run starts after it was asked about is not asked about again: the engine cancels it with its parent, and an undo
+that runs in a worker undoes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.errors import Forbidden, Unprocessable
+from dashboard.read.seen import SEE
+from dashboard.read.undo import has_compensations
+from otel_bridge.model.runs import Run
+from otel_bridge.model.status import CANCELLABLE_STATUSES
+from otel_bridge.store.base import StateStore
+
+Reach = Callable[[StateStore], Iterable[Run]]
+"""What an action touches besides its own run, read from the store that is given."""
+
+MOST_ASKED = 10_000
+"""So many relatives of one run are asked about; who has more cannot be cancelled or undone whole under a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What one caller may do; the default allows everything.
+
+    Args:
+        policy: ``policy(action, run) -> bool``, already bound to the caller; None allows everything.
+        store: every run, also those that the caller may not see.
+    """
+
+    policy: Callable[[str, Run], bool] | None = None
+    store: StateStore | None = None
+
+    def allows(self, action: str, run: Run) -> bool:
+        """Say whether the caller may do this to this run."""
+        return self.policy is None or self.policy(action, run)
+
+    def require(self, action: str, run: Run) -> None:
+        """Go on only where the caller may do this to this run.
+
+        Raises:
+            Forbidden: the host's policy does not allow it.
+        """
+        if not self.allows(action, run):
+            what = f"run {run.id[:200]!r}" if run.id else f"a run of {run.workflow[:200]!r}"
+            raise Forbidden(f"You are not allowed to {_words(action)} {what}.")
+
+    def require_new(
+        self,
+        action: str,
+        *,
+        workflow: str,
+        queue: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        namespace: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """``require`` for a run that is not there yet: the policy is asked about the one that it would be.
+
+        Raises:
+            Forbidden: the host's policy does not allow it.
+        """
+        now_ms = int(time.time() * 1000)
+        self.require(
+            action,
+            Run(
+                id=run_id or "",
+                workflow=workflow,
+                status="pending",
+                created_at_ms=now_ms,
+                updated_at_ms=now_ms,
+                queue=queue,
+                namespace=namespace,
+                attributes=attributes or {},
+            ),
+        )
+
+    def require_reach(self, action: str, reach: Reach) -> None:
+        """Go on only where the caller may see, and do this to, every run that the action reaches.
+
+        Raises:
+            Forbidden: some it may not; nothing is said of them but how many they are.
+            Unprocessable: they are more than can be asked about.
+        """
+        if self.policy is None or self.store is None:
+            return
+        refused = sum(1 for run in reach(self.store) if not (self.policy(SEE, run) and self.policy(action, run)))
+        if refused:
+            others = "another run" if refused == 1 else f"{refused} other runs"
+            raise Forbidden(
+                f"This would also {_words(action)} {others}, which you are not allowed to do, so nothing was done. "
+                "Act on single runs, without their children; or ask somebody who may."
+            )
+
+
+def _words(action: str) -> str:
+    return action.replace("_", " ")
+
+
+def below(store: StateStore, run: Run) -> Iterator[Run]:
+    """Yield the runs that a run started, and those that they started, each once.
+
+    By both records that there are: a child names its parent, and a step names the run that it started, which another
+    may have started before.
+
+    Raises:
+        Unprocessable: there are more than can be asked about.
+    """
+    met = {run.id}
+    waiting = [run.id]
+    while waiting:
+        parent = waiting.pop()
+        named = [step.child_run_id for step in store.get_steps(parent) if step.child_run_id]
+        found = {child.id: child for child in store.children(parent, limit=MOST_ASKED + 1)}
+        found.update(store.get_runs([child for child in dict.fromkeys(named) if child not in found]))
+        for child in found.values():
+            if child.id in met:
+                continue
+            met.add(child.id)
+            if len(met) > MOST_ASKED + 1:
+                raise Unprocessable(
+                    f"More than {MOST_ASKED} runs would be touched, too many to ask the policy about. "
+                    "Act on the runs that it started, a part at a time."
+                )
+            waiting.append(child.id)
+            yield child
+
+
+def cancelled_with(store: StateStore, run: Run) -> Iterator[Run]:
+    """Yield the runs that a cancel with children ends besides the run itself; dead ones are cancelled, too."""
+    return (child for child in below(store, run) if child.status in CANCELLABLE_STATUSES or child.status == "dead")
+
+
+def undone_with(store: StateStore, run: Run) -> Iterator[Run]:
+    """Yield the runs that an undo cancels or undoes besides the run itself, however they ended."""
+    stopped = CANCELLABLE_STATUSES | {"dead"}
+    return (child for child in below(store, run) if child.status in stopped or has_compensations(store, child.id))
