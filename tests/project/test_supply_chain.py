@@ -62,6 +62,14 @@ def test_the_lock_names_everything_by_hash_and_no_address() -> None:
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
+def test_the_lock_names_everything_that_the_tests_need() -> None:
+    """Else the locked tests fail for want of a package, and what it would bring is not audited."""
+    pins = {name.lower().replace("_", "-") for name, _ in PIN.findall((CI / "lock.txt").read_text())}
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    wanted = {re.split(r"[\[>=;, ]", text, maxsplit=1)[0].lower() for name in ("test", "lint") for text in groups[name]}
+    assert wanted - pins == set()
+
+
 def test_a_bill_of_materials_holds_what_is_needed_and_no_more() -> None:
     """The tools that build are no part of what is shipped."""
     parts = [{"bom-ref": ref, "name": ref} for ref in ("ours", "flask", "werkzeug", "build")]
