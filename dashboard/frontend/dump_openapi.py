@@ -1,4 +1,4 @@
-"""Write openapi.json, from which ``npm run types`` makes the page's types of requests and answers.
+"""Write openapi.json, from which ``npm run types`` makes the page's types of requests and answers, and statuses.json.
 
 Run it in the project's Python. The document says what the wire looks like to a reader in TypeScript: a field that is
 None is left out, never null, and a payload is any JSON. Descriptions, version and address change without the types.
@@ -13,8 +13,10 @@ from typing import Any
 
 from dashboard import create_blueprint
 from dashboard.http import openapi
+from otel_bridge.model.status import STATUSES
 
 TARGET = Path(__file__).with_name("openapi.json")
+FACTS = Path(__file__).with_name("src") / "api" / "statuses.json"
 ANY_JSON = {"$ref": "#/components/schemas/Json"}
 JSON_SCHEMA = {"x-json": True}
 """Any JSON: ``types.mjs`` gives it a type that refers to itself."""
@@ -98,6 +100,14 @@ def text() -> str:
     return json.dumps(document(), indent=1, sort_keys=True) + "\n"
 
 
+def facts() -> str:
+    """Return what each status means, as the page's file of it holds it."""
+    names = ("open", "retriable", "cancellable")
+    rows = {status: {name: getattr(row, name) for name in names} for status, row in STATUSES.items()}
+    return json.dumps(rows, indent=2) + "\n"
+
+
 if __name__ == "__main__":
+    FACTS.write_text(facts(), encoding="utf-8")
     TARGET.write_text(text(), encoding="utf-8")
     sys.stdout.write(f"{TARGET.name} written; now: npm run types\n")

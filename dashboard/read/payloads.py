@@ -18,13 +18,19 @@ WHOLE_CAP_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A payload for people. ``problem`` says why it could not be decoded, where it could not."""
+    """A payload for people.
+
+    Args:
+        problem: why it could not be decoded, where it could not.
+        plain: written as JSON it would be the same value.
+    """
 
     value: Any
     format: str
     bytes: int
     truncated: bool
     problem: str | None
+    plain: bool = False
 
 
 def show(stored: StoredValue, *, what: What, codec: Codec, limits: Limits = PREVIEW) -> Shown:
@@ -60,7 +66,7 @@ def whole_enough(
 
 
 def _shown(decoded: Decoded, stored: StoredValue) -> Shown:
-    return Shown(decoded.json, decoded.format, stored.size_bytes, decoded.truncated, decoded.problem)
+    return Shown(decoded.json, decoded.format, stored.size_bytes, decoded.truncated, decoded.problem, decoded.plain)
 
 
 def collect(**shown: Shown | None) -> dict[str, Any]:

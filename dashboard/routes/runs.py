@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -42,6 +43,9 @@ class PayloadQuery(Query):
     """How to send a payload."""
 
     raw: bool = False
+    exact: bool = Field(
+        False, description="Long integers as numbers; `X-Payload-Plain` says whether the value is plain JSON."
+    )
 
 
 @routes.get("runs", summary="List runs, newest first", query=RunsQuery, answers={200: list[RunRow]})
@@ -164,7 +168,7 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     """The bare value, decoded, its stored form named by ``X-Payload-Format``; ``raw=true``: the text as stored.
 
     ``X-Payload-Truncated`` and ``X-Payload-Problem`` say what could not be shown. Where payloads are redacted, the raw
-    text is not given.
+    text is not given. To send a value back ask for ``exact=true``: what is not plain JSON would change its type.
     """
     value = ctx.store.get_payload(run_id, name, cap_bytes=None)
     if value is None:
@@ -177,8 +181,10 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     if name == "error":
         error = payloads.show_error(value, codec=ctx.codec)
         return Reply(error, headers={"X-Payload-Format": value.serialization or "text"})
-    shown = payloads.show(value, what=name, codec=ctx.codec, limits=WHOLE)
+    shown = payloads.show(value, what=name, codec=ctx.codec, limits=replace(WHOLE, exact=query.exact))
     headers = {"X-Payload-Format": shown.format, "X-Payload-Bytes": str(shown.bytes)}
+    if query.exact:
+        headers["X-Payload-Plain"] = str(shown.plain).lower()
     if shown.truncated:
         headers["X-Payload-Truncated"] = "true"
     if shown.problem is not None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dashboard.wire.base import Body, Json, Query, Timestamp, Wire, at_most
 from dashboard.wire.runs import RunRow
+from otel_bridge.model.status import RunStatus
 
 VIA_HEADER = "Durable-Via"
 """Says that a person acts by an agent, for the audit log. It proves nothing and allows nothing."""
@@ -127,7 +128,7 @@ class BulkStatus(Wire):
     """
 
     bulk_id: str
-    status: str
+    status: RunStatus
     matched: int | None = None
     done: int
     applied: int

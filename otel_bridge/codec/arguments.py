@@ -17,10 +17,17 @@ def arguments_of(value: Any) -> Any:
     for args, kwargs in _NAMES:
         if members and members.keys() <= {args, kwargs}:
             given, named = members.get(args), members.get(kwargs)
-            return {"args": [] if given is None else given, "kwargs": {} if named is None else named}
+            return {"args": [] if given is None else _as_list(given), "kwargs": {} if named is None else named}
     return {"args": [value], "kwargs": {}}
 
 
 def _pairs(value: Any) -> list[tuple[str, Any]]:
     pairs = list(value.items()) if isinstance(value, dict) else value.pairs if isinstance(value, Mapping) else []
     return pairs if len(pairs) <= 2 and all(isinstance(key, str) for key, _ in pairs) else []
+
+
+def _as_list(given: Any) -> Any:
+    """Arguments are a tuple in Python's own format, and a list is as good."""
+    if isinstance(given, Sequence) and given.kind == "tuple":
+        return Sequence("list", given.items, open_from=given.open_from)
+    return given

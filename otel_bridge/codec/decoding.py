@@ -35,6 +35,7 @@ class Decoded:
         truncated: something was left out, by the reader's cap or by the limits.
         problem: a sentence about what went wrong, or None.
         raw: ``json`` is the stored text, for it could not be decoded.
+        plain: ``json`` is the value itself, whole: written as JSON it would be the same.
     """
 
     json: Any
@@ -43,6 +44,7 @@ class Decoded:
     truncated: bool
     problem: str | None = None
     raw: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,19 +140,22 @@ class Codec:
             if isinstance(found, Read):
                 node = arguments_of(found.value) if arguments else found.value
                 shown = self._describer(budget).json(node)
-                return self._read_value(shown, found, was_cut or budget.cut)
+                return self._read_value(shown, found, budget, was_cut=was_cut)
             problem = found.problem if isinstance(found, Unread) else None
         except _TOO_DEEP:
             pass
         return self._raw(text, value.serialization, limits, was_cut, problem)
 
-    def _read_value(self, shown: Any, found: Read, truncated: bool) -> Decoded:
+    def _read_value(self, shown: Any, found: Read, budget: Budget, *, was_cut: bool) -> Decoded:
+        truncated = was_cut or budget.cut
+        json = shown if self.redact is None or isinstance(self.redact, KeyRedactor) else self._redacted(shown)
         return Decoded(
-            json=shown if self.redact is None or isinstance(self.redact, KeyRedactor) else self._redacted(shown),
+            json=json,
             format=found.format,
             complete=not truncated and found.problem is None,
             truncated=truncated,
             problem=None if truncated else found.problem,  # of a cut value it was to be expected
+            plain=not (truncated or found.problem or budget.altered) and json == shown,
         )
 
     def _raw(self, text: str, name: object, limits: Limits, was_cut: bool, problem: str | None) -> Decoded:

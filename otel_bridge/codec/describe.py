@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from otel_bridge.codec import keys, known
 from otel_bridge.codec.limits import Budget
@@ -27,7 +27,10 @@ _CHARACTERS_PER_UNIT = 64
 _BITS_PER_UNIT = 128
 _SHORT = 256
 _COST_OF_INSTANCE = 4
+_EXACT_BITS = 4000
+"""Longer integers are text even where exact ones are asked for: few readers of JSON take more digits."""
 _CONTAINER: Final = object()
+_T = TypeVar("_T")
 
 Members = Generator[Any, Any, Any]
 """Yields members that are containers themselves, is sent their JSON, and returns the JSON of the whole."""
@@ -42,6 +45,7 @@ class Describer:
         self._mask = mask_tokens
         self._hidden: dict[str, bool] = {}
         self._short = min(_SHORT, budget.limits.max_string)
+        self._exact = budget.limits.exact
 
     def json(self, value: Any) -> Any:
         """Return ``value`` as JSON-able data that nests at most twice ``max_depth`` deep."""
@@ -89,9 +93,14 @@ class Describer:
         return f"{value if value.isascii() else value.encode('utf-8', 'backslashreplace').decode('utf-8')}{note}"
 
     def _without_secrets(self, value: str) -> str:
-        if self._mask:
-            value = mask_text(value)
-        return value if self._redactor is None else self._redactor.scrub(value)
+        shown = mask_text(value) if self._mask else value
+        shown = shown if self._redactor is None else self._redactor.scrub(shown)
+        return shown if shown == value else self._altered(shown)
+
+    def _altered(self, shown: _T) -> _T:
+        """Note that what is shown is not the value itself."""
+        self._budget.altered = True
+        return shown
 
     # -- scalars --------------------------------------------------------------------------------------------------
 
@@ -102,14 +111,17 @@ class Describer:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, int):
-            return value if -_SAFE_INTEGER <= value <= _SAFE_INTEGER else self._digits(value)
+            if -_SAFE_INTEGER <= value <= _SAFE_INTEGER or (self._exact and value.bit_length() <= _EXACT_BITS):
+                return value
+            return self._altered(self._digits(value))
         if isinstance(value, float):
-            return value if math.isfinite(value) else _non_finite(value)
+            return value if math.isfinite(value) else self._altered(_non_finite(value))
         if isinstance(value, CutText):
             return self.text(value.text, size=value.size_bytes, unit="bytes")
         if isinstance(value, (bytes, CutBytes)):
-            return self._bytes(value)
+            return self._altered(self._bytes(value))
         if isinstance(value, Global):
+            self._budget.altered = True
             return {"$ref": self.text(value.name)}
         return _CONTAINER
 
@@ -148,7 +160,7 @@ class Describer:
             return self._inert(value)
         if isinstance(value, Instance):
             return self._instance(value)
-        return _named_only(value)
+        return self._altered(_named_only(value))
 
     def _items(self, values: list[Any], open_from: int | None = None, *, ordered: bool = True) -> Members:
         """A list; of two items the first may be the key of the second, and so may any where the value was cut."""
@@ -156,7 +168,7 @@ class Describer:
         after_key, pair = False, ordered and len(values) == 2
         for position, item in enumerate(values):
             if after_key:
-                result.append(REDACTED)
+                result.append(self._altered(REDACTED))
                 break
             if not self._budget.node():
                 result.append({"$cut": f"{len(values) - position} more"})
@@ -169,10 +181,12 @@ class Describer:
         return result
 
     def _sequence(self, value: Sequence) -> Members:
+        self._budget.altered = self._budget.altered or value.kind != "list"
         items = yield from self._items(value.items, value.open_from, ordered=value.kind != "set")
         return {"$set": items} if value.kind == "set" else items
 
     def _inert(self, value: Inert) -> Members:
+        self._budget.altered = True
         self._budget.cut = self._budget.cut or value.label == "$int"
         shown = self._scalar(value.value)
         return {value.label: (yield value.value) if shown is _CONTAINER else shown}
@@ -184,7 +198,7 @@ class Describer:
             return {"$cut": f"{size} more"}
         names = [keys.as_text(key) for key, _ in pairs]
         if keys.need_pairs(pairs, names):
-            return {"$map": (yield from self._map(mapping))}
+            return self._altered({"$map": (yield from self._map(mapping))})
         named = self._redactor is not None and keys.names_value(pairs, self._redactor)
         after_key = False
         for position, (name, (key, value)) in enumerate(zip(names, pairs, strict=True)):
@@ -192,6 +206,7 @@ class Describer:
                 result["$cut"] = f"{size - position} more"
                 break
             hidden = self._hides(key) or (named and name in VALUE_MEMBERS)
+            self._budget.altered = self._budget.altered or hidden or not isinstance(key, str)
             shown = REDACTED if hidden else self._scalar(value)
             label = self.text(name or "")
             if label != name and label in result:  # two long keys may begin alike
@@ -235,6 +250,7 @@ class Describer:
     # -- objects --------------------------------------------------------------------------------------------------
 
     def _instance(self, instance: Instance) -> Members:
+        self._budget.altered = True
         self._budget.show(_COST_OF_INSTANCE)
         simple = known.as_text(instance)
         if simple is not None:

@@ -17,6 +17,7 @@ class Limits:
         max_text: characters of all strings together.
         max_raw: characters of a value that is shown as it was stored.
         seconds: a backstop for a slow machine; the counted work ends first on others.
+        exact: integers stay numbers however long they are, for whoever sends the value back as it came.
     """
 
     max_nodes: int = 50_000
@@ -25,6 +26,7 @@ class Limits:
     max_text: int = 2 * 1024 * 1024
     max_raw: int = 64 * 1024
     seconds: float = 2.0
+    exact: bool = False
 
 
 PREVIEW = Limits()
@@ -61,7 +63,8 @@ class Budget:
     microsecond of work at most. A value that repeats itself (a pickle's memo makes a kilobyte mean a gigabyte) gets no
     more than its size deserves: that is why the size is asked for.
 
-    ``cut`` turns true when something was left out.
+    ``cut`` turns true when something was left out, ``altered`` when what is shown, read as JSON, is another value: a
+    set, a date, an object of a class, something hidden.
     """
 
     def __init__(self, limits: Limits, size: int) -> None:
@@ -69,6 +72,7 @@ class Budget:
         self.nodes = min(limits.max_nodes, _FREE_NODES + _NODES_PER_CHARACTER * size)
         self.text = min(limits.max_text, _FREE_TEXT + _TEXT_PER_CHARACTER * size)
         self.cut = False
+        self.altered = False
         self._reading = self.nodes * READ_PER_NODE
         self._showing = self.nodes * READ_PER_NODE
         self._deadline = time.monotonic() + limits.seconds

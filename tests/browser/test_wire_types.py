@@ -16,3 +16,4 @@ def test_the_shapes_that_the_page_was_built_for_are_those_that_the_api_sends() -
     dump = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(dump)
     assert (FRONTEND / "openapi.json").read_text(encoding="utf-8") == dump.text()
+    assert (FRONTEND / "src/api/statuses.json").read_text(encoding="utf-8") == dump.facts()

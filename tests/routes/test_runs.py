@@ -384,3 +384,12 @@ def test_streams_and_messages_are_shown_by_name_and_followed_by_offset() -> None
         assert "s3" not in ask("/durable/api/runs/talk/steps/3").text
         assert ask("/durable/api/runs/nobody/streams").status_code == 404
         assert ask("/durable/api/runs/talk/streams/tokens?after=-2").status_code == 400
+
+
+def test_an_input_to_edit_says_whether_json_holds_all_of_it(story_url: str) -> None:
+    """The page fills a form with it; what is hidden or no JSON would be sent back as something else."""
+    address = "/durable/api/runs/simple-1/payload/input?exact=true"
+    with mounted(story_url) as app:
+        assert app.test_client().get(address).headers["X-Payload-Plain"] == "true"
+    with mounted(story_url, redact=redact_keys(["args"])) as app:
+        assert app.test_client().get(address).headers["X-Payload-Plain"] == "false"

@@ -1,7 +1,8 @@
 /** Everything that changes something. Each answers at once; a worker does the work, and the stream tells. */
 import { filterToQuery, type RunFilter } from "../lib/filter";
+import type { Json } from "../lib/json";
+import type { ExactJson } from "../lib/exactJson";
 import { post, type RequestOf } from "./http";
-import type { Json } from "./wire";
 
 const on = (runId: string) => ({ path: { runId } });
 
@@ -26,8 +27,11 @@ export const continueRun = (id: string) => post("/runs/{runId}/continue", on(id)
 
 export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
 
-export const retryWithInput = (id: string, input: Json) =>
-  post("/runs/{runId}/retry-with-input", { ...on(id), body: { input } });
+/** What a person typed, where the API takes any JSON: ``post`` sends it as it was typed. */
+const typed = (value: ExactJson): Json => value as unknown as Json;
+
+export const retryWithInput = (id: string, input: ExactJson) =>
+  post("/runs/{runId}/retry-with-input", { ...on(id), body: { input: typed(input) } });
 
 /** ``force``: the worker is known to be gone, although nobody reports presence. */
 export const redispatchRun = (id: string, force: boolean) =>
@@ -47,13 +51,16 @@ export const decideRun = (id: string, body: NonNullable<RequestOf<"/runs/{runId}
 const once = (key: string) => ({ headers: { "Idempotency-Key": key } });
 
 /** The key makes a repeat of the same sending, after a lost answer say, arrive once. */
-export const sendSignal = (runId: string, topic: string, message: Json, key: string) =>
-  post("/runs/{runId}/signals/{topic}", { path: { runId, topic }, body: message, ...once(key) });
+export const sendSignal = (runId: string, topic: string, message: ExactJson, key: string) =>
+  post("/runs/{runId}/signals/{topic}", { path: { runId, topic }, body: typed(message), ...once(key) });
 
-export const sendUpdate = (runId: string, name: string, argument: Json, key: string) =>
-  post("/runs/{runId}/updates/{name}", { path: { runId, name }, body: argument, ...once(key) });
+export const sendUpdate = (runId: string, name: string, argument: ExactJson, key: string) =>
+  post("/runs/{runId}/updates/{name}", { path: { runId, name }, body: typed(argument), ...once(key) });
 
-export const startRun = (body: RequestOf<"/runs", "post">["body"]) => post("/runs", { body });
+type NewRunBody = RequestOf<"/runs", "post">["body"];
+
+export const startRun = ({ input, ...rest }: Omit<NewRunBody, "input"> & { input: ExactJson }) =>
+  post("/runs", { body: { ...rest, input: typed(input) } });
 
 export type BulkAction = RequestOf<"/bulk/{action}", "post">["path"]["action"];
 

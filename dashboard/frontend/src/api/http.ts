@@ -5,6 +5,7 @@
 import { config } from "../config";
 import { makeCell } from "../lib/cell";
 import { ApiError, SignedOutError, UnreachableError } from "../lib/errors";
+import { bodyText } from "../lib/exactJson";
 import { nextCursor } from "./link";
 import type { components, paths } from "./openapi";
 
@@ -173,6 +174,14 @@ export function get<P extends PathWith<"get">>(path: P, request: RequestOf<P, "g
   return read(path, request as Loose, async (response) => (await response.json()) as AnswerOf<P, "get">);
 }
 
+/** Read a route's JSON as the text that came, with what its headers say of it. */
+export function getText<P extends PathWith<"get">>(
+  path: P,
+  request: RequestOf<P, "get">,
+): Promise<{ text: string; headers: Headers }> {
+  return read(path, request as Loose, async (response) => ({ text: await response.text(), headers: response.headers }));
+}
+
 export interface Page<Row> {
   rows: Row[];
   next: string | null;
@@ -211,7 +220,7 @@ export function post<P extends PathWith<"post">>(path: P, request: RequestOf<P, 
   const init = {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json", ...headers },
-    body: JSON.stringify(body),
+    body: bodyText(body),
   };
   return send(apiUrl(path, parts, query), { init, signal, timeoutMs }, async (response) => {
     const text = await response.text();

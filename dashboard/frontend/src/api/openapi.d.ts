@@ -817,7 +817,8 @@ export interface components {
             results: {
                 [key: string]: components["schemas"]["Json"];
             }[];
-            status: string;
+            /** @enum {string} */
+            status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             stopped?: string;
         };
         Changed: {
@@ -2126,6 +2127,7 @@ export interface operations {
         parameters: {
             query?: {
                 raw?: boolean;
+                exact?: boolean;
             };
             header?: never;
             path: {

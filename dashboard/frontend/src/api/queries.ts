@@ -1,11 +1,13 @@
 /** Every read of the page: the query's key and its fetcher, defined together. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { indented } from "../lib/exactJson";
 import { filterToQuery, type RunFilter } from "../lib/filter";
+import { isOpen } from "../lib/status";
 import { resolveSince } from "../lib/time";
 import type { RunPage } from "../live/list";
 import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
-import { get, getLinked, getPage, post } from "./http";
+import { get, getLinked, getPage, getText, post } from "./http";
 import { keys } from "./keys";
 import type { AuditEntry, BulkStatus, ErrorState, RunDetail } from "./wire";
 
@@ -99,6 +101,19 @@ export const payloadQuery = (id: string, name: PayloadName) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+/** An input to be edited and sent back: its text with every digit, and whether JSON can say all of it. */
+export const inputTextQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.payload(id, "input text"),
+    queryFn: async ({ signal }) => {
+      const request = { path: { runId: id, name: "input" as const }, query: { exact: true }, signal };
+      const { text, headers } = await getText("/runs/{runId}/payload/{name}", request);
+      return { text: indented(text), plain: headers.get("X-Payload-Plain") !== "false" };
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+
 export const publishedQuery = (id: string) =>
   queryOptions({
     queryKey: keys.published(id),
@@ -154,7 +169,7 @@ export const bulkQuery = (bulkId: string) =>
   });
 
 export function isDone(state: BulkStatus): boolean {
-  return ["completed", "failed", "cancelled", "dead"].includes(state.status);
+  return !isOpen(state);
 }
 
 export const workersQuery = queryOptions({

@@ -1,42 +1,36 @@
 /** Words for states. Pure. */
 import { formatCount } from "./time";
+import statuses from "../api/statuses.json";
 import type { RunRow, RunStatus, StepKind, Waiting, WaitingOn } from "../api/wire";
 
 /** Of runs, steps and attempts: a step alone can be interrupted, an attempt alone lost with its worker. */
 export type AnyStatus = RunStatus | "interrupted" | "lost";
 
-interface StatusFacts {
+interface StatusWords {
   label: string;
   hint: string;
-  /** More may happen to it by itself. */
-  open?: true;
-  /** What bulk actions count; whether a run itself may be acted on is in its ``allowed``. */
-  retriable?: true;
-  cancellable?: true;
 }
 
-/** One row for each status. */
-export const STATUS: Record<AnyStatus, StatusFacts> = {
-  pending: { label: "Pending", hint: "Created, not yet picked up by a worker", open: true, cancellable: true },
-  running: { label: "Running", hint: "A worker is executing it", open: true, cancellable: true },
-  suspended: {
-    label: "Suspended",
-    hint: "Waits for a sleep, signal, webhook, update, breakpoint or child run",
-    open: true,
-    cancellable: true,
-  },
-  blocked: { label: "Blocked", hint: "No live worker can run it", open: true, cancellable: true },
-  cancelling: { label: "Cancelling", hint: "Being undone: compensations run in reverse order", open: true },
+/** One row for each status: how it is called. What may happen in it is in ``FACTS``. */
+export const STATUS: Record<AnyStatus, StatusWords> = {
+  pending: { label: "Pending", hint: "Created, not yet picked up by a worker" },
+  running: { label: "Running", hint: "A worker is executing it" },
+  suspended: { label: "Suspended", hint: "Waits for a sleep, signal, webhook, update, breakpoint or child run" },
+  blocked: { label: "Blocked", hint: "No live worker can run it" },
+  cancelling: { label: "Cancelling", hint: "Being undone: compensations run in reverse order" },
   completed: { label: "Completed", hint: "Ended without an error" },
-  failed: { label: "Failed", hint: "Ended with an error; can be retried", retriable: true },
-  dead: { label: "Dead", hint: "Given up after too many recoveries", retriable: true },
-  cancelled: { label: "Cancelled", hint: "Stopped by somebody or by its timeout", retriable: true },
+  failed: { label: "Failed", hint: "Ended with an error; can be retried" },
+  dead: { label: "Dead", hint: "Given up after too many recoveries" },
+  cancelled: { label: "Cancelled", hint: "Stopped by somebody or by its timeout" },
   interrupted: {
     label: "Interrupted",
     hint: "In flight when its run was cancelled or its worker lost. It may have taken effect",
   },
   lost: { label: "Lost", hint: "Its worker stopped responding; it was re-dispatched" },
 };
+
+/** The server's own table of what may happen in a status (statuses.json is generated from it). */
+export const FACTS: Record<RunStatus, { open: boolean; retriable: boolean; cancellable: boolean }> = statuses;
 
 /** A status as the wire spells it, or one that this page does not know yet. */
 export function knownStatus(status: string): AnyStatus {
@@ -71,8 +65,19 @@ export function waitingLabel(waiting: Waiting): string {
   return waiting.name ? `${what} ${waiting.name}` : what;
 }
 
+/** What happens at the end of a wait that has one, to stand before "in 4m". */
+export function untilLabel({ on }: Waiting): string {
+  return on === "sleep" ? "wakes" : on === "delay" ? "starts" : "times out";
+}
+
+/** "on version 1", "on v2": names that begin with a v say it themselves. */
+export function onVersion(version: string): string {
+  return /^v\d/i.test(version) ? `on ${version}` : `on version ${version}`;
+}
+
+/** More may happen to it by itself. */
 export function isOpen(run: Pick<RunRow, "status">): boolean {
-  return STATUS[run.status].open ?? false;
+  return FACTS[run.status].open;
 }
 
 /** Blocked in the hands of a worker that is gone, not in a queue to which nobody listens. */

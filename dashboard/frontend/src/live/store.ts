@@ -3,6 +3,7 @@
  * answer of an action. An older version never replaces a newer one, however late it comes.
  */
 import type { RunDetail, RunRow } from "../api/wire";
+import { isOpen } from "../lib/status";
 
 /** A run's row, and when it was asked for or heard (``tick``). */
 export interface Version {
@@ -82,11 +83,10 @@ const BEYOND_THE_ROW: Record<Exclude<keyof Run, keyof RunRow>, boolean> = {
   payloadProblems: false,
   traceUrl: false,
 };
-const HAS_ENDED: ReadonlySet<RunRow["status"]> = new Set(["completed", "failed", "cancelled", "dead"]);
 
 /** A run with a newer row in place of its own: replaced, never spread, for an absent field means that it has none. */
 export function withRow(run: Run, row: RunRow): Run {
-  const sameEnd = HAS_ENDED.has(row.status) && row.status === run.status && row.finishedAt === run.finishedAt;
+  const sameEnd = !isOpen(row) && row.status === run.status && row.finishedAt === run.finishedAt;
   const kept = Object.entries(BEYOND_THE_ROW)
     .filter(([key, ofTheEnd]) => key in run && (!ofTheEnd || sameEnd))
     .map(([key]) => [key, run[key as keyof Run]]);

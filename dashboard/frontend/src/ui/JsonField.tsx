@@ -1,12 +1,13 @@
-import type { Json } from "../api/wire";
 import { errorText } from "../lib/errors";
+import { ExactJson, NULL } from "../lib/exactJson";
 import "./form.css";
 
 /** JSON as typed; nothing typed is null. */
-export function parseJson(text: string): { value: Json; error: null } | { value: null; error: string } {
-  if (text.trim() === "") return { value: null, error: null };
+export function parseJson(text: string): { value: ExactJson; error: null } | { value: null; error: string } {
+  if (text.trim() === "") return { value: NULL, error: null };
   try {
-    return { value: JSON.parse(text) as Json, error: null };
+    JSON.parse(text);
+    return { value: new ExactJson(text), error: null };
   } catch (error) {
     return { value: null, error: `This is not JSON: ${errorText(error)}. Text needs quotes.` };
   }

@@ -7,6 +7,8 @@ export interface Asked {
   path: string;
   query: URLSearchParams;
   body: unknown;
+  /** The body as it was sent. */
+  text: string;
   headers: Headers;
 }
 
@@ -84,6 +86,7 @@ export class FakeServer {
       path,
       query: url.searchParams,
       body: text ? JSON.parse(text) : null,
+      text,
       headers: request.headers,
     };
     this.asked.push(asked);

@@ -2,13 +2,14 @@
 import type { BulkAction } from "../../api/actions";
 import type { Facet, RunStatus } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
-import { STATUS } from "../../lib/status";
+import { FACTS } from "../../lib/status";
 
 export const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel", move: "Move" };
 export const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", move: "moved" };
 
+/** Whom the action can touch by their status; whether it may touch a run is in the run's ``allowed``. */
 export function touches(action: BulkAction, status: RunStatus): boolean {
-  return (action === "retry" ? STATUS[status].retriable : STATUS[status].cancellable) ?? false;
+  return action === "retry" ? FACTS[status].retriable : FACTS[status].cancellable;
 }
 
 /** How many runs of the filter there are, of those that ``which`` picks; a lower bound when not all were counted. */

@@ -36,6 +36,7 @@ export function StartDialog() {
   });
   const start = (): void => {
     const [name, onQueue, id] = [workflow, queue, runId].map((field) => field.trim()) as [string, string, string];
+    if (parsed.error !== null) return;
     act({ workflow: name, input: parsed.value, ...(onQueue ? { queue: onQueue } : {}), ...(id ? { runId: id } : {}) });
   };
   return (

@@ -1,23 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { decideError } from "../../api/actions";
 import { keys } from "../../api/keys";
 import { errorQuery } from "../../api/queries";
 import type { ErrorDetail, ErrorGroup, ErrorState, RunRow, SharedValue } from "../../api/wire";
 import { FilterDialog } from "../../features/bulk/FilterDialog";
-import { ApiError, errorText } from "../../lib/errors";
+import { DecisionDialog } from "../../features/decision/DecisionDialog";
+import { ApiError } from "../../lib/errors";
 import { EMPTY_FILTER } from "../../lib/filter";
 import { shortId, shortType, STATUS } from "../../lib/status";
 import { formatCount } from "../../lib/time";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
-import { openOverlay, useCloseOverlay } from "../../shell/overlay";
+import { openOverlay } from "../../shell/overlay";
 import { Link } from "../../shell/router";
-import { useAct } from "../../shell/useAct";
 import { Ago } from "../../ui/Ago";
 import { Bars } from "../../ui/Bars";
 import { Button } from "../../ui/Button";
-import { Dialog } from "../../ui/Dialog";
 import { StatusIcon } from "../../ui/icons";
 import { Empty, Skeleton } from "../../ui/Notice";
 import { QueryView } from "../../ui/QueryView";
@@ -116,12 +114,7 @@ function Actions({ group }: { group: ErrorGroup }) {
         See its runs
       </Link>
       {next.map((state) => (
-        <Button
-          key={state}
-          disabled={why !== undefined}
-          title={why}
-          onClick={() => void openOverlay(<DecisionDialog fingerprint={group.fingerprint} state={state} />)}
-        >
+        <Button key={state} disabled={why !== undefined} title={why} onClick={() => decide(group.fingerprint, state)}>
           {ASK[state].button}
         </Button>
       ))}
@@ -138,36 +131,19 @@ function Actions({ group }: { group: ErrorGroup }) {
   );
 }
 
-function DecisionDialog({ fingerprint, state }: { fingerprint: string; state: ErrorState }) {
-  const [note, setNote] = useState("");
-  const close = useCloseOverlay();
-  const { act, isPending, error } = useAct({
-    send: () => decideError(fingerprint, { state, note: note.trim() }),
-    said: `${ASK[state].button}: noted.`,
-    touches: [keys.errors],
-    then: close,
-  });
-  return (
-    <Dialog
-      title={ASK[state].title}
-      confirm={ASK[state].button}
-      onConfirm={() => act(undefined)}
-      busy={isPending}
-      refusal={error ? errorText(error) : null}
-    >
-      <p>{ASK[state].text}</p>
-      <label className="field">
-        <span>Note</span>
-        <input
-          className="input"
-          value={note}
-          maxLength={2000}
-          placeholder="Rolled back to v1, for example"
-          data-autofocus
-          onChange={(event) => setNote(event.target.value)}
-        />
-      </label>
-    </Dialog>
+/** Ask before, and for a note. */
+function decide(fingerprint: string, state: ErrorState): void {
+  const { button, title, text } = ASK[state];
+  openOverlay(
+    <DecisionDialog
+      title={title}
+      text={text}
+      confirm={button}
+      said={`${button}: noted.`}
+      example="Rolled back to v1, for example"
+      send={(note) => decideError(fingerprint, { state, note })}
+      touches={[keys.errors]}
+    />,
   );
 }
 

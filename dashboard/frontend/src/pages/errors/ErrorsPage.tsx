@@ -156,7 +156,9 @@ function Groups({ groups }: { groups: ErrorGroup[] }) {
             <td data-label="Failures" className="num">
               <strong>{formatCount(group.count)}</strong>
               {group.share !== undefined ? (
-                <div className="muted small nowrap">{formatShare(group.share)} of runs</div>
+                <div className="muted small" title="Of the runs of these workflows that were created in this window">
+                  {shareOf(group, group.share)}
+                </div>
               ) : null}
             </td>
             <td data-label="Version">
@@ -177,6 +179,13 @@ function Groups({ groups }: { groups: ErrorGroup[] }) {
       </tbody>
     </table>
   );
+}
+
+/** "12 % of checkout", "every run of checkout". */
+function shareOf({ workflows }: ErrorGroup, share: number): string {
+  const [only] = workflows.length === 1 ? workflows : [];
+  if (share >= 1) return only?.value ? `every run of ${only.value}` : "every one of their runs";
+  return `${formatShare(share)} of ${only?.value ?? "their runs"}`;
 }
 
 /** 0.124 is 12 %; what is not nothing is never 0 %. */

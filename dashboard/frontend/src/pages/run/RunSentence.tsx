@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import type { RunDetail, Step } from "../../api/wire";
 import { useNow } from "../../lib/clock";
 import { measure } from "../../lib/measure";
-import { isOpen, namedQueue, stepLabel } from "../../lib/status";
+import { isOpen, namedQueue, onVersion, stepLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
 import { Ago, Since } from "../../ui/Ago";
 
@@ -17,7 +17,7 @@ function After({ detail: { run } }: { detail: RunDetail }) {
 /** How the run stands, in one sentence: what it did or does, for how long, on which version, when. */
 export function RunSentence({ detail }: { detail: RunDetail }) {
   const { run } = detail;
-  const on = run.workflowVersion ? ` on ${run.workflowVersion}` : "";
+  const on = run.workflowVersion ? ` ${onVersion(run.workflowVersion)}` : "";
   return (
     <>
       {what(detail)}

@@ -1,10 +1,11 @@
 import { type FormEvent, useState } from "react";
 import { newKey, sendSignal, sendUpdate } from "../../api/actions";
 import { keys } from "../../api/keys";
-import type { Json, Run } from "../../api/wire";
+import type { Run } from "../../api/wire";
+import type { ExactJson } from "../../lib/exactJson";
 import { useNow } from "../../lib/clock";
 import { errorText } from "../../lib/errors";
-import { waitingLabel } from "../../lib/status";
+import { untilLabel, waitingLabel } from "../../lib/status";
 import { formatAgo, formatExact, parseTime } from "../../lib/time";
 import { isViewer, offers } from "../../shell/access";
 import { links } from "../../shell/links";
@@ -26,7 +27,7 @@ export function WaitingNotice({ run, childId }: { run: Run; childId: string | un
     until !== null ? (
       <span title={formatExact(waiting.until)}>
         {" "}
-        · {waiting.on === "sleep" ? "wakes" : "times out"} {formatAgo(until, now)}
+        · {untilLabel(waiting)} {formatAgo(until, now)}
       </span>
     ) : null;
   const known = waiting.name !== undefined;
@@ -62,7 +63,7 @@ function MessageForm({ runId, name, kind }: { runId: string; name: string; kind:
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState<string | null>(null);
   const [key, setKey] = useState(newKey);
-  const { act, isPending, error } = useAct<Json, unknown>({
+  const { act, isPending, error } = useAct<ExactJson, unknown>({
     send: (value) => (kind === "update" ? sendUpdate(runId, name, value, key) : sendSignal(runId, name, value, key)),
     said: kind === "update" ? "Update accepted." : "Signal sent.",
     touches: [keys.run(runId)],

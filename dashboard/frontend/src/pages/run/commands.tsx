@@ -5,7 +5,7 @@ import { offers, whyReadOnly } from "../../shell/access";
 import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
-import { DecisionDialog } from "./dialogs/DecisionDialog";
+import { RunDecisionDialog } from "./dialogs/RunDecisionDialog";
 import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
 import { MoveDialog } from "./dialogs/MoveDialog";
 import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
@@ -91,7 +91,7 @@ export function runCommands(detail: RunDetail): RunCommands {
         id: "run.decide",
         label: run.dealtWith ? "Reopen the failure…" : "Mark as dealt with…",
         icon: "check",
-        run: () => void openOverlay(<DecisionDialog run={run} />),
+        run: () => void openOverlay(<RunDecisionDialog run={run} />),
       }),
       // A signal may be sent ahead of the wait for it.
       ...when(isOpen(run) && run.status !== "cancelling", {

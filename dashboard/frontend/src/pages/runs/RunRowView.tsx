@@ -1,7 +1,7 @@
 import { memo } from "react";
 import type { RunRow } from "../../api/wire";
 import { isRounded, measure } from "../../lib/measure";
-import { isOpen, namedQueue, STATUS, shortId, shortType, waitingLabel } from "../../lib/status";
+import { isOpen, namedQueue, STATUS, shortId, shortType, untilLabel, waitingLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -147,7 +147,7 @@ function Note({ row }: { row: RunRow }) {
           {row.waiting.until ? (
             <>
               {" "}
-              · <Ago at={row.waiting.until} />
+              · {untilLabel(row.waiting)} <Ago at={row.waiting.until} />
             </>
           ) : null}
         </span>

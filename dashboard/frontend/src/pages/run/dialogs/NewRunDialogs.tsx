@@ -1,27 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { forkRun, retryWithInput } from "../../../api/actions";
-import { payloadQuery } from "../../../api/queries";
-import type { Json, NewRun, RunDetail, Step } from "../../../api/wire";
+import { inputTextQuery } from "../../../api/queries";
+import type { NewRun, RunDetail, Step } from "../../../api/wire";
+import { errorText } from "../../../lib/errors";
+import type { ExactJson } from "../../../lib/exactJson";
 import { links } from "../../../shell/links";
 import { navigate } from "../../../shell/router";
 import { Dialog } from "../../../ui/Dialog";
 import { JsonField, parseJson } from "../../../ui/JsonField";
+import { Notice } from "../../../ui/Notice";
 import { useRunAct } from "./useRunAct";
 
 const openNew = (answer: NewRun): void => navigate(links.run(answer.runId));
 
 /** The same workflow again, with an input that was looked at and changed. */
 export function InputDialog({ detail: { run } }: { detail: RunDetail }) {
-  const cut = run.truncated?.fields.includes("input") ?? false;
-  const whole = useQuery({ ...payloadQuery(run.id, "input"), enabled: cut });
-  const original = whole.data !== undefined ? whole.data : (run.input ?? null);
+  const original = useQuery({ ...inputTextQuery(run.id), enabled: run.input !== undefined });
   const [edited, setEdited] = useState<string | null>(null);
-  const text = edited ?? JSON.stringify(original, null, 2);
+  const text = edited ?? original.data?.text ?? "";
   const parsed = parseJson(text);
   const { act, busy, refusal } = useRunAct(
     run.id,
-    (input: Json) => retryWithInput(run.id, input),
+    (input: ExactJson) => retryWithInput(run.id, input),
     "Started a new run.",
     openNew,
   );
@@ -35,12 +36,18 @@ export function InputDialog({ detail: { run } }: { detail: RunDetail }) {
         if (parsed.error === null) act(parsed.value);
       }}
       busy={busy}
-      disabled={parsed.error !== null || whole.isLoading}
-      refusal={refusal}
+      disabled={parsed.error !== null || original.isLoading}
+      refusal={refusal ?? (original.error ? errorText(original.error) : null)}
     >
       <p>
         Starts a new run of <strong>{run.workflow}</strong>, linked to this one. This one stays as it is.
       </p>
+      {original.data?.plain === false ? (
+        <Notice tone="warn" title="JSON cannot say all of this input">
+          A tuple becomes a list, a date or another object what is shown of it, and what is hidden or cut stays so.
+          Check that the workflow takes it in this form.
+        </Notice>
+      ) : null}
       <JsonField label="Input" text={text} onText={setEdited} error={parsed.error} autoFocus />
     </Dialog>
   );

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { newKey, sendSignal } from "../../../api/actions";
-import type { Json, RunDetail } from "../../../api/wire";
+import type { RunDetail } from "../../../api/wire";
+import type { ExactJson } from "../../../lib/exactJson";
 import { Dialog } from "../../../ui/Dialog";
 import { JsonField, parseJson } from "../../../ui/JsonField";
 import { useRunAct } from "./useRunAct";
@@ -12,7 +13,7 @@ export function SignalDialog({ detail: { run } }: { detail: RunDetail }) {
   const [key] = useState(newKey);
   const { act, busy, refusal } = useRunAct(
     run.id,
-    (message: Json) => sendSignal(run.id, topic.trim(), message, key),
+    (message: ExactJson) => sendSignal(run.id, topic.trim(), message, key),
     "Signal sent.",
   );
   return (
