@@ -9,6 +9,7 @@ from itertools import islice
 
 from dashboard.actions.context import ActionContext
 from dashboard.read.listing import RunReader
+from otel_bridge.ledger.base import Cursor, ExportedRun
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
@@ -16,7 +17,7 @@ from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 BATCH = 100
 SCAN = 1_000
 """Runs looked at per batch."""
-_MARGIN_MS = 10 * 60 * 1000
+_MARGIN_MS = 600_000
 _DEPTH = 20
 
 
@@ -74,7 +75,7 @@ class Batch:
     after: tuple[int, str] | None
 
 
-def preview(ctx: ActionContext, policy: RetentionPolicy, *, scan: int = 10 * SCAN) -> RetentionPreview:
+def preview(ctx: ActionContext, policy: RetentionPolicy, *, scan: int = 10_000) -> RetentionPreview:
     """Return what the policy would delete; deletes nothing."""
     due = list(islice(_due(ctx, policy, None), scan))
     going = deletable(ctx, due)
@@ -171,16 +172,23 @@ def deletable(ctx: ActionContext, runs: Sequence[Run]) -> list[Run]:
 
 def _exported(ctx: ActionContext, runs: Sequence[Run]) -> list[Run]:
     cursor = ctx.ledger.cursor()
+    known = {} if cursor is None else ctx.ledger.exported([run.id for run in runs])
+    return [run for run in runs if was_exported(run, known.get(run.id), cursor)]
+
+
+def was_exported(run: Run, export: ExportedRun | None, cursor: Cursor | None) -> bool:
+    """Say whether no bridge will ask for an ended run any more. Pure.
+
+    Args:
+        export: what the ledger holds of the run; None: nothing, as before its export and once that was forgotten.
+        cursor: up to where a bridge has exported; None: no bridge was ever at work on this store.
+    """
     if cursor is None:
-        return list(runs)  # no bridge was ever at work on this store
-    known = ctx.ledger.exported([run.id for run in runs])
-    kept = []
-    for run in runs:
-        export = known.get(run.id)
-        finished_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
-        if (export is not None and export.ended) or (export is None and finished_ms < cursor.runs_ms - _MARGIN_MS):
-            kept.append(run)
-    return kept
+        return True
+    if export is not None:
+        return export.ended
+    finished_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
+    return finished_ms < cursor.runs_ms - _MARGIN_MS
 
 
 def _needed(ctx: ActionContext, run: Run) -> bool:

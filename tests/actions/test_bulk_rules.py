@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 
 import pytest
 from flask import Flask
@@ -11,6 +13,7 @@ from dashboard import create_blueprint
 from dashboard.actions import bulk
 from dashboard.actions.bulk import BulkAction, touchable
 from dashboard.actions.permission import Permission
+from dashboard.errors import NotFound, Refused, Unavailable, Unprocessable
 from dashboard.workflow.bulk import CHUNKS, chunk_size
 from otel_bridge.model.runs import Blocked, Run, RunQuery
 from otel_bridge.model.values import StoredValue
@@ -138,3 +141,153 @@ def test_an_event_that_only_looks_like_one_of_ours_breaks_nothing(client) -> Non
         store.put_event("r0", key, '{"undo": "f"}')
     answer = client.get("/d/api/runs/r0/undo")
     assert (answer.status_code, answer.json["compensations"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("action", "runs", "inline"),
+    [
+        ("cancel", 1, True),
+        ("cancel", bulk.INLINE_MAX, True),
+        ("cancel", bulk.INLINE_MAX + 1, False),
+        ("move", 1, True),
+        ("move", 2, False),
+    ],
+)
+def test_a_few_runs_are_done_at_once_and_many_by_a_worker(
+    action: BulkAction, runs: int, inline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A move of several tries one first and waits: a worker's work."""
+    ctx, _, client = memory_context()
+    ids = [f"r{number:02}" for number in range(runs)]
+
+    def one(*args: object) -> dict[str, object]:
+        return {"runId": args[3], "outcome": "gone" if args[3] == "r01" else "applied"}
+
+    monkeypatch.setattr(bulk, "preview", lambda *args, **options: bulk.Preview(ids, {}, [], 0, BOUND))
+    monkeypatch.setattr(bulk, "_apply_one", one)
+    done = bulk.apply(ctx, action, RunQuery(workflow="w", limit=5), actor="ann")
+    assert (done.matched, done.bulk_id is None) == (runs, inline)
+    assert done.applied == (runs - (runs > 1) if inline else 0)
+    if not inline:
+        ((_, _, given),) = client.calls
+        assert given["args"][0]["query"] == {"workflow": "w", "limit": 5, "nothing": False, "offset": 0}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "shown"),
+    [
+        ([], {"matched": None, "done": 0, "applied": 0, "refused": 0, "stopped": None}),
+        (
+            [
+                ("plan", {"matched": 3}),
+                ("canary", {"good": False, "detail": "It failed."}),
+                ("apply", [{"runId": "a", "outcome": "applied"}, {"runId": "b", "outcome": "refused"}]),
+            ],
+            {"matched": 3, "done": 2, "applied": 1, "refused": 1, "stopped": "It failed."},
+        ),
+        ([("canary", {"good": True, "detail": "x"})], {"stopped": None, "done": 0}),
+        ([("canary", "damaged"), ("plan", "damaged"), ("apply", ["damaged"])], {"matched": None, "done": 0}),
+    ],
+)
+def test_a_bulks_progress_is_told_from_what_its_steps_recorded(
+    outputs: list[tuple[str, object]], shown: dict[str, object]
+) -> None:
+    """What is damaged counts for nothing."""
+    store = MemoryStateStore(clock=FakeClock())
+    store.put_run(make_run("bulk:x", workflow="durable.bulk"))
+    for seq, (name, value) in enumerate(outputs):
+        text = json.dumps(value)
+        store.put_step(
+            make_step("bulk:x", seq, name=f"durable.bulk_{name}", output=StoredValue(text, "portable_json", len(text)))
+        )
+    ctx, _, _ = memory_context(store=store)
+    assert shown.items() <= bulk.status(ctx, "x").items()
+    assert bulk.status(ctx, "bulk:x") == bulk.status(ctx, "x")
+
+
+def test_a_bulk_that_is_not_there_is_said_so() -> None:
+    """By the name that was asked for."""
+    ctx, _, _ = memory_context()
+    with pytest.raises(NotFound, match="There is no bulk action 'nowhere'"):
+        bulk.status(ctx, "nowhere")
+    assert bulk.actor_of(ctx, "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "serialization", "value"),
+    [
+        ('{"a": 1}', "portable_json", {"a": 1}),
+        ("{", "portable_json", None),
+        (base64.b64encode(pickle.dumps([1])).decode(), "py_pickle", [1]),
+    ],
+)
+def test_what_a_step_of_ours_recorded_is_read_in_the_format_that_it_is_in(
+    text: str, serialization: str, value: object
+) -> None:
+    """Damage is nothing."""
+    assert bulk._own_json(StoredValue(text, serialization, len(text))) == value
+
+
+def test_a_run_that_this_bulk_moved_before_a_crash_counts_as_applied() -> None:
+    """The crash came between the action and its record; a run that somebody else moved has changed."""
+    store = MemoryStateStore(clock=FakeClock())
+    for name in ("ours", "theirs"):
+        store.put_run(make_run(name, status="pending"))
+    ledger = MemoryLedger()
+    ledger.bump_count("ours", "bulk.bulk:x")
+    ctx, _, client = memory_context(store=store, ledger=ledger)
+    request = {"action": "retry", "params": {}, "boundMs": BOUND, "actor": "ann"}
+    done = bulk.apply_ids(ctx, request, ["ours", "theirs", "deleted"], bulk_id="bulk:x")
+    assert [(result["runId"], result["outcome"]) for result in done] == [
+        ("ours", "applied"),
+        ("theirs", "changed"),
+        ("deleted", "gone"),
+    ]
+    assert client.calls == []
+
+
+def test_a_run_is_marked_before_it_is_touched_and_once() -> None:
+    """So that the same bulk knows it after a crash."""
+    store = MemoryStateStore(clock=FakeClock())
+    store.put_run(make_run("r", status="running"))
+    ctx, _, client = memory_context(store=store)
+    request = {"action": "cancel", "params": None, "boundMs": BOUND, "actor": "ann"}
+    assert bulk.apply_ids(ctx, request, ["r"], bulk_id="bulk:x") == [{"runId": "r", "outcome": "applied"}]
+    assert ctx.ledger.count("r", "bulk.bulk:x") == 1
+    assert [(name, run_id) for name, run_id, _ in client.calls] == [("cancel", "r")]
+    assert bulk.apply_ids(ctx, request, ["r"])[0]["outcome"] == "changed"
+    assert ctx.ledger.count("r", "bulk.None") == 0
+
+
+@pytest.mark.parametrize(("status", "raises"), [(503, True), (409, False)])
+def test_a_refusal_is_a_result_and_an_outage_stops_the_chunk(status: int, raises: bool) -> None:
+    """The engine tries the step again later; what was done is not done again."""
+    store = MemoryStateStore(clock=FakeClock())
+    store.put_run(make_run("r", status="running"))
+    problem = Unavailable("gone") if status == 503 else Refused("no")
+
+    def before(name: str, run_id: str) -> None:
+        raise problem
+
+    ctx, _, _ = memory_context(store=store, before=before)
+    request = {"action": "cancel", "params": {}, "boundMs": BOUND, "actor": "ann"}
+    if raises:
+        with pytest.raises(Unavailable):
+            bulk.apply_ids(ctx, request, ["r"])
+    else:
+        assert bulk.apply_ids(ctx, request, ["r"]) == [{"runId": "r", "outcome": "refused", "detail": "no"}]
+
+
+def test_more_runs_than_a_bulk_may_touch_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly as many are taken, and those of later than the bound are not."""
+    monkeypatch.setattr(bulk, "RUNS_MAX", 2)
+    store = MemoryStateStore(clock=FakeClock(BOUND))
+    for number in range(2):
+        store.put_run(make_run(f"r{number}", status="failed", created_at_ms=BOUND - 10, finished_at_ms=BOUND - 5))
+    ctx, _, _ = memory_context(store=store)
+    assert len(bulk.preview(ctx, "retry", RunQuery()).ids) == 2
+    assert bulk.preview(ctx, "retry", RunQuery(), bound_ms=BOUND - 10).ids == []
+    assert bulk.preview(ctx, "retry", RunQuery(until_ms=BOUND - 10)).ids == []
+    store.put_run(make_run("r2", status="failed", created_at_ms=BOUND - 10, finished_at_ms=BOUND - 5))
+    with pytest.raises(Unprocessable, match="More than 2 runs match"):
+        bulk.preview(ctx, "retry", RunQuery())

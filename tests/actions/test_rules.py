@@ -7,6 +7,8 @@ import json
 import pickle
 from typing import Any
 
+import pytest
+
 from dashboard.actions.engine_client import client_url
 from dashboard.actions.rewind import rewind_point
 from dashboard.read.undo import PlannedUndo, compensation_steps
@@ -59,6 +61,30 @@ def test_of_steps_that_failed_side_by_side_the_first_is_the_rewind_point() -> No
         step(4, status="failed", error=error("two"), **same_time),
     ]
     assert rewind_point(steps, error("two")) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "point"),
+    [
+        ((0, 100), (50, 150), 1),
+        ((50, 150), (0, 100), 1),
+        ((0, 100), (100, 200), 2),  # one after the other: the workflow went on from the first
+        ((100, 200), (0, 100), 2),
+        ((None, 100), (50, 150), 2),  # when it began nobody knows
+        ((0, None), (50, 150), 2),
+        ((0, 100), (None, 150), 2),
+        ((0, 100), (50, None), 2),
+    ],
+)
+def test_steps_failed_side_by_side_where_their_times_overlap(
+    first: tuple[int | None, int | None], last: tuple[int | None, int | None], point: int
+) -> None:
+    """Not where one ended as the other began, nor where a time is not known."""
+    steps = [
+        step(seq, status="failed", error=error(text), started_at_ms=began, finished_at_ms=ended)
+        for seq, text, (began, ended) in ((1, "one", first), (2, "two", last))
+    ]
+    assert rewind_point(steps, error("two")) == point
 
 
 def test_a_child_that_failed_is_asked_for_again_not_started_again() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.caretaker import retention
-from dashboard.caretaker.retention import RetentionPolicy, cutoff_ms, is_due
+from dashboard.caretaker.retention import RetentionPolicy, cutoff_ms, deletable, is_due, was_exported
+from otel_bridge.ledger.base import Cursor, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 from tests.actions.memory import memory_context
@@ -144,3 +147,96 @@ def test_a_negative_count_is_refused(keep: int) -> None:
     """When the policy is written, not when it runs."""
     with pytest.raises(ValueError, match="cannot be"):
         RetentionPolicy(workflow="w", keep_last=keep)
+
+
+def put_linked(store: MemoryStateStore, name: str, **fields: Any) -> None:
+    store.put_run(make_run(name, **{"status": "running", "created_at_ms": NOW_MS - 40_000, **fields}))
+
+
+@pytest.mark.parametrize(
+    ("relative", "needed"),
+    [
+        ({"name": "kid", "parent_id": "old"}, True),
+        ({"name": "kid", "parent_id": "old", "status": "completed"}, False),
+        ({"name": "fork", "forked_from": "old"}, True),
+        ({"name": "undo:old"}, True),
+        ({"name": "undo:old", "status": "failed"}, False),
+        ({"name": "dlq:old"}, True),
+        ({"name": "dlq:old", "status": "completed"}, False),
+        ({"name": "stranger"}, False),
+    ],
+)
+def test_a_run_stays_while_what_hangs_on_it_is_open(relative: dict[str, Any], needed: bool) -> None:
+    """Its child, its fork, its undo and its dead-letter handler may still ask for it."""
+    ctx, store, _ = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
+    store.put_run(make_run("old", status="completed", created_at_ms=NOW_MS - 50_000))
+    put_linked(store, **relative)
+    old = store.get_runs(["old"])["old"]
+    assert [run.id for run in deletable(ctx, [old])] == ([] if needed else ["old"])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "needed"),
+    [
+        ({"parent": "running"}, True),
+        ({"parent": "completed"}, False),
+        ({"parent": "completed", "grandparent": "running"}, True),
+        ({"parent": "completed", "grandparent": "completed"}, False),
+        ({}, False),  # deleted before
+    ],
+)
+def test_a_run_stays_while_an_ancestor_is_open(statuses: dict[str, Any], needed: bool) -> None:
+    """However far above; a parent that is gone asks for nothing."""
+    ctx, store, _ = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
+    store.put_run(make_run("old", status="completed", created_at_ms=NOW_MS - 50_000, parent_id="parent"))
+    for name, status in statuses.items():
+        put_linked(store, name, status=status, parent_id="grandparent" if name == "parent" else None)
+    old = store.get_runs(["old"])["old"]
+    assert [run.id for run in deletable(ctx, [old])] == ([] if needed else ["old"])
+
+
+MARGIN_MS = 10 * 60 * 1000
+CURSOR = Cursor(steps_ms=NOW_MS, runs_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("run", "export", "cursor", "exported"),
+    [
+        (make_run("r", finished_at_ms=NOW_MS), None, None, True),  # no bridge was ever at work
+        (make_run("r", finished_at_ms=NOW_MS), ExportedRun(run_id="r", ended=True), CURSOR, True),
+        (make_run("r", finished_at_ms=1), ExportedRun(run_id="r", ended=False), CURSOR, False),
+        (make_run("r", finished_at_ms=NOW_MS - MARGIN_MS - 1), None, CURSOR, True),  # exported, and forgotten since
+        (make_run("r", finished_at_ms=NOW_MS - MARGIN_MS), None, CURSOR, False),
+        (make_run("r", finished_at_ms=None, updated_at_ms=NOW_MS - MARGIN_MS - 1), None, CURSOR, True),
+        (make_run("r", finished_at_ms=None, updated_at_ms=NOW_MS), None, CURSOR, False),
+    ],
+)
+def test_a_run_stays_until_the_bridge_has_exported_its_end(
+    run: Run, export: ExportedRun | None, cursor: Cursor | None, exported: bool
+) -> None:
+    """What is deleted before is in no trace."""
+    assert was_exported(run, export, cursor) is exported
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "needs older_than_s or keep_last"),
+        ({"keep_last": 5}, "name it"),
+        ({"older_than_s": 1, "statuses": frozenset()}, "takes the statuses"),
+        ({"older_than_s": 1, "statuses": frozenset({"running"})}, "takes the statuses"),
+    ],
+)
+def test_a_policy_that_would_delete_too_much_is_refused(fields: dict[str, Any], why: str) -> None:
+    """When it is written."""
+    with pytest.raises(ValueError, match=why):
+        RetentionPolicy(**fields)
+
+
+def test_fewer_runs_than_are_kept_are_all_kept() -> None:
+    """There is no time before which they would go."""
+    ctx, store, client = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
+    store.put_run(make_run("only", workflow="w", status="completed", created_at_ms=NOW_MS - 50_000))
+    assert retention.run_batch(ctx, RetentionPolicy(workflow="w", keep_last=1)).deleted == 0
+    assert retention.run_batch(ctx, RetentionPolicy(workflow="w", keep_last=0)).deleted == 1
+    assert [run_id for _, run_id, _ in client.calls] == ["only"]
