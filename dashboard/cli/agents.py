@@ -11,9 +11,12 @@ from otel_bridge.extras import DISTRIBUTION
 
 
 @click.command()
-@connected(via="mcp")
+@connected(via="mcp", acting=True)
 def mcp(session: Session) -> None:
     """Serve tools to an agent over MCP (stdio): reading ones, and actions where you are an operator.
+
+    Directly on a database --role viewer offers no actions, and --may limits what is seen and done, as may= does in
+    create_blueprint. At a URL the server decides by --token.
 
     Example: claude mcp add durable -- durable mcp --url http://127.0.0.1:8000/durable
     """

@@ -14,46 +14,77 @@ from flask import Flask
 
 from dashboard.actor import Actor
 from dashboard.blueprint import DashboardBlueprint, create_blueprint
+from dashboard.cli.session import ANYBODY, Acting
 from dashboard.client import AppTransport, DurableClient
+from dashboard.config import Policy
 from dashboard.read.services import Services
 from dashboard.routes import all_routes
 from otel_bridge.codec import redact_keys
+from otel_bridge.errors import ConfigurationError
+from otel_bridge.loading import load_named
 from otel_bridge.store import open_store
 
 BASE_URL = "http://localhost/durable"
 
 
 def open_in_process(
-    url: str, *, schema: str, ledger: str | None, ledger_schema: str | None, headers: Mapping[str, str] | None = None
+    url: str,
+    *,
+    schema: str,
+    ledger: str | None,
+    ledger_schema: str | None,
+    headers: Mapping[str, str] | None = None,
+    acting: Acting = ANYBODY,
 ) -> DurableClient:
     """Return a client of a dashboard over the database, which lives as long as the client.
 
-    Anyone who can open the database is its operator; the audit log has the name of the operating system's user. What
-    stands under a key that ``DURABLE_REDACT`` names is hidden.
+    Anyone who can open the database is its operator, unless ``acting`` says less; the audit log has the name of the
+    operating system's user, or the one that is given. What stands under a key that ``DURABLE_REDACT`` names is hidden.
 
     Raises:
-        ConfigurationError: the URL is of an unknown kind, or its driver is not installed.
+        ConfigurationError: the URL is of an unknown kind, its driver is not installed, or the policy cannot be loaded.
     """
+    policy = None if acting.may is None else load_policy(acting.may)
     store = open_store(url, schema=schema)
     blueprint = create_blueprint(
         store,
+        may=policy,
         ledger=ledger,
         ledger_schema=ledger_schema,
         redact=redact_keys(hidden) if (hidden := os.environ.get("DURABLE_REDACT", "").split()) else None,
         namespace=os.environ.get("DURABLE_NAMESPACE", ""),
         schema=schema,
     )
-    return client_over(blueprint.services, headers=headers)
+    actor = Actor(acting.name or user_name(), acting.role or "operator")
+    return client_over(blueprint.services, headers=headers, actor=actor)
 
 
-def client_over(services: Services, *, headers: Mapping[str, str] | None = None) -> DurableClient:
+def load_policy(place: str) -> Policy:
+    """Return the policy at ``module:function``.
+
+    Raises:
+        ConfigurationError: it cannot be loaded, or is no function.
+    """
+    found = load_named(place, what="The policy", form="module:function")
+    if not callable(found):
+        raise ConfigurationError(f"The policy {place!r} is no function of (actor, action, run).")
+    policy: Policy = found
+    return policy
+
+
+def client_over(
+    services: Services, *, headers: Mapping[str, str] | None = None, actor: Actor | None = None
+) -> DurableClient:
     """Return a client of a dashboard's store and ledger, under its settings, as the operating system's user.
+
+    Args:
+        actor: somebody else.
 
     It closes them when it is closed; runs no caretaker; serves nobody else.
     """
-    actor = Actor(user_name(), "operator")
+    who = actor or Actor(user_name(), "operator")
     mine = Services(
-        replace(services.settings, auth=lambda request: actor),
+        replace(services.settings, auth=lambda request: who),
         open_store=lambda: services.store,
         open_ledger=lambda store: services.ledger,
         open_actions=lambda _: services.actions,

@@ -21,6 +21,7 @@ import click
 from click.core import ParameterSource
 from pydantic import BaseModel
 
+from dashboard.actor import Role
 from dashboard.client import (
     ApiError,
     BadRequestError,
@@ -77,6 +78,15 @@ OPTIONS = (
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API answers."),
 )
+ACTING = (
+    click.option(
+        "--role",
+        type=click.Choice(["viewer", "operator"]),
+        help="Directly on a database: what may be done at all; default operator.",
+    ),
+    click.option("--as", "name", help="Directly on a database: who acts, for the audit log and --may."),
+    click.option("--may", metavar="MODULE:FUNCTION", help="Directly on a database: may(actor, action, run) -> bool."),
+)
 WATCH = (
     click.option("-w", "--watch", is_flag=True, help="Print again and again, until Ctrl-C."),
     click.option("--every", default=2.0, show_default=True, type=click.FloatRange(min=0.05), help="Seconds between."),
@@ -117,6 +127,22 @@ class Where:
 
 
 WHERE = frozenset(field.name for field in fields(Where))
+
+
+@dataclass(frozen=True)
+class Acting:
+    """As whom, and within what, a command works directly on a database: the options of ``ACTING``, by their names.
+
+    At a URL the server knows who asks, and asks its own policy.
+    """
+
+    role: Role | None = None
+    name: str | None = None
+    may: str | None = None
+
+
+ANYBODY = Acting()
+"""Nothing was said: the operating system's user, who may do everything."""
 
 
 def where_of(params: Mapping[str, Any]) -> Where:
@@ -237,9 +263,11 @@ def width() -> int | None:
     return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def connected(*, watch: bool = False, via: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def connected(
+    *, watch: bool = False, via: str | None = None, acting: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the connection's options and a ``Session``; ``watch`` gives it ``--watch``,
-    ``via`` is by what the user acts (``mcp``).
+    ``via`` is by what the user acts (``mcp``), ``acting`` gives it ``--role``, ``--as`` and ``--may``.
 
     Example::
 
@@ -254,8 +282,9 @@ def connected(*, watch: bool = False, via: str | None = None) -> Callable[[Calla
         def command(*, as_json: bool, watch: bool = False, every: float | None = None, **options: Any) -> None:
             where = where_of(options)
             options = {name: value for name, value in options.items() if name not in WHERE}
+            limits = Acting(*(options.pop(one) for one in ("role", "name", "may"))) if acting else ANYBODY
             try:
-                with open_client(where, via=via) as client:
+                with open_client(where, via=via, acting=limits) as client:
                     function(Session(client, as_json, every if watch else None), **options)
             except DurableClientError as error:
                 fail(str(error), exit_code_of(error))
@@ -267,20 +296,22 @@ def connected(*, watch: bool = False, via: str | None = None) -> Callable[[Calla
                 raise click.exceptions.Exit(0 if watch else INTERRUPTED) from None
 
         decorated: Callable[..., None] = command
-        for option in (*reversed(WATCH if watch else ()), *reversed(OPTIONS)):
+        for option in (*reversed(WATCH if watch else ()), *reversed(ACTING if acting else ()), *reversed(OPTIONS)):
             decorated = option(decorated)
         return decorated
 
     return decorate
 
 
-def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str | None = None) -> DurableClient:
+def open_client(
+    where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str | None = None, acting: Acting = ANYBODY
+) -> DurableClient:
     """Return a client of the dashboard at a URL, or of one in this process over a database.
 
     Of a URL and a database, the one on the command line counts, and of two from the environment the URL.
 
     Raises:
-        UsageError: neither is given, or both are on the command line.
+        UsageError: neither is given, or both are on the command line; or who acts is said where a server knows it.
         ConfigurationError: the database's URL is of an unknown kind, or its driver is not installed.
     """
     url, database = where.url, where.system_database_url
@@ -288,6 +319,7 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str 
     context = click.get_current_context()
     in_this_app: Callable[[], DurableClient] | None = context.meta.get(CLIENT)
     if in_this_app is not None:
+        _refuse_acting(acting, "The app's own settings say who may do what here.")
         return in_this_app()
     if url and database:
         given = ParameterSource.COMMANDLINE
@@ -297,6 +329,7 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str 
         if typed == {"system_database_url"}:
             url = None
     if url:
+        _refuse_acting(acting, "At a URL the server knows who asks: give --token.")
         if where.token:
             headers["Authorization"] = f"Bearer {where.token}"
         return DurableClient(url, headers=headers, timeout_s=timeout_s)
@@ -308,5 +341,15 @@ def open_client(where: Where, *, timeout_s: float = DEFAULT_TIMEOUT_S, via: str 
     from dashboard.cli.database import open_in_process
 
     return open_in_process(
-        database, schema=where.schema, ledger=where.ledger, ledger_schema=where.ledger_schema, headers=headers
+        database,
+        schema=where.schema,
+        ledger=where.ledger,
+        ledger_schema=where.ledger_schema,
+        headers=headers,
+        acting=acting,
     )
+
+
+def _refuse_acting(acting: Acting, why: str) -> None:
+    if acting != ANYBODY:
+        raise click.UsageError(f"--role, --as and --may are for --system-database-url. {why}")

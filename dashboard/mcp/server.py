@@ -43,9 +43,9 @@ def create_server(client: DurableClient, *, version: str = "") -> MCPServer:
         server.tool(annotations=ToolAnnotations(read_only_hint=True))(_in_thread(tool))
     if "actions" in client.get_config().capabilities:
         act = ActionTools(client)
-        for gentle in (act.retry_run, act.continue_run, act.send_signal, act.retry_runs):
+        for gentle in (act.retry_run, act.continue_run, act.send_signal):
             server.tool(annotations=ToolAnnotations(destructive_hint=False))(_in_thread(gentle))
-        for harsh in (act.cancel_run, act.cancel_runs):
+        for harsh in (act.cancel_run, act.act_on_runs):
             server.tool(annotations=ToolAnnotations(destructive_hint=True))(_in_thread(harsh))
     return server
 

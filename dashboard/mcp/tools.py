@@ -102,27 +102,32 @@ class ActionTools:
             "signal", run_id, arguments, confirm, lambda: run_line(self._client.send_signal(run_id, topic, message))
         )
 
-    def retry_runs(
+    def act_on_runs(
         self,
+        action: Literal["retry", "cancel"],
         status: RunStatus | None = None,
         workflow: str | None = None,
         text: str | None = None,
         since: str | None = None,
         confirm: str | None = None,
     ) -> Answer:
-        """Retry every run of a filter, which cannot be empty. The preview says how many, and shows some."""
-        return self._on_filter("retry", _filter(status, workflow, text, since), confirm)
+        """Retry or cancel every run of a filter, which cannot be empty; a cancel touches open runs only.
 
-    def cancel_runs(
-        self,
-        status: RunStatus | None = None,
-        workflow: str | None = None,
-        text: str | None = None,
-        since: str | None = None,
-        confirm: str | None = None,
-    ) -> Answer:
-        """Cancel every open run of a filter, which cannot be empty. The preview says how many, and shows some."""
-        return self._on_filter("cancel", _filter(status, workflow, text, since), confirm)
+        The preview says how many, and shows some.
+        """
+        filters = _filter(status, workflow, text, since)
+        if not filters:
+            raise ValueError("Give a filter: status, workflow, text or since.")
+        preview = self._client.preview_bulk(action, **filters)
+        whole: dict[str, Json] = {name: str(value) for name, value in filters.items()}
+        state: Json = {"matched": preview.matched, "byStatus": dict(preview.by_status or {})}
+        if confirm is None:
+            sample = [run_line(run) for run in (preview.sample or [])[:5]]
+            token = self._confirmations.issue(f"{action} all", whole, state)
+            return {"wouldDo": f"{action} {preview.matched} runs", **whole, **state, "sample": sample, "confirm": token}
+        self._confirmations.take(confirm, f"{action} all", whole, state)
+        done = self._client.bulk_action(action, bound_ms=preview.bound_ms, **filters)
+        return {"done": action, "matched": done.matched, "applied": done.applied, "bulkId": done.bulk_id}
 
     def _on_run(
         self,
@@ -142,20 +147,6 @@ class ActionTools:
             return {"done": action, "run": act()}
         preview = {"wouldDo": action, **whole, **(extra or {}), "run": run_answer(detail, last=3)}
         return {**preview, "confirm": self._confirmations.issue(action, whole, state)}
-
-    def _on_filter(self, action: Literal["retry", "cancel"], filters: RunFilter, confirm: str | None) -> Answer:
-        if not filters:
-            raise ValueError("Give a filter: status, workflow, text or since.")
-        preview = self._client.preview_bulk(action, **filters)
-        whole: dict[str, Json] = {name: str(value) for name, value in filters.items()}
-        state: Json = {"matched": preview.matched, "byStatus": dict(preview.by_status or {})}
-        if confirm is None:
-            sample = [run_line(run) for run in (preview.sample or [])[:5]]
-            token = self._confirmations.issue(f"{action} all", whole, state)
-            return {"wouldDo": f"{action} {preview.matched} runs", **whole, **state, "sample": sample, "confirm": token}
-        self._confirmations.take(confirm, f"{action} all", whole, state)
-        done = self._client.bulk_action(action, bound_ms=preview.bound_ms, **filters)
-        return {"done": action, "matched": done.matched, "applied": done.applied, "bulkId": done.bulk_id}
 
 
 def _bounded(limit: int) -> int:

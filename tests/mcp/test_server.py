@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,17 @@ from mcp import Client, StdioServerParameters
 
 from dashboard.actor import Actor
 from dashboard.client import DurableClient
+from tests.cli.conftest import run_durable
 from tests.client.conftest import base_url, client, shop
 from tests.client.test_acting import wait_for
+from tests.programs import ROOT
 from tests.story import mounted, served
 
 __all__ = ["base_url", "client", "shop"]
 
-pytestmark = pytest.mark.asyncio
 
 READ = {"overview", "list_runs", "show_run", "show_step", "show_payload"}
-ACT = {"retry_run", "cancel_run", "continue_run", "send_signal", "retry_runs", "cancel_runs"}
+ACT = {"retry_run", "cancel_run", "continue_run", "send_signal", "act_on_runs"}
 
 
 @asynccontextmanager
@@ -51,6 +53,7 @@ async def refusal(connected: Client, tool: str, **arguments: Any) -> str:
     return str(result.content[0].text)  # type: ignore[union-attr]
 
 
+@pytest.mark.asyncio
 async def test_an_agent_finds_a_failure_and_retries_it_when_it_was_confirmed(
     base_url: str, client: DurableClient
 ) -> None:
@@ -85,19 +88,26 @@ async def test_an_agent_finds_a_failure_and_retries_it_when_it_was_confirmed(
         assert "There is no run" in await refusal(connected, "show_run", run_id="none")
 
 
+@pytest.mark.asyncio
 async def test_many_runs_are_retried_as_they_were_previewed(base_url: str, client: DurableClient) -> None:
     """A filter is needed; when the runs have changed since the preview nothing is done."""
     run_id = client.start_run("refund_order", ["order-3", 12]).run_id
     wait_for(client, run_id, "failed")
     async with agent("--url", base_url) as connected:
-        assert "filter" in await refusal(connected, "retry_runs")
-        preview = await ask(connected, "retry_runs", text=run_id)
+        assert "filter" in await refusal(connected, "act_on_runs", action="retry")
+        preview = await ask(connected, "act_on_runs", action="retry", text=run_id)
+        token = {"confirm": preview["confirm"]}
+        assert "another action" in await refusal(connected, "act_on_runs", action="cancel", text=run_id, **token)
+        preview = await ask(connected, "act_on_runs", action="retry", text=run_id)
         assert (preview["matched"], preview["sample"][0]["id"]) == (1, run_id)
         client.retry(run_id)
         wait_for(client, run_id, "completed")
-        assert "changed" in await refusal(connected, "retry_runs", text=run_id, confirm=preview["confirm"])
+        assert "changed" in await refusal(
+            connected, "act_on_runs", action="retry", text=run_id, confirm=preview["confirm"]
+        )
 
 
+@pytest.mark.asyncio
 async def test_directly_on_a_database_secrets_are_hidden(story_url: str) -> None:
     """Without a dashboard that is served; ``DURABLE_REDACT`` names what an agent does not see."""
     async with agent("--system-database-url", story_url, DURABLE_REDACT="args") as connected:
@@ -106,8 +116,62 @@ async def test_directly_on_a_database_secrets_are_hidden(story_url: str) -> None
         assert "redacted" in str(shown).lower() or "•" in str(shown) or "***" in str(shown)
 
 
+@pytest.mark.asyncio
 async def test_a_viewer_gets_no_actions(story_url: str) -> None:
     """They are not offered at all."""
     with mounted(story_url, auth=lambda request: Actor("eve", "viewer")) as app, served(app) as port:
         async with agent("--url", f"http://127.0.0.1:{port}/durable") as connected:
             assert {tool.name for tool in (await connected.list_tools()).tools} == READ
+
+
+@pytest.mark.asyncio
+async def test_directly_on_a_database_a_viewer_gets_no_actions(story_url: str) -> None:
+    """``--role`` says what may be done at all."""
+    async with agent("--system-database-url", story_url, "--role", "viewer") as connected:
+        assert {tool.name for tool in (await connected.list_tools()).tools} == READ
+
+
+@pytest.mark.asyncio
+async def test_directly_on_a_database_the_policy_is_asked_for_the_name_that_was_given(
+    story_url: str, tmp_path: Path
+) -> None:
+    """``--may`` is what ``may=`` is to a blueprint, for what is seen and for what is done."""
+    (tmp_path / "shop_policy.py").write_text(
+        "def may(actor, action, run):\n"
+        "    return actor.name == 'ada' and run.workflow == 'charge' and action in ('see', 'retry')\n"
+    )
+    ledger = ("--ledger", f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    where = ("--system-database-url", story_url, *ledger, "--may", "shop_policy:may")
+    with mounted(story_url) as app:
+        rows = app.test_client().get("/durable/api/runs?limit=500", headers={"Host": "localhost"}).get_json()
+    seen = {row["workflow"] for row in rows}
+    chosen = next(row for row in rows if row["status"] == "failed")
+    policy = (tmp_path / "shop_policy.py").read_text().replace("charge", chosen["workflow"])
+    (tmp_path / "shop_policy.py").write_text(policy)
+    assert len(seen) > 1
+    async with agent(*where, "--as", "ada", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}") as connected:
+        listed = (await ask(connected, "list_runs", limit=50))["runs"]
+        assert {run["workflow"] for run in listed} == {chosen["workflow"]}
+        hidden = next(row["id"] for row in rows if row["workflow"] != chosen["workflow"])
+        assert "There is no run" in await refusal(connected, "show_run", run_id=hidden)
+        assert "There is no run" in await refusal(connected, "cancel_run", run_id=hidden)
+        preview = await ask(connected, "cancel_run", run_id=chosen["id"])
+        assert preview["run"]["allowed"] == ["retry"]
+        refused = await refusal(connected, "cancel_run", run_id=chosen["id"], confirm=preview["confirm"])
+        assert "not allowed to cancel" in refused
+    async with agent(*where, "--as", "bob", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}") as connected:
+        assert (await ask(connected, "list_runs"))["runs"] == []
+
+
+def test_at_a_url_nobody_says_who_they_are() -> None:
+    """The server knows, and asks its own policy."""
+    done = run_durable("mcp", "--url", "http://127.0.0.1:9/durable", "--role", "operator")
+    assert done.code == 2
+    assert "At a URL the server knows who asks" in done.err
+
+
+def test_a_policy_that_cannot_be_loaded_is_said(story_url: str) -> None:
+    """Rather than taken for none."""
+    for place in ("no_such_module:may", "os:path"):
+        done = run_durable("mcp", "--system-database-url", story_url, "--may", place)
+        assert (done.code, "The policy" in done.err) == (2, True), done.err

@@ -15,7 +15,7 @@ EXAMPLE = re.compile(r"`(examples/[\w./-]+)`")
 @lru_cache(maxsize=64)
 def named_tests(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text())
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
 def test_every_test_that_the_security_document_names_exists() -> None:
