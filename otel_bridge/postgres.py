@@ -24,6 +24,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from otel_bridge.credentials import secrets_of
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.forks import forget_after_fork, leave_to_parent
+from otel_bridge.pool_log import log_once_per_outage
 
 Row: TypeAlias = tuple[Any, ...]
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -231,6 +232,7 @@ class Connections:
         settings = self._settings()
         if self._max == 1:
             return _OneConnection(lambda: psycopg.connect(self._conninfo, **settings), wait_s=self._wait_s)
+        log_once_per_outage(self._name)
         return ConnectionPool(
             self._conninfo,
             min_size=0,

@@ -34,6 +34,8 @@ OVERLAID = BLOCKABLE_STATUSES | {"blocked"}
 HELD_COUNTED = 1_000
 """Executing runs that are looked at, one by one, to tell how presence shows them."""
 PAGE = 500
+EVERY_PAGE = 5_000
+"""Runs in a page where very many are wanted: of those with one creation time, each page sorts all again."""
 OFFSET_BUDGET_S = 10.0
 """So long may a request walk towards a large offset."""
 ERROR_COUNTED = 10_000
@@ -174,13 +176,13 @@ class RunReader:
 
     def every(self, query: RunQuery) -> Iterator[Run]:
         """Yield every run of a filter, newest first, a page at a time. No transaction is held between pages."""
-        query = replace(query, limit=PAGE, offset=0)
+        query = replace(query, limit=PAGE, offset=0)  # some callers want the newest only
         while True:
             page = self.page(query)
             yield from page.runs
             if page.next_cursor is None:
                 return
-            query = replace(query, cursor=page.next_cursor)
+            query = replace(query, cursor=page.next_cursor, limit=EVERY_PAGE)
 
     def facets(self, query: RunQuery, *, by_workflow: bool = False, exact: bool = False) -> list[Facet]:
         """Return counts by status (and workflow) over the query less its statuses and page.

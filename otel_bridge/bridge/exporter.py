@@ -33,7 +33,7 @@ _logger = logging.getLogger("otel_bridge")
 
 CHUNK_RUNS = 250
 MOST_STEPS = 10_000
-"""Steps held at once, unless one run has more."""
+"""Steps held at once, unless one run has more; and of such a run, steps that are sent and acknowledged at once."""
 Planned: TypeAlias = "tuple[Run | None, Plan]"
 _MAX_ANCESTORS = 100
 
@@ -159,7 +159,13 @@ class RunExporter:
                     progress.again[run_id] = plan.again_at_ms
                 elif cut.goes_on(run_id):
                     progress.again[run_id] = now_ms + LOOK_AGAIN_MS
-        self._send(lease, lived, plans, progress)
+        sent = self._send(lease, lived, plans, progress)
+        while sent := [(run, plan) for run, plan in sent if run is not None and plan.more]:
+            # Each part is acknowledged by itself, so the spans of a long run are never held together.
+            rest = [
+                (run, self._plan(run, cut.of(run, steps[run.id]), plan.record, related, now_ms)) for run, plan in sent
+            ]
+            sent = self._send(lease, (), [(run, plan) for run, plan in rest if plan is not None], progress)
         if past and self._delivery is not None and lease is not None:
             self._ledger.forget_lives({run_id: lives[-1].generation for run_id, lives in past.items()})
 
@@ -189,7 +195,13 @@ class RunExporter:
             steps = with_compensated(self._store, run.id, steps)
         try:
             plan = plan_run(
-                run, steps, before, settings=self._settings, now_ms=now_ms, relatives=related.of(run, before)
+                run,
+                steps,
+                before,
+                settings=self._settings,
+                now_ms=now_ms,
+                relatives=related.of(run, before),
+                most_due=MOST_STEPS,
             )
             check_times(plan.spans)
         except BridgeError:
@@ -202,17 +214,18 @@ class RunExporter:
 
     def _send(
         self, lease: Lease | None, lived: Sequence[Planned], plans: Sequence[Planned], progress: Progress
-    ) -> None:
+    ) -> Sequence[Planned]:
+        """Deliver plans and record them; return those of ``plans`` that were delivered."""
         outbox = None
         if self._delivery is not None and lease is not None:
             outbox, plans = self._keep_what_may_change(lease, lived, plans, progress)
-        plans = [*lived, *plans]
+        present, plans = plans, [*lived, *plans]
         spans = sum(len(plan.spans) for _, plan in plans)
-        progress.runs += len(plans)
+        progress.runs += sum(not plan.more for _, plan in plans)
         progress.spans += spans
         progress.ended += sum(plan.ended for _, plan in plans)
         if self._delivery is None or lease is None:
-            return
+            return present
         if spans:
             self._delivery.deliver(span for _, plan in plans for span in plan.spans)
         if self._check is not None:
@@ -229,6 +242,7 @@ class RunExporter:
             for run, plan in plans:
                 if run is not None and (plan.spans or plan.ended):
                     self._metrics.record_plan(run, plan)
+        return present
 
     def _keep_what_may_change(
         self, lease: Lease, lived: Sequence[Planned], plans: Sequence[Planned], progress: Progress

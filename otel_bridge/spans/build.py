@@ -7,7 +7,7 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
 from otel_bridge.ledger.base import ExportedRun
@@ -57,8 +57,7 @@ class RunSpans:
         """Return the span of one step."""
         step = due.step
         ended_ms = max(shown_end_ms(item) for item in (due, *due.folded))
-        start_ms = _step_start_ms(step, ended_ms)
-        start_ns, end_ns = _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
+        start_ns, end_ns = self.step_times(due, ended_ms)
         attributes: Attributes = {
             **self._common,
             semconv.STEP_SEQ: step.seq,
@@ -105,6 +104,11 @@ class RunSpans:
             self._run.namespace,
         )
 
+    def step_times(self, due: DueStep, ended_ms: int) -> tuple[int, int]:
+        """Return where the span of one step begins and ends, in nanoseconds."""
+        start_ms = _step_start_ms(due.step, ended_ms)
+        return _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
+
     def _step_links(self, step: Step, again: int | None) -> tuple[SpanLink, ...]:
         if again is None and step.child_run_id is None and step.compensates is None:
             return ()
@@ -126,14 +130,15 @@ class RunSpans:
 
     # -- the run --------------------------------------------------------------------------------------------------
 
-    def life(self, steps: list[SpanData]) -> SpanData:
-        """Return the span of the run's present life: its root, or ``retry N``. ``steps`` widen it."""
+    def life(self, within: Iterable[tuple[int, int]]) -> SpanData:
+        """Return the span of the run's present life: its root, or ``retry N``; wide enough for the times ``within``."""
         run, facts = self._run, self._life.facts
         generation = facts.generation
         end_ms = self._life.end_ms if self._life.end_ms is not None else ended_at_ms(run)
         start_ms = min(self._life_start_ms(), end_ms)
-        start_ns = min([start_ms * NS_PER_MS, *(span.start_ns for span in steps)])
-        end_ns = max([end_ms * NS_PER_MS, *(span.end_ns for span in steps)])
+        start_ns, end_ns = start_ms * NS_PER_MS, end_ms * NS_PER_MS
+        for first_ns, last_ns in within:
+            start_ns, end_ns = min(start_ns, first_ns), max(end_ns, last_ns)
         attributes = self._run_attributes()
         error = self._run_error()
         parent_id, is_remote = self._life_parent()
@@ -146,7 +151,7 @@ class RunSpans:
             end_ns=end_ns,
             attributes=attributes,
             events=tuple(self._recovery_events(end_ns)),
-            links=tuple(self._life_links(steps)),
+            links=tuple(self._life_links()),
             error=error,
             parent_is_remote=is_remote,
         )
@@ -249,7 +254,7 @@ class RunSpans:
             return None
         return max(0, facts.first_started_at_ms - self._run.created_at_ms)
 
-    def _life_links(self, steps: list[SpanData]) -> list[SpanLink]:
+    def _life_links(self) -> list[SpanLink]:
         run, facts = self._run, self._life.facts
         links = []
         if facts.generation:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from otel_bridge.errors import OpenRunError, OpenStepError
 from otel_bridge.ledger.base import ExportedRun
@@ -12,7 +13,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import semconv
 from otel_bridge.spans.build import RunSpans, lost_life
-from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, step_end_ms
+from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, shown_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
 from otel_bridge.spans.traces import Relatives
 
@@ -26,6 +27,7 @@ class Plan:
         ended: this plan sends the end of the run's present life.
         again_at_ms: when to look at the run again although none of its rows will have changed.
         trace_id: trace id (32 hex digits) to remember, when the run is new to the ledger.
+        more: other steps are due too: plan again with ``record`` once these were accepted.
     """
 
     spans: tuple[SpanData, ...]
@@ -35,6 +37,7 @@ class Plan:
     ended: bool = False
     again_at_ms: int | None = None
     trace_id: str | None = None
+    more: bool = False
 
 
 def plan_run(
@@ -45,6 +48,7 @@ def plan_run(
     settings: SpanSettings,
     now_ms: int,
     relatives: Relatives | None = None,
+    most_due: int | None = None,
 ) -> Plan:
     """Compare a run with what was exported of it and return what is due.
 
@@ -52,10 +56,14 @@ def plan_run(
         steps: all of the run's steps, stored errors included.
         before: the ledger's entry; None for a run never seen.
         now_ms: the store's clock; decides when a dead run's root is due, never what is in it.
+        most_due: so many steps at once; the end of the run comes with the last of them.
     """
     relatives = relatives or Relatives()
     fold = settings.housekeeping == "fold"
     life = compare(run, steps, before, original_steps=relatives.original_steps, now_ms=now_ms, fold=fold)
+    more = most_due is not None and len(life.due) > most_due
+    if more:
+        life = replace(life, due=life.due[:most_due], ends=False)
     builder = RunSpans(run, life, relatives, settings)
     told = [due for due in life.due if settings.housekeeping != "none" or not due.step.housekeeping]
     spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
@@ -63,9 +71,9 @@ def plan_run(
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
-        earlier = _earlier_bounds(builder, steps, life)
         spans += [span for span in (wait,) if span is not None]
-        spans.append(builder.life([*step_spans, *earlier, *([wait] if wait else [])]))
+        bounds = ((span.start_ns, span.end_ns) for span in [*step_spans, *([wait] if wait else [])])
+        spans.append(builder.life(chain(bounds, _earlier_bounds(builder, steps, life))))
     record = _record(run, steps, life)
     return Plan(
         spans=tuple(spans),
@@ -75,6 +83,7 @@ def plan_run(
         ended=life.ends,
         again_at_ms=life.again_at_ms,
         trace_id=builder.own_trace() if before is None else None,
+        more=more,
     )
 
 
@@ -132,16 +141,15 @@ def decode_span_error(value: StoredValue | None, settings: SpanSettings) -> Span
     return SpanError(error.type or semconv.UNKNOWN_ERROR_TYPE, error.message, error.stack)
 
 
-def _earlier_bounds(builder: RunSpans, steps: Sequence[Step], life: Life) -> list[SpanData]:
-    """Return spans of this life's steps that were sent before, for the bounds of its root only."""
+def _earlier_bounds(builder: RunSpans, steps: Sequence[Step], life: Life) -> Iterator[tuple[int, int]]:
+    """Yield the times of this life's steps that were sent before: its root is as wide."""
     facts = life.facts
     due = {item.step.seq for first in life.due for item in (first, *first.folded)}
-    sent = []
     for step in steps:
         known = facts.steps.get(step.seq)
         if step.seq not in due and known is not None and known[1] == facts.generation:
-            sent.append(builder.step(DueStep(step, known[0]), None))
-    return sent
+            sent = DueStep(step, known[0])
+            yield builder.step_times(sent, shown_end_ms(sent))
 
 
 def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:

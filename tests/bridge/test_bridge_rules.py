@@ -26,6 +26,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
+from otel_bridge.otlp import DeliveryStoppedError
 from otel_bridge.spans import SpanData, ids
 from otel_bridge.tail import scanner
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
@@ -549,7 +550,7 @@ def test_a_thousand_runs_are_sent_in_chunks(store: MemoryStateStore, bridges: Br
 def test_no_more_steps_are_held_at_once_than_are_bearable(
     store: MemoryStateStore, bridges: Bridges, transport: ListTransport, monkeypatch: Any
 ):
-    """Runs of many steps go in smaller chunks, and a run larger than the bound by itself."""
+    """Runs of many steps go in smaller chunks, and a run larger than the bound in parts."""
     monkeypatch.setattr(exporter, "MOST_STEPS", 10)
     for number, steps in enumerate([4, 4, 4, 0, 25, 1]):
         put_ended(store, f"run-{number}", steps=steps)
@@ -561,5 +562,33 @@ def test_no_more_steps_are_held_at_once_than_are_bearable(
             return super().send(spans)
 
     assert bridges(exporter=Counting()).run_once() == 38 + 6
-    assert max(sizes) == 26
-    assert len(sizes) >= 3
+    assert max(sizes) <= 10 + 2, "the steps of a chunk, and the roots of its runs"
+    assert len(sizes) >= 5
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_long_run_that_is_interrupted_goes_on_behind_its_last_part(
+    status: Any, store: MemoryStateStore, bridges: Bridges, monkeypatch: Any
+):
+    """Each part is acknowledged by itself: what a crash repeats is no more than a part, and the root comes last."""
+    monkeypatch.setattr(exporter, "MOST_STEPS", 10)
+    put_ended(store, "long", steps=35, status=status)
+    sent: list[Any] = []
+
+    class Stopping(ListTransport):
+        def send(self, spans: Any) -> Any:
+            if len(sent) == 20:
+                raise DeliveryStoppedError("It is stopped after the second part.")
+            sent.extend(spans)
+            return super().send(spans)
+
+    first = bridges(exporter=Stopping())
+    with pytest.raises(DeliveryStoppedError):
+        first.run_once()
+    first.stop()
+    rest = ListTransport()
+    assert bridges(exporter=rest).run_once() == 16
+    assert [span.seq for span in [*sent, *rest.spans]] == [*range(1, 36), None]
+    root = rest.spans[-1]
+    assert root.start_ns <= min(span.start_ns for span in sent)
+    assert root.end_ns >= max(span.end_ns for span in [*sent, *rest.spans])

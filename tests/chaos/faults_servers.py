@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +22,10 @@ from tests.waiting import until
 VIEWERS = 10
 RELOAD_S = 20.0
 """A reload with viewers took a minute. A busy machine may need some seconds to start a worker."""
+
+
+UWSGI = shutil.which("uwsgi", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+_EXECUTED = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def _workers(host: Host) -> list[int]:
@@ -172,6 +179,15 @@ def viewers_that_left_uvicorn_with_a2wsgi(scene: Scene) -> Row:
 def viewers_that_left_hypercorn(scene: Scene) -> Row:
     """hypercorn: the same."""
     return _left(scene, POLLING["hypercorn"])
+
+
+if UWSGI is not None:  # it is built from C where it is installed: not everywhere
+
+    @fault("servers", database=None)
+    def viewers_that_left_uwsgi(scene: Scene) -> Row:
+        """uwsgi with eight threads: it shows no socket; streams are refused, the page polls."""
+        options = ("--master", "--die-on-term", "--need-app", "--enable-threads", "--lazy-apps", "--threads=8")
+        return _left(scene, ("-c", _EXECUTED, str(UWSGI), f"--virtualenv={sys.prefix}", *options))
 
 
 @fault("servers", database=None)

@@ -93,7 +93,8 @@ def serving(command: tuple[str, ...], port: int) -> Iterator[Host]:
         "waitress": (f"--listen={address}", APP),
         "uvicorn": (f"--port={port}", f"{APP.replace(':app', ':asgi')}"),
         "hypercorn": (f"--bind={address}", f"wsgi:{APP}"),
-    }.get(command[1], ("--bind", address, APP))
+        "-c": (f"--http-socket={address}", f"--module={APP}"),
+    }.get(command[1] if command[0] == "-m" else "-c", ("--bind", address, APP))
     with running(*command, *target, environ=dict(os.environ)) as program:
         host = Host(port, program)
         until(lambda: _answers(host), what="the server")

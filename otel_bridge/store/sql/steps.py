@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from otel_bridge.model.status import ENGINE_OPEN
@@ -37,6 +37,8 @@ PUBLISHED_VALUES = Statement("published_values", "What a run published by set_ev
 RECORDED_STEPS = Statement(
     "recorded_steps", "Which steps were recorded since a time.", (STEPS_RECORDED, STEPS_COMPLETED)
 )
+ROWS_AT_ONCE = 10_000
+"""Step rows in one answer of the database: of a longer run the next ones follow."""
 _ENDED = RunEnd(0)
 _REQUIRED = frozenset({1})
 """Of a step's row: its number."""
@@ -144,13 +146,31 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
         f"{column('completed_at_epoch_ms')}, {schema.recorded_at()}, {column('child_workflow_id')}, "
         f"{output} IS NOT NULL, {error} IS NOT NULL, CASE WHEN o.function_name = '{SLEEP}' THEN {output} END, "
         f"{beginning}, {column('serialization')}, {size} "
-        f"FROM {schema.table('operation_outputs')} o WHERE {among} "
-        "ORDER BY o.workflow_uuid, o.function_id"
+        f"FROM {schema.table('operation_outputs')} o WHERE {among}"
     )
-    if limit is not None:
-        sql, params = f"{sql} LIMIT ?", [*params, limit]
-    rows = list(map(StepRow._make, reader.read(STEPS_OF_RUNS, sql, params)))
+    order = "ORDER BY o.workflow_uuid, o.function_id LIMIT ?"
+    rows: list[StepRow] = []
+    after: list[object] = []
+    while limit is None or len(rows) < limit:
+        most = ROWS_AT_ONCE if limit is None else min(ROWS_AT_ONCE, limit - len(rows))
+        behind = " AND (o.workflow_uuid, o.function_id) > (?, ?)" if after else ""
+        page = reader.read(STEPS_OF_RUNS, f"{sql}{behind} {order}", [*params, *after, most])
+        rows += _sharing(page)
+        before, after = after, [rows[-1].run_id, rows[-1].seq] if rows else []
+        if len(page) < most or after == before:  # what is no number is behind every number, however often it was read
+            break
     return _with_whole_errors(reader, rows) if errors else rows
+
+
+def _sharing(page: Sequence[Sequence[Any]]) -> Iterator[StepRow]:
+    """Yield rows that share their texts: a driver makes every id and every name anew, and a run may have very many."""
+    known: dict[str, str] = {}
+
+    def shared(text: str) -> str:
+        return known.setdefault(text, text) if type(text) is str else text  # one that is marked stays so
+
+    for run_id, seq, name, *rest in page:
+        yield StepRow(shared(run_id), seq, shared(name), *rest)
 
 
 def _with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
