@@ -4,9 +4,11 @@
 
 Five worker processes run workflows on one database (SQLite, or PostgreSQL from a pip package): local steps, queued
 children, sleeps, and steps that fail and are retried under the same run id. Workers and bridges get ``kill -9``. The
-collector is down, slow, answers 429, 503, 302 and 400, loses answers, and rejects a span now and then with
-partial_success. At the end the database itself says which spans there must be: one root per run, one span per execution
-of a step, all copies identical, none lost, none extra; and every span that was current in a worker's steps is there.
+collector is down, slow, answers 429, 500, 503, 302 and 400, loses answers, rejects a span now and then with
+partial_success, and gives way to what is no collector: a login page and garbage with status 200. Where libfaketime is
+installed, one worker's clock is three minutes ahead and another's as much behind. At the end the database itself says
+which spans there must be: one root per run, one span per execution of a step, all copies identical, none lost, none
+extra; and every span that was current in a worker's steps is there.
 
 Of two failed runs one is retried at once, as the dashboard does it, whether or not anybody has traced its failure; the
 other by the engine's own API once its failure has reached the collector, for the engine deletes the rows of what it
@@ -87,7 +89,10 @@ def misbehave(collector: object, stop: threading.Event, phases: Counter[str]) ->
         "down": lambda request: Fault(hang_up=True),
         "slow": lambda request: Fault(delay_s=random.uniform(0.2, 1.5)),
         "429": lambda request: Fault(status=429, headers={"Retry-After": "1"}),
+        "500": lambda request: Fault(status=500, body="storage is down"),
         "503": lambda request: Fault(status=503),
+        "login page": lambda request: Fault(raw=b"<html>Sign in</html>", content_type="text/html"),
+        "garbage": lambda request: Fault(raw=random.randbytes(100)),
         "302": lambda request: Fault(status=302, headers={"Location": "http://127.0.0.1:9/"}),
         "400": lambda request: Fault(status=400, body="bad request"),
         "answer lost": lambda request: Fault(keep=True, hang_up=True),
@@ -229,12 +234,22 @@ def serving(kind: str, directory: Path) -> Iterator[str]:
         server.cleanup()
 
 
+def wrong_clocks() -> list[list[str]]:
+    """Return what to put before a command so that its clock is wrong; nothing where libfaketime is not installed."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    monotonic = "FAKETIME_DONT_FAKE_MONOTONIC=1"
+    return [["env", f"LD_PRELOAD={found[0]}", f"FAKETIME={by}", monotonic] for by in ("+3m", "-3m")] if found else []
+
+
 def soak_on(url: str, directory: Path, minutes: float, workers: int, bridges: int) -> int:
     from examples.fake_collector import FakeCollector
 
     worker = [sys.executable, str(Path(__file__).with_name("soak_app.py")), url]
     export = [sys.executable, "-m", "otel_bridge.cli", "export", "--start-from", "beginning"]
-    commands = {f"worker-{n}": [*worker, f"worker-{n}", str(directory)] for n in range(workers)}
+    commands = {
+        f"worker-{n}": [*clock, *worker, f"worker-{n}", str(directory)]
+        for n, clock in zip(range(workers), [*wrong_clocks(), *[[]] * workers], strict=False)
+    }
     commands |= {f"bridge-{n}": [*export, "--system-database-url", url] for n in range(bridges)}
     stop, phases = threading.Event(), Counter[str]()
     database = Database(url)
