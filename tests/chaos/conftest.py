@@ -11,6 +11,8 @@ import pytest
 from tests.chaos.scene import Scene, copy_template, scene
 from tests.chaos.table import OUTCOMES, Fault, markdown
 
+SEED = pytest.StashKey[int]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--seed`` repeats a run, ``--table`` writes the table to a file."""
@@ -20,11 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table."""
+    """Print the seed and the table: what a fixture prints is shown for failures only."""
     if not OUTCOMES:
         return
     table = markdown(OUTCOMES)
     terminalreporter.section("faults")
+    terminalreporter.write_line(f"--seed {config.stash[SEED]}")
     terminalreporter.write_line(table)
     path = config.getoption("--table", default=None)
     if path is not None:
@@ -33,11 +36,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def seed(request: pytest.FixtureRequest) -> int:
-    """The seed given, or one of its own, printed."""
+    """The seed given, or one of its own; the table says which."""
     given = request.config.getoption("--seed", default=None)
-    chosen = given if given is not None else random.randrange(2**31)
-    print(f"\nseed {chosen}")
-    return int(chosen)
+    chosen = int(given) if given is not None else random.randrange(2**31)
+    request.config.stash[SEED] = chosen
+    return chosen
 
 
 @pytest.fixture
