@@ -20,11 +20,13 @@ from typing import Any, BinaryIO
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 SpanKey = tuple[bytes, bytes]
@@ -101,6 +103,8 @@ class FakeCollector:
         self.contents: defaultdict[SpanKey, set[bytes]] = defaultdict(set)
         self.faults: list[Fault] = []
         self.refused_keys: set[SpanKey] = set()
+        self.logs: list[LogRecord] = []
+        self.logs_status = 200
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -168,6 +172,19 @@ class FakeCollector:
         if fault is not None and fault.delay_s:
             time.sleep(fault.delay_s)
         return fault
+
+    def take_logs(self, message: ExportLogsServiceRequest) -> int:
+        """Record log records, over HTTP only; return the status to answer with: ``logs_status``."""
+        with self._changed:
+            if self.logs_status == 200:
+                self.logs += [
+                    record
+                    for group in message.resource_logs
+                    for scope in group.scope_logs
+                    for record in scope.log_records
+                ]
+            self._changed.notify_all()
+            return self.logs_status
 
     def _keep(self, message: ExportTraceServiceRequest, *, skip: int) -> None:
         for group in message.resource_spans:
@@ -276,6 +293,9 @@ def _handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             headers = {key.lower(): value for key, value in self.headers.items()}
+            if self.path.endswith("/v1/logs"):
+                self._answer_logs(body)
+                return
             fault = collector.take(Request(self.path, headers, ExportTraceServiceRequest.FromString(body)))
             if fault is not None and (fault.hang_up or fault.write is not None):
                 self.close_connection = True
@@ -290,6 +310,13 @@ def _handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(payload)
+
+        def _answer_logs(self, body: bytes) -> None:
+            status = collector.take_logs(ExportLogsServiceRequest.FromString(body))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from otel_bridge.bridge.lifecycle_logs import LifecycleLogs
 from otel_bridge.bridge.loop import ExportLoop
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.session import ExportSession, SessionSettings
@@ -33,6 +34,7 @@ from otel_bridge.otlp import (
     sdk_disabled,
     settings_from_env,
 )
+from otel_bridge.otlp.logs import LogSender
 from otel_bridge.spans import SpanSettings
 from otel_bridge.spans.model import Housekeeping
 from otel_bridge.store import open_store
@@ -66,6 +68,9 @@ class OTelBridge:
         queue_spans: send the wait on a queue as a span of its own.
         housekeeping: ``fold`` like steps of the engine's own (events, streamed tokens) into one span, send ``all`` or
             ``none``.
+        lifecycle_logs: also send log records of what happens to runs, when it happens, and of who did what: to where
+            ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or these settings. Off by
+            default: not every backend takes logs.
         redact: what hides secrets in error messages and attributes, such as
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
         serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
@@ -90,6 +95,7 @@ class OTelBridge:
         parent: Literal["link", "adopt"] = "link",
         queue_spans: bool = False,
         housekeeping: Housekeeping = "fold",
+        lifecycle_logs: bool | OtlpSettings = False,
         redact: Redact | None = None,
         serializer: Serializer | None = None,
         namespace: str = "",
@@ -115,12 +121,14 @@ class OTelBridge:
             housekeeping=housekeeping,
             codec=Codec(redact=redact, serializer=serializer),
         )
+        self._lifecycle_logs = lifecycle_logs
         self._session_settings = SessionSettings(
             start_from=start_from, retention_ms=int(retention_days * 86_400_000), lease_ttl_s=lease_ttl_s
         )
         self._service_name, self._meter_provider = service_name, meter_provider
         self._poll_interval_s, self._flush_timeout_s = poll_interval_s, flush_timeout_s
         self.stats = DeliveryStats()
+        self._abort = threading.Event()
         self._loop: ExportLoop | None = None
         self._metrics: BridgeMetrics | None = None
         forget_after_fork(self)
@@ -204,7 +212,7 @@ class OTelBridge:
 
     def _loop_or_none(self) -> ExportLoop | None:
         if self._loop is None:
-            abort = threading.Event()
+            abort = self._abort = threading.Event()
             transport = self._open_transport(abort)
             if transport is None:
                 return None
@@ -221,6 +229,9 @@ class OTelBridge:
         """
         for name in _USED_LATER:
             import_module(name)
+        logs = self._log_settings()
+        if logs is not None and logs.protocol == "grpc":
+            import_module("otel_bridge.otlp.grpc")
         with suppress(BridgeError):  # the thread will meet it too, and log it
             with ExitStack() as opened:
                 store = open_store(self._source, schema=self._schema)
@@ -269,6 +280,9 @@ class OTelBridge:
             if ledger is not self._given_ledger:
                 opened.callback(ledger.close)
             ledger.claim(engine_schema=store.engine_schema, namespace=self.settings.namespace)
+            logs = self._open_logs(store, ledger)
+            if logs is not None:
+                opened.callback(logs.close)
             return ExportSession(
                 store,
                 ledger,
@@ -277,8 +291,24 @@ class OTelBridge:
                 settings=self._session_settings,
                 owner=owner_name(),
                 metrics=self._metrics or BridgeMetrics(self._meter_provider),
+                logs=logs,
                 resources=opened.pop_all(),
             )
+
+    def _log_settings(self) -> OtlpSettings | None:
+        """Return where log records go; None when none are wanted, or nobody said where."""
+        given = self._lifecycle_logs
+        if isinstance(given, OtlpSettings):
+            return given
+        return settings_from_env(self._environ, signal="LOGS") if given else None
+
+    def _open_logs(self, store: StateStore, ledger: Ledger) -> LifecycleLogs | None:
+        settings = self._log_settings()
+        if settings is None:
+            return None
+        sender = LogSender(settings, ResourceSettings(self._service_name, environ=self._environ), stop=self._abort)
+        beginning = self._session_settings.start_from == "beginning"
+        return LifecycleLogs(store, ledger, sender, self.settings, from_beginning=beginning)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -139,7 +139,7 @@ class RunExporter:
         past = self._ledger.past_lives(chunk)
         before = self._ledger.exported(chunk)
         cut = Interruptions(self._ledger, runs, past)
-        related = _Related(self._store, self._ledger, self._settings, runs, before)
+        related = Related(self._store, self._ledger, self._settings, runs, before)
         now_ms = self._store.now_ms()
         plans: list[Planned] = []
         lived: list[Planned] = []
@@ -169,7 +169,7 @@ class RunExporter:
         if past and self._delivery is not None and lease is not None:
             self._ledger.forget_lives({run_id: lives[-1].generation for run_id, lives in past.items()})
 
-    def _plan_past(self, life: PastLife, before: ExportedRun | None, related: _Related) -> Plan:
+    def _plan_past(self, life: PastLife, before: ExportedRun | None, related: Related) -> Plan:
         relatives = related.of_past(life.run)
         if life.run.undoes_id is not None:
             life = replace(life, steps=tuple(with_compensated(self._store, life.run.id, life.steps)))
@@ -185,7 +185,7 @@ class RunExporter:
             return Plan(spans=(), record=replace(record, generation=life.generation, ended=True), changed=True)
 
     def _plan(
-        self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: _Related, now_ms: int
+        self, run: Run, steps: Sequence[Step], before: ExportedRun | None, related: Related, now_ms: int
     ) -> Plan | None:
         unreadable = why_unreadable(run, steps)
         if unreadable is not None:
@@ -286,7 +286,7 @@ class RunExporter:
         return len(spans)
 
 
-class _Related:
+class Related:
     """Loads what runs' spans need to know of other runs, for one chunk at once."""
 
     def __init__(

@@ -12,6 +12,7 @@ from typing import Literal
 from otel_bridge.bridge import standby
 from otel_bridge.bridge.exporter import Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
+from otel_bridge.bridge.lifecycle_logs import LifecycleLogs
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
@@ -64,6 +65,7 @@ class ExportSession:
 
     Args:
         owner: who holds the lease, for people.
+        logs: tells what happens to runs as log records; closed with ``resources``.
         resources: what to close with the session.
     """
 
@@ -77,6 +79,7 @@ class ExportSession:
         settings: SessionSettings,
         owner: str,
         metrics: BridgeMetrics,
+        logs: LifecycleLogs | None = None,
         resources: ExitStack | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,6 +90,7 @@ class ExportSession:
         self._settings, self._delivery, self._metrics, self._monotonic = settings, delivery, metrics, monotonic
         self._exporter = RunExporter(store, ledger, delivery, spans, metrics=metrics, check=self.keeper.check)
         delivery.alive = self.keeper.check
+        self._logs = logs
         self._scanner: StoreScanner | None = None
         self._cursor: Cursor | None = None
         self._clock = ClockWatch(monotonic=monotonic)
@@ -132,12 +136,16 @@ class ExportSession:
             self.ledger.record_export(lease, cursor=scan.cursor, runs=())
             self._cursor = scan.cursor
         self._look_after(lease, caught_up=not scan.more)
+        if self._logs is not None and self.keeper.is_held:
+            self._logs.poll()
         return progress, scan.more
 
     def forget(self) -> None:
         """Forget what the scanner has seen: some of it may not have been exported."""
         self._scanner = None
         self._cursor = None
+        if self._logs is not None:
+            self._logs.forget()
         self._agenda.clear()
         self._reviewed_at = self._interrupted_at = -float("inf")
         self._told, self._told_since_ms = {}, BEGINNING_MS

@@ -52,6 +52,7 @@ def export(
     start_from: Literal["now", "beginning"],
     retention_days: float,
     flush_timeout: float,
+    lifecycle_logs: bool,
     once: bool,
 ) -> None:
     """Export traces until stopped."""
@@ -65,6 +66,7 @@ def export(
         start_from=start_from,
         retention_days=retention_days,
         flush_timeout_s=flush_timeout,
+        lifecycle_logs=lifecycle_logs,
         meter_provider=meters,
         service_name=service_name,
         redact=codec.redact,

@@ -175,6 +175,12 @@ EXPORT = (
         show_default=True,
         callback=as_number,
     ),
+    option(
+        "--lifecycle-logs",
+        "DURABLE_LIFECYCLE_LOGS",
+        "Also send log records of what happens to runs, when it happens, and of who did what.",
+        is_flag=True,
+    ),
     click.option("--once", is_flag=True, help="Export what is due and exit."),
 )
 

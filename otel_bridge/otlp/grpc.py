@@ -25,6 +25,7 @@ from otel_bridge.otlp.transport import Accepted
 from otel_bridge.spans.model import SpanData
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
 class GrpcTransport:
@@ -32,10 +33,16 @@ class GrpcTransport:
 
     Args:
         stop: ends a call under way.
+        method: what is called, with requests that ``post`` gets encoded.
     """
 
     def __init__(
-        self, settings: OtlpSettings, resource: ResourceSettings, *, stop: threading.Event | None = None
+        self,
+        settings: OtlpSettings,
+        resource: ResourceSettings,
+        *,
+        stop: threading.Event | None = None,
+        method: str = METHOD,
     ) -> None:
         self._settings, self._resource = settings, resource
         self._secrets = settings.secrets
@@ -53,7 +60,7 @@ class GrpcTransport:
             self._channel = grpc.secure_channel(
                 address, _credentials(settings), options=options, compression=compression
             )
-        self._export = self._channel.unary_unary(METHOD)
+        self._export = self._channel.unary_unary(method)
         self._metadata = tuple((key.lower(), value) for key, value in settings.headers.items())
 
     @property
@@ -63,7 +70,10 @@ class GrpcTransport:
 
     def send(self, spans: Sequence[SpanData]) -> Accepted:
         """Send one batch; the answer must be there within the timeout."""
-        body = encode_request(spans, self._resource)
+        return self.post(encode_request(spans, self._resource))
+
+    def post(self, body: bytes) -> Accepted:
+        """Send one encoded request; see ``send``."""
         call = self._export.future(body, timeout=self._settings.timeout_s, metadata=self._metadata)
         try:
             accepted = read_answer(self._result(call))

@@ -78,7 +78,10 @@ class HttpTransport:
 
     def send(self, spans: Sequence[SpanData]) -> Accepted:
         """Post one batch; the answer must be there, whole, within the timeout."""
-        body = encode_request(spans, self._resource)
+        return self.post(encode_request(spans, self._resource))
+
+    def post(self, body: bytes) -> Accepted:
+        """Post one encoded request of whichever signal the endpoint takes; see ``send``."""
         if self._settings.gzip:
             body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
         self._deadline.begin(self._settings.timeout_s)

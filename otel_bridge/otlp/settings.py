@@ -67,7 +67,7 @@ class OtlpSettings:
 
 
 def settings_from_env(
-    environ: Mapping[str, str] | None = None, *, signal: Literal["TRACES", "METRICS"] = "TRACES"
+    environ: Mapping[str, str] | None = None, *, signal: Literal["TRACES", "METRICS", "LOGS"] = "TRACES"
 ) -> OtlpSettings | None:
     """Return the settings that the environment gives; None where no endpoint is configured or the SDK is disabled.
 

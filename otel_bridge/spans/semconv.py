@@ -61,6 +61,17 @@ EVENT_RECOVERY = "durable.recovery"
 EVENT_END_UNSEEN = "durable.end_unseen"
 EVENT_EXCEPTION = "exception"
 
+# -- log records of what happened, and when -----------------------------------------------------------------
+LOG_RUN_PREFIX = "durable.run."
+LOG_STEP_FAILED = "durable.step.failed"
+LOG_ACTION = "durable.action"
+LOG_RECORD_UID = "log.record.uid"
+WAITS_FOR = "durable.wait.name"
+BLOCKED_CODE = "durable.blocked.code"
+ACTION_NAME = "durable.action.name"
+ACTION_ACTOR = "durable.action.actor"
+ACTION_OUTCOME = "durable.action.outcome"
+
 # -- OpenTelemetry's own ---------------------------------------------------------------------------------
 ERROR_TYPE = "error.type"
 EXCEPTION_TYPE = "exception.type"
