@@ -108,21 +108,28 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def path_of(*parts: str | int) -> str:
-    """Return a path below ``<base>/api/``: each part quoted, a slash in an id stays one.
+    """Return a path below ``<base>/api/``: each part quoted, so that a slash in an id is none between parts.
 
     Raises:
         MalformedRequestError: a part is empty, which would lead to another route.
     """
     if "" in parts:
         raise MalformedRequestError(f"An id or a name is empty in {'/'.join(map(repr, parts))}.")
-    return "/".join(_quoted(segment) for part in parts for segment in str(part).split("/"))
+    return "/".join(_quoted(str(part)) for part in parts)
 
 
-def _quoted(segment: str) -> str:
-    """Return one segment of a path. ``.`` and ``..`` are spelt out, or transports would resolve them."""
-    return (
-        segment.replace(".", "%2E") if segment in (".", "..") else quote(segment, safe=":", errors="backslashreplace")
-    )
+def fits_a_path(id_: str) -> bool:
+    """Say whether a path may hold an id; such a path is refused where proxies would resolve it, or end a line in it.
+
+    >>> fits_a_path("x/stream"), fits_a_path("a/../b"), fits_a_path("two\\nlines")
+    (True, False, False)
+    """
+    return not {".", ".."} & set(id_.split("/")) and id_.isprintable()
+
+
+def _quoted(part: str) -> str:
+    """Return one part of a path. ``.`` and ``..`` are spelt out, or transports would resolve them."""
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe=":", errors="backslashreplace")
 
 
 def query_of(**values: Any) -> Params:

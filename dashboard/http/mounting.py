@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flask import current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
+
+from dashboard.http import escapes
 
 CSRF_EXTENSION = "csrf"
 
@@ -30,6 +33,18 @@ def check(state: BlueprintSetupState) -> None:
             "The app was made with host_matching=True, and no host is known for the dashboard. Serve it from an app of "
             "its own, as with werkzeug's DispatcherMiddleware."
         )
+
+
+def keep_slashes_of_ids(state: BlueprintSetupState) -> None:
+    """Have requests routed by what was sent, where an id in their path holds a slash. See ``escapes``."""
+    below = f"{state.url_prefix or ''}/api/"
+
+    def route_again() -> None:
+        adapter = current_app.create_url_adapter(request) if request.path.startswith(below) else None
+        if adapter is not None:
+            escapes.keep_slashes(request, adapter)
+
+    state.app.before_request(route_again)
 
 
 def exempt_from_csrf(state: BlueprintSetupState) -> None:

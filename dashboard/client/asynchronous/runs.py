@@ -9,7 +9,18 @@ from typing import Literal, cast
 from typing_extensions import Unpack
 
 from dashboard.client.asynchronous.connection import Connection
-from dashboard.client.call import Call, RunFilter, as_json, as_page, as_run_id, as_text, path_of, query_of, rows_of
+from dashboard.client.call import (
+    Call,
+    RunFilter,
+    as_json,
+    as_page,
+    as_run_id,
+    as_text,
+    fits_a_path,
+    path_of,
+    query_of,
+    rows_of,
+)
 from dashboard.client.results import Rows, RunListPage, RunReport
 from dashboard.client.stream import Follower, ListMessage, RunMessage, ends_run
 from dashboard.wire.actions import UndoView
@@ -58,7 +69,7 @@ class RunRoutes(Connection):
             limit: how many steps at most; the server allows 5,000.
         """
         query = {"from": start, "limit": limit}
-        if {".", ".."} & set(run_id.split("/")):  # such a path is refused: proxies would resolve it
+        if not fits_a_path(run_id):
             return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id, **query)))
         return await self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
