@@ -13,7 +13,7 @@ from dashboard.actions.step_references import check_against
 from dashboard.errors import Refused
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES
+from otel_bridge.model.status import CANCELLABLE_STATUSES, UNSUCCESSFUL_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence
@@ -125,7 +125,7 @@ def await_canary(ctx: ActionContext, run_id: str, *, timeout_s: float = CANARY_S
     waits_since: float | None = None
     while time.monotonic() < deadline:
         run = ctx.run(run_id)
-        if run.status in ("failed", "dead", "cancelled"):
+        if run.status in UNSUCCESSFUL_STATUSES:
             return {"good": False, "detail": f"The first run moved, {run_id}, is {run.status}; the others were left."}
         if run.status == "completed" or len(ctx.store.get_steps(run_id)) > before:
             return {"good": True, "detail": ""}

@@ -15,9 +15,8 @@ from dashboard.wire.runs import DealtWithView
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Disposition, Failure, Ledger
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import UNSUCCESSFUL_STATUSES
 from otel_bridge.runs.failures import FailureLog
-
-UNSUCCESSFUL = frozenset({"failed", "dead", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Told:
         failure = self.failures.get(run.id)
         if failure is not None and failure.settled in ("completed", "undone"):
             return DealtWithView(state="dealt_with", how=cast(Literal["completed", "undone"], failure.settled))
-        if failure is None and run.status not in UNSUCCESSFUL:
+        if failure is None and run.status not in UNSUCCESSFUL_STATUSES:
             return None
         ended_ms = failure.ended_at_ms if failure is not None else run.finished_at_ms or run.updated_at_ms
         own = self.of_runs.get(run.id)
@@ -58,7 +57,7 @@ def tell(
     failures = dict(known or {})
     try:
         failures |= log().note([run for run in runs if run.id not in failures])
-        concerned = [run.id for run in runs if run.id in failures or run.status in UNSUCCESSFUL]
+        concerned = [run.id for run in runs if run.id in failures or run.status in UNSUCCESSFUL_STATUSES]
         errors = sorted({failure.signature.fingerprint for failure in failures.values()})
         return Told(failures, *ledger().decisions_on(concerned, errors)) if concerned else Told(failures)
     except LedgerError:

@@ -19,7 +19,7 @@ from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME
 from otel_bridge.ledger.tables.failures import RunKey
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Activity, Facet, Grid, Run, RunPage, RunQuery
-from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, RunStatus
+from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, TAKEN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.runs.overlay import overlay_run
 from otel_bridge.runs.presence import Presence
@@ -43,7 +43,7 @@ ERROR_COUNTED = 10_000
 
 _STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
     "blocked": BLOCKABLE_STATUSES,
-    "running": frozenset({"running", "suspended"}),
+    "running": TAKEN_STATUSES,
 }
 """What the store may call a run that presence shows under a status; any other it calls so itself."""
 

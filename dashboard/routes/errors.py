@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from dashboard.errors import Refused
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import errors as reading
-from dashboard.read.decisions import UNSUCCESSFUL
 from dashboard.read.seen_errors import permit_decision
 from dashboard.routes.answers import RUN, actions_of
 from dashboard.wire.errors import DecisionBody, ErrorDetail, ErrorGroupView, ErrorsQuery, ErrorsView, WindowQuery
 from dashboard.wire.runs import RunRow
 from otel_bridge.ledger.base import Disposition, DispositionKind
+from otel_bridge.model.status import UNSUCCESSFUL_STATUSES
 
 routes = RouteTable()
 
@@ -73,7 +73,7 @@ def decide_run(ctx: RequestContext, *, body: DecisionBody, run_id: str) -> RunRo
     action = f"run.{body.state}"
     actions.permission.require("decide", run)
     with actions.audited(ctx.actor.name, action, run_id, note=body.note or None):
-        if run.status not in UNSUCCESSFUL:
+        if run.status not in UNSUCCESSFUL_STATUSES:
             raise Refused(f"Run {run_id[:200]!r} is {run.status}: nothing about it needs to be dealt with.")
         _decide(ctx, "run", run_id, body)
     return ctx.services.row(run)

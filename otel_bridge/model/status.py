@@ -56,8 +56,10 @@ STATUSES: Mapping[RunStatus, StatusFacts] = {
 ENDED_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.ended)
 OPEN_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.open)
 TERMINAL_STATUSES = frozenset(STATUSES) - OPEN_STATUSES
+UNSUCCESSFUL_STATUSES = TERMINAL_STATUSES - {"completed"}
 RETRIABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.retriable)
 CANCELLABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.cancellable)
+TAKEN_STATUSES = frozenset(status for status, facts in STATUSES.items() if "PENDING" in facts.engine)
 HELD_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.held)
 BLOCKABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.may_be_blocked)
 

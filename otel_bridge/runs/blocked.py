@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Blocked, BlockedCode, Run
+from otel_bridge.model.status import TAKEN_STATUSES
 from otel_bridge.runs.placement import Need, Placement, Shortage, knows, place
 from otel_bridge.runs.presence import Presence
 
@@ -36,7 +37,7 @@ def blocked_reason(run: Run, seen: Presence) -> Blocked | None:
         return None
     if run.status == "pending":
         return _blocked_in_queue(run, seen)
-    if run.status in ("running", "suspended"):
+    if run.status in TAKEN_STATUSES:
         return _blocked_in_hand(run, seen)
     return None
 

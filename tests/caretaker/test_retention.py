@@ -240,3 +240,11 @@ def test_fewer_runs_than_are_kept_are_all_kept() -> None:
     assert retention.run_batch(ctx, RetentionPolicy(workflow="w", keep_last=1)).deleted == 0
     assert retention.run_batch(ctx, RetentionPolicy(workflow="w", keep_last=0)).deleted == 1
     assert [run_id for _, run_id, _ in client.calls] == ["only"]
+
+
+def test_parents_that_go_round_in_a_circle_keep_nobody_looking() -> None:
+    """Nobody's engine writes such rows; a damaged database may."""
+    ctx, store, _ = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
+    for name, parent in (("a", "b"), ("b", "c"), ("c", "b")):
+        store.put_run(make_run(name, status="completed", created_at_ms=NOW_MS - 50_000, parent_id=parent))
+    assert [run.id for run in deletable(ctx, [store.get_runs(["a"])["a"]])] == ["a"]

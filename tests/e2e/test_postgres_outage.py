@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from dbos import DBOS
 from flask import Flask
 
 from dashboard import create_blueprint
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -65,9 +65,8 @@ def test_an_outage_is_a_503_that_says_so_and_ends_by_itself(server: Any):
     assert client.get("/durable/").status_code == 200
 
     server.start()
-    deadline = time.monotonic() + 30
-    while (answer := client.get("/durable/api/runs")).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.1)
+    answer = until(
+        lambda: client.get("/durable/api/runs"), lambda answer: answer.status_code == 200, what="an answer", every_s=0.1
+    )
     assert [row["status"] for row in answer.json] == ["completed"]
     blueprint.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask import Request
+from flask import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
@@ -12,6 +12,7 @@ from dashboard.errors import Forbidden, Unauthorized
 from dashboard.http.auth import (
     FORWARDED,
     FORWARDED_FOR,
+    LoginAnswer,
     authenticate,
     forwarded_for,
     is_admitted,
@@ -139,3 +140,12 @@ def test_a_role_covers_itself_and_what_is_below() -> None:
     require_role(Actor("ann", "viewer"), "viewer")
     with pytest.raises(Forbidden, match="ann is a viewer; this needs the role operator"):
         require_role(Actor("ann", "viewer"), "operator")
+
+
+def test_a_hook_may_answer_the_page_itself() -> None:
+    """As with a redirect to a login; who asks is nobody so far."""
+    login = Response(status=302)
+    with pytest.raises(LoginAnswer) as caught:
+        authenticate(request_of(), lambda request: login)
+    assert caught.value.response is login
+    assert is_admitted(request_of(), lambda request: login) is False

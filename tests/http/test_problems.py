@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
 
 from dashboard import create_blueprint
 from dashboard.blueprint import DashboardBlueprint
@@ -220,3 +221,49 @@ def test_a_database_that_is_not_there_yet_is_called_so(tmp_path: Path) -> None:
         with mounted(url) as app:
             found = app.test_client().get("/durable/api/runs")
         assert (found.status_code, found.json["title"], found.json["code"]) == (503, "No database yet", "no_database")
+
+
+def test_the_hosts_error_handlers_change_no_answer_of_the_api() -> None:
+    """Why the API's views answer for their errors themselves: of a blueprint's handlers Flask asks the host's first.
+
+    A handler of the host for 413 outranks one of the blueprint for every ``Exception``.
+    """
+    with mounted(MemoryStateStore(), ledger=MemoryLedger(), max_body_bytes=10) as app:
+
+        @app.errorhandler(HTTPException)
+        @app.errorhandler(404)
+        @app.errorhandler(405)
+        @app.errorhandler(413)
+        def page(error: HTTPException) -> tuple[str, int]:
+            return "<h1>The host's page</h1>", 418
+
+        client = app.test_client()
+        answers = [
+            client.get("/durable/api/nowhere"),
+            client.delete("/durable/api/runs"),
+            client.post("/durable/api/runs", json={"workflow": "w" * 100}),
+        ]
+        assert [(answer.status_code, answer.mimetype) for answer in answers] == [
+            (404, "application/problem+json"),
+            (405, "application/problem+json"),
+            (413, "application/problem+json"),
+        ]
+        assert client.get("/elsewhere").status_code == 418
+
+
+def test_flask_asks_no_blueprint_about_a_path_that_no_rule_matches() -> None:
+    """Why a rule of ours takes every path below ``api/``: else the host's page would answer there."""
+    blueprint, asked = Blueprint("b", __name__), []
+    blueprint.add_url_rule("/runs", "runs", lambda: "runs")
+
+    @blueprint.errorhandler(404)
+    @blueprint.errorhandler(405)
+    def problem(error: HTTPException) -> tuple[str, int]:
+        asked.append(error.code)
+        return "a problem", 418
+
+    app = Flask("host")
+    app.register_blueprint(blueprint, url_prefix="/durable")
+    client = app.test_client()
+    assert [client.get("/durable/nowhere").status_code, client.delete("/durable/runs").status_code] == [404, 405]
+    assert asked == []

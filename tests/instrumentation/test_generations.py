@@ -149,8 +149,7 @@ def test_many_runs_are_looked_up_in_one_read_and_each_only_once() -> None:
     places = SlowPlaces()
     lookup = PlacementLookup(places, Guard())
     runs = [asked(lookup, "run-0")]
-    while not places.reads:
-        time.sleep(0.001)
+    until(lambda: places.reads, what="the first read")
     runs += [asked(lookup, f"run-{n}") for n in range(1, 50)]
     places.gate.set()
     assert {run.settled().generation for run in runs for _ in range(3)} == {7}

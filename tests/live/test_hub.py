@@ -152,14 +152,9 @@ def test_the_list_of_an_error_is_told_of_runs_that_die_of_it_and_of_what_becomes
 def test_runs_that_somebody_looks_at_are_watched(scene: Scene) -> None:
     """The tail looks at open pages' runs in any case, and no longer once they are closed."""
     viewer, _ = scene.hub.subscribe(run_id="r-1")
-    deadline = time.monotonic() + 5
-    while scene.tail.watched != {"r-1"}:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: scene.tail.watched == {"r-1"}, what="the run's watch")
     scene.hub.unsubscribe(viewer)
-    while scene.tail.watched:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not scene.tail.watched, what="the end of the watch")
 
 
 def test_a_bug_in_the_watcher_ends_no_stream(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,10 +167,7 @@ def test_a_bug_in_the_watcher_ends_no_stream(scene: Scene, caplog: pytest.LogCap
         raise KeyError("bug")
 
     scene.tail.poll = broken  # type: ignore[method-assign]
-    deadline = time.monotonic() + 5
-    while scene.hub.problem is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: scene.hub.problem, what="the problem")
     assert "server log" in (scene.hub.heartbeat(viewer).problem or "")
     scene.tail.poll = original  # type: ignore[method-assign]
     scene.tail.say(RunChange(make_run("r-1"), [], [event("r-1", "run.started")]))

@@ -17,6 +17,7 @@ class Target:
 
 
 _ACTIONS = ("tests/actions/test_rules.py", "tests/actions/test_retry_rules.py", "tests/actions/test_bulk_rules.py")
+_LEDGER = ("tests/ledger/test_contract.py", "tests/ledger/test_damage.py")
 TARGETS = {
     # the ten areas that decide
     "rewind": Target("dashboard/actions/rewind.py", _ACTIONS),
@@ -34,7 +35,9 @@ TARGETS = {
     "auth_tokens": Target("dashboard/http/auth/tokens.py", ("tests/http/test_tokens.py", "tests/http/test_hooks.py")),
     "hub": Target("dashboard/live/hub.py", ("tests/live/test_hub.py", "tests/live/test_subscription.py")),
     "subscription": Target("dashboard/live/subscription.py", ("tests/live/test_subscription.py",)),
-    "ledger": Target("otel_bridge/ledger/tables/exports.py", ("tests/ledger/test_contract.py",)),
+    "ledger": Target(
+        "otel_bridge/ledger/tables/exports.py", ("tests/ledger/test_contract.py", "tests/ledger/test_damage.py")
+    ),
     "leases": Target("otel_bridge/ledger/tables/leases.py", ("tests/ledger/test_leases.py",)),
     # what came after
     "guard": Target("dashboard/caretaker/guard.py", ("tests/caretaker/test_guards.py",)),

@@ -32,7 +32,7 @@ SLOWEST_S = 1.0
 """A test that takes more of the processor notices nothing: a mutant is a matter of a fast one."""
 LONGEST_S = 5.0
 """One that takes longer by the clock, as the machine is now, does not either."""
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 """A mutant that makes the tests hang is noticed."""
 
 Entered = tuple[str, int]

@@ -16,6 +16,7 @@ from dashboard.workflow import (
     WaitTimeoutError,
     breakpoint,
     breakpoint_async,
+    engine,
     on_update,
     register,
     set_event,
@@ -29,6 +30,7 @@ from dashboard.workflow import (
 )
 from dashboard.workflow.names import wait_topic
 from otel_bridge.codec import decode
+from otel_bridge.model.names import UNDO_WORKFLOW
 from otel_bridge.store.base import StateStore
 from tests.waiting import until
 
@@ -49,7 +51,9 @@ def test_importing_it_loads_no_web_framework() -> None:
 def test_registering_again_changes_nothing(engine_url: str) -> None:
     """And is what a process does after it destroyed its registry."""
     register()
+    undo = engine.registered_workflow(UNDO_WORKFLOW)
     register()
+    assert engine.registered_workflow(UNDO_WORKFLOW) is undo
 
 
 def test_waits_are_for_workflow_code_only() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from otel_bridge.model.runs import Facet, Run, RunQuery
-from otel_bridge.model.status import ENGINE_OPEN, RUN_STATUSES, RunStatus, status_of
+from otel_bridge.model.status import ENGINE_OPEN, RUN_STATUSES, TAKEN_STATUSES, RunStatus, status_of
 from otel_bridge.store.rows import RunRecord
 from otel_bridge.store.sql.conditions import Where, attributes_term, in_list, prefix_range, status_term, text_term
 from otel_bridge.store.sql.cursor import Key
@@ -303,7 +303,7 @@ class _Counting:
             if len(rows) < DERIVED_AT_ONCE:
                 return
             key, looked_at = order(rows[-1]), looked_at + len(rows)
-        self.tally.bounded |= {"running", "suspended"}
+        self.tally.bounded |= TAKEN_STATUSES
 
     def part_cancelling(self, matching: Request) -> None:
         """Count runs whose undo is at work as that, not as what they were."""
