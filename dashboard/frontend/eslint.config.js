@@ -8,7 +8,7 @@ export default defineConfig(
   { ignores: ["src/api/openapi.d.ts"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
-    files: ["src/**/*.{ts,tsx}", "tests/**/*.{ts,tsx}", "vite.config.ts", "vitest.config.ts"],
+    files: ["src/**/*.{ts,tsx}", "tests/**/*.{ts,tsx}", "licenses.ts", "vite.config.ts", "vitest.config.ts"],
     extends: [js.configs.recommended, ts.configs.recommendedTypeChecked, hooks.configs.flat.recommended],
     rules: { "react-hooks/incompatible-library": "off" }, // a notice to the React compiler, which we do not use
     languageOptions: { parserOptions: { project: "./tsconfig.eslint.json", tsconfigRootDir: import.meta.dirname } },

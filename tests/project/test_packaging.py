@@ -37,6 +37,7 @@ def test_the_wheel_carries_the_page_and_its_types(wheel: zipfile.ZipFile) -> Non
     assert any(name.startswith("dashboard/static/") and name.endswith(".js") for name in names)
     assert {"dashboard/py.typed", "otel_bridge/py.typed"} <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert "dashboard/static/THIRD-PARTY-LICENSES.txt" in names
 
 
 def test_the_wheel_carries_no_sources_of_the_page_and_no_tests(wheel: zipfile.ZipFile) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else 
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / ".ci"
+NOT_BUNDLED: frozenset[str] = frozenset()
+"""Packages that the page's own need, of which no code reaches the bundle."""
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
 
@@ -70,6 +73,27 @@ def test_the_lock_names_everything_that_the_tests_need() -> None:
     assert wanted - pins == set()
 
 
+def test_every_package_in_the_page_is_named_with_its_licence() -> None:
+    """The build writes the file of what is really in the bundle; the lock says what could be."""
+    packages = json.loads((ROOT / "dashboard" / "frontend" / "package-lock.json").read_text())["packages"]
+    waiting = [f"node_modules/{name}" for name in packages[""]["dependencies"]]
+    needed: dict[str, str] = {}
+    while waiting:
+        place = waiting.pop()
+        name = place.rpartition("node_modules/")[2]
+        if name not in needed and not name.startswith("@types/"):
+            needed[name] = packages[place]["version"]
+            for wanted in packages[place].get("dependencies", {}):
+                own = f"{place}/node_modules/{wanted}"
+                waiting.append(own if own in packages else f"node_modules/{wanted}")
+    text = (ROOT / "dashboard" / "static" / "THIRD-PARTY-LICENSES.txt").read_text()
+    named = dict(re.findall(r"^(\S+) (\d\S*) \([A-Z]\S*\)$", text, re.MULTILINE))
+    assert named == {name: version for name, version in needed.items() if name not in NOT_BUNDLED}
+    texts = text.split("-" * 80)[1:]
+    assert len(texts) == len(named)
+    assert all("copyright" in entry.lower() and len(entry) > 500 for entry in texts)
+
+
 def test_a_bill_of_materials_holds_what_is_needed_and_no_more() -> None:
     """The tools that build are no part of what is shipped."""
     parts = [{"bom-ref": ref, "name": ref} for ref in ("ours", "flask", "werkzeug", "build")]
@@ -77,6 +101,15 @@ def test_a_bill_of_materials_holds_what_is_needed_and_no_more() -> None:
     bill: dict[str, Any] = script("release").only_needed({"components": parts, "dependencies": needs}, "ours")
     assert [part["name"] for part in bill["components"]] == ["ours", "flask", "werkzeug"]
     assert [entry["ref"] for entry in bill["dependencies"]] == ["ours", "flask"]
+
+
+def test_the_audit_of_the_page_tells_a_weakness_from_a_registry_that_knows_none() -> None:
+    """A mirror without advisories fails nothing, and is not taken for a clean answer."""
+    verdict = script("audit").npm_verdict
+    assert verdict(0, '{"vulnerabilities": {}}') is None
+    assert verdict(1, '{"message": "405 Method Not Allowed", "error": {}}') is None
+    assert verdict(1, "") is None
+    assert verdict(1, '{"vulnerabilities": {"react": {}}}') == "npm audit: react"
 
 
 def test_every_exception_of_the_audit_says_until_when_and_why() -> None:
