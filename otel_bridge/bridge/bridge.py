@@ -71,6 +71,8 @@ class OTelBridge:
         lifecycle_logs: also send log records of what happens to runs, when it happens, and of who did what: to where
             ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or these settings. Off by
             default: not every backend takes logs.
+        gen_ai: also read what steps returned, and put ``gen_ai.*`` on the spans of those that called a model. Off by
+            default: it costs one read for each step.
         redact: what hides secrets in error messages and attributes, such as
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
         serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
@@ -96,6 +98,7 @@ class OTelBridge:
         queue_spans: bool = False,
         housekeeping: Housekeeping = "fold",
         lifecycle_logs: bool | OtlpSettings = False,
+        gen_ai: bool = False,
         redact: Redact | None = None,
         serializer: Serializer | None = None,
         namespace: str = "",
@@ -119,6 +122,7 @@ class OTelBridge:
             parent=parent,
             queue_spans=queue_spans,
             housekeeping=housekeeping,
+            gen_ai=gen_ai,
             codec=Codec(redact=redact, serializer=serializer),
         )
         self._lifecycle_logs = lifecycle_logs

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from otel_bridge.bridge.interruptions import Interruptions
 from otel_bridge.bridge.metrics import BridgeMetrics
+from otel_bridge.bridge.model_calls import with_model_calls
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
@@ -203,6 +204,8 @@ class RunExporter:
                 relatives=related.of(run, before),
                 most_due=MOST_STEPS,
             )
+            if self._settings.gen_ai:
+                plan = with_model_calls(plan, self._store, self._settings.reader())
             check_times(plan.spans)
         except BridgeError:
             raise

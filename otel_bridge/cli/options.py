@@ -42,6 +42,7 @@ class SpanOptions(TypedDict):
     parent: Literal["link", "adopt"]
     queue_spans: bool
     housekeeping: Housekeeping
+    gen_ai: bool
 
 
 def option(name: str, variable: str, text: str, **settings: Any) -> Callable[[Command], Command]:
@@ -124,6 +125,12 @@ SPANS = (
         type=click.Choice(["link", "adopt"]),
         default="link",
         show_default=True,
+    ),
+    option(
+        "--gen-ai",
+        "DURABLE_GEN_AI",
+        "Read what steps returned, and say on spans what a model used (gen_ai.*).",
+        is_flag=True,
     ),
     option("--queue-spans", "DURABLE_QUEUE_SPANS", "Send waits on a queue as spans of their own.", is_flag=True),
     option(

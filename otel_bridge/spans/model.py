@@ -126,6 +126,7 @@ class SpanSettings:
         queue_spans: also send the time a run waited on its queue as a span of its own.
         housekeeping: of the engine's own steps (events set, tokens streamed), ``fold`` sends like ones in a row as one
             span once the row is over, ``all`` one span each, ``none`` none.
+        gen_ai: read what steps returned, and say on their spans what a model used: see ``genai``.
         codec: reads stored errors, and hides what nobody may see of them and of attributes. It never shows webhook
             tokens: spans leave the house.
 
@@ -139,6 +140,7 @@ class SpanSettings:
     parent: Literal["link", "adopt"] = "link"
     queue_spans: bool = False
     housekeeping: Housekeeping = "fold"
+    gen_ai: bool = False
     codec: Codec | None = None
 
     def __post_init__(self) -> None:
