@@ -3,6 +3,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { indented } from "../lib/exactJson";
 import { filterToQuery, type RunFilter } from "../lib/filter";
 import { isOpen } from "../lib/status";
+import type { TimeRange } from "../lib/range";
 import { resolveSince } from "../lib/time";
 import type { RunPage } from "../live/list";
 import { tick } from "../live/order";
@@ -45,6 +46,21 @@ export const facetsQuery = (filter: RunFilter) =>
     queryFn: ({ signal }) => get("/runs/facets", { query: filterToQuery(filter, Date.now()), signal }),
     placeholderData: keepPreviousData,
   });
+
+const ACTIVITY_BUCKETS = 96;
+const ACTIVITY_EVERY_MS = 15_000;
+
+/** How many runs were created when: of every status, for the chips say which are listed. Without a time, of a day. */
+export const activityQuery = (asked: RunFilter) => {
+  const filter: RunFilter = { ...asked, status: [] };
+  return queryOptions({
+    queryKey: keys.activity(filter),
+    queryFn: ({ signal }) =>
+      get("/activity", { query: { ...filterToQuery(filter, Date.now()), buckets: ACTIVITY_BUCKETS }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: filter.until === "" ? ACTIVITY_EVERY_MS : false,
+  });
+};
 
 const asked = new Map<string, number>();
 
@@ -197,13 +213,14 @@ export const topologyQuery = queryOptions({
 
 const ERRORS_EVERY_MS = 10_000;
 
-/** Failures by kind, of a window that ends now. */
-export const errorsQuery = (since: string, state: ErrorState | null) =>
+/** Failures by kind, of a range of time. */
+export const errorsQuery = ({ since, until }: TimeRange, state: ErrorState | null) =>
   infiniteQueryOptions({
-    queryKey: keys.errorList(since, state),
+    queryKey: keys.errorList(since, until, state),
     queryFn: async ({ pageParam, signal }) => {
       const query = {
         since: resolveSince(since, Date.now()),
+        ...(until === "" ? {} : { until }),
         ...(state === null ? {} : { state: [state] }),
         ...(pageParam === null ? {} : { cursor: pageParam }),
       };
@@ -215,10 +232,13 @@ export const errorsQuery = (since: string, state: ErrorState | null) =>
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : ERRORS_EVERY_MS),
   });
 
-export const errorQuery = (fingerprint: string) =>
+export const errorQuery = (fingerprint: string, { since, until }: TimeRange) =>
   queryOptions({
-    queryKey: keys.error(fingerprint),
-    queryFn: ({ signal }) => get("/errors/{fingerprint}", { path: { fingerprint }, query: { buckets: 84 }, signal }),
+    queryKey: keys.error(fingerprint, since, until),
+    queryFn: ({ signal }) => {
+      const range = { since: resolveSince(since, Date.now()), ...(until === "" ? {} : { until }) };
+      return get("/errors/{fingerprint}", { path: { fingerprint }, query: { buckets: 84, ...range }, signal });
+    },
     refetchInterval: ERRORS_EVERY_MS,
   });
 

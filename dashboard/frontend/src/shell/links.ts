@@ -1,5 +1,6 @@
 /** Every address within the page, made in one place from typed parts. Pure. */
 import { EMPTY_FILTER, filterToParams, type RunFilter } from "../lib/filter";
+import { ANY_TIME, type TimeRange } from "../lib/range";
 import { type RunSearch, runSearch } from "../pages/run/search";
 
 const withQuery = (path: string, params: URLSearchParams): string => (params.size > 0 ? `${path}?${params}` : path);
@@ -9,7 +10,11 @@ export const links = {
   run: (id: string, search: Partial<RunSearch> = {}): string =>
     withQuery(`/runs/${encodeURIComponent(id)}`, runSearch.format({ view: null, step: null, ...search })),
   errors: "/errors",
-  error: (fingerprint: string): string => `/errors/${encodeURIComponent(fingerprint)}`,
+  error: (fingerprint: string, { since, until }: TimeRange = ANY_TIME): string =>
+    withQuery(
+      `/errors/${encodeURIComponent(fingerprint)}`,
+      new URLSearchParams({ ...(since ? { since } : {}), ...(until ? { until } : {}) }),
+    ),
   versions: "/versions",
   workers: "/workers",
   schedules: "/schedules",

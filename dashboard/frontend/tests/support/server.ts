@@ -51,6 +51,8 @@ const EMPTY: Record<string, unknown> = {
   audit: [],
   runs: [],
   "runs/facets": [],
+  versions: [],
+  activity: { since: "2026-01-01T00:00:00.000Z", until: "2026-01-02T00:00:00.000Z", bucketMs: 900_000, buckets: [] },
 };
 
 export class FakeServer {

@@ -1,18 +1,21 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { decideError } from "../../api/actions";
 import { keys } from "../../api/keys";
 import { errorQuery } from "../../api/queries";
 import type { ErrorDetail, ErrorGroup, ErrorState, RunRow, SharedValue } from "../../api/wire";
 import { FilterDialog } from "../../features/bulk/FilterDialog";
+import { TimeRangeField } from "../../features/activity/TimeRangeField";
 import { DecisionDialog } from "../../features/decision/DecisionDialog";
 import { ApiError } from "../../lib/errors";
 import { EMPTY_FILTER } from "../../lib/filter";
 import { shortId, shortType, STATUS } from "../../lib/status";
-import { formatCount } from "../../lib/time";
+import { formatClock, formatCount, parseTime, resolveSince } from "../../lib/time";
+import { rangeLabel, type TimeRange } from "../../lib/range";
+import { searchOf, text } from "../../lib/search";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
 import { openOverlay } from "../../shell/overlay";
-import { Link } from "../../shell/router";
+import { Link, useSearch } from "../../shell/router";
 import { Ago } from "../../ui/Ago";
 import { Bars } from "../../ui/Bars";
 import { Button } from "../../ui/Button";
@@ -20,11 +23,15 @@ import { StatusIcon } from "../../ui/icons";
 import { Empty, Skeleton } from "../../ui/Notice";
 import { QueryView } from "../../ui/QueryView";
 import { formatShare } from "./ErrorsPage";
+import { DEFAULT_SINCE, rangeOf } from "./words";
 import css from "./errors.module.css";
 
 /** Failures of one kind: what they share that successes do not, which runs they are, and what to do with them. */
 export function ErrorPage({ id }: { id: string }) {
-  const query = useQuery(errorQuery(id));
+  const [{ since, until }, setSearch] = useSearch(search);
+  const range = rangeOf(since, until);
+  const query = useQuery({ ...errorQuery(id, range), placeholderData: keepPreviousData });
+  const setRange = (next: TimeRange): void => setSearch({ since: next.since || null, until: next.until || null });
   if (query.error instanceof ApiError && query.error.status === 404) {
     return (
       <div className="page">
@@ -40,13 +47,21 @@ export function ErrorPage({ id }: { id: string }) {
   return (
     <div className="page plain-page">
       <QueryView query={query} what="The error" pending={<Skeleton rows={8} />}>
-        {(detail) => <Loaded detail={detail} />}
+        {(detail) => <Loaded detail={detail} range={range} onRange={setRange} />}
       </QueryView>
     </div>
   );
 }
 
-function Loaded({ detail }: { detail: ErrorDetail }) {
+const search = searchOf({ since: text, until: text });
+
+interface LoadedProps {
+  detail: ErrorDetail;
+  range: TimeRange;
+  onRange: (range: TimeRange) => void;
+}
+
+function Loaded({ detail, range, onRange }: LoadedProps) {
   const { group } = detail;
   return (
     <>
@@ -61,7 +76,7 @@ function Loaded({ detail }: { detail: ErrorDetail }) {
         <p className={css.message}>{group.template}</p>
         <p className="muted">
           <strong className={css.count}>{formatCount(group.count)}</strong> {group.count === 1 ? "failure" : "failures"}{" "}
-          in the last 7 days
+          {within(range)}
           {group.share !== undefined ? `, ${formatShare(group.share)} of the runs of ` : " of "}
           {group.workflows.map((one) => one.value ?? "?").join(", ")}. First seen <Ago at={group.firstSeenAt} />, last{" "}
           <Ago at={group.lastSeenAt} />.{group.frame ? <> Raised in {group.frame}.</> : null}
@@ -74,11 +89,18 @@ function Loaded({ detail }: { detail: ErrorDetail }) {
           </p>
         ) : null}
       </header>
+      <TimeRangeField value={range} fallback={DEFAULT_SINCE} onChange={onRange} />
       <section className={css.band}>
-        <Bars values={group.buckets} width={1180} height={72} label={`${group.count} failures over 7 days`} fluid />
+        <Bars
+          values={group.buckets}
+          width={1180}
+          height={72}
+          label={`${group.count} failures ${within(range)}`}
+          fluid
+        />
         <div className={css.axis} aria-hidden="true">
-          <span>7 days ago</span>
-          <span>now</span>
+          <span>{moment(range.since)}</span>
+          <span>{range.until ? moment(range.until) : "now"}</span>
         </div>
       </section>
       <div className={css.columns}>
@@ -87,6 +109,17 @@ function Loaded({ detail }: { detail: ErrorDetail }) {
       </div>
     </>
   );
+}
+
+/** "in the last 24 h", "between 10:00 and 12:00". */
+function within({ since, until }: TimeRange): string {
+  const label = rangeLabel({ since, until }, Date.now());
+  return label.startsWith("Last") ? `in the ${label.replace("Last", "last")}` : `(${label})`;
+}
+
+function moment(text: string): string {
+  const at = parseTime(resolveSince(text, Date.now()));
+  return at === null ? text : formatClock(at, Date.now());
 }
 
 const WORD: Record<ErrorState, string> = { open: "reopened", dealt_with: "dealt with", ignored: "ignored" };

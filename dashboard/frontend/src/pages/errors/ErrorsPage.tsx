@@ -1,7 +1,9 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { errorsQuery } from "../../api/queries";
 import type { ErrorGroup, ErrorsAnswer, ErrorState } from "../../api/wire";
-import { oneOf, searchOf } from "../../lib/search";
+import type { TimeRange } from "../../lib/range";
+import { oneOf, searchOf, text } from "../../lib/search";
+import { TimeRangeField } from "../../features/activity/TimeRangeField";
 import { counted, shortType } from "../../lib/status";
 import { formatCount } from "../../lib/time";
 import { links } from "../../shell/links";
@@ -11,18 +13,18 @@ import { Bars } from "../../ui/Bars";
 import { Button } from "../../ui/Button";
 import { Empty, Skeleton } from "../../ui/Notice";
 import { QueryView } from "../../ui/QueryView";
-import { WINDOW_LABEL, WINDOWS } from "./words";
+import { DEFAULT_SINCE, rangeOf } from "./words";
 import css from "./errors.module.css";
 
 const STATES: readonly ErrorState[] = ["open", "dealt_with", "ignored"];
 const STATE_LABEL: Record<ErrorState, string> = { open: "Open", dealt_with: "Dealt with", ignored: "Ignored" };
-const search = searchOf({ window: oneOf(WINDOWS), state: oneOf(STATES) });
+const search = searchOf({ since: text, until: text, state: oneOf(STATES) });
 
 /** Failures of one kind as one line: how many, since when, on which versions, and whether anybody dealt with them. */
 export function ErrorsPage() {
-  const [{ window: chosen, state }, setSearch] = useSearch(search);
-  const since = chosen ?? "7d";
-  const query = useInfiniteQuery(errorsQuery(since, state));
+  const [{ since, until, state }, setSearch] = useSearch(search);
+  const range = rangeOf(since, until);
+  const query = useInfiniteQuery(errorsQuery(range, state));
   const pages = query.data?.pages;
   const first = pages?.[0]?.answer;
   return (
@@ -44,18 +46,11 @@ export function ErrorsPage() {
             />
           ))}
         </div>
-        <select
-          className="select"
-          aria-label="Time window"
-          value={since}
-          onChange={(event) => setSearch({ window: WINDOWS.find((one) => one === event.target.value) ?? null })}
-        >
-          {WINDOWS.map((one) => (
-            <option key={one} value={one}>
-              {WINDOW_LABEL[one]}
-            </option>
-          ))}
-        </select>
+        <TimeRangeField
+          value={range}
+          fallback={DEFAULT_SINCE}
+          onChange={(next) => setSearch({ since: next.since || null, until: next.until || null })}
+        />
       </div>
       <QueryView
         query={{ ...query, data: pages }}
@@ -70,7 +65,7 @@ export function ErrorsPage() {
           ),
         }}
       >
-        {(all) => <Groups groups={all.flatMap((page) => page.answer.groups)} />}
+        {(all) => <Groups groups={all.flatMap((page) => page.answer.groups)} range={range} />}
       </QueryView>
       {first?.scannedTo ? (
         <p className="muted">
@@ -117,7 +112,7 @@ function Chip({ label, count, on, onClick }: ChipProps) {
   );
 }
 
-function Groups({ groups }: { groups: ErrorGroup[] }) {
+function Groups({ groups, range }: { groups: ErrorGroup[]; range: TimeRange }) {
   return (
     <table className={`table ${css.groups}`}>
       <thead>
@@ -133,7 +128,7 @@ function Groups({ groups }: { groups: ErrorGroup[] }) {
         {groups.map((group) => (
           <tr key={group.fingerprint} data-state={group.state}>
             <td className={css.what}>
-              <Link to={links.error(group.fingerprint)} className={css.name}>
+              <Link to={links.error(group.fingerprint, range)} className={css.name}>
                 <strong>{shortType(group.type)}</strong>
                 {group.step ? <span className="muted"> in {group.step}</span> : null}
               </Link>

@@ -1,10 +1,15 @@
-/** Time windows of the error pages. */
-export const WINDOWS = ["1h", "24h", "7d", "30d"] as const;
-export type ErrorWindow = (typeof WINDOWS)[number];
+/** The time that the error pages look at. Pure. */
+import type { TimeRange } from "../../lib/range";
 
-export const WINDOW_LABEL: Record<ErrorWindow, string> = {
-  "1h": "Last hour",
-  "24h": "Last 24 h",
-  "7d": "Last 7 days",
-  "30d": "Last 30 days",
-};
+export const DEFAULT_SINCE = "7d";
+
+/** From the address; without a beginning, a week before its end. */
+export function rangeOf(since: string | null, until: string | null): TimeRange {
+  if (since !== null) return { since, until: until ?? "" };
+  const end = until === null ? Number.NaN : Date.parse(until);
+  return Number.isNaN(end)
+    ? { since: DEFAULT_SINCE, until: "" }
+    : { since: new Date(end - WEEK_MS).toISOString(), until: until ?? "" };
+}
+
+const WEEK_MS = 7 * 86_400_000;

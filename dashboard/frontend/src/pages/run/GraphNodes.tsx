@@ -2,7 +2,7 @@
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import { memo } from "react";
 import type { GraphNode } from "../../api/wire";
-import { KIND_LABEL, knownStatus, stepLabel } from "../../lib/status";
+import { KIND_LABEL, knownStatus, STATUS, stepLabel } from "../../lib/status";
 import { formatDuration, formatGrowing, parseTime } from "../../lib/time";
 import { useNow } from "../../lib/clock";
 import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
@@ -60,7 +60,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
         className={cell ? "node node-cell" : "node node-small"}
         data-status={status}
         data-selected={selected || undefined}
-        title={`${node.label}, step ${node.seq}: ${node.status}`}
+        title={`${node.label}, step ${node.seq}: ${node.status === "interrupted" ? STATUS.interrupted.hint : node.status}`}
       >
         <Ports />
         <StatusIcon status={status} size={12} />
@@ -96,6 +96,8 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
         <span className="node-meta">
           {node.compensates !== undefined ? (
             <span>undoes step {node.compensates}</span>
+          ) : status === "interrupted" ? (
+            <span title={STATUS.interrupted.hint}>may have had its effect</span>
           ) : node.workerGroup ? (
             <span className="clip">{node.workerGroup}</span>
           ) : node.waitsOn ? (
@@ -164,7 +166,7 @@ const StartNode = memo(function StartNode({ data }: NodeProps<FlowNode>) {
     <div className="node-end" title={data.node.label}>
       <Handle type="source" position={Position.Right} isConnectable={false} />
       <Glyph name="play" />
-      <span className="node-caption">start</span>
+      <span className="node-caption">{data.node.attempt === undefined ? "start" : data.node.label}</span>
     </div>
   );
 });

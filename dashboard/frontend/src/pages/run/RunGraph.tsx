@@ -14,9 +14,10 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { graphQuery } from "../../api/queries";
-import type { Graph, GraphNode } from "../../api/wire";
+import type { Graph, GraphNode, RunDetail } from "../../api/wire";
 import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
+import { EarlierStep } from "./EarlierStep";
 import { type FlowNode, nodeTypes } from "./GraphNodes";
 import "./graph.css";
 
@@ -28,6 +29,7 @@ interface Props {
   stranded: boolean;
   selected: number | null;
   onSelect: (seq: number | null) => void;
+  attempts: RunDetail["attempts"];
 }
 
 const MIN_ZOOM = 0.05;
@@ -67,7 +69,8 @@ function toNode(node: GraphNode, selected: number | null): FlowNode {
         height: 1,
       },
     ] as FlowNode["handles"],
-    selected: node.seq !== undefined && node.seq === selected,
+    ...(node.attempt === undefined ? {} : { className: "of-earlier" }),
+    selected: node.seq !== undefined && node.attempt === undefined && node.seq === selected,
     draggable: false,
     connectable: false,
     focusable: node.type === "step" || node.type === "group",
@@ -110,11 +113,28 @@ export function RunGraph(props: Props) {
   );
 }
 
-function Canvas({ runId, active, stranded, selected, onSelect, compact = false }: Props) {
+/** The graph without the lanes of earlier attempts, as large as what is left. */
+function withoutEarlier(graph: Graph): Graph {
+  const nodes = graph.nodes.filter((node) => node.attempt === undefined);
+  const kept = new Set(nodes.map((node) => node.id));
+  return {
+    ...graph,
+    nodes,
+    edges: graph.edges.filter((edge) => kept.has(edge.source) && kept.has(edge.target)),
+    width: Math.max(0, ...nodes.map((node) => node.x + node.width)),
+    height: Math.max(0, ...nodes.map((node) => node.y + node.height)),
+  };
+}
+
+function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact = false }: Props) {
   const [expand, setExpand] = useState<readonly string[]>([]);
   const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
   const flow = useReactFlow();
-  const graph = query.data;
+  const [earlier, setEarlier] = useState(!compact);
+  const [past, setPast] = useState<GraphNode | null>(null);
+  const whole = query.data;
+  const hasEarlier = whole?.nodes.some((node) => node.attempt !== undefined) ?? false;
+  const graph = useMemo(() => (whole && !earlier ? withoutEarlier(whole) : whole), [whole, earlier]);
 
   const unfolded = useRef<string | null>(null);
   const toggle = useCallback((id: string) => {
@@ -170,8 +190,8 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
       return;
     }
     const focus =
-      graph.nodes.find((node) => node.seq !== undefined && node.seq === selected) ??
-      graph.nodes.find((node) => node.status === "failed" && node.type !== "end") ??
+      graph.nodes.find((node) => node.seq !== undefined && node.attempt === undefined && node.seq === selected) ??
+      graph.nodes.find((node) => node.attempt === undefined && node.status === "failed" && node.type !== "end") ??
       graph.nodes.find((node) => node.status === "running" && node.type !== "end");
     const close = Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
     const middle = (clientHeight - graph.height * close) / 2;
@@ -206,7 +226,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
 
   useEffect(() => {
     if (selected === null || !placed.current) return;
-    const node = graph?.nodes.find((entry) => entry.seq === selected);
+    const node = graph?.nodes.find((entry) => entry.attempt === undefined && entry.seq === selected);
     if (!node || !box.current) return;
     const { x, y, zoom } = flow.getViewport();
     const left = node.x * zoom + x;
@@ -225,6 +245,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
     (_, node) => {
       const { node: data } = node.data;
       if (data.type === "group") toggle(data.id);
+      else if (data.attempt !== undefined) setPast(data.seq === undefined ? null : data);
       else if (data.seq !== undefined) onSelect(data.seq === selected ? null : data.seq);
     },
     [onSelect, selected, toggle],
@@ -257,7 +278,10 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
         edges={edges}
         nodeTypes={nodeTypes}
         onNodeClick={click}
-        onPaneClick={() => onSelect(null)}
+        onPaneClick={() => {
+          onSelect(null);
+          setPast(null);
+        }}
         onKeyDown={(event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
           const id =
@@ -268,6 +292,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
           if (!node) return;
           event.preventDefault();
           if (node.type === "group") toggle(node.id);
+          else if (node.attempt !== undefined) setPast(node.seq === undefined ? null : node);
           else if (node.seq !== undefined) onSelect(node.seq);
         }}
         minZoom={MIN_ZOOM}
@@ -292,16 +317,35 @@ function Canvas({ runId, active, stranded, selected, onSelect, compact = false }
           position={compact ? "bottom-right" : "bottom-left"}
           orientation="horizontal"
         />
-        {expand.length > 0 ? (
-          <Panel position="top-right">
-            <Button
-              onClick={() => {
-                placed.current = false;
-                setExpand([]);
-              }}
-            >
-              Fold groups
-            </Button>
+        {expand.length > 0 || hasEarlier ? (
+          <Panel position="top-right" className="graph-tools">
+            {hasEarlier ? (
+              <Button
+                aria-pressed={earlier}
+                onClick={() => {
+                  placed.current = false;
+                  setPast(null);
+                  setEarlier(!earlier);
+                }}
+              >
+                {earlier ? "Hide earlier attempts" : "Show earlier attempts"}
+              </Button>
+            ) : null}
+            {expand.length > 0 ? (
+              <Button
+                onClick={() => {
+                  placed.current = false;
+                  setExpand([]);
+                }}
+              >
+                Fold groups
+              </Button>
+            ) : null}
+          </Panel>
+        ) : null}
+        {past ? (
+          <Panel position="top-left">
+            <EarlierStep node={past} attempts={attempts} onClose={() => setPast(null)} />
           </Panel>
         ) : null}
         {graph.nodes.length >= MINIMAP_FROM && !compact ? (

@@ -199,6 +199,7 @@ function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
             stranded={run.status === "blocked"}
             selected={selected}
             onSelect={onSelect}
+            attempts={detail.attempts}
           />
         </Suspense>
       ) : null}

@@ -14,7 +14,7 @@ import { Link } from "../../shell/router";
 import { Clock, Since } from "../../ui/Ago";
 import { Button, IconButton } from "../../ui/Button";
 import { CopyButton } from "../../ui/CopyButton";
-import { Failure, Skeleton } from "../../ui/Notice";
+import { Failure, Notice, Skeleton } from "../../ui/Notice";
 import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
 import { JsonView } from "../../ui/JsonView";
 import { ErrorView } from "../../features/error/ErrorView";
@@ -84,6 +84,11 @@ export function StepPanel({ run, seq, brief, onFork, onClose }: Props) {
             {step.compensates !== undefined ? ` · undoes step ${step.compensates}` : ""}
           </span>
         </p>
+        {step.status === "interrupted" ? (
+          <Notice tone="warn" title="It may have had its effect">
+            It was in flight when its run was cancelled or its worker was lost, and nothing was recorded of its end.
+          </Notice>
+        ) : null}
         <Timings step={step} />
         <div className="panel-actions">
           {step.childRunId ? (

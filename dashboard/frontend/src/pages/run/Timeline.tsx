@@ -1,7 +1,7 @@
 import { type PointerEvent, useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 import type { RunDetail, Step } from "../../api/wire";
 import { isRounded } from "../../lib/measure";
-import { isHeld, isOpen, KIND_LABEL, knownStatus, stepLabel } from "../../lib/status";
+import { isHeld, isOpen, KIND_LABEL, knownStatus, STATUS, stepLabel } from "../../lib/status";
 import { axisTicks, formatDuration, formatGrowing, formatOffset, formatRunDuration, parseTime } from "../../lib/time";
 import { childRows } from "./children";
 import {
@@ -373,6 +373,11 @@ function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
           {stepLabel(step.name, step.compensates)}
         </span>
         {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
+        {step.status === "interrupted" ? (
+          <span className="tag" data-tone="warn" title={STATUS.interrupted.hint}>
+            may have had its effect
+          </span>
+        ) : null}
         {step.attempts > 1 ? (
           <span className="tag" data-tone="warn">
             ×{step.attempts}

@@ -1,7 +1,7 @@
 import { type FormEvent, forwardRef, useEffect, useId, useMemo, useState } from "react";
 import type { Facet, RunRow } from "../../api/wire";
 import { describeAttr, parseAttr, type RunFilter, type TextKey } from "../../lib/filter";
-import { formatLocal, localZone } from "../../lib/time";
+import { TimeRangeField } from "../../features/activity/TimeRangeField";
 import { Button, IconButton } from "../../ui/Button";
 import { Glyph } from "../../ui/icons";
 import { Popover } from "../../ui/Popover";
@@ -23,17 +23,9 @@ const FIELDS = [
   { id: "namespace", label: "Application" },
   { id: "parent", label: "Parent run" },
   { id: "error", label: "Error" },
-  { id: "until", label: "Created before" },
 ] as const;
 type FieldId = (typeof FIELDS)[number]["id"];
 
-const SINCE: [string, string][] = [
-  ["", "Any time"],
-  ["15m", "Last 15 min"],
-  ["1h", "Last hour"],
-  ["24h", "Last 24 h"],
-  ["7d", "Last 7 days"],
-];
 const LONGER: [string, string][] = [
   ["", "Any length"],
   ["1000", "Over 1 s"],
@@ -72,10 +64,6 @@ function withCondition(filter: RunFilter, field: FieldId, text: string): RunFilt
     const attr = parseAttr(value);
     return attr === null ? null : { ...filter, attr: [...filter.attr, attr] };
   }
-  if (field === "until") {
-    const at = Date.parse(value); // without a zone: local time
-    return Number.isNaN(at) ? null : { ...filter, until: new Date(at).toISOString() };
-  }
   return { ...filter, [field]: value };
 }
 
@@ -92,7 +80,7 @@ function tokensOf(filter: RunFilter): Token[] {
     field.id === "tag" || field.id === "attr" ? [] : [[field.id, field.label] as [TextKey, string]],
   );
   for (const [key, label] of text) {
-    const value = key === "until" ? formatLocal(filter.until) : filter[key];
+    const value = filter[key];
     if (filter[key] !== "") tokens.push({ key, label, value, without: { ...filter, [key]: "" } });
   }
   for (const tag of filter.tag)
@@ -155,12 +143,7 @@ export const FilterBar = forwardRef<HTMLInputElement, Props>(function FilterBar(
         <kbd aria-hidden="true">/</kbd>
       </div>
       <AddCondition filter={filter} rows={rows} facets={facets} onChange={onChange} />
-      <Choice
-        label="Created"
-        value={filter.since}
-        options={SINCE}
-        onChange={(since) => onChange({ ...filter, since })}
-      />
+      <TimeRangeField value={filter} onChange={({ since, until }) => onChange({ ...filter, since, until })} />
       <Choice
         label="Duration"
         value={filter.minDurationMs}
@@ -261,7 +244,7 @@ function AddCondition({ filter, rows, facets, onChange }: Props) {
               spellCheck={false}
               autoComplete="off"
               aria-invalid={wrong}
-              type={field === "until" ? "datetime-local" : "text"}
+              type="text"
               placeholder={field === "attr" ? "amount>=100" : ""}
               onChange={(event) => {
                 setValue(event.target.value);
@@ -274,7 +257,6 @@ function AddCondition({ filter, rows, facets, onChange }: Props) {
               ))}
             </datalist>
           </label>
-          {field === "until" ? <p className="muted small">Local time of this browser, {localZone()}.</p> : null}
           {wrong ? (
             <p className="field-error">
               {field === "attr" ? "Write a key, one of = != > >= < <=, and a value." : "Type a value first."}

@@ -3,6 +3,7 @@ import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { facetsQuery } from "../../api/queries";
 import { BulkBar } from "../../features/bulk/BulkBar";
 import { filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../../lib/filter";
+import type { TimeRange } from "../../lib/range";
 import { useLiveRuns } from "../../live/useLiveRuns";
 import { whyReadOnly } from "../../shell/access";
 import { type Command, useCommands } from "../../shell/commands";
@@ -24,6 +25,10 @@ const StartDialog = lazy(() =>
   import("../../features/start/StartDialog").then((module) => ({ default: module.StartDialog })),
 );
 
+const ActivityBand = lazy(() =>
+  import("../../features/activity/ActivityBand").then((module) => ({ default: module.ActivityBand })),
+);
+
 function openStart(): void {
   openOverlay(
     <Suspense>
@@ -38,6 +43,7 @@ export function RunListPage() {
   const filter = useMemo(() => filterFromParams(new URLSearchParams(search)), [search]);
   const filterKey = filterToParams(filter).toString();
   const setFilter = useCallback((next: RunFilter) => navigate(links.runs(next), { replace: true }), []);
+  const setRange = (range: TimeRange): void => setFilter({ ...filter, ...range });
   const runs = useLiveRuns(filter);
   const facets = useQuery(facetsQuery(filter));
   const searchBox = useRef<HTMLInputElement>(null);
@@ -106,6 +112,9 @@ export function RunListPage() {
           <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
           <CommandButton command={start} aria-label={start.label} />
         </div>
+        <Suspense fallback={<div className="band-place" />}>
+          <ActivityBand filter={filter} onRange={setRange} />
+        </Suspense>
         <FilterBar ref={searchBox} filter={filter} rows={runs.rows} facets={facets.data} onChange={setFilter} />
       </div>
       {runs.error && !nothing ? <Stale at={runs.dataUpdatedAt} error={runs.error} /> : null}
