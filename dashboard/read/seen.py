@@ -236,6 +236,12 @@ class SeenStore:
     def runs_changed_since(self, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
         return self.visible(self._store.runs_changed_since(since_ms, limit=limit, after=after))
 
+    def inserted_late(
+        self, mark: tuple[int, int] | None, *, before_ms: int
+    ) -> tuple[list[str], tuple[int, int] | None]:
+        found, reached = self._store.inserted_late(mark, before_ms=before_ms)
+        return list(self.get_runs(found)), reached
+
     def open_marks(self, *, limit: int) -> dict[str, object]:
         found = self._store.open_marks(limit=limit)
         seen = self.get_runs(list(found))

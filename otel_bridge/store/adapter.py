@@ -258,6 +258,13 @@ class SqlStateStore(abc.ABC):
         return changes.runs_changed_since(self, since_ms, limit=limit, after=after)
 
     @looks_again
+    def inserted_late(
+        self, mark: tuple[int, int] | None, *, before_ms: int
+    ) -> tuple[list[str], tuple[int, int] | None]:
+        """See ``StateStore.inserted_late``."""
+        return changes.inserted_late(self, mark, before_ms=before_ms)
+
+    @looks_again
     def open_marks(self, *, limit: int) -> dict[str, object]:
         """See ``StateStore.open_marks``."""
         return changes.open_marks(self, limit=limit)

@@ -177,6 +177,18 @@ class StateStore(Protocol):
                 ``since_ms`` the runs behind it follow.
         """
 
+    def inserted_late(
+        self, mark: tuple[int, int] | None, *, before_ms: int
+    ) -> tuple[list[str], tuple[int, int] | None]:
+        """Return runs with rows that were inserted since ``mark`` and stamped before ``before_ms``, and the next mark.
+
+        Where workers stamp rows, one whose clock is behind stamps them where nobody looks any more. No mark, and
+        nothing found, where the database stamps them itself.
+
+        Args:
+            mark: of the call before; None for the first, which finds nothing.
+        """
+
     def open_marks(self, *, limit: int) -> dict[str, object]:
         """Return the newest ``limit`` runs that have not ended, each with a value that differs once its row does.
 

@@ -80,6 +80,7 @@ class StoreScanner:
         if open_every_s is not None:
             self._open = OpenRuns(store, every_s=open_every_s, limit=open_limit, monotonic=monotonic)
         self._token: object | None = None
+        self._inserted: tuple[int, int] | None = None
         self._resume: tuple[_Reach, _Reach] | None = None
         self._seen_steps: dict[StepKey, None] = {}
         self._seen_runs: OrderedDict[str, Run] = OrderedDict()
@@ -103,6 +104,10 @@ class StoreScanner:
         began = self._monotonic()
         self._scan_runs(run_reach, runs)
         stepped = self._scan_steps(step_reach)
+        late, self._inserted = self._store.inserted_late(
+            self._inserted, before_ms=min(cursor.steps_ms, cursor.runs_ms) - self._overlap_ms
+        )
+        stepped.update(late)
         self._pace(began, run_reach, step_reach)
         missing = [run_id for run_id in {*stepped, *watch, *due} if run_id not in runs]
         for run_id, run in self._store.get_runs(missing).items():

@@ -26,7 +26,7 @@ def errors_of_8_mb(scene: Scene) -> Row:
     for number in range(BIG_ERRORS):
         run_id = f"{PREFIX}big-{number}"
         scene.clone(f"{PREFIX}a-5", run_id, step__error=error, step__serialization="portable_json")
-    scene.settle()
+    scene.settle(timeout_s=240)  # 480 MB of errors to decode
     after = bridge.vitals()
     peak = bridge.peak_mb()
     bridge.stop()

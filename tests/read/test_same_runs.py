@@ -24,6 +24,7 @@ from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from dashboard.http.pipeline import parse_query
 from dashboard.live.subscription import Message, Subscription
+from dashboard.read import listing
 from dashboard.read.listing import RunReader
 from dashboard.wire.filters import RunsQuery
 from otel_bridge.model.matching import matches
@@ -33,7 +34,7 @@ from otel_bridge.runs.overlay import overlay_error, overlay_run
 from otel_bridge.runs.presence import presence
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql import counts
-from otel_bridge.testing import MemoryLedger, MemoryStateStore
+from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.read.crowd import NOW_MS, Crowd, Stores, crowds, filters, opened
 
 
@@ -172,3 +173,17 @@ def test_attributes_that_are_not_json_match_no_filter_on_attributes(text: str, a
     (run,) = store.list_runs(RunQuery()).runs
     assert [run.id for run in store.list_runs(query).runs] == ([] if asked else ["a"])
     assert matches(run, query, now_ms=NOW_MS) == (not asked)
+
+
+def test_a_whole_filter_is_walked_in_pages_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page sorts all the runs of its creation time again: 50,000 of one moment must not take a hundred pages."""
+    monkeypatch.setattr(listing, "PAGE", 5)
+    monkeypatch.setattr(listing, "EVERY_PAGE", 50)
+    store, limits = MemoryStateStore(), list[int]()
+    for number in range(100):
+        store.put_run(make_run(f"run-{number:03}", status="completed", created_at_ms=store.now_ms() // 10_000 * 10_000))
+    list_runs = store.list_runs
+    monkeypatch.setattr(store, "list_runs", lambda query: limits.append(query.limit) or list_runs(query))
+    reader = RunReader(store, lambda: presence((), 0), MemoryLedger)
+    assert len({run.id for run in reader.every(RunQuery())}) == 100
+    assert limits == [5, 50, 50]

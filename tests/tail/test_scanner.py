@@ -114,3 +114,14 @@ def test_very_many_runs_of_one_moment_come_a_page_at_a_time(monkeypatch):
         if not scan.more:
             break
     assert sorted(found) == sorted(f"r{number}" for number in range(30))
+
+
+def test_what_a_worker_stamps_by_a_clock_an_hour_behind_is_found():
+    """On SQLite whoever writes a row stamps it: the range of its stamps was read long ago."""
+    store, _ = new_store()
+    store.put_run(make_run("a", created_at_ms=START))
+    scanner = StoreScanner(store)
+    scan = scanner.scan(Cursor(steps_ms=START, runs_ms=START))
+    store.put_run(make_run("behind", created_at_ms=START - 3_600_000, finished_at_ms=START - 3_599_000))
+    store.put_step(make_step("behind", 1, started_at_ms=START - 3_600_000, recorded_at_ms=START - 3_600_000))
+    assert set(scanner.scan(scan.cursor).runs) == {"behind"}

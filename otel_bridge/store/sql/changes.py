@@ -15,9 +15,17 @@ from otel_bridge.store.rows import RunRecord
 from otel_bridge.store.sql.conditions import Where, status_term
 from otel_bridge.store.sql.session import Reader, Row, derive_runs, run_records
 from otel_bridge.store.sql.sources import FEW, ORDERED_STATUSES
-from otel_bridge.store.sql.statement import BY_COMPLETION, BY_CREATION, BY_START, OPEN_RUNS, Statement
+from otel_bridge.store.sql.statement import (
+    BY_COMPLETION,
+    BY_CREATION,
+    BY_START,
+    OPEN_RUNS,
+    PRIMARY_KEY,
+    Statement,
+)
 
 PAGE = 500
+LATE_ROWS = 20_000
 MARK_COLUMNS = (
     "updated_at",
     "started_at_epoch_ms",
@@ -35,6 +43,10 @@ CHANGED_RUNS = Statement(
 )
 OPEN_MARKS = Statement(
     "open_marks", "What differs in an open run's row once anything happened to it that leaves no stamp.", OPEN_RUNS
+)
+NEWEST_ROWS = Statement("newest_rows", "The last rows inserted, by SQLite's own number of them: the end of a tree.", ())
+INSERTED_LATE = Statement(
+    "inserted_late", "Which runs have rows that were inserted lately and stamped long before.", (PRIMARY_KEY,)
 )
 NEWEST_OPEN = Statement("newest_open", "The newest runs that have not ended.", OPEN_RUNS)
 RUNS_BY_AGE = Statement(
@@ -78,6 +90,39 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int, after: str 
         before += f" AND (w.{column} IS NULL OR w.{column} + 0 < ?)"
     found.sort(key=lambda change: (change[0], change[1].workflow_uuid))
     return derive_runs(reader, [row for _, row in found[:limit]])
+
+
+InsertMark = tuple[int, int]
+"""Numbers of the newest rows of runs and of steps."""
+
+
+def inserted_late(reader: Reader, mark: InsertMark | None, *, before_ms: int) -> tuple[list[str], InsertMark | None]:
+    """Return runs with rows that were inserted since ``mark`` and stamped before ``before_ms``, and the next mark.
+
+    SQLite only, where whoever writes a row stamps it, by a clock that may be behind. Numbers of rows are used again
+    once the newest are deleted, so this finds what stamps do not tell, and is not all that tells.
+    """
+    if reader.dialect != "sqlite":
+        return [], None
+    schema = reader.schema()
+    tables = (
+        (schema.table("workflow_status"), "r.created_at"),
+        (schema.table("operation_outputs"), schema.recorded_at("r")),
+    )
+    newest = ", ".join(f"(SELECT max(rowid) FROM {table})" for table, _ in tables)
+    ((runs, steps),) = reader.read(NEWEST_ROWS, f"SELECT {newest}")
+    now = (runs or 0, steps or 0)
+    if mark is None:
+        return [], now
+    reached = tuple(min(last, first + LATE_ROWS) for first, last in zip(mark, now, strict=True))
+    found: dict[str, None] = {}
+    for (table, stamp), first, last in zip(tables, mark, reached, strict=True):
+        sql = f"SELECT r.workflow_uuid FROM {table} r WHERE r.rowid > ? AND r.rowid <= ? AND {stamp} < ?"
+        if last > first:
+            found.update(
+                dict.fromkeys(run_id for (run_id,) in reader.read(INSERTED_LATE, sql, [first, last, before_ms]))
+            )
+    return list(found), (reached[0], reached[1])
 
 
 def _bounded(column: str, run_id: str, until_ms: int | None, after: str | None) -> str:
