@@ -21,7 +21,7 @@ STREAM_S = 5.0
 
 
 class Finding(BaseModel):
-    """One thing that was looked at. ``level``: all is well, worth knowing, or something to mend."""
+    """One thing that was looked at. ``level``: all is well, worth knowing, or something to fix."""
 
     what: str
     level: str

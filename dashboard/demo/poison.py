@@ -34,7 +34,7 @@ def import_catalogue(name: str) -> int:
 
 
 def bury_a_run(url: str, run_id: str, stopping: threading.Event) -> None:
-    """Start a small worker anew each time it dies of the run, until the run is a dead letter."""
+    """Start a small worker again each time it dies of the run, until the run is a dead letter."""
     for _ in range(EXECUTIONS):
         if stopping.is_set():
             return

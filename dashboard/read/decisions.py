@@ -20,7 +20,7 @@ from otel_bridge.runs.failures import FailureLog
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FailureFacts:
     """What is known about some runs' failures, by run id, and decided about the runs and their errors."""
 
     failures: Mapping[str, Failure] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class Told:
         return _view(shared, "error") if shared is not None and shared.at_ms >= ended_ms else None
 
 
-def tell(
+def failure_facts_of(
     runs: Collection[Run],
     *,
     log: Callable[[], FailureLog],
     ledger: Callable[[], Ledger],
     known: Mapping[str, Failure] | None = None,
-) -> Told:
+) -> FailureFacts:
     """Return what is known about these runs' failures; nothing, where the ledger cannot be used.
 
     Args:
@@ -59,9 +59,11 @@ def tell(
         failures |= log().note([run for run in runs if run.id not in failures])
         concerned = [run.id for run in runs if run.id in failures or run.status in UNSUCCESSFUL_STATUSES]
         errors = sorted({failure.signature.fingerprint for failure in failures.values()})
-        return Told(failures, *ledger().decisions_on(concerned, errors)) if concerned else Told(failures)
+        return (
+            FailureFacts(failures, *ledger().decisions_on(concerned, errors)) if concerned else FailureFacts(failures)
+        )
     except LedgerError:
-        return Told()
+        return FailureFacts()
 
 
 def decision_view(decision: Disposition | None) -> DecisionView | None:

@@ -152,13 +152,13 @@ def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
         value = stored(name)
         return None if value is None else payloads.show(value, what=name, codec=codec)
 
-    told = services.told([run])
+    facts = services.failure_facts([run])
     fields = run_fields(
-        overlay_error(run, told.failures.get(run.id)),
+        overlay_error(run, facts.failures.get(run.id)),
         seen=services.presence(),
         codec=settings.codec,
         namespace=settings.namespace,
-        dealt_with=told.dealt_with(run),
+        dealt_with=facts.dealt_with(run),
     )
     fields["error"] = _error_view(services, run, fields["error"], codec=codec)
     fields["allowed"] = [action for action in fields["allowed"] if services.allows(action, run)]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dashboard.actor import Actor
 from dashboard.config import Settings
-from dashboard.read.decisions import Told, tell
+from dashboard.read.decisions import FailureFacts, failure_facts_of
 from dashboard.read.links import trace_template
 from dashboard.read.listing import RunReader
 from dashboard.wire.convert import run_row
@@ -169,12 +169,12 @@ class Services:
 
     def with_errors(self, runs: Sequence[Run]) -> list[Run]:
         """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
-        told = self.told(runs)
-        return [overlay_error(run, told.failures.get(run.id)) for run in runs]
+        facts = self.failure_facts(runs)
+        return [overlay_error(run, facts.failures.get(run.id)) for run in runs]
 
-    def told(self, runs: Sequence[Run], known: Mapping[str, Failure] | None = None) -> Told:
+    def failure_facts(self, runs: Sequence[Run], known: Mapping[str, Failure] | None = None) -> FailureFacts:
         """Return what is known about these runs' failures, recorded now where nobody has."""
-        return tell(runs, log=lambda: self.failures, ledger=lambda: self.ledger, known=known)
+        return failure_facts_of(runs, log=lambda: self.failures, ledger=lambda: self.ledger, known=known)
 
     def rows(self, runs: Sequence[Run]) -> list[RunRow]:
         """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error."""
@@ -187,17 +187,17 @@ class Services:
         failures: Mapping[str, Failure] | None,
     ) -> list[RunRow]:
         seen, settings = self.presence(), self.settings
-        told = self.told(runs, failures)
+        facts = self.failure_facts(runs, failures)
         requeues = self.requeues([run.id for run in runs]) if requeued is None else requeued
         return [
             run_row(
                 overlay_error(
-                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())), told.failures.get(run.id)
+                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())), facts.failures.get(run.id)
                 ),
                 seen=seen,
                 codec=settings.codec,
                 namespace=settings.namespace,
-                dealt_with=told.dealt_with(run),
+                dealt_with=facts.dealt_with(run),
             )
             for run in runs
         ]

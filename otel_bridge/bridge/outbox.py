@@ -43,7 +43,7 @@ class Outbox:
         try:
             return [_load_span(row) for row in unpack(chunk["chunk"])], load_records(records)
         except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
-            _logger.warning("What was on its way cannot be read any more, and is made anew from its runs: %s", error)
+            _logger.warning("What was on its way cannot be read any more, and is made again from its runs: %s", error)
             self.clear()
             return None
 

@@ -179,7 +179,7 @@ class PostgresLedger(Ledger):
             remedy = f"It took longer than {self._timeout_s:g} s. Trying again may work."
         elif isinstance(error, (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)):
             remedy = (
-                f"Schema {self._schema!r} is not whole. Drop it, and the next use makes it anew; nothing of the "
+                f"Schema {self._schema!r} is not whole. Drop it, and the next use makes it again; nothing of the "
                 f"engine's is in it: psql -c 'DROP SCHEMA \"{self._schema}\" CASCADE'"
             )
         else:

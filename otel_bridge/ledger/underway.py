@@ -56,7 +56,7 @@ def exported_or_underway(ledger: Ledger, run_ids: Sequence[str]) -> dict[str, Ex
 
 
 def _readable(text: str) -> list[ExportedRun]:
-    """Return the records, or none where they are damaged: the bridge drops those, and makes them anew."""
+    """Return the records, or none where they are damaged: the bridge drops those, and makes them again."""
     try:
         return load_records(text)
     except Exception:  # noqa: BLE001 - whatever a damaged value makes of its reader

@@ -54,7 +54,7 @@ class Life:
         due: steps to send, by number.
         ends: True when the span of this life is to be sent too.
         end_ms: when the run ended; None while it is open.
-        lost_end: a life that ended before it was seen to end: its span is still owed, out of the ledger's facts.
+        lost_end: a life that ended before it was seen to end: its span is made from the ledger's facts.
         again_at_ms: when to look again although no row will have changed; None: not before one does.
     """
 

@@ -103,7 +103,7 @@ def _status(result: StepRow | None, child: Child | None) -> StepStatus:
     if child.is_active:
         return "running" if child.status == "PENDING" else "pending"
     status = _STEP_STATUS.get(status_of(child.status), "failed")
-    # a child that was mended since does not mend what its parent got
+    # a child that succeeded since does not change what its parent got
     return "failed" if result is not None and status == "completed" else status
 
 

@@ -83,7 +83,7 @@ def _backwards(
     while True:
         try:
             page = store.list_runs(query)
-        except InvalidCursorError:  # damaged: begin anew, which records nothing twice
+        except InvalidCursorError:  # damaged: begin again, which records nothing twice
             return {**state, "back": None}
         log.note(page.runs)
         reached_ms = min([run.created_at_ms for run in page.runs] + [state["fromMs"]])

@@ -63,11 +63,7 @@ NAMED: tuple[tuple[str, str, str], ...] = (
     # a back-off that never grows
     ("delivery", "2.0 ** min(attempt, 30)", "2.0"),
     # no second look at the run under its lock, and none at whether it was undone meanwhile
-    (
-        "retry",
-        "run = ctx.run(run_id)\n            ctx.permit",
-        "run = run if tried else ctx.run(run_id)\n            ctx.permit",
-    ),
+    ("retry", "            run = ctx.run(run_id)\n", "            run = run if tried else ctx.run(run_id)\n"),
     ("retry", 'refuse_undone(ctx, run, "retried")', 'tried or refuse_undone(ctx, run, "retried")'),
 )
 """Target, a piece of its module, what it becomes: changes that tests once let pass."""

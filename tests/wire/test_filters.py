@@ -221,3 +221,9 @@ def test_a_path_with_a_nul_is_refused(client: FlaskClient) -> None:
 def test_times_are_written_in_one_form(ms: int | None, text: str | None) -> None:
     """UTC with milliseconds, whatever the store holds."""
     assert iso(ms) == text
+
+
+@pytest.mark.parametrize(("given", "text"), [({"q": "abc"}, "abc"), ({"q": ""}, None), ({}, None)])
+def test_an_empty_text_is_none(given: dict[str, str], text: str | None) -> None:
+    """A search box that was cleared asks for every run."""
+    assert parse_query(MultiDict(given), RunsQuery).to_query().text == text

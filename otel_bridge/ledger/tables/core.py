@@ -88,7 +88,7 @@ class Tables(ABC):
                 self._note_damage(table, str(row[0]), error)
                 continue
             if self._damaged:
-                self._damaged.discard((table, str(row[0])))  # somebody has written it anew
+                self._damaged.discard((table, str(row[0])))  # somebody has written it again
             yield checked_value
 
     def _damaged_keys(self, table: str) -> set[str]:

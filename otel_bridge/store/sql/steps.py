@@ -163,7 +163,7 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
 
 
 def _sharing(page: Sequence[Sequence[Any]]) -> Iterator[StepRow]:
-    """Yield rows that share their texts: a driver makes every id and every name anew, and a run may have very many."""
+    """Yield rows that share their texts: a driver makes every id and every name again, and a run may have very many."""
     known: dict[str, str] = {}
 
     def shared(text: str) -> str:
