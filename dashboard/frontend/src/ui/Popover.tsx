@@ -5,10 +5,13 @@ import "./Menu.css";
 export function Popover({
   label,
   button,
+  end = false,
   children,
 }: {
   label: string;
   button: ReactNode;
+  /** Below the button's right edge, for one that stands at the right of the page. */
+  end?: boolean;
   children: (close: () => void) => ReactNode;
 }) {
   const [open, setOpen] = useState(false);
@@ -49,7 +52,7 @@ export function Popover({
         {button}
       </button>
       {open ? (
-        <div className="popover" role="dialog" aria-label={label}>
+        <div className="popover" data-end={end || undefined} role="dialog" aria-label={label}>
           {children(close)}
         </div>
       ) : null}

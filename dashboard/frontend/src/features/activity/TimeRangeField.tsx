@@ -11,6 +11,8 @@ interface Props {
   onChange: (next: TimeRange) => void;
   /** What an empty value stands for here; left out, it is any time. */
   fallback?: string;
+  /** It stands at the right of the page. */
+  end?: boolean;
 }
 
 const AROUND: readonly [ms: number, label: string][] = [
@@ -20,11 +22,11 @@ const AROUND: readonly [ms: number, label: string][] = [
 ];
 
 /** A range of time: a moving window by one press, or from–to in the reader's own time. */
-export function TimeRangeField({ value, onChange, fallback = "" }: Props) {
+export function TimeRangeField({ value, onChange, fallback = "", end = false }: Props) {
   const shown = value.since === "" && value.until === "" ? { since: fallback, until: "" } : value;
   const now = useNow();
   return (
-    <Popover label="Time range" button={<span>{rangeLabel(shown, now)}</span>}>
+    <Popover label="Time range" end={end} button={<span>{rangeLabel(shown, now)}</span>}>
       {(close) => (
         <Choices
           value={shown}

@@ -49,6 +49,7 @@ export function ErrorsPage() {
         <TimeRangeField
           value={range}
           fallback={DEFAULT_SINCE}
+          end
           onChange={(next) => setSearch({ since: next.since || null, until: next.until || null })}
         />
       </div>
