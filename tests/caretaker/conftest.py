@@ -1,0 +1,5 @@
+"""One world with one worker for this folder."""
+
+from tests.worlds import world
+
+__all__ = ["world"]
