@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from otel_bridge.model.runs import Facet, Run, RunQuery
 from otel_bridge.model.status import ENGINE_OPEN, RUN_STATUSES, TAKEN_STATUSES, RunStatus, status_of
+from otel_bridge.store.cells import LAST
 from otel_bridge.store.rows import RunRecord
 from otel_bridge.store.sql.conditions import Where, attributes_term, in_list, prefix_range, status_term, text_term
 from otel_bridge.store.sql.cursor import Key
@@ -267,6 +268,7 @@ class _Counting:
         ((first, last),) = self.request.reader.read(CREATED_RANGE, sql)
         if first is None:
             return 0
+        first, last = max(first, -LAST), min(last, LAST)  # a stamp at the end of SQLite's numbers has none behind it
         begin = max(first, first if query.since_ms is None else query.since_ms)
         end = min(last + 1, last + 1 if query.until_ms is None else query.until_ms)
         # what is being created this very moment is counted each time
