@@ -105,7 +105,7 @@ class StoreScanner:
         self._scan_runs(run_reach, runs)
         stepped = self._scan_steps(step_reach)
         late, self._inserted = self._store.inserted_late(
-            self._inserted, before_ms=min(cursor.steps_ms, cursor.runs_ms) - self._overlap_ms
+            self._inserted, before_ms=max(cursor.steps_ms, cursor.runs_ms) - self._overlap_ms
         )
         stepped.update(late)
         self._pace(began, run_reach, step_reach)
