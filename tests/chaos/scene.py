@@ -214,28 +214,32 @@ class Scene:
             with psycopg.connect(self.url, options=f"-c search_path={schema}") as postgres:
                 cursor = postgres.execute(statement.replace("%", "%%").replace("?", "%s").encode(), values)
                 return cursor.fetchall() if cursor.description else []
-        with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=30)) as sqlite:
-            found = sqlite.execute(statement, values).fetchall()
-            sqlite.commit()
-            return found
+        with contextlib.closing(self._connect()) as sqlite, sqlite:
+            return sqlite.execute(statement, values).fetchall()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=30)
 
     def clone(self, source: str, run_id: str, **columns: object) -> None:
         """Copy a run under another id, with other values in some columns; ``step__NAME``: of its steps.
 
-        The copy's spans are owed only where its id begins like the application's.
+        The copy's spans are owed only where its id begins like the application's. One transaction: the copied stamps
+        are old, so rows that came after the bridge had read their run would be later than any engine's.
         """
-        for table, key in (("workflow_status", ""), ("workflow_input", ""), ("workflow_output", ""),
-                           ("operation_outputs", "step__")):  # fmt: skip
-            names = [row[0] for row in self.sql(f"SELECT name FROM pragma_table_info('{table}')")]
-            given = {name: value for name, value in columns.items() if name.startswith("step__") == bool(key)}
-            new = {name.removeprefix(key): value for name, value in given.items() if name.removeprefix(key) in names}
-            new["workflow_uuid"] = run_id
-            select = ", ".join("?" if name in new else name for name in names)
-            self.sql(
-                f"INSERT INTO {table} ({', '.join(names)}) SELECT {select} FROM {table} WHERE workflow_uuid = ?",
-                *(new[name] for name in names if name in new),
-                source,
-            )
+        with contextlib.closing(self._connect()) as sqlite, sqlite:
+            for table, key in (("workflow_status", ""), ("workflow_input", ""), ("workflow_output", ""),
+                               ("operation_outputs", "step__")):  # fmt: skip
+                names = [row[0] for row in sqlite.execute(f"SELECT name FROM pragma_table_info('{table}')")]
+                given = {name: value for name, value in columns.items() if name.startswith("step__") == bool(key)}
+                new = {
+                    name.removeprefix(key): value for name, value in given.items() if name.removeprefix(key) in names
+                }
+                new["workflow_uuid"] = run_id
+                select = ", ".join("?" if name in new else name for name in names)
+                sqlite.execute(
+                    f"INSERT INTO {table} ({', '.join(names)}) SELECT {select} FROM {table} WHERE workflow_uuid = ?",
+                    [*(new[name] for name in names if name in new), source],
+                )
 
     def owed(self, *, schema: str = "dbos") -> dict[SpanKey, str]:
         """Return the spans that must arrive: a root for each of the application's ended runs, and all of its steps."""
