@@ -2,8 +2,7 @@
 
 The watcher starts with the first viewer and stops a little after the last, so that a reconnect finds its place.
 Every viewer has a bounded queue; one that reads too slowly is dropped with a reason and never holds up another.
-Ids grow over restarts and processes (they begin at the clock, in microseconds). A viewer that names the last id
-it saw gets what followed, if this hub issued that id and still remembers; else a fresh snapshot.
+A viewer that names the last id it saw gets what followed, if the ring still has it (``ring``); else a fresh snapshot.
 """
 
 from __future__ import annotations
@@ -11,13 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from bisect import bisect_right
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import islice
 
-from dashboard.live.subscription import Before, Message, Subscription
+from dashboard.live.ring import Ring
+from dashboard.live.subscription import Message, Subscription
 from dashboard.read.run import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
@@ -41,6 +38,17 @@ REST_FACTOR = 20
 """The watcher rests for so many times the time that its last look took: looking is a small part of its life."""
 ACTIVE_FOR_S = 5.0
 STOPPED_REASON = "The server is going away; connect again."
+
+
+def rest_s(*, took_s: float, quiet_s: float) -> float:
+    """Return how long the watcher rests after a look: longer where looks are slow, and where nothing happens.
+
+    Example:
+        >>> rest_s(took_s=0.001, quiet_s=0), rest_s(took_s=0.001, quiet_s=60), rest_s(took_s=2, quiet_s=0)
+        (0.04, 0.1, 0.3)
+    """
+    least_s = FAST_S if quiet_s < ACTIVE_FOR_S else SLOW_S
+    return min(max(least_s, REST_FACTOR * took_s), SLOWEST_S)
 
 
 def _tail_of(services: Services) -> ChangeTail:
@@ -69,10 +77,7 @@ class LiveHub:
         self._linger_s = linger_s
         self._is_stopping = is_stopping
         self.forget()
-        self._ring: deque[Message] = deque(maxlen=ring_events)
-        self._before: OrderedDict[str, Before] = OrderedDict()
-        self._last_id = time.time_ns() // 1000
-        self._first_id = self._last_id
+        self._ring = Ring(ring_events)
         forget_after_fork(self)
 
     def forget(self) -> None:
@@ -96,7 +101,7 @@ class LiveHub:
     @property
     def last_id(self) -> int:
         """The newest id issued."""
-        return self._last_id
+        return self._ring.last_id
 
     def subscribe(
         self,
@@ -118,15 +123,15 @@ class LiveHub:
         subscription = Subscription(run_id, query, self._services.settings.stream_queue, view)
         with self._lock:
             self._ensure_watching()
-            resumed = last_event_id is not None and self._remembers(last_event_id)
-            subscription.last_id = last_event_id if resumed and last_event_id is not None else self._last_id
+            resumed = last_event_id is not None and self._ring.remembers(last_event_id)
+            subscription.last_id = last_event_id if resumed and last_event_id is not None else self._ring.last_id
             self._subscriptions.add(subscription)
             if run_id is None:
                 self._lists.add(subscription)
             else:
                 self._by_run.setdefault(run_id, set()).add(subscription)
             if resumed:
-                subscription.offer(self._after(subscription.last_id))
+                subscription.offer(self._ring.after(subscription.last_id))
         return subscription, resumed
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -165,27 +170,14 @@ class LiveHub:
         """Return what to send when nothing happened. Its id is a place to go on from, like an event's."""
         with self._lock:
             if not subscription.has_messages:
-                subscription.last_id = self._last_id
+                subscription.last_id = self._ring.last_id
         return Heartbeat(id=subscription.last_id, problem=self.problem)
 
     # -- the watcher ------------------------------------------------------------------------------------------
 
-    def _remembers(self, event_id: int) -> bool:
-        if event_id == self._first_id:
-            return not self._ring or len(self._ring) < (self._ring.maxlen or 0)
-        at = bisect_right(self._ring, event_id, key=lambda message: message.id)
-        return at > 0 and self._ring[at - 1].id == event_id
-
-    def _after(self, event_id: int) -> list[Message]:
-        at = bisect_right(self._ring, event_id, key=lambda message: message.id)
-        return list(islice(self._ring, at, None))
-
     def _ensure_watching(self) -> None:
         if self._thread is None:
-            # Nobody watched meanwhile: what happened is unknown, so ids from before cannot be resumed.
-            self._ring.clear()
-            self._before.clear()
-            self._first_id = self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
+            self._ring.restart()
             self._stop = threading.Event()
             self._ready.clear()
             self._impatient = False
@@ -203,30 +195,34 @@ class LiveHub:
                 last_viewer = now
             elif now - last_viewer > self._linger_s and self._retire(stop):
                 return
-            try:
-                first = tail is None
-                tail = tail or self._new_tail(self._services)
-                changes = tail.poll(watch=list(self._by_run))
-                if first and not self._impatient:
-                    changes = []  # all of it precedes the snapshots, which wait for this look
-                self.problem = None
-                self._ready.set()
-            except BridgeError as error:
-                self._note_problem(str(error))
-                stop.wait(FAILED_S)
-                continue
-            except Exception:
-                # A bug must not end everybody's streams: say so once per occurrence and go on.
-                log.exception("Unexpected error in the live watcher; continuing")
-                self._note_problem("The live watcher failed. The details are in the server log.")
+            tail, changes = self._look(tail)
+            if changes is None:
                 stop.wait(FAILED_S)
                 continue
             if changes:
                 quiet_since = now
                 self._publish(changes)
-            took_s = time.monotonic() - now
-            least_s = FAST_S if now - quiet_since < ACTIVE_FOR_S else SLOW_S
-            stop.wait(min(max(least_s, REST_FACTOR * took_s), SLOWEST_S))
+            stop.wait(rest_s(took_s=time.monotonic() - now, quiet_s=now - quiet_since))
+
+    def _look(self, tail: ChangeTail | None) -> tuple[ChangeTail | None, list[RunChange] | None]:
+        """Poll once, with a new tail where there is none; the changes are None where the look failed."""
+        try:
+            first = tail is None
+            tail = tail or self._new_tail(self._services)
+            changes = tail.poll(watch=list(self._by_run))
+            if first and not self._impatient:
+                changes = []  # all of it precedes the snapshots, which wait for this look
+            self.problem = None
+            self._ready.set()
+        except BridgeError as error:
+            self._note_problem(str(error))
+            return tail, None
+        except Exception:
+            # A bug must not end everybody's streams: say so once per occurrence and go on.
+            log.exception("Unexpected error in the live watcher; continuing")
+            self._note_problem("The live watcher failed. The details are in the server log.")
+            return tail, None
+        return tail, changes
 
     def _note_problem(self, problem: str) -> None:
         if self.problem is None:
@@ -251,8 +247,8 @@ class LiveHub:
                 message for change, row in zip(changes, rows, strict=True) for message in self._messages(change, row)
             ]
             for change in changes:
-                self._remember(change.run)
-            self._ring.extend(messages)
+                self._ring.note(change.run, self._services.store.now_ms())
+            self._ring.add(messages)
             for subscription in self._lists:
                 subscription.offer(messages)
             for run_id in {message.shown_in for message in messages} & self._by_run.keys():
@@ -284,14 +280,6 @@ class LiveHub:
         return self._issue(event.type, run, event.run_id, lambda id_: event_view(event, id_, run=row, step=step))
 
     def _issue(self, kind: str, run: Run, shown_in: str, make: Callable[[int], Wire]) -> Message:
-        self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
+        id_ = self._ring.issue()
         at_ms = self._services.store.now_ms()
-        before = self._before.get(run.id)
-        return Message(self._last_id, kind, to_json(make(self._last_id)), run, shown_in, at_ms, before)
-
-    def _remember(self, run: Run) -> None:
-        """Keep a run for the message after this one; only as many as the ring holds anyway."""
-        self._before[run.id] = Before(run, self._services.store.now_ms())
-        self._before.move_to_end(run.id)
-        while len(self._before) > (self._ring.maxlen or 0):
-            self._before.popitem(last=False)
+        return Message(id_, kind, to_json(make(id_)), run, shown_in, at_ms, self._ring.before(run.id))

@@ -33,7 +33,8 @@ TARGETS = {
     "auth": Target("dashboard/http/auth/__init__.py", ("tests/http/test_auth_rules.py",)),
     "origin": Target("dashboard/http/auth/origin.py", ("tests/http/test_origin_rules.py",)),
     "auth_tokens": Target("dashboard/http/auth/tokens.py", ("tests/http/test_tokens.py", "tests/http/test_hooks.py")),
-    "hub": Target("dashboard/live/hub.py", ("tests/live/test_hub.py", "tests/live/test_subscription.py")),
+    "hub": Target("dashboard/live/hub.py", ("tests/live/test_hub_rules.py", "tests/live/test_hub.py")),
+    "ring": Target("dashboard/live/ring.py", ("tests/live/test_ring.py",)),
     "subscription": Target("dashboard/live/subscription.py", ("tests/live/test_subscription.py",)),
     "ledger": Target(
         "otel_bridge/ledger/tables/exports.py", ("tests/ledger/test_contract.py", "tests/ledger/test_damage.py")
