@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dashboard.errors import Unavailable
@@ -27,9 +27,9 @@ _POLL_S = 0.02
 class RunLock:
     """A held lock. ``fence`` goes right before each write to the engine."""
 
-    def __init__(self, ledger: Ledger, lease: Lease) -> None:
-        self._ledger, self._lease = ledger, lease
-        self._renewed_s = time.monotonic()
+    def __init__(self, ledger: Ledger, lease: Lease, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._ledger, self._lease, self._monotonic = ledger, lease, monotonic
+        self._renewed_s = monotonic()
         self._stop = threading.Event()
         self._renewer: threading.Thread | None = None
 
@@ -39,7 +39,7 @@ class RunLock:
         Raises:
             Unavailable: the lease lapsed and another action holds it, or the ledger cannot be asked.
         """
-        if time.monotonic() - self._renewed_s < RENEW_S:
+        if self._monotonic() - self._renewed_s < RENEW_S:
             return  # renewed so recently that it cannot have lapsed
         try:
             held = self._renew()
@@ -55,7 +55,7 @@ class RunLock:
         lease = self._ledger.acquire_lease(self._lease.name, self._lease.owner, ttl_s=TTL_S)
         if lease is None or lease.token != self._lease.token:
             return False
-        self._renewed_s = time.monotonic()
+        self._renewed_s = self._monotonic()
         return True
 
     def _keep(self) -> None:
@@ -83,10 +83,20 @@ class RunLock:
 
 
 class RunLocks:
-    """Locks by run, shared by the threads of one process; of several processes the ledger's lease admits one."""
+    """Locks by run, shared by the threads of one process; of several processes the ledger's lease admits one.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    Args:
+        monotonic: the clock, and ``pause`` what waits on it between two tries for the lease.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger, self._monotonic, self._pause = ledger, monotonic, pause
         self._threads = [threading.Lock() for _ in range(LOCKS)]
 
     @contextmanager
@@ -99,7 +109,7 @@ class RunLocks:
             Unavailable: another one has been at work for longer than ``WAIT_S``.
         """
         number = zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % LOCKS
-        deadline = time.monotonic() + WAIT_S
+        deadline = self._monotonic() + WAIT_S
         busy = Unavailable("Another action is at work on this run. Try again in a moment.")
         if not self._threads[number].acquire(timeout=WAIT_S):
             raise busy
@@ -107,10 +117,10 @@ class RunLocks:
             # Named here, not when the process began: a forked process must not share its parent's leases.
             owner, name = uuid.uuid4().hex, f"action.{number}"
             while (lease := self._ledger.acquire_lease(name, owner, ttl_s=TTL_S)) is None:
-                if time.monotonic() > deadline:
+                if self._monotonic() > deadline:
                     raise busy
-                time.sleep(_POLL_S)
-            lock = RunLock(self._ledger, lease)
+                self._pause(_POLL_S)
+            lock = RunLock(self._ledger, lease, monotonic=self._monotonic)
             lock.start()
             try:
                 yield lock

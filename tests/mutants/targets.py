@@ -32,7 +32,9 @@ TARGETS = {
     "derive": Target("otel_bridge/store/waiting.py", ("tests/store/test_contract.py", "tests/store/test_steps.py")),
     "auth": Target("dashboard/http/auth/__init__.py", ("tests/http/test_auth_rules.py",)),
     "origin": Target("dashboard/http/auth/origin.py", ("tests/http/test_origin_rules.py",)),
-    "auth_tokens": Target("dashboard/http/auth/tokens.py", ("tests/http/test_tokens.py", "tests/http/test_hooks.py")),
+    "auth_tokens": Target(
+        "dashboard/http/auth/tokens.py", ("tests/http/test_token_rules.py", "tests/http/test_tokens.py")
+    ),
     "hub": Target("dashboard/live/hub.py", ("tests/live/test_hub_rules.py", "tests/live/test_hub.py")),
     "ring": Target("dashboard/live/ring.py", ("tests/live/test_ring.py",)),
     "subscription": Target("dashboard/live/subscription.py", ("tests/live/test_subscription.py",)),
