@@ -18,6 +18,7 @@ from dbos import WorkflowSerializationFormat
 
 from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.inert import InertSerializer
+from dashboard.actions.json_schema import misfit
 from dashboard.errors import BadRequest, NotFound, Problem, Refused, TooLarge, Unprocessable
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, unseal
@@ -80,6 +81,7 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
     Raises:
         NotFound: there is no such run.
         BadRequest: null, which the engine cannot tell from no message; or a topic that is not for signals.
+        Unprocessable: the run waits for it, and declared a type that it is not of.
         Refused: the run has ended.
     """
     with ctx.audited(actor, "signal", run_id, topic=topic[:MAX_TOPIC_CHARS]):
@@ -95,6 +97,8 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
         ctx.permission.require("signal", run)
         if run.is_terminal:
             raise Refused(f"The run is {run.status}: it waits for no signal any more.")
+        if run.waiting is not None and (run.waiting.on, run.waiting.name) == ("signal", topic):
+            _require_fit(ctx, run, message)
         send(ctx, run_id, topic, message, key=f"signal:{topic}:{key or uuid.uuid4().hex}")
         return _sent(ctx, run_id)
 
@@ -104,7 +108,8 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
 
     Raises:
         NotFound: there is no such run.
-        Unprocessable: a validator rejected it; ``extra`` holds ``accepted`` and ``reason``. The run is untouched.
+        Unprocessable: a validator rejected it, or it is not of the type that the run declared; ``extra`` holds
+            ``accepted`` and ``reason``. The run is untouched.
         Refused: the run does not wait for this update, its wait ended before the update came, or its validator is
             known to workers only.
     """
@@ -126,6 +131,7 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
             ctx.validators.check(run.workflow, name, value)
         except UpdateRejectedError as error:
             raise Unprocessable(str(error), accepted=False, reason=str(error)) from error
+        _require_fit(ctx, run, value)
         assert waiting.seq is not None  # _waiting says so
         topic = wait_topic("update", name, waiting.seq)
         send(ctx, run_id, topic, {"id": delivery, "body": value}, key=f"{_life(ctx, run)}:{delivery}")
@@ -175,10 +181,28 @@ def wake(ctx: ActionContext, run: Run) -> None:
     """
     if run.waiting is None or run.waiting.on not in ("breakpoint", "signal", "update", "webhook"):
         return
+    value = _announced(ctx, run)
+    if isinstance(value.get("topic"), str):
+        send(ctx, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
+
+
+def _announced(ctx: ActionContext, run: Run) -> dict[str, Any]:
+    """Return what the wait that the run is in said of itself; nothing where another, side by side, spoke since."""
     announced = ctx.store.published_event(run.id, WAIT_EVENT_KEY)
     value = decode(announced.value).json if announced is not None else None
-    if isinstance(value, dict) and value.get("seq") == run.waiting.seq and isinstance(value.get("topic"), str):
-        send(ctx, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
+    return value if isinstance(value, dict) and run.waiting is not None and value.get("seq") == run.waiting.seq else {}
+
+
+def _require_fit(ctx: ActionContext, run: Run, value: Any) -> None:
+    """Refuse a message that does not fit the type which the waiting run declared.
+
+    Raises:
+        Unprocessable: it does not; ``extra`` holds ``accepted`` and ``reason``.
+    """
+    schema = _announced(ctx, run).get("schema")
+    reason = misfit(schema, value) if isinstance(schema, dict) else None
+    if reason is not None:
+        raise Unprocessable(reason, accepted=False, reason=reason)
 
 
 def resend_unread_messages(ctx: ActionContext, run_id: str, unread: Sequence[UnreadMessage]) -> list[str]:

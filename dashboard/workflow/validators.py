@@ -6,7 +6,9 @@ no clock, file, socket or database, beyond what a validator itself does.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +17,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from otel_bridge.instrumentation.capabilities import report_validators
 from otel_bridge.ledger.base import UpdateValidator
+
+MAX_SCHEMA_CHARS = 16_384
+"""Of a schema that is kept with a wait, or reported at each heartbeat."""
 
 Validator = Callable[[Any], Any]
 """Takes the update. Raises ``ValueError`` (its text is the reason) or returns False or a string (the reason) to reject;
@@ -91,8 +96,28 @@ def _schema_of(validator: Any) -> dict[str, Any] | None:
             accepted = parameters[0].annotation if parameters else inspect.Parameter.empty
             if accepted in (inspect.Parameter.empty, Any):
                 return None
-        adapter: TypeAdapter[Any] = accepted if isinstance(accepted, TypeAdapter) else TypeAdapter(accepted)
-        return adapter.json_schema()
+    except Exception:  # noqa: BLE001 - a callable of the user's own, whose annotations need not be found
+        return None
+    return type_schema(accepted)
+
+
+def type_schema(type_: Any) -> dict[str, Any] | None:
+    """Return the JSON schema of what a type accepts; None where it has none, or one too long to be kept with a wait.
+
+    Remembered by type: a workflow that waits in a loop asks each time.
+    """
+    try:
+        return _remembered_schema(type_)
+    except TypeError:  # a type that cannot be hashed
+        return _remembered_schema.__wrapped__(type_)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_schema(type_: Any) -> dict[str, Any] | None:
+    try:
+        adapter: TypeAdapter[Any] = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
+        schema = adapter.json_schema()
+        return schema if len(json.dumps(schema)) <= MAX_SCHEMA_CHARS else None
     except Exception:  # noqa: BLE001 - types of the user's own, which need not have a schema; code still validates
         return None
 

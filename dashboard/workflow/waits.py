@@ -11,9 +11,10 @@ recorded, so a crash in between gives nobody more time.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, overload
 
 from dbos import DBOS, WorkflowSerializationFormat
@@ -21,9 +22,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from dashboard.workflow import engine
 from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
-from dashboard.workflow.validators import UpdateRejectedError
+from dashboard.workflow.validators import UpdateRejectedError, type_schema
 from dashboard.workflow.validators import registry as validators
 from otel_bridge.model.runs import WaitingOn
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -55,12 +58,14 @@ class Wait:
 
     Args:
         seq: number of the receiving step.
+        type: what the message is to be read as, if that was declared.
     """
 
     on: WaitingOn
     name: str
     seq: int
     timeout_s: float | None
+    type: Any = field(default=None, kw_only=True)
 
     @property
     def topic(self) -> str:
@@ -72,10 +77,13 @@ class Wait:
         value: dict[str, Any] = {"on": self.on, "name": self.name, "topic": self.topic, "seq": self.seq}
         if self.timeout_s is not None:
             value["until"] = int((time.time() + self.timeout_s) * 1000)
+        schema = None if self.type is None else type_schema(self.type)
+        if schema is not None:  # so that whoever sends the message can be told before it is sent that it does not fit
+            value["schema"] = schema
         return value
 
 
-def plan_wait(on: WaitingOn, name: str, timeout_s: float | None) -> Wait:
+def plan_wait(on: WaitingOn, name: str, timeout_s: float | None, *, type: Any = None) -> Wait:
     """Return the wait that begins with the workflow's next step.
 
     Raises:
@@ -88,7 +96,7 @@ def plan_wait(on: WaitingOn, name: str, timeout_s: float | None) -> Wait:
         raise ValueError(f"Topic {name!r} is taken: names that begin with 'durable.' belong to the control plane.")
     if timeout_s is not None and timeout_s < 0:
         raise ValueError(f"A timeout of {timeout_s:g} s lies in the past.")
-    return Wait(on, name, engine.next_step_number(on) + 1, timeout_s)
+    return Wait(on, name, engine.next_step_number(on) + 1, timeout_s, type=type)
 
 
 def receive(wait: Wait) -> Any:
@@ -201,12 +209,13 @@ def wait_for_signal(topic: str, *, timeout: float | None = None, type: Any = Non
     Args:
         timeout: seconds; None waits for as long as it takes.
         type: what the message is read as: a pydantic model, a dataclass, any annotation. None leaves it as it came.
+            The control plane refuses a message that does not fit its JSON schema, while the run waits for it.
 
     Raises:
         WaitTimeoutError: nothing came in time.
         pydantic.ValidationError: what came is not of that type.
     """
-    return typed(type, receive(plan_wait("signal", topic, timeout)))
+    return typed(type, receive(plan_wait("signal", topic, timeout, type=type)))
 
 
 @overload
@@ -215,7 +224,7 @@ async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type
 async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
 async def wait_for_signal_async(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """``wait_for_signal`` for asynchronous workflows."""
-    return typed(type, await receive_async(plan_wait("signal", topic, timeout)))
+    return typed(type, await receive_async(plan_wait("signal", topic, timeout, type=type)))
 
 
 # -- update ------------------------------------------------------------------------------------------------
@@ -228,8 +237,9 @@ def on_update(name: str, *, timeout: float | None = ..., type: None = ...) -> An
 def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """Wait for an update: a message that validators accepted in the caller's own request (see ``validator``).
 
-    An update that a validator of this process rejects, or that is not of ``type``, is dropped here too and the run
-    keeps waiting: no way around the validators can break the workflow.
+    The control plane refuses an update that does not fit the JSON schema of ``type``. One that a validator of this
+    process rejects, or that is not of ``type``, is dropped here too, with a warning, and the run keeps waiting: no way
+    around the validators can break the workflow.
 
     Raises:
         WaitTimeoutError: no acceptable update came in time.
@@ -237,7 +247,7 @@ def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> A
     remaining = timeout
     while True:
         began_s = time.monotonic()
-        accepted, value = _accepted(name, type, receive(plan_wait("update", name, remaining)))
+        accepted, value = _accepted(name, type, receive(plan_wait("update", name, remaining, type=type)))
         if accepted:
             return value
         remaining = left_s("update", name, remaining, began_s)
@@ -252,7 +262,7 @@ async def on_update_async(name: str, *, timeout: float | None = None, type: Any 
     remaining = timeout
     while True:
         began_s = time.monotonic()
-        accepted, value = _accepted(name, type, await receive_async(plan_wait("update", name, remaining)))
+        accepted, value = _accepted(name, type, await receive_async(plan_wait("update", name, remaining, type=type)))
         if accepted:
             return value
         remaining = await asyncio.to_thread(left_s, "update", name, remaining, began_s)
@@ -265,7 +275,8 @@ def _accepted(name: str, type_: Any, message: Any) -> tuple[bool, Any]:
         if validators.names(name):  # else there is no need to ask what the workflow is called
             validators.check(engine.workflow_name(), name, body)
         return True, typed(type_, body)
-    except (UpdateRejectedError, ValidationError):
+    except (UpdateRejectedError, ValidationError) as error:
+        log.warning("An update %r was dropped, and its run waits on: %s", name, error)
         return False, None
 
 

@@ -14,6 +14,7 @@ from dashboard.actions import cancel, messages, retry
 from dashboard.errors import BadRequest, NotFound, Refused, TooLarge, Unprocessable
 from dashboard.workflow import validator
 from dashboard.workflow.address import kept_address
+from dashboard.workflow.names import wait_topic
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, seal, unseal
 from dashboard.workflow.webhooks import webhook_secret
 from tests.actions.world import World
@@ -117,17 +118,42 @@ def test_validators_reject_with_a_reason_and_leave_the_run_untouched(new_world: 
     assert world.output("v1") == {"amount": 7}
 
 
+@pytest.mark.parametrize("workflow", ["waits_async", "typed_update"])
+def test_an_update_of_another_type_than_declared_is_refused(world: World, workflow: str) -> None:
+    """The type is known from the run's own wait: no validator is declared, here or there."""
+    run_id = f"m6-{workflow}"
+    world.start(workflow, run_id=run_id)
+    world.waits(run_id, "update")
+    with pytest.raises(Unprocessable, match="'many' is not an integer") as rejected:
+        messages.update(world.ctx, run_id, "quantity", "many", actor="ann")
+    assert rejected.value.extra == {"accepted": False, "reason": "'many' is not an integer."}
+    messages.update(world.ctx, run_id, "quantity", 4, actor="ann")
+    world.reaches(run_id, "completed")
+    assert world.output(run_id) == 4
+
+
 def test_an_update_of_the_wrong_type_cannot_break_a_typed_wait(world: World) -> None:
-    """Where no validator is known in the caller's process, the worker drops it and waits on."""
+    """One that went round the control plane is dropped by the worker, which says so and waits on."""
     world.start("waits_async", run_id="m6")
-    first = world.waits("m6", "update")
-    messages.update(world.ctx, "m6", "quantity", "not a number", actor="ann")
-    assert first.waiting is not None
-    seq = first.waiting.seq
-    until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != seq, what="the next wait")
+    first = world.waits("m6", "update").waiting
+    assert first is not None
+    assert first.seq is not None
+    messages.send(world.ctx, "m6", wait_topic("update", "quantity", first.seq), {"body": "not a number"}, key="round")
+    until(lambda: world.run("m6").waiting, lambda w: w is not None and w.seq != first.seq, what="the next wait")
     messages.update(world.ctx, "m6", "quantity", 4, actor="ann")
     world.reaches("m6", "completed")
     assert world.output("m6") == 4
+
+
+def test_a_signal_of_another_type_than_declared_is_refused_while_it_is_waited_for(world: World) -> None:
+    """It would have failed the run."""
+    world.start("typed_signal", run_id="m6-signal")
+    world.waits("m6-signal", "signal", "address")
+    with pytest.raises(Unprocessable, match="'city' is missing"):
+        messages.signal(world.ctx, "m6-signal", "address", {"street": "Long Lane"}, actor="ann")
+    messages.signal(world.ctx, "m6-signal", "address", {"street": "Long Lane", "city": "York"}, actor="ann")
+    world.reaches("m6-signal", "completed")
+    assert world.output("m6-signal") == "York"
 
 
 def test_an_update_to_a_run_that_does_not_wait_says_so(world: World) -> None:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,23 @@ if not options.bare:
     async def waits_async() -> Any:
         """An update, asynchronously."""
         return await on_update_async("quantity", type=int)
+
+    @DBOS.workflow()
+    def typed_update() -> int:
+        """An update of a declared type."""
+        return on_update("quantity", type=int)
+
+    @dataclass
+    class Address:
+        """What a signal is read as."""
+
+        street: str
+        city: str
+
+    @DBOS.workflow()
+    def typed_signal() -> str:
+        """A signal of a declared type."""
+        return wait_for_signal("address", type=Address).city
 
     @DBOS.workflow()
     def short_update(timeout: float) -> Any:
