@@ -26,7 +26,9 @@ TARGETS = {
     "bulk": Target("dashboard/actions/bulk.py", _ACTIONS),
     "retention": Target("dashboard/caretaker/retention.py", ("tests/caretaker/test_retention.py",)),
     "filters": Target("dashboard/wire/filters.py", ("tests/wire", "tests/read/test_same_runs.py")),
-    "delivery": Target("otel_bridge/otlp/delivery.py", ("tests/otlp/test_delivery.py", "tests/otlp/test_answers.py")),
+    "delivery": Target(
+        "otel_bridge/otlp/delivery.py", ("tests/otlp/test_delivery_rules.py", "tests/otlp/test_delivery.py")
+    ),
     "lives": Target("otel_bridge/spans/lives.py", ("tests/spans",)),
     "fold": Target("otel_bridge/store/steps.py", ("tests/store/test_steps.py", "tests/store/test_contract.py")),
     "derive": Target("otel_bridge/store/waiting.py", ("tests/store/test_contract.py", "tests/store/test_steps.py")),

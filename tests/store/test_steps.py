@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from otel_bridge.model.runs import Waiting
 from otel_bridge.model.steps import Step
+from otel_bridge.model.values import StoredValue
 from otel_bridge.store.rows import attributes_of
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps
 from otel_bridge.store.waiting import Child, TailRow, Wait, parse_wait, waiting_of, wake_ms
@@ -122,6 +124,26 @@ def test_a_child_that_was_retried_after_its_parent_had_the_result_tells_nothing_
     ):
         (step,) = fold(*rows, of=again)
         assert (step.status, step.started_at_ms, step.finished_at_ms) == ("failed", NOW - 9_900, NOW - 8_000)
+
+
+@pytest.mark.parametrize(
+    ("error", "error_bytes", "size_bytes"),
+    [("grün", None, 5), ("\ud800", None, 3), ("cut", 9_000, 9_000), ("", 0, 0), (None, None, None), (None, 7, None)],
+)
+@pytest.mark.parametrize("kind", ["plain", "signal", "result", "other result"])
+def test_an_error_is_shown_with_its_whole_size(
+    kind: str, error: str | None, error_bytes: int | None, size_bytes: int | None
+) -> None:
+    """As the row gives it, which is more than its text where that is cut; else as many bytes as the text has."""
+    fields: dict[str, Any] = {"has_error": True, "error": error, "error_bytes": error_bytes, "serialization": "f"}
+    rows = {
+        "plain": [row(1, **fields)],
+        "signal": [row(1, "DBOS.recv", **fields)],
+        "result": [row(1, "work", child_id="c"), collected(2, NOW, **fields)],
+        "other result": [collected(1, NOW, **fields)],
+    }
+    (step,) = fold(*rows[kind], of=child("ERROR"))
+    assert step.error == (None if size_bytes is None else StoredValue(error or "", "f", size_bytes))
 
 
 @pytest.mark.parametrize(
