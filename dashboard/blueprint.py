@@ -213,7 +213,7 @@ class DashboardBlueprint(Blueprint):
         self.after_request(lambda response: share_with(request, response, services.settings.allowed_origins))
         self.record(mounting.check)
         self.record(self._refuse_unroutable)
-        for prepare in (mounting.exempt_from_csrf, mounting.keep_slashes_of_ids, transports.set_thread_class):
+        for prepare in (mounting.exempt_from_csrf, mounting.read_ids_of_paths, transports.set_thread_class):
             self.record(prepare)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from dashboard.client.errors import MalformedRequestError
 from dashboard.client.results import M, Rows, RunListPage
 from dashboard.wire.base import Json
+from dashboard.wire.ids import hex_segment, looks_hex
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.status import RunStatus
 
@@ -110,21 +111,28 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 def path_of(*parts: str | int) -> str:
     """Return a path below ``<base>/api/``: each part quoted, so that a slash in an id is none between parts.
 
+    A run id that no path may hold goes as hex, which every route of a run reads.
+
     Raises:
         MalformedRequestError: a part is empty, which would lead to another route.
     """
     if "" in parts:
         raise MalformedRequestError(f"An id or a name is empty in {'/'.join(map(repr, parts))}.")
-    return "/".join(_quoted(str(part)) for part in parts)
+    segments = [_quoted(str(part)) for part in parts]
+    if parts[0] == "runs" and len(parts) > 1 and not _fits_a_path(str(parts[1])):
+        segments[1] = hex_segment(str(parts[1]))
+    return "/".join(segments)
 
 
-def fits_a_path(id_: str) -> bool:
+def _fits_a_path(id_: str) -> bool:
     """Say whether a path may hold an id; such a path is refused where proxies would resolve it, or end a line in it.
 
-    >>> fits_a_path("x/stream"), fits_a_path("a/../b"), fits_a_path("two\\nlines")
-    (True, False, False)
+    >>> _fits_a_path("x/stream"), _fits_a_path("a/../b"), _fits_a_path("two\\nlines"), _fits_a_path("by-id")
+    (True, False, False, False)
     """
-    return not {".", ".."} & set(id_.split("/")) and id_.isprintable()
+    is_route = id_ in ("by-id", "facets")
+    has_dots = not {".", ".."}.isdisjoint(re.split(r"[/\\\\]", id_))
+    return not (is_route or has_dots or looks_hex(id_)) and id_.isprintable()
 
 
 def _quoted(part: str) -> str:

@@ -8,6 +8,7 @@ from flask import current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 
 from dashboard.http import escapes
+from dashboard.wire.ids import id_of_segment
 
 CSRF_EXTENSION = "csrf"
 
@@ -35,14 +36,20 @@ def check(state: BlueprintSetupState) -> None:
         )
 
 
-def keep_slashes_of_ids(state: BlueprintSetupState) -> None:
-    """Have requests routed by what was sent, where an id in their path holds a slash. See ``escapes``."""
+def read_ids_of_paths(state: BlueprintSetupState) -> None:
+    """Have requests routed by what was sent where an id in their path holds a slash, and read ids written in hex.
+
+    See ``escapes`` and ``wire.ids``. Before anything else asks for which run the request is.
+    """
     below = f"{state.url_prefix or ''}/api/"
 
     def route_again() -> None:
         adapter = current_app.create_url_adapter(request) if request.path.startswith(below) else None
         if adapter is not None:
             escapes.keep_slashes(request, adapter)
+            run_id = (request.view_args or {}).get("run_id")
+            if request.view_args is not None and isinstance(run_id, str):
+                request.view_args["run_id"] = id_of_segment(run_id)
 
     state.app.before_request(route_again)
 

@@ -25,6 +25,7 @@ from dashboard.wire.actions import (
     InputBody,
     MoveAnswer,
     MoveBody,
+    MoveQuery,
     NewRun,
     RedispatchAnswer,
     RedispatchBody,
@@ -81,18 +82,22 @@ def redispatch(ctx: RequestContext, *, body: RedispatchBody, run_id: str) -> Red
 @routes.post(
     f"{RUN}/move",
     summary="Move a run to another version",
+    query=MoveQuery,
     body=MoveBody,
     answers={200: MoveAnswer},
     problems=(404, 409),
 )
-def move(ctx: RequestContext, *, body: MoveBody, run_id: str) -> MoveAnswer:
-    """For a run that nobody drives. ``dryRun`` only compares its recorded steps with that version's completed runs."""
+def move(ctx: RequestContext, *, query: MoveQuery, body: MoveBody, run_id: str) -> MoveAnswer:
+    """For a run that nobody drives. ``dryRun`` only compares its recorded steps with that version's completed runs.
+
+    It may stand in the query, as for bulk actions, or in the body.
+    """
     done = moving.move(
         actions_of(ctx),
         run_id,
         actor=ctx.actor.name,
         version=body.version,
-        dry_run=body.dry_run,
+        dry_run=body.dry_run or query.dry_run,
         forced=body.force,
     )
     found = done.check.divergence

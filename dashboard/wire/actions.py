@@ -187,6 +187,12 @@ class MoveBody(Body):
     force: bool = False
 
 
+class MoveQuery(Query):
+    """As in the body, for whoever knows ``dryRun`` from the bulk actions."""
+
+    dry_run: bool = Field(False, description="Only tell what would be done.")
+
+
 class InputBody(Body):
     """The corrected input: ``{"args": [...], "kwargs": {...}}`` as inputs are shown, a list, or named arguments."""
 

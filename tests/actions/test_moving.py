@@ -92,6 +92,8 @@ def test_a_stranded_run_is_moved_after_a_check_and_goes_on_where_it_was(new_worl
         reference(world)
         checked = client.post("/durable/api/runs/a/move", json={"version": "v2", "dryRun": True}).get_json()
         assert [checked[key] for key in ("moved", "compared", "matches")] == [False, 1, True]
+        asked = client.post("/durable/api/runs/a/move?dryRun=true", json={"version": "v2"}).get_json()
+        assert (asked["moved"], asked["matches"]) == (False, True)  # in the query, as for bulk actions
         assert world.run("a").workflow_version == "v1"
 
         moved = client.post("/durable/api/runs/a/move", json={"version": "v2"}).get_json()

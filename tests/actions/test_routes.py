@@ -13,6 +13,7 @@ from dashboard import create_blueprint
 from dashboard.actions import cancel, locks
 from dashboard.actor import Actor
 from dashboard.read import services
+from dashboard.wire.ids import hex_segment
 from dashboard.workflow.address import kept_address
 from otel_bridge.ledger.sqlite import SqliteLedger
 from otel_bridge.store.adapter import SqlStateStore
@@ -54,6 +55,23 @@ def test_actions_answer_with_the_run_row_and_its_id_again(client: FlaskClient, w
     assert (refused.status_code, refused.mimetype) == (409, PROBLEM)
     assert "completed" in refused.json["detail"]
     assert post(client, "runs/nobody/retry").status_code == 404
+
+
+@pytest.mark.parametrize("run_id", ["two\nlines", "a/../b", "by-id", "~x61"])
+def test_a_run_is_acted_on_whatever_its_id(client: FlaskClient, world: World, run_id: str) -> None:
+    """By its id in hex; the audit log and the waiting run know it by its own."""
+    world.start("waits", run_id=run_id)
+    world.waits(run_id, "breakpoint")
+    path = f"runs/{hex_segment(run_id)}"
+    assert post(client, f"{path}/continue").json["runId"] == run_id
+    world.waits(run_id, "signal", "news")
+    assert post(client, f"{path}/signals/news", {"good": True}).json["id"] == run_id
+    world.waits(run_id, "update", "quantity")
+    rejected = post(client, f"{path}/updates/quantity", "many")
+    assert (rejected.status_code, rejected.json["accepted"]) == (422, False)
+    assert post(client, f"{path}/cancel").json["id"] == run_id
+    world.reaches(run_id, "cancelled")
+    assert [entry["runId"] for entry in client.get("/ops/api/audit?limit=1").json] == [run_id]
 
 
 def test_a_retry_asks_little_of_store_and_ledger(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -11,6 +12,7 @@ from werkzeug.test import EnvironBuilder
 
 from dashboard.client import DurableClient
 from dashboard.http.escapes import escaped_path
+from dashboard.wire.ids import hex_segment, id_of_segment
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.story import mounted, served
 
@@ -43,16 +45,52 @@ def test_a_run_is_addressed_by_its_id(client: DurableClient, run_id: str) -> Non
     assert client.get_step(run_id, 1).run_id == run_id
 
 
-@pytest.mark.parametrize("run_id", ["two\nlines", "a/../b", "."])
-def test_what_no_path_may_hold_is_found_all_the_same(app: Flask, run_id: str) -> None:
-    """By its id as a parameter."""
+NO_PATHS = [
+    *("two\nlines", "a/../b", ".", "..", "../x", "a\\..\\b", "\x7f", "by-id", "facets", "~x61", "~x", "é\u2028"),
+    *IDS,
+]
+
+
+def first_event(texts: Iterator[str]) -> Iterator[str]:
+    """Yield what is read up to the end of the first event; lines end at line feeds alone, not at every separator."""
+    read = ""
+    for text in texts:
+        yield text
+        read += text
+        if "\n\n" in read and "data:" in read:
+            return
+
+
+@pytest.mark.parametrize("run_id", NO_PATHS)
+def test_what_no_path_may_hold_is_addressed_in_hex(run_id: str) -> None:
+    """The run, its graph, step and stream, on a real server; by its id as a parameter, too."""
     store = MemoryStateStore()
-    store.put_run(make_run(run_id))
+    store.put_run(make_run(run_id, workflow="right", status="completed"))
+    store.put_run(make_run("61", workflow="wrong"))
+    store.put_step(make_step(run_id=run_id, seq=1))
+    spelt = hex_segment(run_id)
     with (
         mounted(store, ledger=MemoryLedger()) as alone,
-        DurableClient("http://localhost/durable", transport=httpx.WSGITransport(alone)) as client,
+        served(alone) as port,
+        DurableClient(f"http://127.0.0.1:{port}/durable") as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}/durable/api/", timeout=10) as http,
     ):
         assert client.get_run(run_id).run.id == run_id
+        assert client.run_by_id(run_id).run.id == run_id
+        assert client.run_graph(run_id).nodes[0].label == "right"
+        assert client.get_step(run_id, 1).run_id == run_id
+        for route in ("", "/graph", "/steps/1", "/undo", "/events"):
+            assert http.get(f"runs/{spelt}{route}").status_code == 200, route
+        with http.stream("GET", f"runs/{spelt}/stream", headers={"Accept": "text/event-stream"}) as stream:
+            lines = "".join(first_event(stream.iter_text())).split("\n")
+        snapshot = next(line for line in lines if line.startswith("data:"))
+        assert json.loads(snapshot.removeprefix("data:"))["detail"]["run"]["id"] == run_id
+
+
+@pytest.mark.parametrize("segment", ["~xff", "~x00", "~x6", "~x6g", "~61"])
+def test_what_is_not_hex_of_an_id_is_an_id(segment: str) -> None:
+    """No character that a database refuses gets in by it."""
+    assert id_of_segment(segment) == segment
 
 
 def test_a_slash_that_was_not_escaped_still_parts_an_id_from_a_route(app: Flask) -> None:

@@ -16,7 +16,6 @@ from dashboard.client.call import (
     as_page,
     as_run_id,
     as_text,
-    fits_a_path,
     path_of,
     query_of,
     rows_of,
@@ -69,12 +68,10 @@ class RunRoutes(Connection):
             limit: how many steps at most; the server allows 5,000.
         """
         query = {"from": start, "limit": limit}
-        if not fits_a_path(run_id):
-            return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=run_id, **query)))
         return await self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
     async def run_by_id(self, id_: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
-        """Return what ``get_run`` does, for an id that no path can hold, such as ``a/../b``."""
+        """Return what ``get_run`` does, by the id as a parameter."""
         query = {"from": start, "limit": limit}
         return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_, **query)))
 

@@ -2100,7 +2100,9 @@ export interface operations {
     };
     move: {
         parameters: {
-            query?: never;
+            query?: {
+                dryRun?: boolean;
+            };
             header?: never;
             path: {
                 runId: string;
