@@ -85,9 +85,11 @@ class RunRoutes(Connection):
             Call("GET", path_of("runs", run_id, "steps", seq), StepView, query_of(full=full or None))
         )
 
-    async def get_payload(self, run_id: str, name: PayloadName) -> Json:
-        """Return a run's whole input, output or error, decoded."""
-        return await self._send(Call("GET", path_of("runs", run_id, "payload", name), as_json))
+    async def get_payload(self, run_id: str, name: PayloadName, *, exact: bool = False) -> Json:
+        """Return a run's whole input, output or error, decoded; ``exact``: long integers as numbers, not as texts."""
+        return await self._send(
+            Call("GET", path_of("runs", run_id, "payload", name), as_json, query_of(exact=exact or None))
+        )
 
     async def get_payload_text(self, run_id: str, name: PayloadName) -> str:
         """Return a run's whole input, output or error, as the engine stored it."""

@@ -80,9 +80,9 @@ class RunRoutes(Connection):
         """Return a step with its payloads; ``full`` does not cut large ones."""
         return self._send(Call("GET", path_of("runs", run_id, "steps", seq), StepView, query_of(full=full or None)))
 
-    def get_payload(self, run_id: str, name: PayloadName) -> Json:
-        """Return a run's whole input, output or error, decoded."""
-        return self._send(Call("GET", path_of("runs", run_id, "payload", name), as_json))
+    def get_payload(self, run_id: str, name: PayloadName, *, exact: bool = False) -> Json:
+        """Return a run's whole input, output or error, decoded; ``exact``: long integers as numbers, not as texts."""
+        return self._send(Call("GET", path_of("runs", run_id, "payload", name), as_json, query_of(exact=exact or None)))
 
     def get_payload_text(self, run_id: str, name: PayloadName) -> str:
         """Return a run's whole input, output or error, as the engine stored it."""
