@@ -86,9 +86,15 @@ def error_text(error: ErrorView | None, limit: int = 200) -> str:
     return "" if error is None else brief(f"{error.type or 'error'}: {error.message}", limit)
 
 
-def waits_for(run: RunRow) -> str:
-    """Return what a run waits for: ``signal courier``."""
-    return plain(" ".join(filter(None, (run.waiting.on, run.waiting.name)))) if run.waiting else ""
+def waits_for(run: RunRow, now: datetime | None = None) -> str:
+    """Return what a run waits for, and how long still: ``signal courier, times out in 1 h 57 m``."""
+    if run.waiting is None:
+        return ""
+    what = plain(" ".join(filter(None, (run.waiting.on, run.waiting.name))))
+    if now is None or run.waiting.until is None:
+        return what
+    ends = {"sleep": "wakes", "delay": "starts"}.get(run.waiting.on, "times out")
+    return f"{what}, {ends} {since(run.waiting.until, now)}"
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
@@ -156,7 +162,7 @@ def runs_table(runs: Sequence[RunRow], *, now: datetime, width: int | None) -> s
             coloured(run.status),
             since(run.created_at, now),
             took(run.duration_ms),
-            waits_for(run),
+            waits_for(run, now),
         ]
         for run in runs
     ]

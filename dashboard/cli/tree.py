@@ -68,7 +68,7 @@ def _attempts(attempts: Sequence[AttemptView], *, width: int | None) -> str:
 
 
 def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[str, str]]:
-    waiting = f", waits for {waits_for(run)}" if run.waiting else ""
+    waiting = f", waits for {waits_for(run, now)}" if run.waiting else ""
     yield "Run", plain(run.id)
     yield "Workflow", plain(run.workflow + (f" (version {run.workflow_version})" if run.workflow_version else ""))
     yield "Status", coloured(run.status) + waiting
@@ -77,7 +77,7 @@ def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[st
     if run.deadline_at is not None:
         yield "Deadline", run.deadline_at + (" (the run was cancelled by its timeout)" if run.timed_out else "")
     yield "Created", f"{run.created_at} ({since(run.created_at, now)})"
-    yield "Took", took(run.duration_ms)
+    yield "Took", took(run.duration_ms) + _rounding(run)
     yield "Queue", plain(run.queue or "")
     yield "Executor", plain(run.executor or "")
     yield "Tags", plain(", ".join(run.tags))
@@ -91,6 +91,11 @@ def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[st
     yield "Allowed", ", ".join(action.replace("cancel_", "").replace("_", "-") for action in run.allowed)
     yield "Trace", run.trace_url or run.trace_id
     yield "Page", url or ""
+
+
+def _rounding(run: RunView) -> str:
+    """Return how far off the time is that a run took, where its store keeps whole seconds."""
+    return f" ±{took(run.rounded_ms)}" if run.duration_ms is not None and run.rounded_ms else ""
 
 
 def _lines(branches: Sequence[Branch], before: str = "") -> Iterator[tuple[str, Branch]]:

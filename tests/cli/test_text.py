@@ -54,6 +54,33 @@ def drawn(shown: RunDetail, *, whole: bool = False, width: int | None = None, **
     return [line.rstrip() for line in click.unstyle(text).split("\n\n")[1].splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("on", "until", "says"),
+    [
+        ("signal", "2026-01-01T01:57:05.000Z", "signal courier, times out in 1 h 57 m"),
+        ("sleep", "2026-01-03T03:00:05.000Z", "sleep courier, wakes in 2 d 3 h"),
+        ("delay", "2026-01-01T00:04:05.000Z", "delay courier, starts in 4m"),
+        ("breakpoint", None, "breakpoint courier"),
+    ],
+)
+def test_a_wait_says_how_long_it_still_is(on: str, until: str | None, says: str) -> None:
+    """In two units from an hour on; the same in the list and of one run."""
+    waiting = {"on": on, "name": "courier", "since": TIME} | ({"until": until} if until else {})
+    members: dict[str, Any] = {"status": "suspended", "waiting": waiting}
+    line = click.unstyle(runs_table([RunRow.model_validate(row(**members))], now=NOW, width=None)).splitlines()[1]
+    assert line.endswith(f"  {says}")
+    shown = click.unstyle(run_text(detail(**members), url=None, now=NOW, width=None, children={}, whole=False))
+    assert f"suspended, waits for {says}\n" in shown
+
+
+@pytest.mark.parametrize(("rounded", "says"), [({"roundedMs": 1000}, "3 s ±1 s"), ({}, "3 s")])
+def test_a_time_of_whole_seconds_says_how_far_off_it_is(rounded: dict[str, Any], says: str) -> None:
+    """As the page does."""
+    shown = run_text(detail(durationMs=3000, **rounded), url=None, now=NOW, width=None, children={}, whole=False)
+    line = next(line for line in click.unstyle(shown).splitlines() if "Took" in line)
+    assert line.partition("Took")[2].strip(" :") == says
+
+
 def test_a_table_is_cut_to_the_terminal_but_for_its_first_column() -> None:
     """The widest column gives first; an id stays whole, because it is copied."""
     run_id = "0123456789abcdef0123456789abcdef"
