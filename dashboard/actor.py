@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,7 +22,7 @@ class Actor:
         scopes: the actions that this caller is limited to, as a token may be; none: all that the role allows.
 
     Raises:
-        ValueError: the role is not one of ours; one that is not known allows nothing.
+        ValueError: the role is not one of ours, or the scopes are no set of names; what is not known allows nothing.
 
     >>> Actor("ada", "operator").may("operator")
     True
@@ -34,6 +35,12 @@ class Actor:
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):
             raise ValueError(f"{self.role!r} is not a role. Use 'viewer' or 'operator'.")
+        # A text holds each of its parts ("retry" is in "retry_with_input"), and None would be no limit at all.
+        if isinstance(self.scopes, str) or not isinstance(self.scopes, Collection):
+            raise ValueError(
+                f"{self.scopes!r} is no set of scopes. Use a set of actions' names; an empty one allows all."
+            )
+        object.__setattr__(self, "scopes", frozenset(self.scopes))
 
     def may(self, required: RequiredRole) -> bool:
         """True when this actor's role covers ``required``."""

@@ -275,7 +275,7 @@ class DashboardBlueprint(Blueprint):
             return transports.as_sse(stream, context)
         context, result = invoke(route, request, self.services, self.base, values)
         self.address.note(request, context.actor, self.base)
-        return answer(result)
+        return answer(result, hides_tokens=not context.codec.shows_tokens)
 
     def open_stream(self, route: Route, values: dict[str, Any]) -> tuple[RequestContext, Stream] | Response:
         """Open the stream that the current request asks for as a websocket; a refusal is a plain HTTP answer."""

@@ -86,6 +86,16 @@ class Permission:
             ),
         )
 
+    def is_anothers(self, run_id: str, seen: StateStore) -> bool:
+        """Say whether there is a run of that id that the caller may not see.
+
+        Args:
+            seen: the store as the caller sees it.
+        """
+        if self.policy is None or self.store is None:
+            return False
+        return seen.get_run(run_id) is None and self.store.get_run(run_id) is not None
+
     def require_reach(self, action: str, reach: Reach) -> None:
         """Go on only where the caller may see, and do this to, every run that the action reaches.
 

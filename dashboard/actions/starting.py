@@ -17,13 +17,15 @@ from dashboard.actions.inert import ForeignObjectError
 from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
-from otel_bridge.model.names import INTERNAL_QUEUE
+from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.placement import Need, place, polls
 from otel_bridge.runs.presence import Presence
 
 InputFormat = Literal["python", "portable"]
 
+OWN_PREFIXES = (UNDO_PREFIX, DEAD_LETTER_PREFIX, BULK_PREFIX)
+"""A run of such an id would stand in the way of the undo, the dead letter or the bulk action that has it."""
 _KEYED = uuid.UUID("8f0c4b0e-6d4f-5c1e-9a55-0b7d0f3c2a91")
 """Namespace of ids made from idempotency keys."""
 
@@ -75,6 +77,8 @@ def start(
     with ctx.audited(actor, "start", run_id, workflow=workflow, queue=queue):
         if workflow.startswith("durable."):
             raise BadRequest(f"{workflow!r} is this product's own; it is started by the actions that need it.")
+        if run_id is not None and run_id.startswith(OWN_PREFIXES):
+            raise BadRequest(f"{run_id[:200]!r} is an id that this product gives its own runs. Choose another id.")
         sample = _sample(ctx, workflow)
         namespace = sample.namespace if sample is not None else None
         ctx.permission.require_new(
@@ -91,7 +95,12 @@ def start(
             "application_name": namespace,
         }
         if run_id is None and key is not None:
-            run_id = keyed_id("start", workflow, key)
+            # Under a policy a key is its sender's own: another's may have started what this one may not see.
+            whose = workflow if ctx.permission.policy is None else f"{workflow}\0{actor}"
+            run_id = keyed_id("start", whose, key)
+        if run_id is not None and ctx.permission.is_anothers(run_id, ctx.store):
+            # The engine would take it for a repeat, and change that run's row.
+            raise Refused("A run of that id exists already. Choose another id.")
         if run_id is not None:
             options["workflow_id"] = run_id
         if version is not None:

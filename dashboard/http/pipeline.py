@@ -20,13 +20,13 @@ from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
-from dashboard.read.relatives import without_unseen
+from dashboard.read.relatives import within_sight, without_unseen
 from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
 from dashboard.wire.base import NoQuery
 from dashboard.wire.filters import RunFilter, attribute_filter
 from dashboard.wire.json import to_json
-from otel_bridge.codec import Codec
+from otel_bridge.codec import Codec, mask_text
 from otel_bridge.errors import BridgeError, NotADbosDatabaseError, StoreMissingError
 
 
@@ -168,12 +168,17 @@ def problem_response(problem: Problem) -> Response:
     return response
 
 
-def answer(result: Any) -> Response:
-    """Turn what a handler returned into a response."""
+def answer(result: Any, *, hides_tokens: bool = False) -> Response:
+    """Turn what a handler returned into a response.
+
+    Args:
+        hides_tokens: the caller may see no webhook token, in a payload, a name or a key.
+    """
     if isinstance(result, Response):
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
-    response = Response(to_json(reply.body), status=reply.status, mimetype=JSON_TYPE)
+    text = to_json(reply.body)
+    response = Response(mask_text(text) if hides_tokens else text, status=reply.status, mimetype=JSON_TYPE)
     response.headers.extend(dict(reply.headers))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -226,7 +231,7 @@ def invoke(
     query = parse_query(request.args, route.query)
     refuse_hidden(query, services.settings.codec)
     if route.query is not NoQuery:
-        keywords["query"] = query
+        keywords["query"] = within_sight(context.services, query)
     if route.has_body:
         keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
     result = route.handler(context, **keywords)

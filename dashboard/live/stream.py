@@ -14,6 +14,7 @@ from dashboard.live.hub import STOPPED_REASON, LiveHub
 from dashboard.live.subscription import Subscription
 from dashboard.wire.base import Wire
 from dashboard.wire.json import to_json
+from otel_bridge.codec import mask_text
 from otel_bridge.errors import BridgeError
 
 LEFT_S = 2.0
@@ -67,6 +68,11 @@ class Stream:
     snapshot: Callable[[Subscription], Wire]
     heartbeat_s: float
     max_age_s: float
+    hides_tokens: bool = False
+    """The viewer may see no webhook token: messages are made for everybody, and names are in them as they are."""
+
+    def _text(self, text: str) -> str:
+        return mask_text(text) if self.hides_tokens else text
 
     def frames(
         self,
@@ -89,7 +95,7 @@ class Stream:
         try:
             if not resumed:
                 self.hub.wait_until_watching()
-                yield Frame("snapshot", subscription.last_id, to_json(self.snapshot(subscription)))
+                yield Frame("snapshot", subscription.last_id, self._text(to_json(self.snapshot(subscription))))
             polls = has_left is not None and wake is None
             yield from self._follow(subscription, has_left, still_admitted, polls=polls, resumed=resumed)
         except (BridgeError, Problem) as error:
@@ -114,7 +120,7 @@ class Stream:
         while True:
             messages = subscription.take(schedule.wait_s(LEFT_S if polls else None))
             for message in messages:
-                yield Frame("changed" if message.type == "changed" else None, message.id, message.json)
+                yield Frame("changed" if message.type == "changed" else None, message.id, self._text(message.json))
             if subscription.closed is not None:
                 code = GOING_AWAY if subscription.closed == STOPPED_REASON else TRY_AGAIN_LATER
                 yield Frame("dropped", subscription.last_id, subscription.closed, code)

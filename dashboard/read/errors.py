@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.errors import BadRequest, NotFound
+from dashboard.read.cursors import opened, sealed
 from dashboard.read.decisions import decision_view
 from dashboard.read.seen import SeenServices
 from dashboard.read.seen_errors import buckets_of, failures_by_error, states_of, visible_failures
@@ -30,7 +31,7 @@ from dashboard.wire.errors import (
     SharedView,
     WindowQuery,
 )
-from otel_bridge.errors import LedgerError
+from otel_bridge.errors import InvalidCursorError, LedgerError
 from otel_bridge.ledger.base import ErrorGroup, Failure
 from otel_bridge.ledger.tables.failures import ErrorKey
 from otel_bridge.model.runs import Run, RunQuery
@@ -88,7 +89,7 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
         since_ms=window.since_ms,
         until_ms=window.until_ms,
         workflow=query.workflow,
-        before=None if query.cursor is None else _key(query.cursor),
+        before=None if query.cursor is None else _key(services, query.cursor),
         limit=query.limit + 1,
     )
     page = found[: query.limit]
@@ -102,7 +103,7 @@ def errors(services: Services, query: ErrorsQuery) -> tuple[ErrorsView, str | No
         scanned_to=iso(scanned_to_ms),
         groups=[view for view in views if not query.state or view.state in query.state],
     )
-    return answer, _cursor(page[-1]) if len(found) > len(page) else None
+    return answer, _cursor(services, page[-1]) if len(found) > len(page) else None
 
 
 def _catch_up(services: Services) -> int | None:
@@ -364,16 +365,18 @@ def _counts(values: Mapping[str | None, int]) -> list[CountView]:
     return [CountView(value=value, count=count) for value, count in most]
 
 
-def _cursor(group: ErrorGroup) -> str:
+def _cursor(services: Services, group: ErrorGroup) -> str:
     text = json.dumps([group.last_at_ms, group.signature.fingerprint])
-    return base64.urlsafe_b64encode(text.encode()).decode()
+    return sealed(services, base64.urlsafe_b64encode(text.encode()).decode())
 
 
-def _key(cursor: str) -> ErrorKey:
+def _key(services: Services, cursor: str) -> ErrorKey:
     try:
-        at_ms, fingerprint = json.loads(base64.urlsafe_b64decode(cursor))
-    except (ValueError, TypeError) as error:
+        at_ms, fingerprint = json.loads(base64.urlsafe_b64decode(opened(services, cursor)))
+    except (ValueError, TypeError, RecursionError, InvalidCursorError) as error:
         raise BadRequest(_MALFORMED, parameter="cursor") from error
-    if type(at_ms) is not int or not isinstance(fingerprint, str) or abs(at_ms) > 2**62:
+    # a fingerprint is plain: no database takes a lone surrogate, nor a NUL
+    is_plain = isinstance(fingerprint, str) and fingerprint.isascii() and fingerprint.isprintable()
+    if type(at_ms) is not int or not is_plain or abs(at_ms) > 2**62:
         raise BadRequest(_MALFORMED, parameter="cursor")
     return ErrorKey(at_ms, fingerprint)

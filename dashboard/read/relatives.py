@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from dashboard.read.seen import SeenServices
 from dashboard.read.services import Services
 from dashboard.wire.base import Json
+from dashboard.wire.filters import RunFilter
 
 NAMES = frozenset({"parent_id", "forked_from", "dead_letter_id", "dead_run_id", "undo_id", "undoes_id", "child_run_id"})
 """Fields that hold the id of another run."""
@@ -40,6 +41,16 @@ def json_without_unseen(services: Services, row: Mapping[str, Json]) -> dict[str
     named = {key: value for key, value in row.items() if key in KEYS and isinstance(value, str)}
     seen = services.visible_ids(sorted(set(named.values())))
     return {key: value for key, value in row.items() if key not in named or named[key] in seen}
+
+
+def within_sight(services: Services, query: BaseModel) -> BaseModel:
+    """Return a query; one about the children of a run that the actor may not see is made to match nothing.
+
+    Else the children that it may see would tell whose they are.
+    """
+    if not isinstance(services, SeenServices) or not isinstance(query, RunFilter) or not query.parent:
+        return query
+    return query if services.visible_ids([query.parent]) else query.matching_nothing()
 
 
 def _named(value: object) -> Iterator[str]:

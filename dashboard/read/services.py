@@ -90,6 +90,8 @@ class Services:
         self._open_store, self._open_ledger, self._open_actions = open_store, open_ledger, open_actions
         self.acts = True
         """False when this blueprint offers no actions."""
+        self.cursor_key: str | None = None
+        """Seals page cursors where the host gave a policy; made when the first is: see ``read.cursors``."""
         self.hub: Any = None
         """The ``LiveHub`` of the streams; set by the blueprint."""
         self._lock = threading.RLock()

@@ -12,6 +12,7 @@ from pydantic import Field
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
+from dashboard.read.cursors import opened, sealed
 from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import activity_view, facet_view
 from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
@@ -56,13 +57,14 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
     ``q``, runs found by id come before older ones found by name; each page is newest first.
     """
     try:
-        page = ctx.services.runs.page(query.to_query(limit=query.limit, cursor=query.cursor, offset=query.offset))
+        cursor = None if query.cursor is None else opened(ctx.services, query.cursor)
+        page = ctx.services.runs.page(query.to_query(limit=query.limit, cursor=cursor, offset=query.offset))
     except InvalidCursorError as error:
         raise BadRequest(str(error), parameter="cursor") from error
     headers: dict[str, str] = {}
     if page.next_cursor is not None:
         kept = [(k, v) for k, v in ctx.request.args.items(multi=True) if k not in ("cursor", "offset")]
-        following = urlencode([*kept, ("cursor", page.next_cursor)])
+        following = urlencode([*kept, ("cursor", sealed(ctx.services, page.next_cursor))])
         headers["Link"] = f'<{ctx.base}/api/runs?{following}>; rel="next"'
     scanned_to = iso(page.scanned_to_ms)
     if scanned_to is not None:

@@ -52,6 +52,7 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
         snapshot,
         ctx.settings.heartbeat_s,
         ctx.settings.stream_max_age_s,
+        hides_tokens=not ctx.codec.shows_tokens,
     )
 
 
@@ -81,4 +82,5 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
         snapshot,
         ctx.settings.heartbeat_s,
         ctx.settings.stream_max_age_s,
+        hides_tokens=not ctx.codec.shows_tokens,
     )

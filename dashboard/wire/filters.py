@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from typing_extensions import Self
 
 from dashboard.wire.base import EARLIEST_MS, Query, at_most, parse_time
 from otel_bridge.model.runs import AttributeFilter, Grid, RunQuery
@@ -79,6 +80,10 @@ class RunFilter(Query):
         if app is not None and info.data.get("namespace") not in (None, app):
             raise ValueError("is an alias of namespace; give one of them")
         return app
+
+    def matching_nothing(self) -> Self:
+        """Return the same filter, which no run passes."""
+        return self.model_copy(update={"origin": "nowhere"})
 
     def to_query(self, **page: Any) -> RunQuery:
         """Return the store's query; ``page`` holds its limit, cursor and offset."""

@@ -11,7 +11,7 @@ import re
 from otel_bridge.model.names import WEBHOOK_TOKEN_PREFIX
 
 MASKED_TOKEN = f"{WEBHOOK_TOKEN_PREFIX}[hidden]"
-_TOKEN = re.compile(re.escape(WEBHOOK_TOKEN_PREFIX) + r"[A-Za-z0-9_.~%-]*")
+_TOKEN = re.compile(re.escape(WEBHOOK_TOKEN_PREFIX) + r"(?:\[hidden\]|[A-Za-z0-9_.~%-]*)")
 _IN_BASE64 = tuple(base64.b64encode(bytes(shift) + WEBHOOK_TOKEN_PREFIX.encode())[4:16].decode() for shift in range(3))
 """What stays the same of the prefix in base64, wherever in three bytes it begins."""
 _PREFIX_BYTES = WEBHOOK_TOKEN_PREFIX.encode()

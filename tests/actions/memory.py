@@ -62,7 +62,8 @@ class RecordingClient:
     def enqueue(self, options: dict[str, Any], *args: Any, **kwargs: Any) -> Handle:
         run_id = str(options.get("workflow_id", f"made-{len(self.calls)}"))
         self._note("enqueue", run_id, options=options, args=args, kwargs=kwargs)
-        self.store.put_run(make_run(run_id, workflow=options["workflow_name"], status="pending"))
+        attributes = options.get("attributes") or {}
+        self.store.put_run(make_run(run_id, workflow=options["workflow_name"], status="pending", attributes=attributes))
         return Handle(run_id)
 
     def send(self, run_id: str, message: Any, topic: str, **options: Any) -> None:

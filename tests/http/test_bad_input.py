@@ -5,6 +5,7 @@ The routes are the application's own ``url_map``, so that one that is added tomo
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sqlite3
@@ -54,6 +55,11 @@ QUERIES = [
     "cursor=%00",
     "cursor=" + "A" * 9_000,
     "cursor=W10",
+    f"cursor={base64.urlsafe_b64encode(b'[' * 5_900).decode()}",
+    *(
+        f"cursor={base64.urlsafe_b64encode(text).decode().rstrip('=')}"
+        for text in (b'[1,"\\ud800"]', b'[1,"\\u0000"]', b'[[1,2],"a"]', b'[[1,"\\ud800"],null]', b"[9e999,1]")
+    ),
     "cursor=eyJhIjogMX0",
     "offset=-1",
     "offset=99999999999",

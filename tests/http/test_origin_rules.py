@@ -28,6 +28,7 @@ def request_of(method: str = "POST", **headers: str) -> Request:
         ("https://ops.example.com:443", OPS),
         ("http://ops.example.com", ("http", "ops.example.com", 80)),
         ("http://localhost:8000", ("http", "localhost", 8000)),
+        ("http://localhost:0", ("http", "localhost", 0)),
         ("null", None),
         ("*", None),
         ("ftp://ops.example.com", None),

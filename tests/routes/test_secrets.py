@@ -237,3 +237,22 @@ def test_a_viewer_sees_no_webhook_token_and_an_operator_does(value: StoredValue)
         assert part not in listed + bridge_says
     assert "durable_whk_[hidden]" in said["viewer"]
     assert TOKEN in said["operator"]
+
+
+def test_a_viewer_sees_no_token_in_a_name_or_a_key() -> None:
+    """Where it names a step, a queue or a published value, in rows, graphs, errors, topology and streams."""
+    store = MemoryStateStore(clock=now_ms)
+    at = now_ms()
+    store.put_run(make_run("r", status="failed", created_at_ms=at, queue=f"q-{TOKEN}", attributes={TOKEN: "eu"}))
+    store.put_step(make_step("r", 1, name=f"post {TOKEN}", status="failed", started_at_ms=at))
+    store.put_payload("r", "error", json.dumps({"name": "E", "message": f"POST {TOKEN} failed"}))
+    store.put_event("r", f"k-{TOKEN}", "1")
+    role: dict[str, Role] = {"is": "viewer"}
+    with mounted(store, ledger=MemoryLedger(), auth=lambda request: role["is"], heartbeat_s=0.05) as app:
+        said = {}
+        for role["is"] in ("viewer", "operator"):
+            stream = streamed(app, role["is"], "r", lambda: None, "snapshot")
+            said[role["is"]] = answers_of(app.test_client(), app, "r") + stream
+    assert TOKEN[12:30] not in said["viewer"]
+    assert "[hidden][hidden]" not in said["viewer"]
+    assert TOKEN in said["operator"]

@@ -22,7 +22,7 @@ def parse_origin(text: str) -> Origin | None:
     """
     try:
         parts = urlsplit(text)
-        port = parts.port or PORTS.get(parts.scheme)
+        port = PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError:
         return None
     if parts.scheme not in PORTS or not parts.hostname or port is None or parts.path or parts.query or parts.fragment:

@@ -55,7 +55,7 @@ def decode_cursor(text: str) -> Cursor:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         walk, by_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         return Cursor(_place(walk), TOGETHER if by_id == TOGETHER else _place(by_id))
-    except (ValueError, TypeError, binascii.Error, UnicodeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, binascii.Error, UnicodeError, RecursionError) as error:
         raise InvalidCursorError(text) from error
 
 
