@@ -26,7 +26,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.attempts import PUT_BACK
 from otel_bridge.runs.failing import recorded_at
-from otel_bridge.spans import owed_life
+from otel_bridge.spans import life_to_keep
 from otel_bridge.store.base import StateStore
 
 MAX_DEPTH = 25
@@ -234,7 +234,7 @@ def revive(ctx: ActionContext, ended: Ended, failure: Failure | None) -> str | N
     try:
         return ctx.ledger.begin_life(
             run.id,
-            lambda exported, lives: owed_life(run, ended.steps, ended.error, exported, lives),
+            lambda exported, lives: life_to_keep(run, ended.steps, ended.error, exported, lives),
             queue=queue_to_remember(run),
             attempt=attempt_of(run, ended.steps, ended.error),
             failure=failure,

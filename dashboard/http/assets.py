@@ -96,12 +96,12 @@ class Assets:
         base = config.base.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
         data = config.model_dump_json(by_alias=True, exclude_none=True)
         data = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        told = f'<base href="{base}/"><script type="application/json" id="durable-config">{data}</script>'
+        page_config = f'<base href="{base}/"><script type="application/json" id="durable-config">{data}</script>'
         html = _BASE.sub("", _CONFIG.sub("", html))
         if PLACE in html:
-            html = html.replace(PLACE, told, 1)
+            html = html.replace(PLACE, page_config, 1)
         else:
-            html = _HEAD.sub(lambda match: match.group(0) + told, html, count=1)
+            html = _HEAD.sub(lambda match: match.group(0) + page_config, html, count=1)
         response = Response(html, content_type="text/html; charset=utf-8")
         response.headers["Cache-Control"] = "no-store"
         return response

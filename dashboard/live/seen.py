@@ -22,16 +22,16 @@ def view_of(services: Services) -> Callable[[Message], Message | None] | None:
     def view(message: Message) -> Message | None:
         if isinstance(store, SeenStore) and not store.sees(message.run):
             return None
-        told = json.loads(message.json)
-        if not isinstance(told.get("run"), dict) and not isinstance(told.get("step"), dict):
+        body = json.loads(message.json)
+        if not isinstance(body.get("run"), dict) and not isinstance(body.get("step"), dict):
             return message
         # Messages are made once for all viewers, but what may be done, and which relatives are seen, differs.
         for name in ("run", "step"):
-            if isinstance(told.get(name), dict):
-                told[name] = json_without_unseen(services, told[name])
-        row = told.get("run")
+            if isinstance(body.get(name), dict):
+                body[name] = json_without_unseen(services, body[name])
+        row = body.get("run")
         if isinstance(row, dict) and "allowed" in row:
             row["allowed"] = [action for action in row["allowed"] if services.allows(action, message.run)]
-        return replace(message, json=to_json(told))
+        return replace(message, json=to_json(body))
 
     return view

@@ -60,8 +60,8 @@ class Loaded:
     undo: list[Compensation]
     requeues: Sequence[AuditEntry]
     """Actions that put the run on a queue again, oldest first."""
-    told: Sequence[InterruptedStep]
-    """What workers told of its interrupted steps, in this attempt and in earlier ones."""
+    reported: Sequence[InterruptedStep]
+    """What workers reported of its interrupted steps, in this attempt and in earlier ones."""
 
 
 def get_run(services: Services, run_id: str) -> Run:
@@ -85,11 +85,11 @@ def load(services: Services, run_id: str) -> Loaded:
     run = get_run(services, run_id)
     requeues = services.requeues([run_id]).get(run_id, [])
     run = overlay_requeue(run, requeues)
-    told = told_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
+    reported = reported_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
     wanted = [run_id] if run.undo_id is None else [run_id, run.undo_id]
     by_run = services.store.get_steps_of(wanted, errors=True)
     seen = services.presence()
-    steps = overlay_steps(run, by_run.get(run_id, []), seen, told)
+    steps = overlay_steps(run, by_run.get(run_id, []), seen, reported)
     undo: list[Compensation] = []
     if run.undo_id is not None:
         undo_run = services.store.get_run(run.undo_id)
@@ -97,7 +97,7 @@ def load(services: Services, run_id: str) -> Loaded:
         if undo_run is not None:
             undo_steps = overlay_steps(undo_run, undo_steps, seen)
         undo = undo_of(services.store, run.undo_id, undo_steps)
-    return Loaded(run, steps, undo, requeues, told)
+    return Loaded(run, steps, undo, requeues, reported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ def history(services: Services, loaded: Loaded) -> list[Attempt]:
     if not loaded.requeues:
         return attempts(run, [])
     kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
-    return attempts(run, loaded.requeues, exported=exported, kept=kept, told=loaded.told, steps=loaded.steps)
+    return attempts(run, loaded.requeues, exported=exported, kept=kept, reported=loaded.reported, steps=loaded.steps)
 
 
 def run_graph(services: Services, run_id: str, *, expand: Collection[str] = ()) -> Graph:
@@ -265,8 +265,8 @@ def kept_attempts(services: Services, run_id: str) -> list[KeptAttempt]:
         return []
 
 
-def told_interrupted(services: Services, run_id: str) -> list[InterruptedStep]:
-    """Return what workers told of the run's interrupted steps; nothing, where the ledger cannot be read."""
+def reported_interrupted(services: Services, run_id: str) -> list[InterruptedStep]:
+    """Return what workers reported of the run's interrupted steps; nothing, where the ledger cannot be read."""
     try:
         return services.ledger.interrupted([run_id]).get(run_id, [])
     except LedgerError:

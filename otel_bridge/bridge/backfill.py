@@ -9,7 +9,7 @@ from otel_bridge.bridge.exporter import CHUNK_RUNS, Progress, RunExporter
 from otel_bridge.bridge.lease import LeaseKeeper
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, Ledger, owner_name
-from otel_bridge.ledger.underway import BACKFILL_LEASE
+from otel_bridge.ledger.pending import BACKFILL_LEASE
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.otlp import Delivery
 from otel_bridge.spans import SpanSettings

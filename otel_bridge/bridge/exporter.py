@@ -102,7 +102,7 @@ class RunExporter:
     def _export_all_but_broken(
         self, lease: Lease | None, chunk: Sequence[str], known: Mapping[str, Run], progress: Progress
     ) -> None:
-        """Export a chunk, in halves where something of it cannot be read or told, until the one run is found."""
+        """Export a chunk, in halves where something of it cannot be read or exported, until the one run is found."""
         try:
             self._export_runs(lease, chunk, known, progress)
         except BridgeError:
@@ -145,14 +145,14 @@ class RunExporter:
         plans: list[Planned] = []
         lived: list[Planned] = []
         for run_id in chunk:
-            run, told = runs.get(run_id), before.get(run_id)
+            run, record = runs.get(run_id), before.get(run_id)
             for life in past.get(run_id, ()):
-                lived.append((life.run, self._plan_past(cut.of_life(life), told, related)))
-                told = lived[-1][1].record
+                lived.append((life.run, self._plan_past(cut.of_life(life), record, related)))
+                record = lived[-1][1].record
             if run is not None:
-                plan = self._plan(run, cut.of(run, steps[run_id]), told, related, now_ms)
+                plan = self._plan(run, cut.of(run, steps[run_id]), record, related, now_ms)
             else:
-                plan = plan_deleted(told, settings=self._settings) if told is not None else None
+                plan = plan_deleted(record, settings=self._settings) if record is not None else None
                 self.set_aside.discard(run_id)
             if plan is not None:
                 plans.append((run, plan))

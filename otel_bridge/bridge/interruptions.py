@@ -25,7 +25,7 @@ class Interruptions:
 
     def __init__(self, ledger: Ledger, runs: Mapping[str, Run], past: Mapping[str, Sequence[PastLife]]) -> None:
         ids = sorted({*past, *(run.id for run in runs.values() if may_be_cut_off(run))})
-        self._told = ledger.interrupted(ids) if ids else {}
+        self._reported = ledger.interrupted(ids) if ids else {}
         self._seen = presence(*ledger.executors_now()) if ids else presence((), 0)
 
     def goes_on(self, run_id: str) -> bool:
@@ -35,13 +35,13 @@ class Interruptions:
 
     def of(self, run: Run, steps: Sequence[Step]) -> Sequence[Step]:
         """Return a run's steps with the interrupted ones among them."""
-        return _with(steps, interrupted(run, self._seen, self._told.get(run.id, ()), still=False))
+        return _with(steps, interrupted(run, self._seen, self._reported.get(run.id, ()), still=False))
 
     def of_life(self, life: PastLife) -> PastLife:
         """Return a kept life with the steps that were interrupted in it."""
         before_ms = life.run.finished_at_ms or life.run.updated_at_ms
-        told = [one for one in self._told.get(life.run.id, ()) if one.started_at_ms <= before_ms]
-        found = interrupted(life.run, presence((), 0), told)
+        reported = [one for one in self._reported.get(life.run.id, ()) if one.started_at_ms <= before_ms]
+        found = interrupted(life.run, presence((), 0), reported)
         return replace(life, steps=tuple(_with(life.steps, found))) if found else life
 
 

@@ -1,7 +1,7 @@
 """The life of runs as log records: begun, suspended, ended, blocked, and who did what. Reads the store and the ledger.
 
 A root span is sent when its run ends; until then a backend knows of a run by its steps alone. These records say at once
-what happens. At least once: the moment up to which they were accepted is kept in the ledger, and what is told again
+what happens. At least once: the moment up to which they were accepted is kept in the ledger, and what is exported again
 after a restart has the same ``log.record.uid``.
 """
 
@@ -75,7 +75,7 @@ class LifecycleLogs:
         self._send()
 
     def forget(self) -> None:
-        """Forget what was read: another process may have told it meanwhile."""
+        """Forget what was read: another process may have exported it meanwhile."""
         self._tail = None
         self._waiting.clear()
 
@@ -192,8 +192,8 @@ class LifecycleLogs:
 
     def _common(self, run: Run, traces: Traces) -> dict[str, str | int]:
         url = traces.url(run.id)
-        told: dict[str, str | int] = {semconv.RUN_ID: run.id, semconv.WORKFLOW_NAME: run.workflow}
-        return told | ({semconv.RUN_URL: url} if url is not None else {})
+        attributes: dict[str, str | int] = {semconv.RUN_ID: run.id, semconv.WORKFLOW_NAME: run.workflow}
+        return attributes | ({semconv.RUN_URL: url} if url is not None else {})
 
     def _actions(self) -> Iterator[LogData]:
         """Yield what people did since the last look, oldest first."""

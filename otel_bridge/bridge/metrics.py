@@ -69,7 +69,12 @@ class BridgeMetrics:
             (semconv.METRIC_QUEUE_DEPTH, "{run}", "Runs that wait on a queue.", self._observe_depth),
             (semconv.METRIC_QUEUE_OLDEST_AGE, "s", "Age of the oldest run on a queue.", self._observe_oldest),
             (semconv.METRIC_LAG, "s", "How far export is behind the state store.", self._observe_lag),
-            (semconv.METRIC_SET_ASIDE, "{run}", "Runs whose rows cannot be told as spans.", self._observe_set_aside),
+            (
+                semconv.METRIC_SET_ASIDE,
+                "{run}",
+                "Runs whose rows cannot be exported as spans.",
+                self._observe_set_aside,
+            ),
         ):
             meter.create_observable_gauge(name, [callback], unit, description)
 

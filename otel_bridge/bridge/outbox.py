@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from otel_bridge.ledger.base import ExportedRun, Ledger
-from otel_bridge.ledger.underway import dump_records, load_records, pack, records_key, unpack
+from otel_bridge.ledger.pending import dump_records, load_records, pack, records_key, unpack
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
 
 _logger = logging.getLogger("otel_bridge")

@@ -16,7 +16,7 @@ from otel_bridge.bridge.lifecycle_logs import LifecycleLogs
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.errors import LedgerError, StoreError
 from otel_bridge.ledger.base import Cursor, Lease, Ledger
-from otel_bridge.ledger.underway import EXPORT_LEASE
+from otel_bridge.ledger.pending import EXPORT_LEASE
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.otlp import Delivery
@@ -31,7 +31,7 @@ _logger = logging.getLogger("otel_bridge")
 LEASE_NAME = EXPORT_LEASE
 STATS_KEY = "bridge.stats"
 BEGINNING_MS = -(2**62)
-"""Before every stamp: somebody may have stamped a run before 1970, and is to be told."""
+"""Before every stamp: somebody may have stamped a run before 1970, and its spans are due."""
 OPEN_LIMIT = 5_000
 PRUNE_EVERY_S = 3_600.0
 LOOK_BACK_MS = 60_000
@@ -42,7 +42,7 @@ GAUGES_EVERY_S = 10.0
 REJECTIONS_KEPT = 20
 INTERRUPTED_EVERY_S = 1.0
 LATE_MS = 5_000
-"""What workers told of interrupted steps may be committed so much later than it is stamped."""
+"""What workers report of interrupted steps may be committed so much later than it is stamped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ class ExportSession:
         self._clock = ClockWatch(monotonic=monotonic)
         self._agenda = Agenda()
         self._reviewed_at = self._pruned_at = self._gauged_at = self._interrupted_at = -float("inf")
-        self._told: dict[str, int] = {}
-        self._told_since_ms = BEGINNING_MS
+        self._interrupted_before: dict[str, int] = {}
+        self._interrupted_since_ms = BEGINNING_MS
         self._caught_up_at = monotonic()
         self._reported: object = None
         self._standing_by = self._ahead = False
@@ -148,7 +148,7 @@ class ExportSession:
             self._logs.forget()
         self._agenda.clear()
         self._reviewed_at = self._interrupted_at = -float("inf")
-        self._told, self._told_since_ms = {}, BEGINNING_MS
+        self._interrupted_before, self._interrupted_since_ms = {}, BEGINNING_MS
 
     def close(self) -> None:
         """Give the lease up and close what was opened for this session. Idempotent."""
@@ -240,14 +240,14 @@ class ExportSession:
         return [*begun, *self._exporter.set_aside]
 
     def _interrupted(self) -> set[str]:
-        """Return runs of which workers told interrupted steps since the last look: perhaps after their end was sent."""
+        """Return runs whose workers reported interrupted steps since: perhaps after their end was sent."""
         if self._monotonic() - self._interrupted_at < INTERRUPTED_EVERY_S:
             return set()
         self._interrupted_at = self._monotonic()
-        told = self.ledger.interrupted_since(self._told_since_ms, limit=OPEN_LIMIT)
-        new = {run_id for run_id, at_ms in told.items() if self._told.get(run_id) != at_ms}
-        self._told = told
-        self._told_since_ms = max([self._told_since_ms, *(at_ms - LATE_MS for at_ms in told.values())])
+        found = self.ledger.interrupted_since(self._interrupted_since_ms, limit=OPEN_LIMIT)
+        new = {run_id for run_id, at_ms in found.items() if self._interrupted_before.get(run_id) != at_ms}
+        self._interrupted_before = found
+        self._interrupted_since_ms = max([self._interrupted_since_ms, *(at_ms - LATE_MS for at_ms in found.values())])
         return new
 
     def _look_after(self, lease: Lease, *, caught_up: bool) -> None:

@@ -1,4 +1,4 @@
-"""Runs that cannot be told as spans, and why: set aside one by one, so that they hold nobody up. Writes the log.
+"""Runs that cannot be exported as spans, and why: set aside one by one, so that they hold nobody up. Writes the log.
 
 A row may hold what nobody should have written: text where a time is declared, a time before 1970, a name that is no
 text. Such a run is left out and named, in the log, in the ledger for ``doctor``, and in a metric. It is looked at again
@@ -56,7 +56,7 @@ class SetAside:
             )
 
     def discard(self, run_id: str) -> None:
-        """Note that a run can be told, or is gone."""
+        """Note that a run can be exported, or is gone."""
         self._reasons.pop(run_id, None)
 
     def load(self, ledger: Ledger) -> None:
@@ -85,7 +85,7 @@ def read_set_aside(ledger: Ledger) -> tuple[int, dict[str, str]]:
 
 
 def why_unreadable(run: Run, steps: Sequence[Step]) -> str | None:
-    """Return why a run's rows cannot be told; None when every one can be read."""
+    """Return why a run's rows cannot be exported; None when every one can be read."""
     if run.unreadable:
         return f"columns of its row hold what they do not declare: {', '.join(run.unreadable)}"
     broken = [step.seq for step in steps if step.unreadable]

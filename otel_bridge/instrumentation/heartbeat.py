@@ -200,12 +200,12 @@ class Heartbeat:
         self._write(replace(row, in_flight=steps, in_flight_total=len(steps)))
 
     def _report_interrupted(self) -> None:
-        told = [self._interrupted.popleft() for _ in range(len(self._interrupted))]
+        reported = [self._interrupted.popleft() for _ in range(len(self._interrupted))]
         try:
             executor = self._describe().executor_id
-            self._source.get().add_interrupted([one.describe(executor) for one in told])
+            self._source.get().add_interrupted([one.describe(executor) for one in reported])
         except Exception:
-            self._interrupted.extendleft(reversed(told))
+            self._interrupted.extendleft(reversed(reported))
             raise
 
     def _sign_off(self) -> None:

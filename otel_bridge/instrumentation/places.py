@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from otel_bridge.instrumentation.current import Placement
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
-from otel_bridge.ledger.underway import exported_or_underway
+from otel_bridge.ledger.pending import exported_or_pending
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.spans import Relatives, SpanSettings, Traces, ids, present_generation
@@ -48,7 +48,7 @@ class RunPlaces:
     def _generations(self, run_ids: Sequence[str]) -> dict[str, int]:
         ledger = self._sources.ledger.get()
         past = ledger.past_lives(run_ids)  # before what was exported: a life that is exported in between is found there
-        exported = exported_or_underway(ledger, run_ids)
+        exported = exported_or_pending(ledger, run_ids)
         begun = [run_id for run_id, record in exported.items() if record.steps and not record.ended]
         steps = self._steps(begun) if begun else {}
         return {

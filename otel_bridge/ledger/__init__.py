@@ -112,7 +112,7 @@ def sidecar_path(url: str | Path, *, namespace: str = "") -> Path:
 
 
 def _slug(words: list[str], *, between: str) -> str:
-    """Return what people recognise of the words, which may hold any character; empty where nothing can be told."""
+    """Return what people recognise of the words, which may hold any character; empty where nothing can."""
     plain = re.sub(r"[^a-z0-9]+", between, between.join(words).lower()).strip(between)[:_SLUG_CHARS]
     return f"{plain}{between}" if plain else ""
 

@@ -70,7 +70,7 @@ class ExportedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastLife:
-    """A life of a run as its rows told it when it was about to be retried, and nobody had exported its end.
+    """A life of a run as its rows showed it when it was about to be retried, and nobody had exported its end.
 
     Args:
         steps: with their stored errors.

@@ -69,7 +69,7 @@ def attempts(
     *,
     exported: ExportedRun | None = None,
     kept: Sequence[KeptAttempt] = (),
-    told: Sequence[InterruptedStep] = (),
+    reported: Sequence[InterruptedStep] = (),
     steps: Sequence[Step] = (),
 ) -> list[Attempt]:
     """Return the run's attempts, the first one first; the last is the run as it is now.
@@ -78,14 +78,14 @@ def attempts(
         requeues: the run's ``REQUEUES`` in the audit log, oldest first.
         exported: what was exported of the run, where a bridge is at work.
         kept: how it stood when it was put on a queue again.
-        told: its interrupted steps, as workers told of them.
+        reported: its interrupted steps, as workers reported them.
         steps: as they are now; those of earlier attempts that were not executed again are among them.
     """
     starts = [run.created_at_ms, *(entry.at_ms for entry in requeues)]
     causes = [None, *requeues]
     found = []
     life = 0
-    known = (*steps, *(step for one in kept for step in one.life.steps), *map(interrupted_step, told))
+    known = (*steps, *(step for one in kept for step in one.life.steps), *map(interrupted_step, reported))
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
         if cause is not None and _begins_a_life(cause):
             life += 1
@@ -112,7 +112,7 @@ def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLi
 def _begun_in(since_ms: int, until_ms: int, known: Sequence[Step]) -> tuple[Step, ...]:
     """Return which of the known steps began within an attempt, each execution once; what has a row goes first.
 
-    What was seen in flight, and what its worker told of it in the end, are the same execution: the latter is whole.
+    What was seen in flight, and what its worker reported of it in the end, are the same execution: the latter is whole.
     """
     found: dict[tuple[int, int | None], Step] = {}
     for step in known:

@@ -62,20 +62,22 @@ class FailureLog:
         if not runs:
             return {}
         undone = {run.undoes_id for run in runs if run.undoes_id is not None and run.status == "completed"}
-        told = self._ledger.failures_of(sorted({run.id for run in runs} | undone))
-        new = [run for run in runs if run.status == "failed" and _ended_at_ms(run) not in _ends(told.get(run.id, ()))]
+        known = self._ledger.failures_of(sorted({run.id for run in runs} | undone))
+        new = [run for run in runs if run.status == "failed" and _ended_at_ms(run) not in _ends(known.get(run.id, ()))]
         for start in range(0, len(new), CHUNK_RUNS):
             for failure in self._record(new[start : start + CHUNK_RUNS]):
-                told[failure.run_id] = sorted([*told.get(failure.run_id, ()), failure], key=lambda one: one.ended_at_ms)
+                known[failure.run_id] = sorted(
+                    [*known.get(failure.run_id, ()), failure], key=lambda one: one.ended_at_ms
+                )
         completed = {run.id for run in runs if run.status == "completed"}
         good = {
             run_id: "completed" if run_id in completed else "undone"
             for run_id in completed | undone
-            if any(failure.settled is None for failure in told.get(run_id, ()))
+            if any(failure.settled is None for failure in known.get(run_id, ()))
         }
         with suppress(LedgerError):
             self._ledger.settle_failures(good)
-        latest = {run_id: failures[-1] for run_id, failures in told.items()}
+        latest = {run_id: failures[-1] for run_id, failures in known.items()}
         return {run_id: _settled(failure, good) for run_id, failure in latest.items()}
 
     def _record(self, runs: Sequence[Run]) -> list[Failure]:

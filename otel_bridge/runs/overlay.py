@@ -46,17 +46,19 @@ def overlay_error(run: Run, failure: Failure | None) -> Run:
     return replace(run, error=error)
 
 
-def overlay_steps(run: Run, steps: Sequence[Step], seen: Presence, told: Sequence[InterruptedStep] = ()) -> list[Step]:
+def overlay_steps(
+    run: Run, steps: Sequence[Step], seen: Presence, reported: Sequence[InterruptedStep] = ()
+) -> list[Step]:
     """Return the steps with those among them that no row tells of, by ``seq``: executing now, or interrupted.
 
     A step that was in flight when its run was cancelled or its executor lost leaves no row, though it may have had its
     effect: it stays in sight as ``interrupted``, until it is executed again or its run completes without it.
 
     Args:
-        told: what workers told of the run's interrupted steps.
+        reported: what workers reported of the run's interrupted steps.
     """
     known = {seq for step in steps for seq in (step.seq, *step.folded)}
-    unrecorded = {step.seq: step for step in interrupted(run, seen, told) if step.seq not in known}
+    unrecorded = {step.seq: step for step in interrupted(run, seen, reported) if step.seq not in known}
     for executor, step in seen.in_flight(run.id):
         if run.is_terminal or step.seq is None or step.seq in known:
             continue
@@ -82,11 +84,13 @@ def left_behind(executor: Executor) -> list[InterruptedStep]:
     ]
 
 
-def interrupted(run: Run, seen: Presence, told: Sequence[InterruptedStep] = (), *, still: bool = True) -> list[Step]:
+def interrupted(
+    run: Run, seen: Presence, reported: Sequence[InterruptedStep] = (), *, still: bool = True
+) -> list[Step]:
     """Return the run's interrupted steps, each once; some of them may have a row, of another execution.
 
     Args:
-        told: what workers told of them.
+        reported: what workers reported of them.
         still: with those that a live executor goes on executing although their run was cancelled: they have no end.
     """
     if run.status == "completed":
@@ -102,12 +106,12 @@ def interrupted(run: Run, seen: Presence, told: Sequence[InterruptedStep] = (), 
                 under_way = interrupted_step(cut_off(step, executor.beat_at_ms, executor.executor_id))
                 found[step.seq] = under_way._replace(finished_at_ms=None)
     if may_be_cut_off(run):
-        found |= {one.seq: interrupted_step(one) for one in told if one.started_at_ms >= begun_ms}
+        found |= {one.seq: interrupted_step(one) for one in reported if one.started_at_ms >= begun_ms}
     return list(found.values())
 
 
 def is_cut_off_but_open(step: Step) -> bool:
-    """Say whether a live executor goes on executing an interrupted step: how it ended is yet to be told."""
+    """Say whether a live executor goes on executing an interrupted step: how it ended is not reported yet."""
     return step.status == "interrupted" and step.is_open
 
 
@@ -128,23 +132,23 @@ def interrupted_steps(run: Run, steps: Sequence[Step], seen: Presence) -> list[S
     ]
 
 
-def interrupted_step(told: InterruptedStep) -> Step:
-    """Return an interrupted step as its worker told of it."""
+def interrupted_step(reported: InterruptedStep) -> Step:
+    """Return an interrupted step as its worker reported it."""
     return Step(
-        run_id=told.run_id,
-        seq=told.seq,
-        name=told.name,
+        run_id=reported.run_id,
+        seq=reported.seq,
+        name=reported.name,
         kind="local",
         status="interrupted",
-        started_at_ms=told.started_at_ms,
-        finished_at_ms=max(told.started_at_ms, told.ended_at_ms),
-        executor=told.executor,
-        attempts=told.attempt,
+        started_at_ms=reported.started_at_ms,
+        finished_at_ms=max(reported.started_at_ms, reported.ended_at_ms),
+        executor=reported.executor,
+        attempts=reported.attempt,
     )
 
 
 def cut_off(step: InFlightStep, ended_ms: int, executor: str) -> InterruptedStep:
-    """Return what is to be told of a step in flight that goes on no more, as far as anybody knows."""
+    """Return what is to be shown of a step in flight that goes on no more, as far as anybody knows."""
     return InterruptedStep(
         run_id=step.run_id,
         seq=step.seq if step.seq is not None else 0,

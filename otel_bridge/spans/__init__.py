@@ -10,7 +10,7 @@ from otel_bridge.spans.model import (
     SpanLink,
     SpanSettings,
 )
-from otel_bridge.spans.past import owed_life, plan_past, present_generation
+from otel_bridge.spans.past import life_to_keep, plan_past, present_generation
 from otel_bridge.spans.plan import Plan, decode_span_error, plan_deleted, plan_run, root_span, step_span
 from otel_bridge.spans.traces import Relatives, Traces, caller_context, child_seq
 
@@ -29,7 +29,7 @@ __all__ = [
     "caller_context",
     "child_seq",
     "decode_span_error",
-    "owed_life",
+    "life_to_keep",
     "plan_deleted",
     "plan_past",
     "plan_run",

@@ -320,33 +320,33 @@ class RunSpans:
         )
 
 
-def lost_life(lost: ExportedRun, settings: SpanSettings, relatives: Relatives, run: Run | None) -> SpanData:
+def unseen_life(life: ExportedRun, settings: SpanSettings, relatives: Relatives, run: Run | None) -> SpanData:
     """Return the span of a life whose end nobody saw: all that is known of it is what was exported.
 
     The run was deleted, or retried, before the bridge saw it end.
     """
     traces = Traces(settings, relatives, run)
-    ends = [end_ms for end_ms, generation in lost.steps.values() if generation == lost.generation]
-    end_ms = max(ends, default=lost.created_at_ms or 0)
-    start_ms = lost.ended_at_ms if lost.generation else lost.created_at_ms
+    ends = [end_ms for end_ms, generation in life.steps.values() if generation == life.generation]
+    end_ms = max(ends, default=life.created_at_ms or 0)
+    start_ms = life.ended_at_ms if life.generation else life.created_at_ms
     start_ns, end_ns = _span_times(min(end_ms, start_ms if start_ms is not None else end_ms), end_ms)
-    attributes: Attributes = {semconv.RUN_ID: lost.run_id, semconv.RUN_STATUS: "unknown"}
-    _set(attributes, semconv.WORKFLOW_NAME, lost.workflow)
-    _set(attributes, semconv.RUN_URL, traces.url(lost.run_id))
-    is_retry = lost.generation > 0
-    undone = ids.traced_run_id(lost.run_id)
-    parent = lost.run_id if is_retry else undone if undone != lost.run_id else None
+    attributes: Attributes = {semconv.RUN_ID: life.run_id, semconv.RUN_STATUS: "unknown"}
+    _set(attributes, semconv.WORKFLOW_NAME, life.workflow)
+    _set(attributes, semconv.RUN_URL, traces.url(life.run_id))
+    is_retry = life.generation > 0
+    undone = ids.traced_run_id(life.run_id)
+    parent = life.run_id if is_retry else undone if undone != life.run_id else None
     return SpanData(
-        traces.trace_id(lost.run_id),
-        traces.life_id(lost.run_id, lost.generation),
+        traces.trace_id(life.run_id),
+        traces.life_id(life.run_id, life.generation),
         traces.root_id(parent) if parent is not None else None,
-        f"retry {lost.generation}" if is_retry else lost.workflow or "run",
+        f"retry {life.generation}" if is_retry else life.workflow or "run",
         SpanKind.INTERNAL,
         start_ns,
         end_ns,
         attributes,
         (SpanEvent(semconv.EVENT_END_UNSEEN, end_ns),),
-        run_id=lost.run_id,
+        run_id=life.run_id,
         service=run.namespace if run is not None else None,
     )
 

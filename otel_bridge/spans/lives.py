@@ -34,7 +34,7 @@ class DueStep(NamedTuple):
         again: the life in which it had run before, if it had.
         unfinished: it had not ended when its run did.
         copied: the original of this fork began it; the fork brought it to its end.
-        folded: the steps behind it that are told with it: like bookkeeping, such as the tokens of one stream.
+        folded: the steps behind it that are exported with it: like bookkeeping, such as the tokens of one stream.
     """
 
     step: Step
@@ -54,7 +54,7 @@ class Life:
         due: steps to send, by number.
         ends: True when the span of this life is to be sent too.
         end_ms: when the run ended; None while it is open.
-        lost_end: a life that ended before it was seen to end: its span is made from the ledger's facts.
+        unseen_end: a life that ended before it was seen to end: its span is made from the ledger's facts.
         again_at_ms: when to look again although no row will have changed; None: not before one does.
     """
 
@@ -62,7 +62,7 @@ class Life:
     due: tuple[DueStep, ...]
     ends: bool
     end_ms: int | None
-    lost_end: ExportedRun | None = None
+    unseen_end: ExportedRun | None = None
     again_at_ms: int | None = None
 
 
@@ -78,7 +78,7 @@ def compare(
     """Say what is due of a run; with ``fold`` like bookkeeping steps in a row are due as one, once the row is over."""
     final = is_final(run, now_ms) and not _cascades(run, steps, now_ms)
     end_ms = run_end_ms(run, steps) if run.is_terminal else None
-    facts, lost_end = _facts(run, steps, before, final=final)
+    facts, unseen_end = _facts(run, steps, before, final=final)
     if run.forked_from is not None and not facts.steps:
         copied = copied_steps(run, steps, original_steps)
         facts = replace(facts, steps={step.seq: (step.finished_at_ms or 0, COPIED) for step in copied})
@@ -91,7 +91,7 @@ def compare(
         due=tuple(due),
         ends=final and not facts.ended and not awaiting_retry,
         end_ms=end_ms,
-        lost_end=lost_end,
+        unseen_end=unseen_end,
         again_at_ms=_again_at_ms(run, steps, final=final, now_ms=now_ms),
     )
 
@@ -253,12 +253,12 @@ def is_over(steps: Sequence[Step], facts: ExportedRun) -> bool:
         step = now.get(seq)
         if generation != facts.generation or (step is None and seq in folded):
             continue
-        if step is None or _told_end_ms(step) != known_ms:
+        if step is None or _recorded_end_ms(step) != known_ms:
             return True
     return False
 
 
-def _told_end_ms(step: Step) -> int | None:
+def _recorded_end_ms(step: Step) -> int | None:
     return step.wake_at_ms if step.kind == "sleep" and step.is_open else step_end_ms(step, None)[0]
 
 

@@ -1,6 +1,6 @@
 """Lives whose end nobody exported before they were retried. Pure: no clock, database or network.
 
-A retry deletes rows. What asks for it notes in the ledger what they told, if nobody has exported it yet; the bridge
+A retry deletes rows. What asks for it notes in the ledger what they showed, if nobody has exported it yet; the bridge
 tells that life first. Everybody who has to know which life a run is in asks here, so all give the same answer.
 """
 
@@ -38,7 +38,7 @@ def present_generation(
     return max([generation, *(life.generation + 1 for life in past)])
 
 
-def owed_life(
+def life_to_keep(
     run: Run, steps: Sequence[Step], error: StoredValue | None, exported: ExportedRun | None, past: Sequence[PastLife]
 ) -> PastLife | None:
     """Return what must be kept of an ended run that is about to be retried; None when it was exported already.

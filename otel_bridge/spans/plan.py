@@ -12,7 +12,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import semconv
-from otel_bridge.spans.build import RunSpans, lost_life
+from otel_bridge.spans.build import RunSpans, unseen_life
 from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, shown_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
 from otel_bridge.spans.traces import Relatives
@@ -65,9 +65,9 @@ def plan_run(
     if more:
         life = replace(life, due=life.due[:most_due], ends=False)
     builder = RunSpans(run, life, relatives, settings)
-    told = [due for due in life.due if settings.housekeeping != "none" or not due.step.housekeeping]
-    spans = [] if life.lost_end is None else [lost_life(life.lost_end, settings, relatives, run)]
-    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in told]
+    shown = [due for due in life.due if settings.housekeeping != "none" or not due.step.housekeeping]
+    spans = [] if life.unseen_end is None else [unseen_life(life.unseen_end, settings, relatives, run)]
+    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in shown]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
@@ -92,7 +92,7 @@ def plan_deleted(before: ExportedRun, *, settings: SpanSettings) -> Plan:
     record = replace(before, ended=True, status="deleted", ended_at_ms=before.ended_at_ms or before.created_at_ms)
     if before.ended:
         return Plan(spans=(), record=before, changed=False)
-    spans = (lost_life(before, settings, Relatives(), None),) if before.steps else ()
+    spans = (unseen_life(before, settings, Relatives(), None),) if before.steps else ()
     return Plan(spans=spans, record=record, changed=True, ended=True)
 
 

@@ -80,7 +80,7 @@ class ChangeTail:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._open: set[str] = set()
         self.presence: Presence = presence((), self._since_ms)
-        self._told: Presence = self.presence
+        self._reported: Presence = self.presence
         self._late: dict[str, int] = {}
         self._late_since_ms: int | None = None
 
@@ -113,7 +113,7 @@ class ChangeTail:
             raise
         for _, known in compared:
             self._remember(known)
-        self._cursor, self._told, self._late = scan.cursor, self.presence, {}
+        self._cursor, self._reported, self._late = scan.cursor, self.presence, {}
         changes = (change for change, _ in compared if change is not None)
         return in_order([change for change in changes if change.events or change.run.id not in partners])
 
@@ -144,7 +144,7 @@ class ChangeTail:
 
     def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:
         """Return other runs that look different because executors do: a step began, nobody is there any more."""
-        before, now = self._told, self.presence
+        before, now = self._reported, self.presence
         if now is before:
             return set()
         ids = {*before.executing_run_ids(), *now.executing_run_ids()}

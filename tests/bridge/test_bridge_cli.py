@@ -26,7 +26,7 @@ from otel_bridge.bridge import OTelBridge
 from otel_bridge.bridge.backfill import BackfillProgress, backfill
 from otel_bridge.cli import commands, otel_bridge
 from otel_bridge.ledger import open_ledger
-from otel_bridge.ledger.underway import BACKFILL_LEASE
+from otel_bridge.ledger.pending import BACKFILL_LEASE
 from otel_bridge.model.moments import parse_moment
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
 from otel_bridge.spans import SpanSettings

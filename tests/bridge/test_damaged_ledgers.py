@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from otel_bridge.ledger import SqliteLedger
-from otel_bridge.ledger.underway import EXPORT_LEASE, records_key
+from otel_bridge.ledger.pending import EXPORT_LEASE, records_key
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.bridge.rows import Bridges
 from tests.bridge.test_bridge_cli import run

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.ledger.base import ExportedRun
-from otel_bridge.ledger.underway import BACKFILL_LEASE, EXPORT_LEASE, exported_or_underway
+from otel_bridge.ledger.pending import BACKFILL_LEASE, EXPORT_LEASE, exported_or_pending
 from otel_bridge.spans import SpanData
 from otel_bridge.testing import MemoryLedger
 from tests.otlp.samples import full_span, sample_span
@@ -71,10 +71,10 @@ def test_what_is_on_its_way_is_as_good_as_exported(records: list[ExportedRun]):
     for name in (EXPORT_LEASE, BACKFILL_LEASE):
         outbox = Outbox(ledger, name)
         outbox.put([full_span()], records)
-        assert exported_or_underway(ledger, wanted) == {record.run_id: record for record in records}
-        assert exported_or_underway(ledger, []) == {}
+        assert exported_or_pending(ledger, wanted) == {record.run_id: record for record in records}
+        assert exported_or_pending(ledger, []) == {}
         outbox.clear()
-        assert exported_or_underway(ledger, wanted) == {}
+        assert exported_or_pending(ledger, wanted) == {}
     ledger.record_export(lease, cursor=None, runs=[replace(record, generation=9) for record in records])
     outbox.put([full_span()], records)
-    assert all(record.generation == 9 for record in exported_or_underway(ledger, wanted).values())
+    assert all(record.generation == 9 for record in exported_or_pending(ledger, wanted).values())

@@ -16,7 +16,7 @@ from otel_bridge.ledger.base import (
     PastLife,
     Token,
 )
-from otel_bridge.ledger.underway import EXPORT_LEASE, dump_records, records_key
+from otel_bridge.ledger.pending import EXPORT_LEASE, dump_records, records_key
 from otel_bridge.testing import make_run
 
 EXECUTOR = Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=1, runs=("r",), runs_total=1)

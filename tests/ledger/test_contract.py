@@ -277,15 +277,15 @@ def test_a_life_begins_in_one_transaction(ledger: Ledger) -> None:
     ended = replace(RUN, ended=True, ended_at_ms=10, status="failed", first_queue=None)
     asked: list[tuple[bool, list[int]]] = []
 
-    def owed(exported: ExportedRun | None, lives: Sequence[PastLife]) -> PastLife | None:
+    def to_keep(exported: ExportedRun | None, lives: Sequence[PastLife]) -> PastLife | None:
         asked.append((exported is not None, [life.generation for life in lives]))
         return None if exported is not None else LIFE
 
-    assert ledger.begin_life("run-1", owed, queue="first") == "first"
-    assert ledger.begin_life("run-1", owed, queue="second") == "first"
+    assert ledger.begin_life("run-1", to_keep, queue="first") == "first"
+    assert ledger.begin_life("run-1", to_keep, queue="second") == "first"
     assert [life.generation for life in ledger.past_lives(["run-1"])["run-1"]] == [0]
     ledger.record_export(hold(ledger), cursor=None, runs=[ended])
-    assert ledger.begin_life("run-1", owed) == "first"
+    assert ledger.begin_life("run-1", to_keep) == "first"
     assert ledger.exported(["run-1"])["run-1"].generation == 1
     assert asked == [(False, []), (False, [0]), (True, [0])]
     assert ledger.count("run-1", REVIVED) == 3

@@ -18,7 +18,7 @@ from otel_bridge.ledger.base import (
     Executor,
     ExportedRun,
 )
-from otel_bridge.ledger.underway import EXPORT_LEASE, exported_or_underway, records_key
+from otel_bridge.ledger.pending import EXPORT_LEASE, exported_or_pending, records_key
 from tests.ledger.filled import fill
 
 WRONG = {"blob": b"\xff\x80", "text": "soon", "json": '{"a":[', "huge": 2**62, "half": 1.5, "empty": ""}
@@ -29,7 +29,7 @@ def read_everything(ledger: Ledger) -> None:
     ledger.look_for_damage()
     ledger.lease_holder(EXPORT_LEASE)
     ledger.exported(["r"])
-    exported_or_underway(ledger, ["r"])
+    exported_or_pending(ledger, ["r"])
     ledger.past_lives(["r"])
     ledger.original_queue("r")
     ledger.count("r", "redispatch")

@@ -11,7 +11,7 @@ from otel_bridge.ledger.base import COPIED, ExportedRun, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
-from otel_bridge.spans import SpanSettings, owed_life, plan_past, plan_run, present_generation
+from otel_bridge.spans import SpanSettings, life_to_keep, plan_past, plan_run, present_generation
 from otel_bridge.testing import make_run, make_step
 from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
@@ -78,20 +78,20 @@ def test_what_was_told_in_full_is_not_kept() -> None:
     """Nor what was kept before, nor the life before a retry that has not begun."""
     run, steps = failed_run()
     told = plan_run(run, steps, None, settings=SETTINGS, now_ms=LATER).record
-    assert owed_life(run, steps, WHY, told, []) is None
-    assert owed_life(run, steps, WHY, replace(told, generation=1, ended=False), []) is None
-    kept = owed_life(run, steps, WHY, None, [])
+    assert life_to_keep(run, steps, WHY, told, []) is None
+    assert life_to_keep(run, steps, WHY, replace(told, generation=1, ended=False), []) is None
+    kept = life_to_keep(run, steps, WHY, None, [])
     assert kept == PastLife(run=run, generation=0, steps=tuple(steps), error=WHY)
-    assert owed_life(run, steps, WHY, None, [kept]) is None
+    assert life_to_keep(run, steps, WHY, None, [kept]) is None
 
 
 def test_a_life_after_a_kept_one_is_the_next() -> None:
     """Retried twice, unseen: each has its number, and the worker goes on from there."""
     run, steps = failed_run()
-    first = owed_life(run, steps, WHY, None, [])
+    first = life_to_keep(run, steps, WHY, None, [])
     assert first is not None
     again = replace(run, finished_at_ms=T + 5_000)
-    second = owed_life(
+    second = life_to_keep(
         again, [steps[0], make_step(seq=2, status="failed", started_at_ms=T + 4_900)], WHY, None, [first]
     )
     assert second is not None
@@ -102,7 +102,7 @@ def test_a_life_after_a_kept_one_is_the_next() -> None:
 def test_a_kept_life_is_told_as_it_would_have_been() -> None:
     """The same spans, byte by byte, its error included; what was sent of it before is not sent again."""
     run, steps = failed_run()
-    life = owed_life(run, steps, WHY, None, [])
+    life = life_to_keep(run, steps, WHY, None, [])
     assert life is not None
     plan = plan_past(life, None, settings=SETTINGS)
     *_, root = plan.spans
@@ -126,6 +126,6 @@ def test_a_kept_life_that_was_told_already_is_not_told_again(told: dict[str, obj
 def test_a_dead_run_that_was_retried_at_once_does_not_wait_for_its_handler() -> None:
     """Its life is over, whatever appears later."""
     dead = make_run(status="dead", finished_at_ms=T, recovery_attempts=3)
-    life = owed_life(dead, [], None, None, [])
+    life = life_to_keep(dead, [], None, None, [])
     assert life is not None
     assert [span.name for span in plan_past(life, None, settings=SETTINGS).spans] == ["order"]

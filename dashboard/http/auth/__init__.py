@@ -96,11 +96,11 @@ def loopback_only(request: Request) -> Actor:
             "Without an auth setting only clients on this machine are served, and a proxy says that "
             f"{strangers[0][:80]} asks. Pass auth=... to create_blueprint to let others in."
         )
-    told = next((header for header in FORWARDED if header in request.headers), None)
-    if told is not None:
+    forwarded = next((header for header in FORWARDED if header in request.headers), None)
+    if forwarded is not None:
         raise Forbidden(
-            f"Without an auth setting only clients on this machine are served, and the header {told} says that a proxy "
-            "stands between. Pass auth=... to create_blueprint to let others in."
+            f"Without an auth setting only clients on this machine are served, and the header {forwarded} says that a "
+            "proxy stands between. Pass auth=... to create_blueprint to let others in."
         )
     if not is_loopback_host(request.host):
         raise Forbidden(

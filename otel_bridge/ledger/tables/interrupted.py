@@ -26,7 +26,7 @@ class Interrupted(Tables):
     """What was in flight when its run was cancelled or taken away."""
 
     def add_interrupted(self, steps: Sequence[InterruptedStep]) -> None:
-        """Keep executions; what was told first stays. Pruned with the runs' other facts."""
+        """Keep executions; what was reported first stays. Pruned with the runs' other facts."""
         self._write_many(ADD_INTERRUPTED, [asdict(step) for step in steps])
 
     def interrupted(self, run_ids: Sequence[str]) -> dict[str, list[InterruptedStep]]:
@@ -37,7 +37,7 @@ class Interrupted(Tables):
         return found
 
     def interrupted_since(self, since_ms: int, *, limit: int) -> dict[str, int]:
-        """Return runs of which interrupted steps were told since, each with when last, by the ledger's clock."""
+        """Return runs of which interrupted steps were reported since, each with when last, by the ledger's clock."""
         latest = list(self._decoded("interrupted", self._read(LATEST, since_ms=since_ms, limit=limit), _seen))
         return dict(reversed(latest))
 

@@ -22,7 +22,7 @@ class Lives(Exports, Facts):
     def begin_life(
         self,
         run_id: str,
-        owed: Callable[[ExportedRun | None, Sequence[PastLife]], PastLife | None],
+        to_keep: Callable[[ExportedRun | None, Sequence[PastLife]], PastLife | None],
         *,
         queue: str | None = None,
         attempt: KeptAttempt | None = None,
@@ -31,7 +31,7 @@ class Lives(Exports, Facts):
         """Note that an ended run is about to live again; return the queue that it was first put on, if that is known.
 
         Args:
-            owed: from what was exported and the lives that are kept already, the life that ended and is to be kept;
+            to_keep: from what was exported and the lives that are kept already, the life that ended and is to be kept;
                 None where its end was exported, and the generation is raised. Called within the transaction, so that
                 no exporter comes in between.
             queue: the queue that the run is on, which the engine may forget; the first answer stays.
@@ -50,7 +50,7 @@ class Lives(Exports, Facts):
         def work(session: Session) -> str | None:
             lives = session.rows(PAST_LIVES, ids=[run_id])
             exported = session.rows(EXPORTED, ids=[run_id])
-            life = owed(
+            life = to_keep(
                 next(self._decoded("exported_runs", exported, exported_run), None),
                 list(self._decoded("past_lives", lives, lambda row: load_life(bytes(row[2])))),
             )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.ledger.memory import MemoryLedger
-from otel_bridge.ledger.underway import EXPORT_LEASE, dump_records, exported_or_underway, records_key
+from otel_bridge.ledger.pending import EXPORT_LEASE, dump_records, exported_or_pending, records_key
 
 times = st.one_of(st.none(), st.integers(0, 9))
 words = st.one_of(st.none(), st.sampled_from(["a", "b"]))
@@ -38,7 +38,7 @@ def test_a_record_on_its_way_reads_as_it_will_once_it_is_acknowledged(
     if stored is not None:
         ledger.record_export(lease, cursor=None, runs=[stored])
     ledger.put_value(records_key(EXPORT_LEASE), dump_records([new]))
-    before = exported_or_underway(ledger, ["r"])
+    before = exported_or_pending(ledger, ["r"])
     ledger.record_export(lease, cursor=None, runs=[new])
     assert before == ledger.exported(["r"])
     ledger.close()

@@ -1,6 +1,6 @@
-"""What a bridge has on its way: written down before it is sent, acknowledged after. Reads and writes the ledger.
+"""Pending records: what a bridge has on its way, written down before it is sent. Reads and writes the ledger.
 
-The records stand apart from the spans, for workers read them: what is on its way is as good as exported.
+The records stand apart from the spans, for workers read them: what is pending is as good as exported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def dump_records(records: Sequence[ExportedRun]) -> str:
     rows = []
     for record in records:
         row = {name: getattr(record, name) for name in ExportedRun.__slots__}
-        rows.append({**row, "steps": [[seq, *told] for seq, told in record.steps.items()]})
+        rows.append({**row, "steps": [[seq, *ended] for seq, ended in record.steps.items()]})
     return pack(rows)
 
 
@@ -44,12 +44,12 @@ def _load(row: dict[str, Any]) -> ExportedRun:
     return checked(ExportedRun(**{**row, "steps": steps, "failed_step": tuple(failed) if failed is not None else None}))
 
 
-def exported_or_underway(ledger: Ledger, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
+def exported_or_pending(ledger: Ledger, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
     """Return what was exported for these runs, or will have been as soon as a collector takes it."""
     # Read first: what is acknowledged in between is found exported.
-    underway = [ledger.get_value(records_key(lease)) for lease in (EXPORT_LEASE, BACKFILL_LEASE)]
+    pending = [ledger.get_value(records_key(lease)) for lease in (EXPORT_LEASE, BACKFILL_LEASE)]
     exported, wanted = ledger.exported(run_ids), set(run_ids)
-    for record in (record for text in underway if isinstance(text, str) for record in _readable(text)):
+    for record in (record for text in pending if isinstance(text, str) for record in _readable(text)):
         if record.run_id in wanted:
             exported[record.run_id] = merge_exported(exported.get(record.run_id), record)
     return exported
