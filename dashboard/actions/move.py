@@ -15,6 +15,7 @@ from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, UNSUCCESSFUL_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
+from otel_bridge.runs.overlay import interrupted_steps
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.step_check import StepCheck
@@ -75,6 +76,7 @@ def move(
                     f"{run.workflow_version}, or move it with force."
                 )
             where = ctx.queue_for(run, None, seen)
+            ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen))
             notes = move_to(ctx, lock, run, Destination(target, *where))
             return Moved(Outcome(ctx.run(run_id), tuple(notes)), target, check, moved=True)
 

@@ -14,9 +14,11 @@ from dashboard.actions.checks import queue_problem
 from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.formats import format_for
 from dashboard.actions.inert import ForeignObjectError
+from dashboard.actions.placeholders import refuse_placeholders
 from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
+from otel_bridge.codec import Codec
 from otel_bridge.model.names import BULK_PREFIX, DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.placement import Need, place, polls
@@ -193,18 +195,30 @@ def _enqueue(ctx: ActionContext, options: EnqueueOptions, input_: Any) -> str:
     return str(handle.get_workflow_id())
 
 
-def retry_with_input(ctx: ActionContext, run_id: str, input_: Any, *, actor: str, key: str | None = None) -> Outcome:
+def retry_with_input(
+    ctx: ActionContext,
+    run_id: str,
+    input_: Any,
+    *,
+    actor: str,
+    key: str | None = None,
+    codec: Codec | None = None,
+) -> Outcome:
     """Start a new run of the same workflow with another input, linked to the one it corrects.
 
     Args:
         key: idempotency key of the client; a repeat with the same key starts one run.
+        codec: how the caller was shown the run's input; what stands in it for hidden values is not accepted back.
 
     Raises:
         NotFound: there is no such run.
+        Unprocessable: the input holds a placeholder of redaction.
     """
     with ctx.audited(actor, "retry-with-input", run_id):
         run = ctx.run(run_id)
         ctx.permission.require("retry_with_input", run)
+        if codec is not None and codec.redact is not None:
+            refuse_placeholders(input_, ctx.store.get_payload(run_id, "input", cap_bytes=None), codec=codec)
         where = ctx.destination(run, None)
         options: EnqueueOptions = {
             "workflow_name": run.workflow,

@@ -119,12 +119,15 @@ def move(ctx: RequestContext, *, query: MoveQuery, body: MoveBody, run_id: str) 
     body=InputBody,
     body_required=True,
     answers={201: NewRun},
-    problems=(404, 409),
+    problems=(404, 409, 422),
 )
 def retry_with_input(ctx: RequestContext, *, body: InputBody, run_id: str) -> Reply:
-    """A new run, linked to the one that it corrects by the attribute ``durable.retryOf``."""
+    """A new run, linked to the one that it corrects by the attribute ``durable.retryOf``.
+
+    Where payloads are redacted, an input that still holds a placeholder, such as ``[redacted]``, is refused.
+    """
     outcome = starting.retry_with_input(
-        actions_of(ctx), run_id, body.input, actor=ctx.actor.name, key=idempotency_key(ctx)
+        actions_of(ctx), run_id, body.input, actor=ctx.actor.name, key=idempotency_key(ctx), codec=ctx.codec
     )
     return started(ctx, outcome)
 

@@ -14,6 +14,8 @@ from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.caretaker.upgrade import AutoUpgrade
 from dashboard.errors import Refused
 from otel_bridge.model.runs import RunQuery
+from otel_bridge.model.steps import Step
+from otel_bridge.runs.overlay import overlay_steps
 from tests.actions.world import World
 from tests.story import mounted
 from tests.waiting import until
@@ -180,3 +182,27 @@ def test_a_version_that_does_something_else_takes_one_run_at_most(new_world: Mak
     assert (found.seq, found.recorded, found.expected) == (1, "work", ("inspect",))
     assert move.move(world.ctx, "c", actor="ann", forced=True).moved
     assert world.reaches("c", "failed").workflow_version == "v3"  # the engine stops at the step that differs
+
+
+def test_a_step_in_flight_at_a_move_stays_in_the_history(new_world: Make) -> None:
+    """Its worker was killed within it, so it may have had its effect: whoever reads the run later must see that."""
+    world = new_world()
+    world.touch("hold-d-2")
+    old = world.worker("--present", "--executor", "old", "--version", "v1")
+    world.worker("--present", "--executor", "new", "--version", "v2")
+    world.start("steps", "d-1", "d-2", run_id="d", version="v1")
+    until(lambda: world.log("work d-2"), what="the second step")
+    until(lambda: any(step.seq == 2 for step in overlaid(world, "d")), what="the worker to tell of its step")
+    old.kill()
+    until(lambda: "v1" not in {one.app_version for one in world.ctx.presence().live}, what="version v1 to be gone")
+    world.touch("go-d-2")
+    move.move(world.ctx, "d", actor="ann", forced=True)
+    world.reaches("d", "completed")
+    with api(world) as client:
+        first = client.get("/durable/api/runs/d").get_json()["attempts"][0]
+    assert [(step["seq"], step["status"]) for step in first["steps"]] == [(1, "completed"), (2, "interrupted")]
+
+
+def overlaid(world: World, run_id: str) -> list[Step]:
+    """Return a run's steps with what its worker tells of those in flight."""
+    return overlay_steps(world.run(run_id), world.store.get_steps(run_id), world.ctx.presence())

@@ -12,6 +12,15 @@ test("one failure among thousands is seen, and no bar is taller than the band", 
   expect(pieces.reduce((sum, { height }) => sum + height, 0)).toBeLessThanOrEqual(44);
 });
 
+test("a quiet hour beside a burst is a bar, a tenth as tall at a hundredth of the count", () => {
+  const [burst] = piecesOf(counts({ completed: 10_000 }), 10_000, 44);
+  const [quiet] = piecesOf(counts({ completed: 100 }), 10_000, 44);
+  const [single] = piecesOf(counts({ completed: 1 }), 10_000, 44);
+  expect(burst?.height).toBe(44);
+  expect(quiet?.height).toBeCloseTo(4.4);
+  expect(single?.height).toBe(2);
+});
+
 test("dead runs count as failures, what may still happen as open", () => {
   const bucket = { counts: { failed: 1, dead: 2, running: 3, blocked: 4, completed: 5, cancelled: 6 } };
   expect(countsOf(bucket)).toEqual({ failed: 3, open: 7, completed: 5, cancelled: 6 });

@@ -121,6 +121,80 @@ test("earlier attempts are moved to the beginning of the axis, the newest first"
   ]);
 });
 
+test("an earlier attempt whose times are whole seconds begins and ends with its steps, which keep their lengths", () => {
+  const [lane] = lanesOf(
+    [
+      {
+        n: 1,
+        cause: "start",
+        enqueuedAt: at(47_000),
+        startedAt: at(48_000),
+        endedAt: at(48_000),
+        outcome: "failed",
+        steps: [
+          {
+            seq: 1,
+            name: "a",
+            kind: "local",
+            status: "completed",
+            housekeeping: false,
+            startedAt: at(48_351),
+            endedAt: at(48_356),
+            durationMs: 5,
+          },
+          {
+            seq: 2,
+            name: "b",
+            kind: "local",
+            status: "failed",
+            housekeeping: false,
+            startedAt: at(48_363),
+            endedAt: at(48_366),
+            durationMs: 3,
+          },
+        ],
+      },
+      { n: 2, cause: "retry", enqueuedAt: at(90_000) },
+    ],
+    90_000,
+  );
+  expect(lane?.bar).toEqual({ queuedAt: 90_000, startAt: 90_000, endAt: 90_015 });
+  expect(lane?.steps.map(({ startAt, endAt }) => [startAt, endAt])).toEqual([
+    [90_000, 90_005],
+    [90_012, 90_015],
+  ]);
+});
+
+test("an attempt that was cut short keeps its time in a queue and its interrupted step", () => {
+  const [lane] = lanesOf(
+    [
+      {
+        n: 1,
+        cause: "start",
+        enqueuedAt: at(1000),
+        endedAt: at(9977),
+        steps: [
+          {
+            seq: 2,
+            name: "pack",
+            kind: "local",
+            status: "interrupted",
+            housekeeping: false,
+            startedAt: at(4200),
+            endedAt: at(9700),
+          },
+        ],
+      },
+      { n: 2, cause: "move", enqueuedAt: at(9977) },
+    ],
+    20_000,
+  );
+  expect(lane?.bar).toEqual({ queuedAt: 20_000, startAt: 23_200, endAt: 28_977 });
+  expect(lane?.steps.map(({ step: { status }, startAt, endAt }) => [status, startAt, endAt])).toEqual([
+    ["interrupted", 23_200, 28_700],
+  ]);
+});
+
 test("a result from before the last attempt is kept, not drawn in it", () => {
   const bar = barOf(step({ startedAt: at(1500), finishedAt: at(2000) }), 9000, 9000);
   expect(isKept(bar, 8000)).toBe(true);

@@ -4,7 +4,9 @@ import { activityQuery, versionsQuery } from "../../api/queries";
 import type { Activity } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
 import type { TimeRange } from "../../lib/range";
+import { errorText } from "../../lib/errors";
 import { formatCount, formatClock, parseTime } from "../../lib/time";
+import { Button } from "../../ui/Button";
 import { COLOUR, type Counts, countsOf, KINDS, piecesOf, totalOf } from "./bands";
 import css from "./activity.module.css";
 
@@ -23,7 +25,18 @@ export function ActivityBand({ filter, onRange }: Props) {
   const versions = useQuery({ ...versionsQuery, refetchInterval: false, staleTime: 60_000 });
   const seen = versions.data?.map(({ version, firstSeenAt }) => ({ version, at: parseTime(firstSeenAt) ?? 0 })) ?? [];
   return (
-    <div className={css.place}>{query.data ? <Band activity={query.data} seen={seen} onRange={onRange} /> : null}</div>
+    <div className={css.place}>
+      {query.data ? (
+        <Band activity={query.data} seen={seen} onRange={onRange} />
+      ) : query.isError ? (
+        <div className={css.failed} role="status">
+          Runs over time could not be read: {errorText(query.error)}
+          <Button onClick={() => void query.refetch()} busy={query.isFetching}>
+            Try again
+          </Button>
+        </div>
+      ) : null}
+    </div>
   );
 }
 

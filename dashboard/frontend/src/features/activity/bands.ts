@@ -29,7 +29,7 @@ export function countsOf(bucket: Pick<ActivityBucket, "counts">): Counts {
 export const totalOf = (counts: Counts): number => KINDS.reduce((sum, kind) => sum + counts[kind], 0);
 
 /** What is not nothing is seen; a failure is seen among thousands. */
-const LEAST_PX: Record<Kind, number> = { failed: 4, open: 2, cancelled: 1, completed: 1 };
+const LEAST_PX: Record<Kind, number> = { failed: 4, open: 2, cancelled: 2, completed: 2 };
 
 export interface Piece {
   kind: Kind;
@@ -38,11 +38,18 @@ export interface Piece {
   height: number;
 }
 
-/** A bar's pieces, failures at the base, where their heights compare. Never taller than ``height``. */
+/**
+ * A bar's pieces, failures at the base, where their heights compare. Never taller than ``height``.
+ *
+ * A bar is as tall as the square root of its count, so that a quiet hour is still a bar beside a burst: a hundredth of
+ * the tallest count is a tenth of its height. Its pieces share that height by their counts.
+ */
 export function piecesOf(counts: Counts, most: number, height: number): Piece[] {
+  const total = totalOf(counts);
+  const whole = Math.sqrt(total / Math.max(1, most)) * height;
   const wanted = KINDS.filter((kind) => counts[kind] > 0).map((kind) => ({
     kind,
-    height: Math.max(LEAST_PX[kind], (counts[kind] / Math.max(1, most)) * height),
+    height: Math.max(LEAST_PX[kind], (counts[kind] / total) * whole),
   }));
   const over = wanted.reduce((sum, piece) => sum + piece.height, 0) - height;
   let from = 0;

@@ -1,10 +1,16 @@
 import type { RunDetail } from "../../api/wire";
 import { formatDuration, formatRunDuration, parseTime } from "../../lib/time";
-import { knownStatus } from "../../lib/status";
+import { type AnyStatus, knownStatus } from "../../lib/status";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
 
 type Attempt = RunDetail["attempts"][number];
+
+/** How an attempt stands. One that was moved or put back before it ended has no outcome of its own. */
+export function outcomeOf({ outcome, endedAt }: Attempt): { status: AnyStatus; words: string } {
+  if (outcome) return { status: knownStatus(outcome), words: outcome };
+  return endedAt ? { status: "interrupted", words: "cut short" } : { status: "running", words: "under way" };
+}
 
 /** "in queue 3 s, ran 12 s". */
 function lasted({ enqueuedAt, startedAt, endedAt }: Attempt): string {
@@ -31,10 +37,9 @@ export function Attempts({ attempts }: { attempts: RunDetail["attempts"] }) {
       <ol>
         {attempts.toReversed().map((attempt) => (
           <li key={attempt.n}>
-            <StatusIcon status={knownStatus(attempt.outcome ?? "running")} size={14} />
+            <StatusIcon status={outcomeOf(attempt).status} size={14} />
             <div>
-              <strong>{attempt.n}</strong> {attempt.outcome ?? "under way"}{" "}
-              <span className="muted">{lasted(attempt)}</span>
+              <strong>{attempt.n}</strong> {outcomeOf(attempt).words} <span className="muted">{lasted(attempt)}</span>
               <div className="muted small">
                 {CAUSE[attempt.cause] ?? attempt.cause}
                 {attempt.by ? ` by ${attempt.by}` : ""}, <Clock at={attempt.enqueuedAt} />

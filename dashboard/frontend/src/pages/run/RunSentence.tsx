@@ -49,7 +49,7 @@ function what(detail: RunDetail): ReactNode {
     case "cancelled":
       return (
         <>
-          {run.timedOut ? "Cancelled by its timeout" : run.undoId ? "Cancelled and undone" : "Cancelled"}
+          {run.timedOut ? "Cancelled by its timeout" : run.undoId ? undoneWords(detail) : "Cancelled"}
           <After detail={detail} />
         </>
       );
@@ -66,6 +66,12 @@ function what(detail: RunDetail): ReactNode {
     case "running":
       return <Running detail={detail} />;
   }
+}
+
+/** An undo that failed has not undone the run. */
+function undoneWords({ lineage }: RunDetail): string {
+  if (lineage.undo?.status === "failed" || lineage.undo?.status === "dead") return "Cancelled, its undo is stuck";
+  return "Cancelled and undone";
 }
 
 function Pending({ detail: { run } }: { detail: RunDetail }) {

@@ -1,9 +1,10 @@
 import { type PointerEvent, useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 import type { RunDetail, Step } from "../../api/wire";
 import { isRounded } from "../../lib/measure";
-import { isHeld, isOpen, KIND_LABEL, knownStatus, STATUS, stepLabel } from "../../lib/status";
-import { axisTicks, formatDuration, formatGrowing, formatOffset, formatRunDuration, parseTime } from "../../lib/time";
+import { isHeld, isOpen, KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
+import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../../lib/time";
 import { childRows } from "./children";
+import { LaneHead } from "./LaneHead";
 import {
   type Bar,
   barOf,
@@ -19,7 +20,6 @@ import {
   zoom,
 } from "./bars";
 import { BULK_WORKFLOW, BulkRun } from "../../features/bulk/BulkRun";
-import { Clock } from "../../ui/Ago";
 import { IconButton } from "../../ui/Button";
 import { Empty } from "../../ui/Notice";
 import { useQuickNow } from "../../lib/clock";
@@ -29,6 +29,8 @@ import { useWindow } from "../../ui/useWindow";
 
 const ROW_PX = 30;
 const HEAD_PX = 38;
+/** With earlier attempts, so much of the axis is shown at least. */
+const LEAST_SHOWN_MS = 2000;
 
 interface Props {
   detail: RunDetail;
@@ -71,9 +73,15 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const own = rangeOf(run, inAttempt, now, begun);
   const lanes = useMemo(() => lanesOf(detail.attempts, own.from), [detail.attempts, own.from]);
   const longest = Math.max(0, ...lanes.map((lane) => lane.bar.endAt - own.from));
-  const whole = { from: own.from, to: Math.max(own.to, own.from + Math.min(longest, (own.to - own.from) * 20)) };
+  const whole = { from: own.from, to: Math.max(own.to, own.from + longest) };
+  // A long earlier attempt does not make the last one a speck: first its beginning is shown, zooming out shows the rest.
+  const first = {
+    from: own.from,
+    to: Math.min(whole.to, own.from + Math.max((own.to - own.from) * 20, LEAST_SHOWN_MS)),
+  };
   const entries = useMemo(() => entriesOf(bars, lanes), [bars, lanes]);
-  const shown = view ?? whole;
+  const shown = view ?? first;
+  const zoomed = shown.to - shown.from < whole.to - whole.from;
   const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
 
   const rows = useWindow(scroller, entries.length, ROW_PX, HEAD_PX);
@@ -85,7 +93,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
 
   const zoomBy = (factor: number, at?: number): void => {
     const next = zoom(shown, whole, factor, at ?? (shown.from + shown.to) / 2);
-    setView(next.to - next.from >= whole.to - whole.from ? null : next);
+    setView(next);
   };
   const timeAt = (clientX: number): number => {
     const box = plot.current?.getBoundingClientRect();
@@ -137,7 +145,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
     <div className="timeline">
       <div className="tl-tools">
         <span className="muted small">
-          {formatDuration(shown.to - shown.from)} shown{view ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
+          {formatDuration(shown.to - shown.from)} shown{zoomed ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
           {detail.nextStep !== undefined ? (
             <span>
               {" "}
@@ -156,9 +164,14 @@ export function Timeline({ detail, selected, onSelect }: Props) {
           </label>
         ) : null}
         <Legend />
-        <IconButton icon="minus" label="Zoom out" disabled={view === null} onClick={() => zoomBy(2)} />
+        <IconButton icon="minus" label="Zoom out" disabled={!zoomed} onClick={() => zoomBy(2)} />
         <IconButton icon="plus" label="Zoom in" onClick={() => zoomBy(0.5)} />
-        <IconButton icon="fit" label="Whole run" disabled={view === null} onClick={() => setView(null)} />
+        <IconButton
+          icon="fit"
+          label="Whole run"
+          disabled={!zoomed}
+          onClick={() => setView(isOpen(run) && first.to === whole.to ? null : whole)}
+        />
       </div>
       <div className="tl-scroll" ref={scroller}>
         <div className="tl-head">
@@ -262,39 +275,6 @@ function entriesOf(bars: readonly Bar[], lanes: readonly Lane[]): Entry[] {
   return entries;
 }
 
-/** An earlier attempt, from its own beginning. */
-function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; top: number; view: Range }) {
-  const queue = place(bar.queuedAt, bar.startAt, view);
-  const work = place(bar.startAt, bar.endAt, view);
-  const outcome = attempt.outcome ?? "ended";
-  const right = work ? work.left + work.width : 0;
-  return (
-    <div className="tl-row tl-lane" style={{ transform: `translateY(${top}px)` }} data-status={outcome}>
-      <span className="tl-name">
-        <StatusIcon status={knownStatus(outcome)} size={14} />
-        <span className="tl-label">
-          Attempt {attempt.n} <span className="muted">{outcome}</span>
-        </span>
-      </span>
-      <span className="tl-plot">
-        {queue && bar.startAt > bar.queuedAt ? (
-          <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} />
-        ) : null}
-        {work ? <span className="bar-lane" style={{ left: `${work.left}%`, width: `${work.width}%` }} /> : null}
-        <span className="tl-time" style={{ left: `${right}%` }}>
-          {formatRunDuration(bar.endAt - bar.startAt)}
-          {right < 75 ? (
-            <>
-              {" · "}
-              <Clock at={attempt.startedAt ?? attempt.enqueuedAt} />
-            </>
-          ) : null}
-        </span>
-      </span>
-    </div>
-  );
-}
-
 function Legend() {
   return (
     <span className="legend" aria-label="Legend">
@@ -393,6 +373,7 @@ function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
             data-waiting={parked || undefined}
             data-undo={step.compensates !== undefined || undefined}
             data-open={bar.open || undefined}
+            data-cut={workEnd > view.to || undefined}
             style={{ left: `${work.left}%`, width: `${work.width}%` }}
           />
         ) : null}

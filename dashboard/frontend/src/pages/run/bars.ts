@@ -84,24 +84,49 @@ export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
     .slice(0, -1)
     .toReversed()
     .map((attempt) => {
-      const queued = parseTime(attempt.enqueuedAt) ?? at;
-      const by = at - queued;
-      const started = parseTime(attempt.startedAt) ?? queued;
-      const ended = parseTime(attempt.endedAt) ?? started;
-      const steps = stepsOf(attempt).map((step) => {
-        const bar = barOf(step, ended, ended);
-        return { ...bar, queuedAt: bar.queuedAt + by, startAt: bar.startAt + by, endAt: bar.endAt + by };
+      const steps = stepsOf(attempt);
+      const span = spanOf(attempt, steps, at);
+      const by = at - span.queuedAt;
+      const moved = <T extends Lane["bar"]>(bar: T): T => ({
+        ...bar,
+        queuedAt: bar.queuedAt + by,
+        startAt: bar.startAt + by,
+        endAt: bar.endAt + by,
       });
-      const last = Math.max(ended + by, ...steps.map((bar) => bar.endAt));
-      return { attempt, bar: { queuedAt: at, startAt: started + by, endAt: last }, steps };
+      return { attempt, bar: moved(span), steps: steps.map(moved) };
     });
 }
 
-/** The steps that an attempt made and that a later one made again. */
-function stepsOf(attempt: Attempt): Step[] {
-  const { steps } = attempt as { steps?: Step[] };
-  return steps ?? [];
+/** When an attempt was queued, began and ended. Where its times are whole seconds, its steps say it. */
+function spanOf(attempt: Attempt, steps: readonly Bar[], otherwise: number): Lane["bar"] {
+  const first = Math.min(...steps.map((bar) => bar.queuedAt));
+  const last = Math.max(...steps.map((bar) => bar.endAt));
+  const known = steps.length > 0;
+  const queued = parseTime(attempt.enqueuedAt) ?? (known ? first : otherwise);
+  const started = parseTime(attempt.startedAt);
+  const rounded = [started, parseTime(attempt.endedAt)].every((time) => time === null || time % ROUNDED_MS === 0);
+  let startAt = started ?? queued;
+  if (known && (started === null || (rounded && Math.abs(first - startAt) <= ROUNDED_MS))) startAt = first;
+  const ended = parseTime(attempt.endedAt) ?? startAt;
+  const endAt = known && (ended < last || (rounded && ended - last <= ROUNDED_MS)) ? last : Math.max(ended, startAt);
+  // Between two whole seconds that differ by one, nobody measured a queue.
+  const whole = [queued, started ?? queued].every((time) => time % ROUNDED_MS === 0);
+  const unmeasured = whole && (started ?? startAt) - queued <= ROUNDED_MS;
+  const queuedAt = unmeasured ? startAt : Math.min(queued, startAt);
+  return { queuedAt, startAt, endAt };
 }
+
+/** The steps that an attempt made and that a later one made again. */
+function stepsOf(attempt: Attempt): Bar[] {
+  const ended = parseTime(attempt.endedAt);
+  return (attempt.steps ?? []).map(({ endedAt, ...step }) => {
+    const at = ended ?? parseTime(step.startedAt) ?? 0;
+    return barOf({ ...step, ...FORGOTTEN, ...(endedAt === undefined ? {} : { finishedAt: endedAt }) }, at, ended);
+  });
+}
+
+/** What is not kept of a step of an earlier attempt, and is not drawn of it. */
+const FORGOTTEN = { runId: "", stepId: "", spanId: "", attempts: 1 };
 
 /** Results that the last attempt took over: they were made before it began. */
 export function isKept(bar: Bar, begun: number | null): boolean {
