@@ -6,6 +6,7 @@ import { config } from "../config";
 import { makeCell } from "../lib/cell";
 import { ApiError, SignedOutError, UnreachableError } from "../lib/errors";
 import { bodyText } from "../lib/exactJson";
+import { runSegment } from "../lib/runSegment";
 import { nextCursor } from "./link";
 import type { components, paths } from "./openapi";
 
@@ -65,10 +66,14 @@ export function queryText(query: Query | undefined): string {
   return params.size > 0 ? `?${params}` : "";
 }
 
+function filled(name: string, part: string): string {
+  return name === "runId" ? runSegment(part) : encodeURIComponent(part);
+}
+
 /** The address of a route: "/runs/{runId}" with its parts filled in. */
 export function apiUrl(path: string, parts: Record<string, Scalar> = {}, query?: Query): string {
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(parts[name] ?? "")));
-  return `${config.api}${filled}${queryText(query)}`;
+  const whole = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => filled(name, String(parts[name] ?? "")));
+  return `${config.api}${whole}${queryText(query)}`;
 }
 
 function isProblem(value: unknown): value is Partial<Problem> {

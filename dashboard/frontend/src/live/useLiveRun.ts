@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import { keys } from "../api/keys";
 import { askedFor, runQuery } from "../api/queries";
 import type { RunDetail, RunSnapshot, Step } from "../api/wire";
+import { runSegment } from "../lib/runSegment";
 import { tick } from "./order";
 import { follow } from "./share";
 import { rowOf, runs as store, withRow } from "./store";
@@ -58,7 +59,7 @@ export function useLiveRun(id: string) {
       }, pause.current);
     };
     const close = follow<RunSnapshot>(
-      { path: `/runs/${encodeURIComponent(id)}/stream`, name: "", query: {} },
+      { path: `/runs/${runSegment(id)}/stream`, name: "", query: {} },
       {
         onLook: async () => {
           await client.refetchQueries({ queryKey: detail }, { throwOnError: true });

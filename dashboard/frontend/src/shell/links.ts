@@ -1,6 +1,7 @@
 /** Every address within the page, made in one place from typed parts. Pure. */
 import { EMPTY_FILTER, filterToParams, type RunFilter } from "../lib/filter";
 import { ANY_TIME, type TimeRange } from "../lib/range";
+import { runSegment } from "../lib/runSegment";
 import { type RunSearch, runSearch } from "../pages/run/search";
 
 const withQuery = (path: string, params: URLSearchParams): string => (params.size > 0 ? `${path}?${params}` : path);
@@ -8,7 +9,7 @@ const withQuery = (path: string, params: URLSearchParams): string => (params.siz
 export const links = {
   runs: (filter: Partial<RunFilter> = {}): string => withQuery("/", filterToParams({ ...EMPTY_FILTER, ...filter })),
   run: (id: string, search: Partial<RunSearch> = {}): string =>
-    withQuery(`/runs/${encodeURIComponent(id)}`, runSearch.format({ view: null, step: null, ...search })),
+    withQuery(`/runs/${runSegment(id)}`, runSearch.format({ view: null, step: null, ...search })),
   errors: "/errors",
   error: (fingerprint: string, { since, until }: TimeRange = ANY_TIME): string =>
     withQuery(

@@ -1,6 +1,7 @@
 /** The pages: where each is, what it is called, how it is reached. Navigation, keys, titles and Ctrl-K read this table. */
 import type { ReactNode } from "react";
 import { RunListPage } from "../pages/runs/RunListPage";
+import { runIdOf } from "../lib/runSegment";
 import { lazyPart } from "./lazyPart";
 
 export interface PageRoute {
@@ -77,7 +78,7 @@ export function matchRoute(path: string): { route: PageRoute; id: string } | nul
     const prefix = route.path.endsWith("/:id") ? route.path.slice(0, -3) : null;
     if (prefix === null || !path.startsWith(prefix) || path.length === prefix.length) continue;
     const id = decoded(path.slice(prefix.length));
-    if (id !== null) return { route, id };
+    if (id !== null) return { route, id: route.path === "/runs/:id" ? runIdOf(id) : id };
   }
   return null;
 }
