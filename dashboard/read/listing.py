@@ -48,6 +48,15 @@ _STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
 """What the store may call a run that presence shows under a status; any other it calls so itself."""
 
 
+def not_reached(offset: int) -> BadRequest:
+    """Return the refusal of an offset that takes longer to walk to than a request may."""
+    return BadRequest(
+        f"Query parameter 'offset': {offset} was not reached in {OFFSET_BUDGET_S:g} seconds. "
+        "Follow the Link header from page to page, or narrow the filter.",
+        parameter="offset",
+    )
+
+
 class RunReader:
     """Reads runs as people see them.
 
@@ -119,11 +128,7 @@ class RunReader:
             if cursor is None:
                 return None
             if time.monotonic() > deadline_s:
-                raise BadRequest(
-                    f"Query parameter 'offset': {query.offset} was not reached in {OFFSET_BUDGET_S:g} seconds. "
-                    "Follow the Link header from page to page, or narrow the filter.",
-                    parameter="offset",
-                )
+                raise not_reached(query.offset)
         return replace(query, offset=left, cursor=cursor)
 
     def _page_of_error(self, query: RunQuery, fingerprint: str) -> RunPage:

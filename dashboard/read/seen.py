@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from typing import Any
 
 from dashboard.actor import Actor
 from dashboard.config import Policy
+from dashboard.read import listing
 from dashboard.read.services import Services
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
@@ -111,6 +113,7 @@ class SeenStore:
     def list_runs(self, query: RunQuery) -> RunPage:
         found: list[Run] = []
         wanted, cursor = query.offset + query.limit, query.cursor
+        deadline_s = time.monotonic() + listing.OFFSET_BUDGET_S
         for _ in range(MOST_LOOKS + query.offset // PAGE):
             # Never more than the page still takes: the cursor points behind what was read.
             limit = min(PAGE, wanted - len(found))
@@ -119,6 +122,8 @@ class SeenStore:
             cursor = page.next_cursor
             if cursor is None or len(found) >= wanted or page.scanned_to_ms is not None:
                 break
+            if query.offset > PAGE and time.monotonic() > deadline_s:
+                raise listing.not_reached(query.offset)
         return RunPage(found[query.offset :], cursor, page.scanned_to_ms)
 
     def _counted(self, query: RunQuery, most: int | None) -> tuple[list[Run], bool]:

@@ -113,6 +113,15 @@ def test_no_route_shows_anything_of_a_run_that_may_not_be_seen(teams: Flask) -> 
     assert asked > 100
 
 
+def test_an_offset_is_not_walked_to_for_minutes(teams: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row on the way is asked about; the store cannot skip them."""
+    monkeypatch.setattr("dashboard.read.seen.PAGE", 2)
+    assert [run["id"] for run in get(teams, "runs?offset=3&limit=1")] == ["a-1"]
+    monkeypatch.setattr("dashboard.read.listing.OFFSET_BUDGET_S", 0.0)
+    answer = teams.test_client().get("/durable/api/runs?offset=3&limit=2", headers={"X-Team": "a"})
+    assert (answer.status_code, answer.get_json()["parameter"]) == (400, "offset")
+
+
 def test_lists_counts_and_searches_are_of_what_may_be_seen(teams: Flask) -> None:
     """Each team has its own, by the same questions."""
     assert {row["id"] for row in get(teams, "runs")} == {f"a-{number}" for number in range(5)}
