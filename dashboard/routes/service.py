@@ -17,6 +17,7 @@ from dashboard.wire.fleet import (
     HealthView,
     PublicHealthView,
 )
+from otel_bridge.codec import mask_bytes
 from otel_bridge.errors import BridgeError
 
 routes = RouteTable()
@@ -49,4 +50,4 @@ def get_health(ctx: RequestContext) -> HealthView | PublicHealthView:
 @routes.get("metrics", summary="Prometheus metrics", answers={200: str}, media_type="text/plain", tag="service")
 def get_metrics(ctx: RequestContext) -> Response:
     """Queue depth per live worker among them, to scale by."""
-    return Response(metrics_text(ctx.services), content_type=CONTENT_TYPE)
+    return Response(mask_bytes(metrics_text(ctx.services)), content_type=CONTENT_TYPE)

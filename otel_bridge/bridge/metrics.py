@@ -15,6 +15,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
+from otel_bridge.codec import mask_text
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
 from otel_bridge.model.status import OPEN_STATUSES
@@ -95,7 +96,7 @@ class BridgeMetrics:
                 continue
             attributes = {
                 semconv.WORKFLOW_NAME: run.workflow,
-                semconv.STEP_NAME: due.step.name,
+                semconv.STEP_NAME: mask_text(due.step.name),
                 semconv.STEP_KIND: due.step.kind,
                 semconv.STEP_STATUS: due.step.status,
             }
@@ -108,7 +109,7 @@ class BridgeMetrics:
         self._run_duration.record(_duration_s(root), attributes, context=_context(root))
         wait_ms, queue = root.attributes.get(semconv.QUEUE_WAIT_MS), root.attributes.get(semconv.QUEUE_NAME)
         if isinstance(wait_ms, int) and isinstance(queue, str):
-            waited = {semconv.WORKFLOW_NAME: run.workflow, semconv.QUEUE_NAME: queue}
+            waited = {semconv.WORKFLOW_NAME: run.workflow, semconv.QUEUE_NAME: mask_text(queue)}
             self._queue_wait.record(wait_ms / 1000, waited, context=_context(root))
         recoveries = root.attributes.get(semconv.RUN_RECOVERIES)
         if isinstance(recoveries, int):
@@ -151,7 +152,7 @@ class BridgeMetrics:
 
     def _observe_depth(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            return [Observation(queue.depth, {semconv.QUEUE_NAME: queue.name}) for queue in self._queues]
+            return [Observation(queue.depth, {semconv.QUEUE_NAME: mask_text(queue.name)}) for queue in self._queues]
 
     def _observe_oldest(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
@@ -159,7 +160,7 @@ class BridgeMetrics:
                 (queue.name, self._now_ms - queue.oldest_created_at_ms if queue.oldest_created_at_ms else 0)
                 for queue in self._queues
             ]
-        return [Observation(max(0, age) / 1000, {semconv.QUEUE_NAME: name}) for name, age in ages]
+        return [Observation(max(0, age) / 1000, {semconv.QUEUE_NAME: mask_text(name)}) for name, age in ages]
 
     def _observe_lag(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(self._lag_s)] if self._lag_s is not None else []

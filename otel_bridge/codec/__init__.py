@@ -7,7 +7,7 @@ is shown as it was stored, and says so.
 from otel_bridge.codec.decoding import Codec, Decoded, decode, decode_error, decode_input
 from otel_bridge.codec.errors import DecodedError
 from otel_bridge.codec.limits import MESSAGE, PREVIEW, WHOLE, Limits
-from otel_bridge.codec.masking import holds_token, mask_text
+from otel_bridge.codec.masking import holds_token, mask_bytes, mask_text
 from otel_bridge.codec.redaction import REDACTED, WITHHELD, KeyRedactor, Redact, redact_keys
 from otel_bridge.codec.serializers import Serializer, load_serializer
 
@@ -29,6 +29,7 @@ __all__ = [
     "decode_input",
     "holds_token",
     "load_serializer",
+    "mask_bytes",
     "mask_text",
     "redact_keys",
 ]

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
+from otel_bridge.codec import mask_text
 from otel_bridge.spans import semconv
 from otel_bridge.spans.model import AttributeValue, SpanData
 
@@ -168,5 +169,6 @@ def _varint(value: int) -> bytes:
 
 
 def clean(text: str) -> str:
-    """Replace lone surrogates, which protobuf strings cannot hold."""
+    """Hide webhook tokens, which people put into names too, and replace lone surrogates: protobuf holds none."""
+    text = mask_text(text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

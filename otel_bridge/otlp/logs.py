@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from otel_bridge.otlp.encode import ResourceSettings
+from otel_bridge.otlp.encode import ResourceSettings, clean
 from otel_bridge.otlp.settings import OtlpSettings
 from otel_bridge.otlp.transport import Accepted
 from otel_bridge.spans import semconv
@@ -78,7 +78,7 @@ def _record(given: LogData, observed_ns: int) -> LogRecord:
         observed_time_unix_nano=observed_ns,
         severity_number=given.severity,
         severity_text=_SEVERITY_TEXT[given.severity],
-        body=AnyValue(string_value=_text(given.body)),
+        body=AnyValue(string_value=clean(given.body)),
         attributes=_pairs(attributes),
         trace_id=given.trace_id,
         span_id=given.span_id,
@@ -95,14 +95,10 @@ def _pairs(values: Mapping[str, str | int]) -> list[KeyValue]:
     return [
         KeyValue(
             key=key,
-            value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=_text(value)),
+            value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=clean(value)),
         )
         for key, value in values.items()
     ]
-
-
-def _text(value: str) -> str:
-    return value.encode("utf-8", "replace").decode()
 
 
 class _Poster(Protocol):

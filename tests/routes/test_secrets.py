@@ -26,6 +26,7 @@ from dashboard.workflow.tokens import WebhookToken, seal
 from otel_bridge import OTelBridge
 from otel_bridge.model.runs import Run
 from otel_bridge.model.values import StoredValue
+from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.spans import ids
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests import secrets
@@ -120,11 +121,12 @@ def exported(store: MemoryStateStore) -> str:
     provider = MeterProvider([reader])
     options: dict[str, Any] = {"exporter": transport, "environ": {}, "meter_provider": provider}
     bridge = OTelBridge(store, ledger=MemoryLedger(), start_from="beginning", redact=secrets.HIDE, **options)
-    assert bridge.run_once() >= 3
+    assert bridge.run_once() >= 2
     data = reader.get_metrics_data()
     bridge.stop()
     provider.shutdown()
-    return repr(transport.spans) + (data.to_json() if data is not None else "")
+    sent = encode_request(transport.spans, ResourceSettings(environ={}))
+    return sent.decode("utf-8", "replace") + (data.to_json() if data is not None else "")
 
 
 attributes = st.fixed_dictionaries(
@@ -240,7 +242,7 @@ def test_a_viewer_sees_no_webhook_token_and_an_operator_does(value: StoredValue)
 
 
 def test_a_viewer_sees_no_token_in_a_name_or_a_key() -> None:
-    """Where it names a step, a queue or a published value, in rows, graphs, errors, topology and streams."""
+    """Where it names a step, a queue or a published value, in rows, graphs, errors, topology, streams and spans."""
     store = MemoryStateStore(clock=now_ms)
     at = now_ms()
     store.put_run(make_run("r", status="failed", created_at_ms=at, queue=f"q-{TOKEN}", attributes={TOKEN: "eu"}))
@@ -253,6 +255,7 @@ def test_a_viewer_sees_no_token_in_a_name_or_a_key() -> None:
         for role["is"] in ("viewer", "operator"):
             stream = streamed(app, role["is"], "r", lambda: None, "snapshot")
             said[role["is"]] = answers_of(app.test_client(), app, "r") + stream
-    assert TOKEN[12:30] not in said["viewer"]
+        bridge_says = exported(store)
+    assert TOKEN[12:30] not in said["viewer"] + bridge_says
     assert "[hidden][hidden]" not in said["viewer"]
     assert TOKEN in said["operator"]
