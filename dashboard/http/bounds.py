@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import unquote
 
 from flask import Request
+from werkzeug.exceptions import HTTPException
 
-from dashboard.errors import BadRequest
+from dashboard.errors import BadRequest, TooLarge
 
 MAX_PATH_CHARS = 2_048
 MAX_QUERY_BYTES = 16 * 1024
 MAX_PARAMETERS = 200
 MAX_HEADER_CHARS = 16 * 1024
+MAX_DROPPED_BYTES = 16 * 1024 * 1024
+"""So much of a body that is refused for its size is read first, so that its sender can hear why."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])")
 
@@ -50,3 +54,21 @@ def check(request: Request) -> None:
     for name, value in request.headers:
         if len(value) > MAX_HEADER_CHARS:
             raise BadRequest(f"Header {name} has {len(value)} characters; at most {MAX_HEADER_CHARS} are accepted.")
+
+
+def bound_body(request: Request, max_bytes: int) -> None:
+    """Refuse a body that says to be larger; make reading one that says nothing end there.
+
+    Raises:
+        TooLarge: with its size. What was sent of it is read and dropped first, up to a bound: a server that closes a
+            connection with unread bytes resets it, and a proxy in front answers 502 in place of the reason.
+    """
+    size = request.content_length or 0
+    if size > max_bytes:
+        request.max_content_length = None
+        with suppress(HTTPException, OSError):
+            left = min(size, MAX_DROPPED_BYTES)
+            while left > 0 and (chunk := request.stream.read(min(left, 65_536))):
+                left -= len(chunk)
+        raise TooLarge(f"The body has {size} bytes; at most {max_bytes} are accepted.")
+    request.max_content_length = max_bytes

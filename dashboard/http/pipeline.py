@@ -19,6 +19,7 @@ from dashboard.errors import BadRequest, Forbidden, NoDatabase, Problem, TooLarg
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
+from dashboard.http.bounds import bound_body
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.relatives import within_sight, without_unseen
 from dashboard.read.seen import seen_by
@@ -108,9 +109,7 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
         BadRequest: not JSON, the wrong content type, or not of the declared shape.
         TooLarge: larger than ``max_bytes``.
     """
-    if (request.content_length or 0) > max_bytes:
-        raise TooLarge(f"The body has {request.content_length} bytes; at most {max_bytes} are accepted.")
-    request.max_content_length = max_bytes
+    bound_body(request, max_bytes)
     try:
         raw = request.get_data(cache=True)
     except RequestEntityTooLarge as error:

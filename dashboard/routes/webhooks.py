@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.actions.messages import deliver_webhook as deliver
-from dashboard.errors import TooLarge
 from dashboard.http.body import read_json
+from dashboard.http.bounds import bound_body
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
@@ -27,10 +27,7 @@ routes = RouteTable()
 def deliver_webhook(ctx: RequestContext, *, token: str) -> Reply:
     """Any content type: JSON and forms arrive as objects, text as a string. Only the signed token says who may."""
     actions = actions_of(ctx)
-    limit = actions.settings.max_webhook_bytes
-    if (ctx.request.content_length or 0) > limit:
-        raise TooLarge(f"A webhook takes at most {limit} bytes.")
-    ctx.request.max_content_length = limit
+    bound_body(ctx.request, actions.settings.max_webhook_bytes)
     raw = ctx.request.get_data(cache=True)
     deliver(actions, token, _callback_body(ctx, raw), size_bytes=len(raw), request=ctx.request)
     return Reply(WebhookAnswer(), status=202)

@@ -24,8 +24,8 @@ ELSEWHERE = {"streamRun", "streamRuns"}
 NAMES = {"openapi": "get_openapi", "metrics": "get_metrics"}
 FOREIGN = {"app", "origin", "unattributed"}
 """Parameters that the API accepts of other control planes' clients."""
-NOT_OFFERED = {"listRuns": {"offset"}, "getPayload": {"raw"}, "bulkAction": {"dryRun"}}
-"""Parameters with a method of their own, or worse than what the client does: ``cursor``."""
+NOT_OFFERED = {"listRuns": {"offset"}, "getPayload": {"raw"}, "bulkAction": {"dryRun"}, "move": {"dryRun"}}
+"""Parameters with a method of their own, in the body too, or worse than what the client does: ``cursor``."""
 
 
 def snake(name: str) -> str:
