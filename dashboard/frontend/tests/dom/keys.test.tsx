@@ -2,7 +2,7 @@ import { fireEvent, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test } from "vitest";
 import { showApp } from "../support/app";
-import { row } from "../support/rows";
+import { detail, row } from "../support/rows";
 import { FakeServer } from "../support/server";
 
 let server: FakeServer;
@@ -51,4 +51,38 @@ test("a key that finds nothing to do keeps its own meaning", async () => {
   showApp();
   await screen.findByText("No runs yet");
   for (const key of ["ArrowDown", "Enter", "x", "Escape"]) expect(leaves(document.body, key)).toBe(true);
+});
+
+test("Enter in the search box applies it at once", async () => {
+  showApp();
+  await userEvent.type(await screen.findByRole("searchbox"), "r2");
+  await userEvent.keyboard("{Enter}");
+  expect(window.location.search).toBe("?q=r2");
+});
+
+test("the cursor stays on its run when a filter that still shows it takes effect", async () => {
+  server.on("GET runs", [row(2)]).on("GET runs/r2", detail({ id: "r2", workflow: "order" }));
+  showApp();
+  await userEvent.type(await screen.findByRole("searchbox"), "r2");
+  const box = document.activeElement as HTMLElement;
+  box.blur(); // as a click beside it: the search is not applied yet
+  fireEvent.keyDown(document.body, { key: "j" });
+  await waitFor(() => expect(document.querySelector("[data-current]")).toBeTruthy());
+  await waitFor(() => expect(window.location.search).toBe("?q=r2"));
+  await waitFor(() => expect(server.last("GET runs")?.query.get("q")).toBe("r2"));
+  expect(document.querySelector("[data-current]")?.getAttribute("data-run")).toBe("r2");
+  if (leaves(document.activeElement ?? document.body, "Enter")) fireEvent.click(document.activeElement as Element);
+  expect(window.location.pathname).toBe("/runs/r2");
+});
+
+test("a run that the filter no longer shows cannot be opened by Enter", async () => {
+  showApp();
+  await screen.findAllByRole("link", { name: "order" });
+  fireEvent.keyDown(document.body, { key: "j" });
+  await waitFor(() => expect(document.querySelector("[data-current]")).toBeTruthy());
+  server.on("GET runs", []);
+  await userEvent.type(screen.getByRole("searchbox"), "zzz{Enter}");
+  await screen.findByText("No run matches this filter");
+  expect(leaves(document.body, "Enter")).toBe(true);
+  expect(window.location.pathname).toBe("/");
 });

@@ -137,7 +137,10 @@ export const FilterBar = forwardRef<HTMLInputElement, Props>(function FilterBar(
               onChange({ ...filter, q: "" });
               event.currentTarget.blur();
             }
-            if (event.key === "Enter") event.currentTarget.blur();
+            if (event.key === "Enter") {
+              if (text.trim() !== filter.q) onChange({ ...filter, q: text.trim() });
+              event.currentTarget.blur();
+            }
           }}
         />
         <kbd aria-hidden="true">/</kbd>

@@ -49,13 +49,14 @@ export function RunListPage() {
   const searchBox = useRef<HTMLInputElement>(null);
   const list = useRef<RunListHandle>(null);
   const ticks = useTicks(filterKey);
-  const [cursor, setCursor] = useState<{ filter: string; id: string } | null>(null);
-  const current = cursor?.filter === filterKey ? cursor.id : null;
+  const [cursor, setCursor] = useState<string | null>(null);
+  // A filter that still shows the run keeps the cursor on it: a key pressed while the filter takes effect is not lost.
+  const current = useMemo(() => runs.rows.find((row) => row.id === cursor)?.id ?? null, [runs.rows, cursor]);
 
   const step = (by: number): boolean => {
     const id = list.current?.neighbour(current, by) ?? null;
     if (id === null) return false;
-    setCursor({ filter: filterKey, id });
+    setCursor(id);
     list.current?.focus(id);
     return true;
   };
