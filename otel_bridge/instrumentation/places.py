@@ -3,8 +3,9 @@
 A worker must know which life of a run it executes before anybody else does, for the ids of its spans. It and the bridge
 see the same facts: what was exported, what is on its way, the lives that the dashboard kept when it retried, and rows
 that are gone although they were exported. Where there is none of these, a run that the engine's own API rewound or
-resumed before a bridge had exported it, both take the new life for the old one's going on: its spans are sent once, as
-the rows are at the end, and those that user code made in the lost steps hang in the air.
+resumed before a bridge had exported it, both take the new life for a continuation of the old one: its spans are sent
+once, as the rows are at the end, and the parents of those that user code made in the lost steps are never sent. The
+same holds for user code outside of steps in a run that was resumed and cancelled again before any step was recorded.
 """
 
 from __future__ import annotations

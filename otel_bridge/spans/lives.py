@@ -219,14 +219,14 @@ def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
 def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool) -> bool:
     """True when a run whose end was sent lives again, or has lived and ended again.
 
-    A cancel of a run that had ended stamps it once more, and is no life: only what was executed counts then.
+    A cancel of a run that had ended stamps it once more without a new life: only what was executed counts then.
     """
     if not run.is_terminal:
         return True
     if run.status == "cancelling" or run.undo_id is not None:
         return False
     if run.status == "cancelled":
-        return _ran_again(steps, facts)
+        return _ran_again(steps, facts) or _ran_on(run, steps, facts)
     if facts.ended_at_ms is not None and ended_at_ms(run) != facts.ended_at_ms:
         return True
     return (final and facts.status is not None and run.status != facts.status) or _ran_again(steps, facts)
@@ -235,6 +235,19 @@ def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool
 def _ran_again(steps: Sequence[Step], facts: ExportedRun) -> bool:
     """True when a step that was sent has another end now: it was executed once more."""
     return any(_differs(step, facts) for step in steps)
+
+
+def _ran_on(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:
+    """True when the run was stamped once more, and a step that was not sent began after all that was.
+
+    The engine starts no step of a cancelled run, so the run was resumed in between. A row that was committed late
+    began earlier. A stamp of a whole second may have been rounded down: then only later seconds count.
+    """
+    if facts.ended_at_ms is None or ended_at_ms(run) == facts.ended_at_ms:
+        return False
+    rounded_ms = ROUNDING_MS - 1 if facts.ended_at_ms % ROUNDING_MS == 0 else 0
+    sent_until_ms = max([facts.ended_at_ms + rounded_ms, *(end_ms for end_ms, _ in facts.steps.values())])
+    return any(step.seq not in facts.steps and (step.started_at_ms or 0) > sent_until_ms for step in steps)
 
 
 def _differs(step: Step, facts: ExportedRun) -> bool:

@@ -6,6 +6,7 @@ A real engine, a real bridge that looks when the test says so, and spans of user
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +23,11 @@ from dashboard.actions.retry import retry
 from otel_bridge import DBOSInstrumentor, OTelBridge
 from otel_bridge.instrumentation import lookup
 from otel_bridge.ledger import open_ledger
+from otel_bridge.model.runs import ROUNDING_MS
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
+from tests.waiting import until
 
 from .conftest import Tracing
 
@@ -53,12 +56,14 @@ class Story:
 
     Args:
         looks: where the bridge looks during the first life: "start", "first" (after that step), "failed", "end".
+        cancels: the life, and where in it the run is cancelled: "first" or "charged".
     """
 
     url: str
     tracing: Tracing
     collector: Collector = field(default_factory=Collector)
     looks: set[str] = field(default_factory=set)
+    cancels: set[tuple[int, str]] = field(default_factory=set)
     life: int = 0
     mended: bool = False
     entered: threading.Event = field(default_factory=threading.Event)
@@ -81,6 +86,10 @@ class Story:
         """Let the bridge look, if it does so here."""
         if self.life == 1 and where in self.looks:
             self.bridge.run_once()
+        if (self.life, where) in self.cancels:
+            outside = threading.Thread(target=DBOS.cancel_workflow, args=(RUN,), name="cancelling")  # no step of the run
+            outside.start()
+            outside.join(60)
 
     def call(self, name: str) -> None:
         """What user code does: a span of its own."""
@@ -119,6 +128,7 @@ class Story:
                 reserve()
                 self.look("first")
                 charge()
+                self.look("charged")
                 ship()
                 return "shipped"
             except ValueError:
@@ -176,6 +186,12 @@ class Story:
             ctx.close()
             ledger.close()
             store.close()
+
+
+def until_later_than_any_stamp_so_far() -> None:
+    """Wait for the next second: SQLite on Python before 3.12 stamps runs in whole ones."""
+    stamped_s = int(time.time())
+    until(lambda: time.time() > stamped_s + ROUNDING_MS / 1000)
 
 
 @pytest.fixture
@@ -310,6 +326,28 @@ def test_a_cancelled_run_that_the_dashboard_resumes_unseen_is_told_in_two_lives(
     assert told["in charge 1"] is None  # in flight at the cancel: the engine keeps no row of it
     assert (told["in order 2"], told["in ship 2"]) == ("/order/retry 1", "/order/retry 1/ship")
     assert told["in charge 2"] == "/order/retry 1/charge"
+
+
+def test_a_cancelled_run_that_the_engine_resumes_and_that_is_cancelled_again_is_told_in_two_lives(
+    story: Callable[..., tuple[Story, Callable[[], str]]],
+) -> None:
+    """No bridge looked in between, and both ends are a cancel: the step that began after the first one tells."""
+    run, order = story(cancels={(1, "first"), (2, "charged")})
+    run.mended = True
+    with SetWorkflowID(RUN):
+        DBOS.start_workflow(order)
+    assert run.left.wait(60)
+    until_later_than_any_stamp_so_far()
+    run.bridge.run_once()
+    run.left.clear()
+    DBOS.resume_workflow(RUN)
+    assert run.left.wait(60)
+    run.bridge.run_once()
+    told = run.told()
+    assert (told["in order 1"], told["in reserve 1"]) == ("/order", "/order/reserve")
+    assert (told["in order 2"], told["in charge 2"]) == ("/order/retry 1", "/order/retry 1/charge")
+    assert "in ship 2" not in told
+    assert run.bridge.run_once() == 0
 
 
 @pytest.mark.parametrize("looks", LOOKS, ids=lambda looks: "+".join(sorted(looks)) or "never")

@@ -230,6 +230,27 @@ def test_cancelling_what_has_ended_is_no_new_life(status: str):
     assert names(again) == []
 
 
+@pytest.mark.parametrize(
+    ("first_end_ms", "began_ms", "second_end_ms", "lives"),
+    [
+        (T + 50, T + 51, T + 7_000, ["charge", "retry 1"]),
+        (T + 50, T + 50, T + 7_000, ["charge"]),  # committed late
+        (T + 50, T + 51, T + 50, ["charge"]),  # not stamped again: clocks differ
+        (T, T + 999, T + 7_000, ["charge"]),  # the stamp is a whole second, and may have been rounded down
+        (T, T + 1_000, T + 7_000, ["charge", "retry 1"]),
+    ],
+)
+def test_a_step_that_began_after_a_cancel_tells_that_the_run_was_resumed_before_the_next(
+    first_end_ms: int, began_ms: int, second_end_ms: int, lives: list[str]
+) -> None:
+    """Resumed by the engine's own API between two looks of the bridge: nothing else says so."""
+    sent = make_step(seq=1, started_at_ms=T - 20, finished_at_ms=T - 10)
+    first = plan(make_run(status="cancelled", finished_at_ms=first_end_ms), [sent])
+    later = make_step(seq=2, started_at_ms=began_ms, finished_at_ms=began_ms + 10)
+    again = plan(make_run(status="cancelled", finished_at_ms=second_end_ms), [sent, later], first.record)
+    assert names(again) == lives
+
+
 def test_a_life_that_nobody_saw_end_is_closed_before_the_next():
     """Failed and retried between two looks: the root is still sent, once, from what was exported."""
     open_life = plan(make_run(), [make_step(seq=1), make_step(seq=2, status="failed")])
