@@ -260,7 +260,7 @@ class RunExporter:
             return None, plans
         if self._check is not None:
             self._check()
-        outbox = Outbox(self._ledger, lease.name)
+        outbox = Outbox(self._ledger, lease)
         _put(outbox, [*lived, *kept])
         now = self._store.get_runs([run.id for run, _ in kept if run is not None])
         moved = {run.id for run, _ in kept if run is not None and _lives_again(run, now.get(run.id))}
@@ -276,7 +276,7 @@ class RunExporter:
         Raises:
             LedgerUnavailableError, LeaseLostError, DeliveryStoppedError: it is still on its way.
         """
-        outbox = Outbox(self._ledger, lease.name)
+        outbox = Outbox(self._ledger, lease)
         pending = outbox.pending() if self._delivery is not None else None
         if pending is None or self._delivery is None:
             return 0

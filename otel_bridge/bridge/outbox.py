@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from otel_bridge.ledger.base import ExportedRun, Ledger
+from otel_bridge.ledger.base import ExportedRun, Lease, Ledger
 from otel_bridge.ledger.pending import dump_records, load_records, pack, records_key, unpack
 from otel_bridge.spans import SpanData, SpanEvent, SpanKind, SpanLink
 
@@ -21,19 +21,23 @@ _FORMAT = 2
 
 
 class Outbox:
-    """One chunk on its way, under one lease's name."""
+    """One chunk on its way, under one lease. Only its holder writes: another's chunk must not be overwritten.
 
-    def __init__(self, ledger: Ledger, lease_name: str) -> None:
-        self._ledger, self._key, self._runs_key = ledger, f"{lease_name}.outbox", records_key(lease_name)
+    ``put`` and ``clear`` raise ``LeaseLostError`` where another took the lease over, and change nothing then.
+    """
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self._ledger, self._lease = ledger, lease
+        self._key, self._runs_key = f"{lease.name}.outbox", records_key(lease.name)
 
     def put(self, spans: Sequence[SpanData], records: Sequence[ExportedRun]) -> None:
         """Keep a chunk until ``clear``."""
         chunk = {"format": _FORMAT, "chunk": pack([_dump_span(span) for span in spans])}
-        self._ledger.put_values({self._key: chunk, self._runs_key: dump_records(records)})
+        self._ledger.put_values(self._lease, {self._key: chunk, self._runs_key: dump_records(records)})
 
     def clear(self) -> None:
         """Forget the chunk: it was acknowledged."""
-        self._ledger.put_values({self._key: None, self._runs_key: None})
+        self._ledger.put_values(self._lease, {self._key: None, self._runs_key: None})
 
     def pending(self) -> tuple[list[SpanData], list[ExportedRun]] | None:
         """Return the chunk that was never acknowledged, if there is one."""
@@ -43,7 +47,7 @@ class Outbox:
         try:
             return [_load_span(row) for row in unpack(chunk["chunk"])], load_records(records)
         except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
-            _logger.warning("What was on its way cannot be read any more, and is made again from its runs: %s", error)
+            _logger.warning("Spans on their way can no longer be read; they are made again from their runs: %s", error)
             self.clear()
             return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.ledger.pending import BACKFILL_LEASE, EXPORT_LEASE, exported_or_pending
 from otel_bridge.spans import SpanData
@@ -28,6 +30,12 @@ runs = st.builds(
 )
 
 
+def outbox_of(ledger: MemoryLedger, name: str = "lease", *, owner: str = "me") -> Outbox:
+    lease = ledger.acquire_lease(name, owner, ttl_s=60)
+    assert lease is not None
+    return Outbox(ledger, lease)
+
+
 relaxed = settings(deadline=None, max_examples=60)
 
 
@@ -35,7 +43,7 @@ relaxed = settings(deadline=None, max_examples=60)
 @given(kept=st.lists(spans, max_size=3), records=st.lists(runs, max_size=3))
 def test_spans_and_records_come_back_as_they_were(kept: list[SpanData], records: list[ExportedRun]):
     """To the last byte: a repeat must be no different from the first."""
-    outbox = Outbox(MemoryLedger(), "lease")
+    outbox = outbox_of(MemoryLedger())
     outbox.put(kept, records)
     assert outbox.pending() == (kept, records)
 
@@ -43,20 +51,35 @@ def test_spans_and_records_come_back_as_they_were(kept: list[SpanData], records:
 def test_a_cleared_outbox_is_empty():
     """And so is one that was never used, or one of a format that we do not know."""
     ledger = MemoryLedger()
-    outbox = Outbox(ledger, "lease")
+    outbox = outbox_of(ledger)
     assert outbox.pending() is None
     outbox.put([full_span()], [])
-    assert Outbox(ledger, "another").pending() is None
+    assert outbox_of(ledger, "another").pending() is None
     outbox.clear()
     assert outbox.pending() is None
     ledger.put_value("lease.outbox", {"format": 99, "chunk": "?"})
     assert outbox.pending() is None
 
 
+def test_who_lost_the_lease_neither_overwrites_nor_clears_its_successors_chunk():
+    """A bridge that was paused between its last check and its write would lose spans of another that dies next."""
+    now_ms = [0]
+    ledger = MemoryLedger(clock=lambda: now_ms[0])
+    paused = outbox_of(ledger, owner="paused")
+    now_ms[0] = 61_000
+    successor = outbox_of(ledger, owner="successor")
+    successor.put([full_span()], [])
+    with pytest.raises(LeaseLostError):
+        paused.put([sample_span(1)], [])
+    with pytest.raises(LeaseLostError):
+        paused.clear()
+    assert successor.pending() == ([full_span()], [])
+
+
 def test_a_thousand_spans_take_little_room():
     """Spans of a chunk are much alike."""
     ledger = MemoryLedger()
-    Outbox(ledger, "lease").put([sample_span(number) for number in range(1_000)], [])
+    outbox_of(ledger).put([sample_span(number) for number in range(1_000)], [])
     assert len(str(ledger.get_value("lease.outbox"))) < 150_000
 
 
@@ -69,7 +92,7 @@ def test_what_is_on_its_way_is_as_good_as_exported(records: list[ExportedRun]):
     assert lease is not None
     wanted = [record.run_id for record in records]
     for name in (EXPORT_LEASE, BACKFILL_LEASE):
-        outbox = Outbox(ledger, name)
+        outbox = outbox_of(ledger, name)
         outbox.put([full_span()], records)
         assert exported_or_pending(ledger, wanted) == {record.run_id: record for record in records}
         assert exported_or_pending(ledger, []) == {}

@@ -87,7 +87,9 @@ class Story:
         if self.life == 1 and where in self.looks:
             self.bridge.run_once()
         if (self.life, where) in self.cancels:
-            outside = threading.Thread(target=DBOS.cancel_workflow, args=(RUN,), name="cancelling")  # no step of the run
+            outside = threading.Thread(
+                target=DBOS.cancel_workflow, args=(RUN,), name="cancelling"
+            )  # no step of the run
             outside.start()
             outside.join(60)
 

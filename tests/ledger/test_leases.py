@@ -107,6 +107,14 @@ def stale_token_cannot_write(ledger: Ledger) -> None:
     assert ledger.cursor() is None
 
 
+def stale_token_cannot_store_values(ledger: Ledger) -> None:
+    stale = expired(ledger, "a")
+    ledger.put_values(take(ledger, "b"), {"one": 1, "two": [2]})
+    with pytest.raises(LeaseLostError):
+        ledger.put_values(stale, {"one": None, "three": 3})
+    assert [ledger.get_value(key) for key in ("one", "two", "three")] == [1, [2], None]
+
+
 def stale_token_cannot_prune(ledger: Ledger) -> None:
     stale = expired(ledger, "a")
     take(ledger, "b")
@@ -162,6 +170,7 @@ def lease_lasts_as_long_as_asked(ledger: Ledger) -> None:
         expired_lease_that_nobody_took_is_renewed_with_its_token,
         released_lease_can_be_taken_at_once,
         stale_token_cannot_write,
+        stale_token_cannot_store_values,
         stale_token_cannot_prune,
         released_token_cannot_write,
         token_of_another_owner_cannot_write,

@@ -8,7 +8,9 @@ from typing import Any
 
 from otel_bridge.errors import SharedLedgerError
 from otel_bridge.ledger.encoding import to_json, trace_key
+from otel_bridge.ledger.records import Lease
 from otel_bridge.ledger.tables.core import Row, Session, Tables
+from otel_bridge.ledger.tables.leases import require
 
 REMEMBER_QUEUE = """
     INSERT INTO {t}queues (run_id, queue, seen_at_ms) VALUES (:run_id, :queue, {now})
@@ -114,9 +116,19 @@ class Facts(Tables):
 
         return self._run(work, write=True)
 
-    def put_values(self, values: Mapping[str, Any]) -> None:
-        """Store small JSON values in one transaction."""
-        self._write_many(PUT_VALUE, [{"key": key, "value": to_json(values[key])} for key in sorted(values)])
+    def put_values(self, lease: Lease, values: Mapping[str, Any]) -> None:
+        """Store small JSON values in one transaction, as the holder of a lease.
+
+        Raises:
+            LeaseLostError: ``lease`` is not the current one. Nothing was written.
+        """
+        rows = [{"key": key, "value": to_json(values[key])} for key in sorted(values)]
+
+        def work(session: Session) -> None:
+            require(session, lease)
+            session.many(PUT_VALUE, rows)
+
+        self._run(work, write=True)
 
 
 def _text(row: Row) -> str:
