@@ -126,7 +126,10 @@ export function App() {
           <Banners />
         </Boundary>
         <Boundary what="This view" at={path}>
+          {/* The key ends the page that is left at once. Without it React keeps that page, hidden and at work, while the next
+              one's code is loading: its timers and keys would still change the address. */}
           <Suspense
+            key={matched?.route.path ?? "none"}
             fallback={
               <div className="page">
                 <Skeleton rows={8} />
