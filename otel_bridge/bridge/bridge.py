@@ -36,7 +36,7 @@ from otel_bridge.otlp import (
 )
 from otel_bridge.otlp.logs import LogSender
 from otel_bridge.spans import SpanSettings
-from otel_bridge.spans.model import Housekeeping
+from otel_bridge.spans.model import Housekeeping, Root
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
@@ -65,6 +65,8 @@ class OTelBridge:
         service_name: default ``OTEL_SERVICE_NAME``, else the application that each run belongs to.
         children: ``link`` or ``nest`` child runs.
         parent: ``link`` to the caller's trace, or ``adopt`` it.
+        root: send a run's root when it has ended (``end``), or without length when it is first seen, and how it went as
+            a child of that (``anchor``).
         queue_spans: send the wait on a queue as a span of its own.
         housekeeping: ``fold`` like steps of the engine's own (events, streamed tokens) into one span, send ``all`` or
             ``none``.
@@ -95,6 +97,7 @@ class OTelBridge:
         service_name: str | None = None,
         children: Literal["link", "nest"] = "link",
         parent: Literal["link", "adopt"] = "link",
+        root: Root = "end",
         queue_spans: bool = False,
         housekeeping: Housekeeping = "fold",
         lifecycle_logs: bool | OtlpSettings = False,
@@ -120,6 +123,7 @@ class OTelBridge:
             namespace=namespace,
             children=children,
             parent=parent,
+            root=root,
             queue_spans=queue_spans,
             housekeeping=housekeeping,
             gen_ai=gen_ai,

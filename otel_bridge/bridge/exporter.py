@@ -301,7 +301,8 @@ class Related:
         before: Mapping[str, ExportedRun],
     ) -> None:
         self._store, self._settings = store, settings
-        parents = {run.parent_id for run in runs.values() if run.parent_id is not None and _is_due(run, before)}
+        told = (run for run in runs.values() if _is_due(run, before, settings))
+        parents = {run.parent_id for run in told if run.parent_id is not None}
         undone = {run.undoes_id for run in runs.values() if run.undoes_id is not None}
         wanted = sorted((parents | undone) - before.keys())
         self._exports = {**before, **(ledger.exported(wanted) if wanted else {})}
@@ -357,8 +358,13 @@ def _other_runs(run: Run) -> list[str]:
     return [other for other in others if other is not None]
 
 
-def _is_due(run: Run, before: Mapping[str, ExportedRun]) -> bool:
-    return run.is_terminal and not (run.id in before and before[run.id].ended)
+def _is_due(run: Run, before: Mapping[str, ExportedRun], settings: SpanSettings) -> bool:
+    """Say whether a span of the run itself may be due, which says whose child it is."""
+    known = before.get(run.id)
+    if known is None:
+        return run.is_terminal or settings.root == "anchor"
+    anchorless = settings.root == "anchor" and known.anchored != known.generation
+    return not known.ended and (run.is_terminal or anchorless)
 
 
 def _steps(before: Mapping[str, ExportedRun], run: Run) -> bool:

@@ -17,7 +17,7 @@ from otel_bridge.bridge.backfill import BackfillRunningError
 from otel_bridge.codec import Codec, load_serializer, redact_keys
 from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
 from otel_bridge.model.moments import parse_moment
-from otel_bridge.spans.model import Housekeeping
+from otel_bridge.spans.model import Housekeeping, Root
 
 INCOMPLETE, MISCONFIGURED, UNUSABLE = 1, 2, 3
 
@@ -40,6 +40,7 @@ class SpanOptions(TypedDict):
     dashboard_url: str | None
     children: Literal["link", "nest"]
     parent: Literal["link", "adopt"]
+    root: Root
     queue_spans: bool
     housekeeping: Housekeeping
     gen_ai: bool
@@ -124,6 +125,14 @@ SPANS = (
         "The caller's trace: link to it, or continue it.",
         type=click.Choice(["link", "adopt"]),
         default="link",
+        show_default=True,
+    ),
+    option(
+        "--root",
+        "DURABLE_ROOT",
+        "A run's root span: sent when the run has ended, or at its beginning, without length.",
+        type=click.Choice(["end", "anchor"]),
+        default="end",
         show_default=True,
     ),
     option(

@@ -91,6 +91,7 @@ def merge_exported(stored: ExportedRun | None, new: ExportedRun) -> ExportedRun:
         status=_first(new.status, stored.status),
         workflow=_first(new.workflow, stored.workflow),
         failed_step=_first(new.failed_step, stored.failed_step),
+        anchored=_first(new.anchored, stored.anchored),
     )
 
 

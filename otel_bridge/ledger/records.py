@@ -51,6 +51,7 @@ class ExportedRun:
         status: the status in which it last ended.
         workflow: the workflow's name, for the root of a run that was deleted before it was seen to end.
         failed_step: (``seq``, generation) of the step whose failure ended it last, for the link from its retry.
+        anchored: the last generation whose root, or ``retry N`` span, was sent when it began (``root="anchor"``).
 
     A step that a fork copied from its original is in ``steps`` with generation ``COPIED``: it is never sent.
     """
@@ -66,6 +67,7 @@ class ExportedRun:
     status: str | None = None
     workflow: str | None = None
     failed_step: tuple[int, int] | None = None
+    anchored: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
-from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.spans import ids, semconv
-from otel_bridge.spans.lives import INTERNAL_QUEUE_PREFIX, DueStep, Life, ended_at_ms, shown_end_ms
+from otel_bridge.spans.exceptions import MAX_MESSAGE_CHARS, exception_event
+from otel_bridge.spans.lives import (
+    INTERNAL_QUEUE_PREFIX,
+    DueStep,
+    Life,
+    ended_at_ms,
+    shown_end_ms,
+    span_times,
+    step_start_ms,
+)
 from otel_bridge.spans.model import (
     NS_PER_MS,
     AttributeValue,
@@ -27,10 +35,9 @@ from otel_bridge.spans.model import (
 )
 from otel_bridge.spans.traces import Relatives, Traces, caller_context
 
-MAX_STACK_CHARS = 16_000
-MAX_MESSAGE_CHARS = 4_000
-
 Attributes = dict[str, AttributeValue]
+OUTCOME_NAME = "run"
+"""Name of the span that says how an anchored life went."""
 
 
 class RunSpans:
@@ -106,8 +113,8 @@ class RunSpans:
 
     def step_times(self, due: DueStep, ended_ms: int) -> tuple[int, int]:
         """Return where the span of one step begins and ends, in nanoseconds."""
-        start_ms = _step_start_ms(due.step, ended_ms)
-        return _span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
+        start_ms = step_start_ms(due.step, ended_ms)
+        return span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
 
     def _step_links(self, step: Step, again: int | None) -> tuple[SpanLink, ...]:
         if again is None and step.child_run_id is None and step.compensates is None:
@@ -132,29 +139,70 @@ class RunSpans:
 
     def life(self, within: Iterable[tuple[int, int]]) -> SpanData:
         """Return the span of the run's present life: its root, or ``retry N``; wide enough for the times ``within``."""
-        run, facts = self._run, self._life.facts
-        generation = facts.generation
-        end_ms = self._life.end_ms if self._life.end_ms is not None else ended_at_ms(run)
-        start_ms = min(self._life_start_ms(), end_ms)
-        start_ns, end_ns = start_ms * NS_PER_MS, end_ms * NS_PER_MS
-        for first_ns, last_ns in within:
-            start_ns, end_ns = min(start_ns, first_ns), max(end_ns, last_ns)
-        attributes = self._run_attributes()
-        error = self._run_error()
+        start_ns, end_ns = self._life_times(within)
         parent_id, is_remote = self._life_parent()
         return self._span(
             span_id=self._life_id,
             parent_id=parent_id,
-            name=f"retry {generation}" if generation else run.workflow,
-            kind=SpanKind.CONSUMER if self._queue() else SpanKind.INTERNAL,
+            name=self._life_name(),
+            kind=self._life_kind(),
             start_ns=start_ns,
             end_ns=end_ns,
-            attributes=attributes,
+            attributes=self._run_attributes(),
             events=tuple(self._recovery_events(end_ns)),
-            links=tuple(self._life_links()),
-            error=error,
+            links=(*self._life_links(), *self._dead_letter_links()),
+            error=self._run_error(),
             parent_is_remote=is_remote,
         )
+
+    def anchor(self) -> SpanData:
+        """Return the beginning of the present life as a span without length: the parent of everything in it.
+
+        It says what is known from the beginning; how the life went is said by its ``outcome``.
+        """
+        parent_id, is_remote = self._life_parent()
+        start_ns = self._life_start_ms() * NS_PER_MS
+        return self._span(
+            span_id=self._life_id,
+            parent_id=parent_id,
+            name=self._life_name(),
+            kind=self._life_kind(),
+            start_ns=start_ns,
+            end_ns=start_ns,
+            attributes=self._lasting_attributes(),
+            links=tuple(self._life_links()),
+            parent_is_remote=is_remote,
+        )
+
+    def outcome(self, within: Iterable[tuple[int, int]]) -> SpanData:
+        """Return how an anchored life went, and for how long: a child of its anchor."""
+        start_ns, end_ns = self._life_times(within)
+        return self._span(
+            span_id=self._traces.outcome_id(self._run.id, self._life.facts.generation),
+            parent_id=self._life_id,
+            name=OUTCOME_NAME,
+            kind=SpanKind.INTERNAL,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            attributes=self._run_attributes(),
+            events=tuple(self._recovery_events(end_ns)),
+            links=tuple(self._dead_letter_links()),
+            error=self._run_error(),
+        )
+
+    def _life_times(self, within: Iterable[tuple[int, int]]) -> tuple[int, int]:
+        end_ms = self._life.end_ms if self._life.end_ms is not None else ended_at_ms(self._run)
+        start_ns, end_ns = min(self._life_start_ms(), end_ms) * NS_PER_MS, end_ms * NS_PER_MS
+        for first_ns, last_ns in within:
+            start_ns, end_ns = min(start_ns, first_ns), max(end_ns, last_ns)
+        return start_ns, end_ns
+
+    def _life_name(self) -> str:
+        generation = self._life.facts.generation
+        return f"retry {generation}" if generation else self._run.workflow
+
+    def _life_kind(self) -> SpanKind:
+        return SpanKind.CONSUMER if self._queue() else SpanKind.INTERNAL
 
     def queue_wait(self) -> SpanData | None:
         """Return the span of the time that the run waited on its queue, if it did."""
@@ -193,28 +241,37 @@ class RunSpans:
         return None, False
 
     def _run_attributes(self) -> Attributes:
+        run = self._run
+        attributes: Attributes = {**self._common, semconv.RUN_STATUS: run.status, **self._lasting_attributes()}
+        optional: Mapping[str, AttributeValue | None] = {
+            semconv.RUN_TIMED_OUT: True if run.timed_out else None,
+            semconv.EXECUTOR_ID: run.executor,
+            semconv.QUEUE_WAIT_MS: self._queue_wait_ms(),
+            semconv.RUN_RECOVERIES: self._recoveries() or None,
+        }
+        for name, value in optional.items():
+            _set(attributes, name, value)
+        return attributes
+
+    def _lasting_attributes(self) -> Attributes:
+        """Return what is true of a run from its beginning to its end."""
         run, facts = self._run, self._life.facts
-        attributes: Attributes = {**self._common, semconv.RUN_STATUS: run.status}
+        attributes: Attributes = dict(self._common)
         if facts.generation:
             attributes[semconv.RUN_GENERATION] = facts.generation
         if run.deadline_at_ms is not None:
             attributes[semconv.RUN_DEADLINE] = _iso(run.deadline_at_ms)
-        if run.timed_out:
-            attributes[semconv.RUN_TIMED_OUT] = True
         optional: Mapping[str, AttributeValue | None] = {
             semconv.WORKFLOW_VERSION: run.workflow_version,
             semconv.WORKFLOW_CLASS: run.class_name,
             semconv.APP_NAME: run.namespace,
-            semconv.EXECUTOR_ID: run.executor,
             semconv.QUEUE_NAME: self._queue(),
             semconv.QUEUE_PARTITION: run.queue_partition,
-            semconv.QUEUE_WAIT_MS: self._queue_wait_ms(),
             semconv.PARENT_RUN_ID: run.parent_id,
             semconv.FORKED_FROM_RUN_ID: run.forked_from,
             semconv.UNDOES_RUN_ID: run.undoes_id,
             semconv.DEAD_RUN_ID: run.dead_run_id,
             semconv.SCHEDULE_NAME: run.schedule,
-            semconv.RUN_RECOVERIES: self._recoveries() or None,
         }
         for name, value in optional.items():
             _set(attributes, name, value)
@@ -271,11 +328,16 @@ class RunSpans:
         for kind, other in (
             ("forked_from", run.forked_from),
             ("dead_run", run.dead_run_id),
-            ("dead_letter", run.dead_letter_id if run.status == "dead" else None),
         ):
             if other is not None:
                 links.append(self._link(kind, other, self._traces.root_id(other)))
         return links
+
+    def _dead_letter_links(self) -> list[SpanLink]:
+        handler = self._run.dead_letter_id if self._run.status == "dead" else None
+        if handler is None or self._life.facts.generation:
+            return []
+        return [self._link("dead_letter", handler, self._traces.root_id(handler))]
 
     # -- shared -----------------------------------------------------------------------------------------------------
 
@@ -318,60 +380,6 @@ class RunSpans:
             self._run.namespace,
             parent_is_remote,
         )
-
-
-def unseen_life(life: ExportedRun, settings: SpanSettings, relatives: Relatives, run: Run | None) -> SpanData:
-    """Return the span of a life whose end nobody saw: all that is known of it is what was exported.
-
-    The run was deleted, or retried, before the bridge saw it end.
-    """
-    traces = Traces(settings, relatives, run)
-    ends = [end_ms for end_ms, generation in life.steps.values() if generation == life.generation]
-    end_ms = max(ends, default=life.created_at_ms or 0)
-    start_ms = life.ended_at_ms if life.generation else life.created_at_ms
-    start_ns, end_ns = _span_times(min(end_ms, start_ms if start_ms is not None else end_ms), end_ms)
-    attributes: Attributes = {semconv.RUN_ID: life.run_id, semconv.RUN_STATUS: "unknown"}
-    _set(attributes, semconv.WORKFLOW_NAME, life.workflow)
-    _set(attributes, semconv.RUN_URL, traces.url(life.run_id))
-    is_retry = life.generation > 0
-    undone = ids.traced_run_id(life.run_id)
-    parent = life.run_id if is_retry else undone if undone != life.run_id else None
-    return SpanData(
-        traces.trace_id(life.run_id),
-        traces.life_id(life.run_id, life.generation),
-        traces.root_id(parent) if parent is not None else None,
-        f"retry {life.generation}" if is_retry else life.workflow or "run",
-        SpanKind.INTERNAL,
-        start_ns,
-        end_ns,
-        attributes,
-        (SpanEvent(semconv.EVENT_END_UNSEEN, end_ns),),
-        run_id=life.run_id,
-        service=run.namespace if run is not None else None,
-    )
-
-
-def exception_event(error: SpanError, time_ns: int) -> SpanEvent:
-    """Return the ``exception`` event of a failed span."""
-    attributes: Attributes = {
-        semconv.EXCEPTION_TYPE: error.type,
-        semconv.EXCEPTION_MESSAGE: error.message[:MAX_MESSAGE_CHARS],
-    }
-    if error.stack:
-        attributes[semconv.EXCEPTION_STACKTRACE] = error.stack[-MAX_STACK_CHARS:]
-    return SpanEvent(semconv.EVENT_EXCEPTION, time_ns, attributes)
-
-
-def _step_start_ms(step: Step, end_ms: int) -> int:
-    if step.started_at_ms is None:
-        return end_ms if step.enqueued_at_ms is None else step.enqueued_at_ms
-    return step.started_at_ms if step.enqueued_at_ms is None else min(step.enqueued_at_ms, step.started_at_ms)
-
-
-def _span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
-    """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
-    start_ns = start_ms * NS_PER_MS
-    return start_ns, end_ms * NS_PER_MS if end_ms > start_ms else start_ns
 
 
 def _iso(ms: int) -> str:

@@ -53,6 +53,11 @@ def queue_span_id(run_id: str, *, generation: int = 0, namespace: str = "") -> b
     return _digest(f"queue\0{namespace}\0{run_id}\0{generation}", 8)
 
 
+def outcome_span_id(run_id: str, generation: int = 0, *, namespace: str = "") -> bytes:
+    """Return the 8-byte span id of what says how a life went whose root was sent when it began."""
+    return _digest(f"outcome\0{namespace}\0{run_id}\0{generation}", 8)
+
+
 def body_span_id(
     run_id: str, seq: int, nth: int, *, parent: int = 0, generation: int = 0, namespace: str = ""
 ) -> bytes:

@@ -14,6 +14,7 @@ from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import Step
+from otel_bridge.spans.model import NS_PER_MS
 
 DEAD_GRACE_MS = 5_000
 """How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""
@@ -52,6 +53,7 @@ class Life:
     Args:
         facts: what the ledger says, brought up to this life, before anything of ``due`` is sent.
         due: steps to send, by number.
+        present: True while this life goes on, or was not sent whole: the rows tell of it, and not of the one before.
         ends: True when the span of this life is to be sent too.
         end_ms: when the run ended; None while it is open.
         unseen_end: a life that ended before it was seen to end: its span is made from the ledger's facts.
@@ -62,6 +64,7 @@ class Life:
     due: tuple[DueStep, ...]
     ends: bool
     end_ms: int | None
+    present: bool = True
     unseen_end: ExportedRun | None = None
     again_at_ms: int | None = None
 
@@ -89,6 +92,7 @@ def compare(
     return Life(
         facts=facts,
         due=tuple(due),
+        present=not facts.ended and not awaiting_retry,
         ends=final and not facts.ended and not awaiting_retry,
         end_ms=end_ms,
         unseen_end=unseen_end,
@@ -182,6 +186,19 @@ def shown_end_ms(due: DueStep) -> int:
     step = due.step
     is_over = step.kind == "remote" and not due.unfinished and step.finished_at_ms is not None
     return step.finished_at_ms if is_over and step.finished_at_ms is not None else due.end_ms
+
+
+def step_start_ms(step: Step, end_ms: int) -> int:
+    """Return where the step's span begins: a remote step's where it was put on its queue."""
+    if step.started_at_ms is None:
+        return end_ms if step.enqueued_at_ms is None else step.enqueued_at_ms
+    return step.started_at_ms if step.enqueued_at_ms is None else min(step.enqueued_at_ms, step.started_at_ms)
+
+
+def span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
+    start_ns = start_ms * NS_PER_MS
+    return start_ns, end_ms * NS_PER_MS if end_ms > start_ms else start_ns
 
 
 def _facts(

@@ -112,6 +112,7 @@ class SpanError:
 
 
 Housekeeping = Literal["fold", "all", "none"]
+Root = Literal["end", "anchor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,9 @@ class SpanSettings:
         namespace: part of every id; keeps apart environments that reuse run ids.
         children: ``link`` gives a child run a trace of its own, ``nest`` puts it into its parent's.
         parent: ``link`` links to the caller's context, ``adopt`` continues the caller's trace.
+        root: ``end`` sends a run's root when the run has ended, as long as the run was. ``anchor`` sends it when the
+            run is first seen, without length, so that a backend knows every trace's root at once; how the run went, and
+            for how long, is then said by a child of it named ``run``. The same for each ``retry N``.
         queue_spans: also send the time a run waited on its queue as a span of its own.
         housekeeping: of the engine's own steps (events set, tokens streamed), ``fold`` sends like ones in a row as one
             span once the row is over, ``all`` one span each, ``none`` none.
@@ -138,6 +142,7 @@ class SpanSettings:
     namespace: str = ""
     children: Literal["link", "nest"] = "link"
     parent: Literal["link", "adopt"] = "link"
+    root: Root = "end"
     queue_spans: bool = False
     housekeeping: Housekeeping = "fold"
     gen_ai: bool = False
@@ -151,6 +156,7 @@ class SpanSettings:
         for name, given, choices in (
             ("children", self.children, ("link", "nest")),
             ("parent", self.parent, ("link", "adopt")),
+            ("root", self.root, ("end", "anchor")),
             ("housekeeping", self.housekeeping, ("fold", "all", "none")),
         ):
             if given not in choices:

@@ -12,10 +12,11 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import semconv
-from otel_bridge.spans.build import RunSpans, unseen_life
+from otel_bridge.spans.build import RunSpans
 from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, shown_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
 from otel_bridge.spans.traces import Relatives
+from otel_bridge.spans.unseen import unseen_life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,18 @@ def plan_run(
     builder = RunSpans(run, life, relatives, settings)
     shown = [due for due in life.due if settings.housekeeping != "none" or not due.step.housekeeping]
     spans = [] if life.unseen_end is None else [unseen_life(life.unseen_end, settings, relatives, run)]
+    anchored = life.facts.anchored == life.facts.generation
+    if settings.root == "anchor" and life.present and not anchored:
+        spans.append(builder.anchor())
+        life, anchored = replace(life, facts=replace(life.facts, anchored=life.facts.generation)), True
     step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in shown]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
         spans += [span for span in (wait,) if span is not None]
         bounds = ((span.start_ns, span.end_ns) for span in [*step_spans, *([wait] if wait else [])])
-        spans.append(builder.life(chain(bounds, _earlier_bounds(builder, steps, life))))
+        within = chain(bounds, _earlier_bounds(builder, steps, life))
+        spans.append(builder.outcome(within) if anchored else builder.life(within))
     record = _record(run, steps, life)
     return Plan(
         spans=tuple(spans),
@@ -92,7 +98,8 @@ def plan_deleted(before: ExportedRun, *, settings: SpanSettings) -> Plan:
     record = replace(before, ended=True, status="deleted", ended_at_ms=before.ended_at_ms or before.created_at_ms)
     if before.ended:
         return Plan(spans=(), record=before, changed=False)
-    spans = (unseen_life(before, settings, Relatives(), None),) if before.steps else ()
+    begun = bool(before.steps) or before.anchored == before.generation
+    spans = (unseen_life(before, settings, Relatives(), None),) if begun else ()
     return Plan(spans=spans, record=record, changed=True, ended=True)
 
 

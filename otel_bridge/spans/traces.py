@@ -102,6 +102,10 @@ class Traces:
             return self.root_id(run_id)
         return ids.retry_span_id(run_id, generation, namespace=self.settings.namespace)
 
+    def outcome_id(self, run_id: str, generation: int) -> bytes:
+        """Return the id of the span that says how an anchored life went."""
+        return ids.outcome_span_id(run_id, generation, namespace=self.settings.namespace)
+
     def step_id(self, run_id: str, seq: int, generation: int) -> bytes:
         """Return the id of a step as executed in ``generation``."""
         return ids.step_span_id(run_id, seq, generation=max(0, generation), namespace=self.settings.namespace)

@@ -26,6 +26,7 @@ RECORDINGS = ("1.sql", "2.sql")
 SETTINGS: Mapping[str, SpanSettings] = {
     "link": SpanSettings(),
     "nest": SpanSettings(children="nest", queue_spans=True),
+    "anchor": SpanSettings(root="anchor"),
 }
 """Name of an expectation -> the settings that it is for."""
 

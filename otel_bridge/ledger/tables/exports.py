@@ -18,14 +18,14 @@ PUT_CURSOR = """
     ON CONFLICT (name) DO UPDATE SET steps_ms = excluded.steps_ms, runs_ms = excluded.runs_ms
 """
 _COLUMNS = """run_id, generation, ended, steps, first_queue, first_started_at_ms, created_at_ms,
-    ended_at_ms, status, workflow, failed_seq, failed_generation"""
+    ended_at_ms, status, workflow, failed_seq, failed_generation, anchored"""
 EXPORTED = f"SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE run_id {{ids}}"
 # The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
 FORGET_EXPORTED = "DELETE FROM {t}exported_runs WHERE run_id = :run_id"
 PUT_EXPORTED = f"""
     INSERT INTO {{t}}exported_runs AS r ({_COLUMNS})
     VALUES (:run_id, :generation, :ended, :steps, :first_queue, :first_started_at_ms, :created_at_ms,
-        :ended_at_ms, :status, :workflow, :failed_seq, :failed_generation)
+        :ended_at_ms, :status, :workflow, :failed_seq, :failed_generation, :anchored)
     ON CONFLICT (run_id) DO UPDATE SET
         ended = CASE WHEN r.generation > excluded.generation THEN r.ended ELSE excluded.ended END,
         generation = CASE WHEN r.generation > excluded.generation THEN r.generation ELSE excluded.generation END,
@@ -37,7 +37,8 @@ PUT_EXPORTED = f"""
         status = coalesce(excluded.status, r.status),
         workflow = coalesce(excluded.workflow, r.workflow),
         failed_seq = coalesce(excluded.failed_seq, r.failed_seq),
-        failed_generation = coalesce(excluded.failed_generation, r.failed_generation)
+        failed_generation = coalesce(excluded.failed_generation, r.failed_generation),
+        anchored = coalesce(excluded.anchored, r.anchored)
 """
 OPEN_EXPORTS = f"""
     SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE ended = 0
@@ -157,13 +158,14 @@ def _params(run: ExportedRun) -> dict[str, Any]:
         "workflow": run.workflow,
         "failed_seq": run.failed_step[0] if run.failed_step else None,
         "failed_generation": run.failed_step[1] if run.failed_step else None,
+        "anchored": run.anchored,
     }
 
 
 def exported_run(row: Row) -> ExportedRun:
     """Return what a row says; ``_COLUMNS`` are its columns."""
     run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status, *rest = row
-    workflow, failed_seq, failed_generation = rest
+    workflow, failed_seq, failed_generation, anchored = rest
     if ended not in (0, 1):
         raise ValueError(f"ended is {ended!r}")
     return ExportedRun(
@@ -178,4 +180,5 @@ def exported_run(row: Row) -> ExportedRun:
         status=status,
         workflow=workflow,
         failed_step=None if failed_seq is None else (int(failed_seq), int(failed_generation)),
+        anchored=anchored,
     )

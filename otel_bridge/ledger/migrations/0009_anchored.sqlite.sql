@@ -1,0 +1,1 @@
+ALTER TABLE exported_runs ADD COLUMN anchored INTEGER;
