@@ -88,8 +88,7 @@ class Durable:
 
 def _commands(blueprint: DashboardBlueprint) -> click.Group:
     """Return ``flask durable``: every command of ``durable``, on this app's database."""
-    from dashboard.cli.main import Commands
-    from dashboard.cli.session import CLIENT
+    from dashboard.cli.main import CLIENT, Commands
 
     def in_this_app() -> DurableClient:
         from dashboard.cli.database import client_over

@@ -29,7 +29,21 @@ class MissingExtraError(ConfigurationError, ImportError):
 
     def __init__(self, need: str, package: str, install: str) -> None:
         self.package, self.install = package, install
+        self.need = need
         super().__init__(f"{package} is not installed, and {need} it. Install it: {install}")
+
+    def within(self, extra: str) -> MissingExtraError:
+        """Return the same, mended by an extra that brings more: one command installs all that is needed."""
+        return MissingExtraError(self.need, self.package, install_command(extra))
+
+
+def install_command(extra: str) -> str:
+    """Return what installs an extra.
+
+    >>> install_command("client")
+    "pip install 'durable-dashboard[client]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def missing_extra(error: ImportError, *, package: str | None = None) -> MissingExtraError | None:
@@ -48,5 +62,5 @@ def missing_extra(error: ImportError, *, package: str | None = None) -> MissingE
     module = (error.name or package or "").partition(".")[0]
     for extra, (need, modules) in EXTRAS.items():
         if module in modules:
-            return MissingExtraError(need, module, f"pip install '{DISTRIBUTION}[{extra}]'")
+            return MissingExtraError(need, module, install_command(extra))
     return None

@@ -66,6 +66,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
 }
 """Where each command is. A new one is a line here and a function in a module of its own."""
+WHOLE_EXTRA = {"mcp": "mcp", "demo": "demo"}
+"""The extra that brings all that a command needs, where it needs more than the client."""
+CLIENT = "dashboard.cli.client"
+"""In a context's ``meta``: what makes the client, where the command belongs to an app (``flask durable``)."""
 
 
 class Commands(click.Group):
@@ -84,7 +88,8 @@ class Commands(click.Group):
         try:
             return cast(click.Command, getattr(importlib.import_module(module), attribute))
         except MissingExtraError as error:
-            return _unavailable(cmd_name, error)
+            extra = WHOLE_EXTRA.get(cmd_name)
+            return _unavailable(cmd_name, error if extra is None else error.within(extra))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands of each section under its name."""

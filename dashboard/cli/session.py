@@ -22,6 +22,7 @@ from click.core import ParameterSource
 from pydantic import BaseModel
 
 from dashboard.actor import Role
+from dashboard.cli.main import CLIENT
 from dashboard.client import (
     ApiError,
     BadRequestError,
@@ -41,8 +42,6 @@ from otel_bridge.errors import BridgeError, ConfigurationError
 
 T = TypeVar("T")
 
-CLIENT = "dashboard.cli.client"
-"""In a context's ``meta``: what makes the client, where the command belongs to an app (``flask durable``)."""
 NOT_COMPLETED, BAD_USAGE, UNREACHABLE, NOT_FOUND, REFUSED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 OPTIONS = (

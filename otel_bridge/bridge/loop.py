@@ -10,7 +10,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_bridge.bridge.exporter import Progress
 from otel_bridge.bridge.session import ExportSession
-from otel_bridge.errors import LeaseLostError, LedgerError, StoreError
+from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
 
 _logger = logging.getLogger("otel_bridge")
@@ -119,7 +119,7 @@ class ExportLoop:
             return None
         except LeaseLostError:
             return False  # the next tick says who holds it now
-        except (StoreError, LedgerError) as error:
+        except (StoreError, LedgerError, ConfigurationError) as error:
             self._log(f"{type(error).__name__}:{getattr(error, 'target', '')}", "%s Trying again.", error)
             return None
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the export for good

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import Literal
@@ -25,7 +25,7 @@ from otel_bridge.bridge.doctor import Finding, examine
 from otel_bridge.bridge.metrics import meter_provider_from_env
 from otel_bridge.cli.options import INCOMPLETE, Place, SpanOptions, as_moment, exporting, fail, placed, spanned
 from otel_bridge.codec import Codec
-from otel_bridge.errors import ConfigurationError, LeaseLostError
+from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.ledger import Ledger, open_ledger
 from otel_bridge.otlp import Delivery, DeliveryStoppedError, ResourceSettings, open_transport, settings_from_env
 from otel_bridge.otlp.transport import Transport
@@ -76,6 +76,7 @@ def export(
     try:
         if bridge.delivery() is None:
             raise ConfigurationError(NO_COLLECTOR)
+        check_configuration(place)
         if once:
             click.echo(f"{bridge.run_once()} spans exported.")
             return
@@ -160,6 +161,19 @@ def open_ledger_of(place: Place, store: StateStore) -> Ledger:
         engine_schema=store.engine_schema,
         namespace=place["namespace"],
     )
+
+
+def check_configuration(place: Place) -> None:
+    """Refuse what no second try mends: a bridge goes on trying, as for a database that is not there yet.
+
+    Raises:
+        ConfigurationError: a URL is of no kind that we know, or the driver for it is not installed.
+    """
+    with ExitStack() as opened:
+        store = open_store(place["system_database_url"], schema=place["schema"])
+        opened.callback(store.close)
+        with suppress(StoreError, LedgerError):
+            opened.callback(open_ledger_of(place, store).close)
 
 
 def transport_of(service_name: str | None) -> Transport | None:
