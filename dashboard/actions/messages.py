@@ -20,13 +20,13 @@ from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.inert import InertSerializer
 from dashboard.actions.json_schema import misfit
 from dashboard.errors import BadRequest, NotFound, Problem, Refused, TooLarge, Unprocessable
-from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
+from dashboard.workflow.names import MAX_TOPIC_CHARS, WAKE
 from dashboard.workflow.tokens import InvalidTokenError, WebhookToken, unseal
 from dashboard.workflow.validators import UpdateRejectedError
 from dashboard.workflow.webhooks import webhook_secret, webhook_topic
 from otel_bridge.codec import decode
 from otel_bridge.ledger.base import REVIVED
-from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.runs import OpenWait, Run
 from otel_bridge.model.values import UnreadMessage
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -51,7 +51,7 @@ def send(ctx: ActionContext, run_id: str, topic: str, message: Any, *, key: str)
 
 
 def continue_run(ctx: ActionContext, run_id: str, *, actor: str) -> Outcome:
-    """Release the breakpoint at which a run is paused.
+    """Release the breakpoint at which a run is paused; of several side by side, the one that it shows.
 
     Raises:
         NotFound: there is no such run.
@@ -60,14 +60,13 @@ def continue_run(ctx: ActionContext, run_id: str, *, actor: str) -> Outcome:
     with ctx.audited(actor, "continue", run_id):
         run = ctx.run(run_id)
         ctx.permission.require("continue", run)
-        waiting = _waiting(run)
-        if waiting is None or waiting.on != "breakpoint":
+        paused = [wait for wait in _open_waits(ctx, run) if wait.on == "breakpoint"]
+        if not paused:
             raise Refused(
                 f"The run is {_state(run)}: it is not paused at a breakpoint, so there is nothing to continue."
             )
-        assert waiting.seq is not None  # _waiting says so
-        assert waiting.name is not None
-        topic = wait_topic("breakpoint", waiting.name, waiting.seq)
+        shown = None if run.waiting is None else run.waiting.seq
+        topic = next((wait for wait in paused if wait.seq == shown), paused[-1]).topic
         send(ctx, run_id, topic, {"id": topic, "body": {"by": actor}}, key=f"continue:{_life(ctx, run)}:{topic}")
         return _sent(ctx, run_id)
 
@@ -81,7 +80,8 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
     Raises:
         NotFound: there is no such run.
         BadRequest: null, which the engine cannot tell from no message; or a topic that is not for signals.
-        Unprocessable: the run waits for it, and declared a type that it is not of.
+        Unprocessable: the run waits for it, and declared a type that it is not of. One that comes before its wait is
+            kept, and dropped by the wait if it does not fit.
         Refused: the run has ended.
     """
     with ctx.audited(actor, "signal", run_id, topic=topic[:MAX_TOPIC_CHARS]):
@@ -97,8 +97,7 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
         ctx.permission.require("signal", run)
         if run.is_terminal:
             raise Refused(f"The run is {run.status}: it waits for no signal any more.")
-        if run.waiting is not None and (run.waiting.on, run.waiting.name) == ("signal", topic):
-            _require_fit(ctx, run, message)
+        _require_fit([wait for wait in _open_waits(ctx, run) if wait.topic == topic], message)
         send(ctx, run_id, topic, message, key=f"signal:{topic}:{key or uuid.uuid4().hex}")
         return _sent(ctx, run_id)
 
@@ -117,8 +116,8 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
         run = ctx.run(run_id)
         ctx.permission.require("update", run)
         delivery = f"update:{name}:{key or uuid.uuid4().hex}"
-        waiting = _waiting(run)
-        if waiting is None or waiting.on != "update" or waiting.name != name:
+        waits = [wait for wait in _open_waits(ctx, run) if (wait.on, wait.name) == ("update", name)]
+        if not waits:
             if key is not None and ctx.ledger.count(run_id, delivery):
                 return Outcome(run)  # a repeat of what was delivered
             raise Refused(f"The run is {_state(run)}: it does not wait for an update {name!r} now.")
@@ -131,11 +130,9 @@ def update(ctx: ActionContext, run_id: str, name: str, value: Any, *, actor: str
             ctx.validators.check(run.workflow, name, value)
         except UpdateRejectedError as error:
             raise Unprocessable(str(error), accepted=False, reason=str(error)) from error
-        _require_fit(ctx, run, value)
-        assert waiting.seq is not None  # _waiting says so
-        topic = wait_topic("update", name, waiting.seq)
-        send(ctx, run_id, topic, {"id": delivery, "body": value}, key=f"{_life(ctx, run)}:{delivery}")
-        _confirm(ctx, run_id, waiting.seq, delivery)
+        wait = _require_fit(waits, value) or waits[0]
+        send(ctx, run_id, wait.topic, {"id": delivery, "body": value}, key=f"{_life(ctx, run)}:{delivery}")
+        _confirm(ctx, run_id, wait.seq, delivery)
         ctx.ledger.bump_count(run_id, delivery)
         return _sent(ctx, run_id)
 
@@ -175,34 +172,34 @@ def _confirm(ctx: ActionContext, run_id: str, seq: int, delivery: str) -> None:
 
 
 def wake(ctx: ActionContext, run: Run) -> None:
-    """Wake the wait of a run that was just cancelled, so that the worker's thread which waits there notices.
+    """Wake the waits of a run that was just cancelled, so that the worker's thread which waits there notices.
 
     Only waits of ``dashboard.workflow`` are woken: they know what to make of it, should the run be resumed.
     """
-    if run.waiting is None or run.waiting.on not in ("breakpoint", "signal", "update", "webhook"):
-        return
-    value = _announced(ctx, run)
-    if isinstance(value.get("topic"), str):
-        send(ctx, run.id, value["topic"], WAKE, key=f"wake:{uuid.uuid4().hex}")
+    for wait in ctx.store.open_waits(run.id):
+        send(ctx, run.id, wait.topic, WAKE, key=f"wake:{uuid.uuid4().hex}")
 
 
-def _announced(ctx: ActionContext, run: Run) -> dict[str, Any]:
-    """Return what the wait that the run is in said of itself; nothing where another, side by side, spoke since."""
-    announced = ctx.store.published_event(run.id, WAIT_EVENT_KEY)
-    value = decode(announced.value).json if announced is not None else None
-    return value if isinstance(value, dict) and run.waiting is not None and value.get("seq") == run.waiting.seq else {}
+def _open_waits(ctx: ActionContext, run: Run) -> list[OpenWait]:
+    """Return the waits that a message may be for: none of a run that has ended."""
+    return [] if run.is_terminal else ctx.store.open_waits(run.id)
 
 
-def _require_fit(ctx: ActionContext, run: Run, value: Any) -> None:
-    """Refuse a message that does not fit the type which the waiting run declared.
+def _require_fit(waits: Sequence[OpenWait], value: Any) -> OpenWait | None:
+    """Return the first of these waits whose declared type a message fits; None where there is no wait.
 
     Raises:
-        Unprocessable: it does not; ``extra`` holds ``accepted`` and ``reason``.
+        Unprocessable: it fits none of them; ``extra`` holds ``accepted`` and ``reason``.
     """
-    schema = _announced(ctx, run).get("schema")
-    reason = misfit(schema, value) if isinstance(schema, dict) else None
+    reason = None
+    for wait in waits:
+        misfitting = misfit(wait.schema, value) if wait.schema is not None else None
+        if misfitting is None:
+            return wait
+        reason = reason or misfitting
     if reason is not None:
         raise Unprocessable(reason, accepted=False, reason=reason)
+    return None
 
 
 def resend_unread_messages(ctx: ActionContext, run_id: str, unread: Sequence[UnreadMessage]) -> list[str]:
@@ -248,6 +245,7 @@ def deliver_webhook(ctx: ActionContext, token: str, body: Any, *, size_bytes: in
     Raises:
         TooLarge: the body is.
         NotFound: the token is not ours, or has expired, or the host's ``verify_webhook`` did not accept the request.
+        Unprocessable: the run waits, and declared a type that the body is not of. It waits on.
         Refused: it was delivered already, or the run has ended.
     """
     if size_bytes > ctx.settings.max_webhook_bytes:
@@ -275,16 +273,23 @@ def _verified(ctx: ActionContext, bound: WebhookToken, request: Any) -> bool:
 
 
 def _deliver(ctx: ActionContext, bound: WebhookToken, body: Any) -> None:
+    """Deliver what a good token brought. A refusal is not audited: whoever holds a token could fill the audit log."""
     run = ctx.store.get_run(bound.run_id)
     if run is None:
         raise NotFound(_GONE)
     topic = webhook_topic(bound.name, bound.seq)
-    once = f"{topic}:{_life(ctx, run)}"
+    waits = [wait for wait in _open_waits(ctx, run) if wait.topic == topic]
+    again = sum(wait.dropped for wait in waits)
+    once = f"{topic}:{_life(ctx, run)}" + (f":{again}" if again else "")
     refused = webhook_refusal(run, ctx.ledger.count(run.id, once))
     if refused is not None:
-        # Not audited: whoever holds a spent token could fill the audit log with refusals, without end.
         log.info("A webhook for run %s was refused: %s", run.id, refused)
         raise Refused(refused)
+    try:
+        _require_fit(waits, body)
+    except Unprocessable as error:
+        log.info("A webhook for run %s was refused: %s", run.id, error)
+        raise
     with ctx.audited("webhook", "webhook", run.id, name=bound.name):
         send(ctx, run.id, topic, {"id": once, "body": body}, key=once)
         if ctx.ledger.bump_count(run.id, once) > 1:
@@ -310,11 +315,6 @@ def webhook_is_good(bound: WebhookToken, now_ms: float) -> bool:
 def _life(ctx: ActionContext, run: Run) -> int:
     """Return how often actions made the run live again: what was delivered to an earlier life may come again."""
     return ctx.ledger.count(run.id, REVIVED)
-
-
-def _waiting(run: Run) -> Waiting | None:
-    waiting = run.waiting
-    return waiting if waiting is not None and waiting.seq is not None and waiting.name is not None else None
 
 
 def _state(run: Run) -> str:

@@ -26,7 +26,7 @@ from dashboard.read import listing
 from dashboard.read.services import Services
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
 from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
@@ -230,6 +230,9 @@ class SeenStore:
 
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:
         return self._store.unread_messages(run_id) if self.get_run(run_id) else []
+
+    def open_waits(self, run_id: str) -> list[OpenWait]:
+        return self._store.open_waits(run_id) if self.get_run(run_id) else []
 
     # -- the tail ---------------------------------------------------------------------------------------------------
 

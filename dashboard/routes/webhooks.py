@@ -21,7 +21,7 @@ routes = RouteTable()
     summary="Deliver a callback to the run that waits for it",
     role="public",
     answers={202: WebhookAnswer},
-    problems=(404, 409, 413),
+    problems=(404, 409, 413, 422),
     tag="webhooks",
 )
 def deliver_webhook(ctx: RequestContext, *, token: str) -> Reply:

@@ -5,12 +5,13 @@ Touches the engine's in-process registry and context; no database of its own.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dbos import DBOS, WorkflowSerializationFormat
@@ -46,6 +47,24 @@ def next_step_number(what: str) -> int:
     if context is None or not context.is_workflow():
         raise NotInWorkflowError(what)
     return context.function_id + 1
+
+
+@contextmanager
+def reserved_steps(count: int) -> Iterator[None]:
+    """Give the steps that begin in this block the next ``count`` numbers, one behind the other.
+
+    Without it the engine numbers a step when it begins: of two coroutines side by side, each with two steps, whichever
+    thread is quicker would have its second step numbered first, and under a replay it might be the other.
+    """
+    context = dbos_context.get_local_dbos_context()
+    assert context is not None  # callers asked next_step_number()
+    own = copy.copy(context)
+    context.function_id += count
+    dbos_context._set_local_dbos_context(own)
+    try:
+        yield
+    finally:
+        dbos_context._set_local_dbos_context(context)
 
 
 def current_step() -> tuple[str, int] | None:

@@ -1,7 +1,11 @@
 """Waits and published values for workflow code, on the engine's own primitives. Deterministic under replay.
 
 Every wait first publishes ``durable.wait`` (what, name, until), so that any process can say what the run waits for,
-and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin.
+and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin, and those
+may be awaited side by side.
+
+A message that does not fit the type which its wait declared is dropped with a warning, and the wait goes on: one that
+came before its wait, or around the control plane, which refuses it otherwise, cannot break the workflow.
 
 Times out with ``WaitTimeoutError``; a timeout of None waits for as long as it takes. What is left of a timeout when a
 wait begins again (after a wake, or an update that was not acceptable) is counted from the announcement that the engine
@@ -15,6 +19,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from dbos import DBOS, WorkflowSerializationFormat
@@ -59,6 +64,7 @@ class Wait:
     Args:
         seq: number of the receiving step.
         type: what the message is to be read as, if that was declared.
+        dropped: how many messages it dropped because they did not fit.
     """
 
     on: WaitingOn
@@ -66,6 +72,7 @@ class Wait:
     seq: int
     timeout_s: float | None
     type: Any = field(default=None, kw_only=True)
+    dropped: int = field(default=0, kw_only=True)
 
     @property
     def topic(self) -> str:
@@ -80,6 +87,8 @@ class Wait:
         schema = None if self.type is None else type_schema(self.type)
         if schema is not None:  # so that whoever sends the message can be told before it is sent that it does not fit
             value["schema"] = schema
+        if self.dropped:  # a webhook takes one delivery, and one more for each that it dropped
+            value["dropped"] = self.dropped
         return value
 
 
@@ -99,32 +108,42 @@ def plan_wait(on: WaitingOn, name: str, timeout_s: float | None, *, type: Any = 
     return Wait(on, name, engine.next_step_number(on) + 1, timeout_s, type=type)
 
 
-def receive(wait: Wait) -> Any:
-    """Announce the wait, wait, and return what came.
+Reader = Callable[[Any], T]
+"""Makes the workflow's value of a message. Raises ``UpdateRejectedError`` or ``ValidationError`` for one to drop."""
+
+_STEPS = 3
+"""Numbers that one wait takes: the announcement, what it receives, its timeout."""
+
+
+def receive(wait: Wait, read: Reader[T]) -> T:
+    """Announce the wait, wait, and return what came, as ``read`` makes it.
 
     Raises:
-        WaitTimeoutError: nothing came in time.
+        WaitTimeoutError: nothing that fits came in time.
     """
     current = wait
     while True:
         value, began_s = current.announcement(), time.monotonic()
         DBOS.set_event(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
-        message = DBOS.recv(current.topic, timeout_seconds=_seconds(current))
-        if message != WAKE:
-            return _unless_none(wait, message)
-        current = _again(current, left_s(wait.on, wait.name, current.timeout_s, began_s))
+        read_value, dropped = _heard(wait, read, DBOS.recv(current.topic, timeout_seconds=_seconds(current)))
+        if dropped is None:
+            return read_value
+        current = _again(current, left_s(wait.on, wait.name, current.timeout_s, began_s), dropped)
 
 
-async def receive_async(wait: Wait) -> Any:
+async def receive_async(wait: Wait, read: Reader[T]) -> T:
     """``receive`` for asynchronous workflows."""
     current = wait
     while True:
         value, began_s = current.announcement(), time.monotonic()
-        await DBOS.set_event_async(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
-        message = await DBOS.recv_async(current.topic, timeout_seconds=_seconds(current))
-        if message != WAKE:
-            return _unless_none(wait, message)
-        current = _again(current, await asyncio.to_thread(left_s, wait.on, wait.name, current.timeout_s, began_s))
+        with engine.reserved_steps(_STEPS):
+            await DBOS.set_event_async(WAIT_EVENT_KEY, value, serialization_type=WorkflowSerializationFormat.PORTABLE)
+            message = await DBOS.recv_async(current.topic, timeout_seconds=_seconds(current))
+        read_value, dropped = _heard(wait, read, message)
+        if dropped is None:
+            return read_value
+        left = await asyncio.to_thread(left_s, wait.on, wait.name, current.timeout_s, began_s)
+        current = _again(current, left, dropped)
 
 
 def left_s(on: WaitingOn, name: str, timeout_s: float | None, began_s: float) -> float | None:
@@ -145,19 +164,33 @@ def left_s(on: WaitingOn, name: str, timeout_s: float | None, began_s: float) ->
     return max(0.0, left)
 
 
-def _again(wait: Wait, timeout_s: float | None) -> Wait:
+def _again(wait: Wait, timeout_s: float | None, dropped: int) -> Wait:
     """Return the same wait, to begin again for what is left of its time."""
-    return replace(wait, seq=engine.next_step_number(wait.on) + 1, timeout_s=timeout_s)
+    seq = engine.next_step_number(wait.on) + 1
+    return replace(wait, seq=seq, timeout_s=timeout_s, dropped=wait.dropped + dropped)
 
 
 def _seconds(wait: Wait) -> float:
     return FOREVER_S if wait.timeout_s is None else wait.timeout_s
 
 
-def _unless_none(wait: Wait, message: Any) -> Any:
+def _heard(wait: Wait, read: Reader[T], message: Any) -> tuple[T, None] | tuple[Any, int]:
+    """Return what a message is read as and None; or nothing, and how many messages were dropped: the wait goes on.
+
+    Raises:
+        WaitTimeoutError: there is no message, for nothing came in time.
+    """
     if message is None:
         raise WaitTimeoutError(wait.on, wait.name, _seconds(wait))
-    return message
+    if message == WAKE:
+        return None, 0
+    try:
+        return read(message), None
+    except (UpdateRejectedError, ValidationError) as error:
+        log.warning(
+            "A message was dropped, and run %s waits on for its %s %r: %s", DBOS.workflow_id, wait.on, wait.name, error
+        )
+        return None, 1
 
 
 def body_of(message: Any) -> Any:
@@ -183,12 +216,12 @@ def breakpoint(label: str = "breakpoint", *, timeout: float | None = None) -> Co
     Raises:
         WaitTimeoutError: nobody continued it within ``timeout`` seconds.
     """
-    return _continued(receive(plan_wait("breakpoint", label, timeout)))
+    return receive(plan_wait("breakpoint", label, timeout), _continued)
 
 
 async def breakpoint_async(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
     """``breakpoint`` for asynchronous workflows."""
-    return _continued(await receive_async(plan_wait("breakpoint", label, timeout)))
+    return await receive_async(plan_wait("breakpoint", label, timeout), _continued)
 
 
 def _continued(message: Any) -> Continued:
@@ -209,13 +242,13 @@ def wait_for_signal(topic: str, *, timeout: float | None = None, type: Any = Non
     Args:
         timeout: seconds; None waits for as long as it takes.
         type: what the message is read as: a pydantic model, a dataclass, any annotation. None leaves it as it came.
-            The control plane refuses a message that does not fit its JSON schema, while the run waits for it.
+            The control plane refuses a message that does not fit its JSON schema, while the run waits for it. One that
+            is not of that type and came all the same is dropped, with a warning, and the run keeps waiting.
 
     Raises:
-        WaitTimeoutError: nothing came in time.
-        pydantic.ValidationError: what came is not of that type.
+        WaitTimeoutError: nothing of that type came in time.
     """
-    return typed(type, receive(plan_wait("signal", topic, timeout, type=type)))
+    return receive(plan_wait("signal", topic, timeout, type=type), partial(typed, type))
 
 
 @overload
@@ -224,7 +257,7 @@ async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type
 async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
 async def wait_for_signal_async(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """``wait_for_signal`` for asynchronous workflows."""
-    return typed(type, await receive_async(plan_wait("signal", topic, timeout, type=type)))
+    return await receive_async(plan_wait("signal", topic, timeout, type=type), partial(typed, type))
 
 
 # -- update ------------------------------------------------------------------------------------------------
@@ -244,13 +277,7 @@ def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> A
     Raises:
         WaitTimeoutError: no acceptable update came in time.
     """
-    remaining = timeout
-    while True:
-        began_s = time.monotonic()
-        accepted, value = _accepted(name, type, receive(plan_wait("update", name, remaining, type=type)))
-        if accepted:
-            return value
-        remaining = left_s("update", name, remaining, began_s)
+    return receive(plan_wait("update", name, timeout, type=type), partial(_accepted, name, type))
 
 
 @overload
@@ -259,25 +286,20 @@ async def on_update_async(name: str, *, timeout: float | None = ..., type: type[
 async def on_update_async(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
 async def on_update_async(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
     """``on_update`` for asynchronous workflows."""
-    remaining = timeout
-    while True:
-        began_s = time.monotonic()
-        accepted, value = _accepted(name, type, await receive_async(plan_wait("update", name, remaining, type=type)))
-        if accepted:
-            return value
-        remaining = await asyncio.to_thread(left_s, "update", name, remaining, began_s)
+    return await receive_async(plan_wait("update", name, timeout, type=type), partial(_accepted, name, type))
 
 
-def _accepted(name: str, type_: Any, message: Any) -> tuple[bool, Any]:
-    """Read an update; what a validator or the type does not accept is dropped, whoever let it in."""
+def _accepted(name: str, type_: Any, message: Any) -> Any:
+    """Read an update, whoever let it in.
+
+    Raises:
+        UpdateRejectedError: a validator does not accept it.
+        pydantic.ValidationError: it is not of the declared type.
+    """
     body = body_of(message)
-    try:
-        if validators.names(name):  # else there is no need to ask what the workflow is called
-            validators.check(engine.workflow_name(), name, body)
-        return True, typed(type_, body)
-    except (UpdateRejectedError, ValidationError) as error:
-        log.warning("An update %r was dropped, and its run waits on: %s", name, error)
-        return False, None
+    if validators.names(name):  # else there is no need to ask what the workflow is called
+        validators.check(engine.workflow_name(), name, body)
+    return typed(type_, body)
 
 
 # -- published values --------------------------------------------------------------------------------------

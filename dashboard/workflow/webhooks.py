@@ -12,6 +12,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -55,19 +56,25 @@ class Webhook:
     def wait(self, *, type: Any = None) -> Any:
         """Wait for the callback; return its body (as ``type``, if given).
 
+        While the run waits, a body that does not fit is answered with 422 and the caller may try again. One that came
+        before is dropped here, with a warning, and the URL takes another.
+
         Raises:
-            WaitTimeoutError: nobody called in time.
-            pydantic.ValidationError: the body is not of that type.
+            WaitTimeoutError: nobody called in time with a body of that type.
         """
-        return typed(type, body_of(receive(self._planned())))
+        return receive(self._planned(type), partial(_body, type))
 
     async def wait_async(self, *, type: Any = None) -> Any:
         """``wait`` for asynchronous workflows."""
-        return typed(type, body_of(await receive_async(self._planned())))
+        return await receive_async(self._planned(type), partial(_body, type))
 
-    def _planned(self) -> Wait:
+    def _planned(self, type_: Any) -> Wait:
         planned = plan_wait("webhook", self.name, self.timeout_s)
-        return _BoundWait("webhook", self.name, planned.seq, self.timeout_s, self.topic_seq)
+        return _BoundWait("webhook", self.name, planned.seq, self.timeout_s, self.topic_seq, type=type_)
+
+
+def _body(type_: Any, message: Any) -> Any:
+    return typed(type_, body_of(message))
 
 
 @dataclass(frozen=True, slots=True)

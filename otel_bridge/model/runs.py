@@ -26,6 +26,25 @@ class Waiting:
     seq: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenWait:
+    """A wait of ``dashboard.workflow`` that a run is in, or is about to be in; a run may be in several side by side.
+
+    Args:
+        seq: number of the receiving step.
+        topic: where it listens.
+        schema: JSON schema of what it takes; None where it did not say.
+        dropped: how many messages it dropped because they did not fit.
+    """
+
+    seq: int
+    on: WaitingOn
+    name: str
+    topic: str
+    schema: Mapping[str, Any] | None = None
+    dropped: int = 0
+
+
 BlockedCode = Literal["version_gone", "executor_lost", "not_driven", "queue_unpolled", "workflow_unregistered"]
 
 

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
@@ -231,6 +231,11 @@ class SqlStateStore(abc.ABC):
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:
         """See ``StateStore.unread_messages``."""
         return mailbox.unread_messages(self, run_id)
+
+    @looks_again
+    def open_waits(self, run_id: str) -> list[OpenWait]:
+        """See ``StateStore.open_waits``."""
+        return mailbox.open_waits(self, run_id)
 
     def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
         """See ``StateStore.queues``."""

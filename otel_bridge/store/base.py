@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
@@ -143,6 +143,9 @@ class StateStore(Protocol):
 
     def unread_messages(self, run_id: str) -> list[UnreadMessage]:
         """Return messages that were sent to the run and not received yet, oldest first, whole."""
+
+    def open_waits(self, run_id: str) -> list[OpenWait]:
+        """Return the waits of ``dashboard.workflow`` that an open run is in, side by side, by ``seq``."""
 
     def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
         """Return every queue that is registered or that an unfinished run waits on.

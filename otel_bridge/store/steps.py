@@ -111,7 +111,7 @@ def fold_steps(
         else:
             step = _local(row, is_housekeeping(name))
             steps.append(step._replace(key=keys[row.seq]) if row.seq in keys else step)
-    return _without_announcements(steps, rows[-1], waits, end) if waits else steps
+    return _without_announcements(steps, rows, waits, end) if waits else steps
 
 
 def _results(rows: Sequence[StepRow]) -> dict[int, StepRow]:
@@ -246,15 +246,25 @@ def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], en
     )
 
 
-def _without_announcements(steps: list[Step], last: StepRow, waits: Mapping[int, Wait], end: RunEnd) -> list[Step]:
-    """Leave out ``durable.wait`` events that a wait absorbed; one with nothing behind it is a wait about to begin."""
+def _without_announcements(
+    steps: list[Step], rows: Sequence[StepRow], waits: Mapping[int, Wait], end: RunEnd
+) -> list[Step]:
+    """Leave out ``durable.wait`` events that a wait absorbed; one with nothing behind it is a wait about to begin.
+
+    Several may be about to begin, side by side: what a wait records has the two numbers behind its announcement.
+    """
     absorbed = {seq for step in steps for seq in step.folded}
-    steps = [step for step in steps if step.seq not in absorbed]
-    if last.seq in waits and last.name == SET_EVENT and end.at_ms is None:
-        wait = waits[last.seq]
-        opened = _open_signal(last.run_id, last.seq + 1, wait, last.finished_ms, wait.until_ms, (last.seq,), end)
-        return [*steps[:-1], opened] if opened is not None else steps
-    return steps
+    recorded = {row.seq for row in rows}
+    shown: list[Step] = []
+    for step in steps:
+        if step.seq in absorbed:
+            continue
+        wait = waits.get(step.seq) if step.name == SET_EVENT and end.at_ms is None else None
+        if wait is not None and recorded.isdisjoint((step.seq + 1, step.seq + 2)):
+            until_ms, folded = wait.until_ms, (step.seq,)
+            step = _open_signal(step.run_id, step.seq + 1, wait, step.finished_at_ms, until_ms, folded, end) or step
+        shown.append(step)
+    return shown
 
 
 def _open_signal(

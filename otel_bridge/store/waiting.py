@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from otel_bridge.model.runs import Waiting, WaitingOn
+from otel_bridge.model.runs import OpenWait, Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
 
 TAIL_ROWS = 16
@@ -178,6 +178,25 @@ def parse_wait(value: str) -> Wait | None:
         return None
     name = data.get("name")
     return Wait(on=data["on"], name=name if isinstance(name, str) else None, until_ms=_time_ms(data.get("until")))
+
+
+def parse_open_wait(seq: int, value: str) -> OpenWait | None:
+    """Return the wait at ``seq`` from what announced it; None when that is no wait whose topic can be known."""
+    wait = parse_wait(value)
+    if wait is None or wait.name is None:
+        return None
+    data = json.loads(value)
+    topic, schema, dropped = data.get("topic"), data.get("schema"), data.get("dropped")
+    if not isinstance(topic, str):
+        return None
+    return OpenWait(
+        seq=seq,
+        on=wait.on,
+        name=wait.name,
+        topic=topic,
+        schema=schema if isinstance(schema, dict) else None,
+        dropped=dropped if isinstance(dropped, int) else 0,
+    )
 
 
 def _time_ms(value: Any) -> int | None:

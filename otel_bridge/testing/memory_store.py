@@ -171,7 +171,9 @@ class MemoryStateStore(SqlStateStore):
     ) -> None:
         """Store the ``durable.wait`` event that announces the wait at ``seq + 1``."""
         self._put_operation(run_id, seq, SET_EVENT, at_ms, at_ms)
-        value = json.dumps({"on": on, "name": name, **({"until": until_ms} if until_ms is not None else {})})
+        topic = name if on == "signal" else f"durable.{on}:{name}#{seq + 1}"
+        until = {"until": until_ms} if until_ms is not None else {}
+        value = json.dumps({"on": on, "name": name, "topic": topic, "seq": seq + 1, **until})
         event = {"key": WAIT_EVENT_KEY, "value": value, "serialization": "portable_json"}
         self.put_row("workflow_events_history", workflow_uuid=run_id, function_id=seq, **event)
         self.put_row("workflow_events", workflow_uuid=run_id, **event)

@@ -75,6 +75,7 @@ if not options.bare:
         Compensation,
         DeadLetter,
         breakpoint,
+        breakpoint_async,
         compensated_by,
         dead_letter,
         on_update,
@@ -258,9 +259,22 @@ if not options.bare:
         city: str
 
     @DBOS.workflow()
-    def typed_signal() -> str:
-        """A signal of a declared type."""
+    def typed_signal(busy: str | None = None) -> str:
+        """A signal of a declared type, maybe after some work."""
+        if busy:
+            work(busy)
         return wait_for_signal("address", type=Address).city
+
+    @DBOS.workflow()
+    async def side_by_side() -> list[Any]:
+        """Four waits at once, each of a type of its own."""
+        heard = await asyncio.gather(
+            on_update_async("quantity", type=int),
+            breakpoint_async("look"),
+            wait_for_signal_async("address", type=Address),
+            on_update_async("name", type=str),
+        )
+        return [heard[0], heard[1].by, heard[2].city, heard[3]]
 
     @DBOS.workflow()
     def short_update(timeout: float) -> Any:
@@ -278,6 +292,16 @@ if not options.bare:
         if busy:
             work(busy)
         return hook.wait()
+
+    @DBOS.workflow()
+    def typed_hook(busy: str | None = None) -> str:
+        """A webhook whose body has a declared type."""
+        hook = webhook("payment")
+        set_event("url", hook.url)
+        if busy:
+            work(busy)
+        city: str = hook.wait(type=Address).city
+        return city
 
     @DBOS.workflow(max_recovery_attempts=0)
     def deadly() -> str:

@@ -68,7 +68,7 @@ def order() -> str:
     DBOS.set_event("progress", 50)
     handle.get_result()
     DBOS.sleep(0.05)
-    announce("webhook", "payment")
+    announce("webhook", "payment", topic="payment")
     DBOS.recv("payment", timeout_seconds=600)
     charge(2)
     DBOS.get_event("nobody", "key", timeout_seconds=0)
@@ -77,8 +77,9 @@ def order() -> str:
     return "shipped"
 
 
-def announce(on: str, name: str) -> None:
-    DBOS.set_event("durable.wait", {"on": on, "name": name}, serialization_type=WorkflowSerializationFormat.PORTABLE)
+def announce(on: str, name: str, *, topic: str) -> None:
+    value = {"on": on, "name": name, "topic": topic}
+    DBOS.set_event("durable.wait", value, serialization_type=WorkflowSerializationFormat.PORTABLE)
 
 
 @DBOS.workflow()
@@ -95,7 +96,7 @@ def waits_for_message() -> None:
 @DBOS.workflow()
 def waits_at_breakpoint() -> None:
     reserve(1)
-    announce("breakpoint", "before shipping")
+    announce("breakpoint", "before shipping", topic="durable.continue")
     DBOS.recv("durable.continue", timeout_seconds=3600)
 
 

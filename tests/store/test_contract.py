@@ -485,6 +485,18 @@ def test_published_values_are_read_by_key_without_our_own(store: SqlStateStore) 
     assert store.published_event("done-1", "nothing") is None
 
 
+def test_open_waits_are_those_whose_receiving_step_is_not_there(store: SqlStateStore) -> None:
+    """With where each listens; a wait that ended is none, nor is one of a run that never waited."""
+    (wait,) = store.open_waits("breakpoint-1")
+    assert (wait.on, wait.name, wait.topic) == ("breakpoint", "before shipping", "durable.continue")
+    assert (wait.schema, wait.dropped) == (None, 0)
+    waiting = store.get_run("breakpoint-1")
+    assert waiting is not None
+    assert waiting.waiting is not None
+    assert waiting.waiting.seq == wait.seq
+    assert store.open_waits("done-1") == store.open_waits("nobody") == []
+
+
 def test_children_and_forks_are_found(store: SqlStateStore) -> None:
     """Oldest first; a fork knows where it came from."""
     assert sorted(ids(store.children("fan-1"))) == [f"fan-1-{n}" for n in range(1, 6)]

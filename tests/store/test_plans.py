@@ -156,6 +156,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.streams(run_id(1))
     store.stream_entries(run_id(1), "s", limit=10, cap_bytes=100)
     store.unread_messages(run_id(1))
+    store.open_waits(run_id(1))
     store.queues()
     store.schedules()
     store.steps_recorded_since(now_ms - 5_000, limit=100)

@@ -245,6 +245,16 @@ def test_an_announcement_with_nothing_behind_it_is_a_wait_about_to_begin() -> No
     assert waiting == Waiting("breakpoint", "check", NOW - 9_890, NOW + 5, 2)
 
 
+def test_announcements_side_by_side_are_waits_about_to_begin() -> None:
+    """Each has the two numbers behind it to itself; the first may record its timeout after the second."""
+    waits = {1: Wait("signal", "a", None), 4: Wait("update", "b", None)}
+    first, second = fold(row(1, "DBOS.setEvent"), row(4, "DBOS.setEvent"), timeout(6, NOW + 60_000), waits=waits)
+    assert (first.seq, first.name, first.status) == (2, "signal:a", "pending")
+    assert (second.seq, second.name, second.status) == (5, "update:b", "pending")
+    again, _ = fold(row(1, "DBOS.setEvent"), row(4, "DBOS.setEvent"), waits=waits)
+    assert again == first
+
+
 def test_an_announcement_that_no_wait_followed_is_housekeeping() -> None:
     """A workflow that publishes our key by itself gets what any event gets."""
     first, second = fold(row(1, "DBOS.setEvent"), row(2), waits={1: Wait("signal", "x", None)})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from dbos import DBOS, SetWorkflowID
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from dashboard.workflow import (
     NotInWorkflowError,
@@ -110,15 +110,32 @@ class Order(BaseModel):
     id: int
 
 
-def test_a_signal_is_read_as_the_type_that_was_asked_for(engine_url: str) -> None:
-    """A message that is not of that type fails the run with pydantic's words."""
+def test_a_signal_is_read_as_the_type_that_was_asked_for(engine_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A message that is not of that type is dropped with a warning, and the wait goes on."""
     good = run("typed", lambda: wait_for_signal("order", type=Order).id, "t3")
     DBOS.send("t3", {"id": "7"}, "order")
     assert good.get_result() == 7
-    bad = run("typed_too", lambda: wait_for_signal("order", type=Order).id, "t4")
-    DBOS.send("t4", {"id": "many"}, "order")
-    with pytest.raises(ValidationError):
-        bad.get_result()
+    patient = run("typed_too", lambda: wait_for_signal("order", type=Order).id, "t4")
+    for id_ in ("many", "more", 8):
+        DBOS.send("t4", {"id": id_}, "order")
+    assert patient.get_result() == 8
+    dropped = [record.getMessage() for record in caplog.records if "was dropped" in record.getMessage()]
+    assert len(dropped) == 2
+    assert "run t4 waits on for its signal 'order'" in dropped[0]
+
+
+def test_what_does_not_fit_gives_a_wait_no_more_time(engine_url: str) -> None:
+    """Its timeout goes on, whatever was dropped."""
+
+    def impatient() -> str:
+        try:
+            return str(wait_for_signal("order", timeout=0.3, type=Order))
+        except WaitTimeoutError as error:
+            return str(error)
+
+    handle = run("typed_impatient", impatient, "t4-timeout")
+    DBOS.send("t4-timeout", {"id": "many"}, "order")
+    assert handle.get_result() == "No signal 'order' came within 0.3 s."
 
 
 def test_asynchronous_workflows_wait_and_publish_alike(engine_url: str, store: StateStore) -> None:
@@ -208,9 +225,13 @@ def test_waits_side_by_side_are_each_told_apart(engine_url: str, store: StateSto
         return list(await asyncio.gather(*[wait_for_signal_async(name) for name in ("a", "b", "c")]))
 
     handle = run("three", three, "t8")
+    waiting = until(lambda: store.open_waits("t8"), lambda found: len(found) == 3, what="three waits")
+    assert [(wait.seq, wait.topic) for wait in waiting] == [(2, "a"), (5, "b"), (8, "c")]
+    assert [step.name for step in store.get_steps("t8")] == ["signal:a", "signal:b", "signal:c"]
     for name in ("c", "a", "b"):
         DBOS.send("t8", name.upper(), name)
     assert handle.get_result() == ["A", "B", "C"]
+    assert store.open_waits("t8") == []
 
 
 @pytest.mark.parametrize(
