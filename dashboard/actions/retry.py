@@ -137,8 +137,6 @@ def _ended_children(store: StateStore, ended: Ended, start: int) -> list[Run]:
     if ended.run.status != "failed":
         return []
     wanted = [step.child_run_id for step in ended.steps if step.child_run_id and recorded_at(step) >= start]
-    if not wanted:
-        return []
     children = store.get_runs(list(dict.fromkeys(wanted)))
     return [child for child in children.values() if child.status in RETRIABLE_STATUSES]
 

@@ -227,9 +227,6 @@ def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
         started = run.started_at_ms
     created = facts.created_at_ms if facts.created_at_ms is not None else run.created_at_ms
     workflow = facts.workflow or run.workflow
-    noted = (queue, started, created, workflow)
-    if noted == (facts.first_queue, facts.first_started_at_ms, facts.created_at_ms, facts.workflow):
-        return facts
     return replace(facts, first_queue=queue, first_started_at_ms=started, created_at_ms=created, workflow=workflow)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ HOUSEKEEPING = frozenset(
 )
 """Rows a person would not call a step. Sending, cancelling, forking and the like have effects: they stay steps."""
 
+_PICKLED_FLOAT = re.compile(rb"\x80.(?:\x95.{8})?G(.{8})\.", re.DOTALL)
+"""A pickle of one float: protocol, from protocol 4 on a frame, the float, end."""
 _WAITING_ON: frozenset[str] = frozenset({"signal", "webhook", "update", "breakpoint"})
 
 
@@ -135,11 +138,8 @@ def _wrapped_number(text: str) -> float:
         raw = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         return float("nan")
-    # protocol 4, one binary float: read as data, nothing is unpickled
-    at = raw.find(b"G", 2)
-    if len(raw) < 40 and raw[:1] == b"\x80" and at > 0 and raw.endswith(b".") and at + 10 == len(raw):
-        return float(struct.unpack(">d", raw[at + 1 : at + 9])[0])
-    return float("nan")
+    pickled = _PICKLED_FLOAT.fullmatch(raw)  # read as data, nothing is unpickled
+    return float(struct.unpack(">d", pickled.group(1))[0]) if pickled is not None else float("nan")
 
 
 def _is_seconds(text: str) -> bool:

@@ -218,6 +218,17 @@ def test_a_run_stays_until_the_bridge_has_exported_its_end(
     assert was_exported(run, export, cursor) is exported
 
 
+def test_what_the_ledger_says_of_a_run_decides_before_its_age_does() -> None:
+    """An old run whose end could not be exported yet stays, however far the bridge has come."""
+    ctx, _, _ = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
+    lease = ctx.ledger.acquire_lease("otel-bridge", "me", ttl_s=60)
+    assert lease is not None
+    runs = [make_run(name, status="completed", finished_at_ms=1) for name in ("exported", "begun", "forgotten")]
+    records = [ExportedRun(run_id="exported", ended=True), ExportedRun(run_id="begun")]
+    ctx.ledger.record_export(lease, cursor=CURSOR, runs=records)
+    assert [run.id for run in deletable(ctx, runs)] == ["exported", "forgotten"]
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

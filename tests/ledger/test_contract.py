@@ -153,6 +153,13 @@ def test_progress_without_a_cursor_keeps_the_cursor(ledger: Ledger) -> None:
     assert ledger.cursor() == Cursor(steps_ms=5, runs_ms=6)
 
 
+def test_a_backfill_alone_moves_no_cursor(ledger: Ledger) -> None:
+    """Where a bridge begins is its own business, whatever else was exported."""
+    ended = ExportedRun(run_id="r", ended=True, ended_at_ms=1)
+    ledger.record_export(hold(ledger), cursor=None, runs=[ended])
+    assert ledger.cursor() is None
+
+
 def test_later_progress_replaces_the_steps_and_keeps_what_was_first_seen(ledger: Ledger) -> None:
     """The engine overwrites queue and start on recovery, so the first answer stays."""
     lease = hold(ledger)

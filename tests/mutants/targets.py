@@ -23,7 +23,7 @@ TARGETS = {
     "rewind": Target("dashboard/actions/rewind.py", _ACTIONS),
     "retry": Target("dashboard/actions/retry.py", (*_ACTIONS, "tests/actions/test_locks.py")),
     "locks": Target("dashboard/actions/locks.py", ("tests/actions/test_locks.py",)),
-    "bulk": Target("dashboard/actions/bulk.py", _ACTIONS),
+    "bulk": Target("dashboard/actions/bulk.py", (*_ACTIONS, "tests/actions/test_permission.py")),
     "retention": Target("dashboard/caretaker/retention.py", ("tests/caretaker/test_retention.py",)),
     "filters": Target("dashboard/wire/filters.py", ("tests/wire", "tests/read/test_same_runs.py")),
     "delivery": Target(
@@ -41,11 +41,12 @@ TARGETS = {
     "ring": Target("dashboard/live/ring.py", ("tests/live/test_ring.py",)),
     "subscription": Target("dashboard/live/subscription.py", ("tests/live/test_subscription.py",)),
     "ledger": Target(
-        "otel_bridge/ledger/tables/exports.py", ("tests/ledger/test_contract.py", "tests/ledger/test_damage.py")
+        "otel_bridge/ledger/tables/exports.py",
+        (*_LEDGER, "tests/ledger/test_sidecar.py::test_pages_of_what_was_forgotten_are_given_back"),
     ),
     "leases": Target("otel_bridge/ledger/tables/leases.py", ("tests/ledger/test_leases.py",)),
     # what came after
-    "guard": Target("dashboard/caretaker/guard.py", ("tests/caretaker/test_guards.py",)),
+    "guard": Target("dashboard/caretaker/guard.py", ("tests/caretaker/test_guard_rules.py",)),
     "blocked": Target("otel_bridge/runs/blocked.py", ("tests/runs/test_blocked.py", "tests/runs/test_presence.py")),
     "placement": Target("otel_bridge/runs/placement.py", ("tests/runs/test_blocked.py",)),
     "step_check": Target("otel_bridge/runs/step_check.py", ("tests/runs/test_blocked.py",)),

@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
@@ -40,27 +41,33 @@ Result = dict[str, object]
 
 
 def in_child(work: Callable[[], object], *, patience_s: float | None = None) -> object:
-    """Do the work in a fork and return what it returns, as JSON carries it; None where it died or hung."""
+    """Do the work in a fork and return what it returns, as JSON carries it; None where it died or hung.
+
+    The fork leads a process group, which ends with it: a test that was cut short leaves its workers running.
+    """
     reader, writer = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
+        os.setpgid(0, 0)
         os.close(reader)
-        said = os.dup(2)  # the work may silence it
+        stderr = os.dup(2)  # the work may silence it
         try:
-            os.write(writer, json.dumps(work()).encode())
-        except BaseException:  # noqa: BLE001 - said, and the parent takes it for noticed
-            os.write(said, traceback.format_exc().encode())
+            os.write(writer, json.dumps(work()).encode() + b"\n")
+        except BaseException:  # noqa: BLE001 - printed, and the parent takes it for noticed
+            os.write(stderr, traceback.format_exc().encode())
         finally:
             os._exit(0)
     os.close(writer)
-    ready, _, _ = select.select([reader], [], [], patience_s)
-    if not ready:
-        os.kill(pid, signal.SIGKILL)
     with open(reader, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(pid, 0)
-    return json.loads(told) if told else None
+        try:
+            ready, _, _ = select.select([pipe], [], [], patience_s)
+            answer = pipe.readline() if ready else b""  # one line: others may hold the pipe open
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return json.loads(answer) if answer.endswith(b"\n") else None
 
 
 def arguments(tests: Sequence[str]) -> list[str]:
@@ -69,7 +76,7 @@ def arguments(tests: Sequence[str]) -> list[str]:
 
 
 def quiet() -> None:
-    """Send what tests print nowhere."""
+    """Discard what tests print."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

@@ -6,6 +6,7 @@ from flask import Flask
 
 from dashboard import create_blueprint
 from dashboard.read.versions import percentile, version_views
+from dashboard.wire.base import iso
 from otel_bridge.ledger.base import Executor
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 
@@ -35,6 +36,7 @@ def test_each_version_is_shown_beside_the_one_before() -> None:
     worker = Executor(instance_id="i", executor_id="e", beat_at_ms=T, started_at_ms=T + 9_000, app_version="v3")
     three, two, one = version_views(runs, [(run, 1) for run in still_open], [worker, worker])  # type: ignore[arg-type]
     assert [view.version for view in (three, two, one)] == ["v3", "v2", "v1"]
+    assert one.first_seen_at == iso(T)
     assert (one.open_runs, one.blocked_runs, one.drained, one.live_executors, one.previous) == (2, 1, False, 0, None)
     assert (one.figures.ended, one.figures.failure_share, one.figures.p50_ms, one.figures.p95_ms) == (
         21,

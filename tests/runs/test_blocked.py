@@ -97,6 +97,26 @@ def test_a_run_is_blocked_by_what_is_missing(run: Run, executors: list[Executor]
         assert found.remedy.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("run", "reason", "remedy"),
+    [
+        (
+            held(workflow="refund"),
+            "Worker pod-1 took the run, but does not have workflow 'refund'.",
+            "Start a worker that has it, then redispatch the run.",
+        ),
+        (held(), "Worker pod-1 holds the run and is alive, but does not execute it.", "Redispatch the run."),
+    ],
+)
+def test_what_keeps_a_run_from_being_executed_by_its_holder_is_said_with_what_to_do(
+    run: Run, reason: str, remedy: str
+) -> None:
+    """Redispatching a run whose workflow nobody has would change nothing."""
+    found = blocked_reason(run, presence([LIVE], NOW))
+    assert found is not None
+    assert (found.reason, found.remedy) == (reason, remedy)
+
+
 def test_a_version_that_is_gone_names_the_one_to_move_to() -> None:
     """The remedy is what an operator can do now."""
     found = blocked_reason(held(), presence([replace(LIVE, app_version="v2")], NOW))

@@ -271,6 +271,17 @@ def test_a_late_step_joins_the_life_that_it_belongs_to():
     assert only(late).parent_id == ids.root_span_id("run-1")
 
 
+def test_a_late_step_of_a_retry_that_recorded_no_other_is_sent_in_its_life():
+    """Once the retry's end is sent it is not awaited any more."""
+    run, steps = failed_run()
+    retried = make_run(status="cancelled", finished_at_ms=T + 5_000)
+    again = plan(make_run(status="running"), steps[:1], plan(run, steps).record).record
+    ended = plan(retried, steps[:1], again)
+    assert names(ended) == ["retry 1"]
+    late = plan(retried, [steps[0], make_step(seq=3, started_at_ms=T + 4_000)], ended.record)
+    assert only(late).parent_id == ids.retry_span_id("run-1", 1)
+
+
 def test_copied_steps_of_a_fork_are_not_sent_again():
     """They were executed by the original; the fork's root links to it."""
     original = [make_step(seq=1), make_step(seq=2, started_at_ms=T + 100)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +16,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.store.rows import attributes_of
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps
-from otel_bridge.store.waiting import Child, TailRow, Wait, parse_wait, waiting_of, wake_ms
+from otel_bridge.store.waiting import Child, TailRow, Wait, parse_wait, waiting_of, waits_for_child, wake_ms
 
 NOW = 1_700_000_000_000
 RUNNING = RunEnd(None)
@@ -274,6 +276,64 @@ def test_a_sleep_is_open_until_its_wake_time() -> None:
     assert (step.status, step.finished_at_ms, step.wake_at_ms) == ("running", None, wake)
     waiting = waiting_of(tail(row(1, "DBOS.sleep", finished_ms=wake, wake=str(wake / 1000))), {}, (), NOW)
     assert waiting == Waiting("sleep", None, NOW - 9_900, wake, 1)
+
+
+@pytest.mark.parametrize(
+    ("slept_past_the_end_ms", "cut_short"), [(0, False), (999, False), (1_000, False), (1_001, True), (60_000, True)]
+)
+def test_a_sleep_ends_with_its_run_unless_the_runs_end_may_have_been_rounded(
+    slept_past_the_end_ms: int, cut_short: bool
+) -> None:
+    """A run that was cancelled in its sleep slept until then; run rows on SQLite are cut to whole seconds."""
+    end_ms = NOW - 5_000
+    wake = end_ms + slept_past_the_end_ms
+    (step,) = fold(row(1, "DBOS.sleep", finished_ms=wake, wake=str(wake / 1000)), end=RunEnd(end_ms))
+    assert step.finished_at_ms == (end_ms if cut_short else wake)
+
+
+@pytest.mark.parametrize(
+    ("names", "waits"),
+    [
+        ([], False),
+        (["DBOS.now", "DBOS.setEvent"], False),
+        (["child", "DBOS.now"], True),
+        (["child", "step"], False),
+        (["step", "child"], True),
+    ],
+)
+def test_a_run_waits_for_a_child_when_it_has_done_nothing_since(names: list[str], waits: bool) -> None:
+    """What the engine records for replay is nothing done."""
+    rows = [row(seq, name, child_id="c" if name == "child" else None) for seq, name in enumerate(names)]
+    assert waits_for_child(tail(*rows)) is waits
+
+
+WAKE_S = (NOW + 60_000) / 1000
+PICKLED = [base64.b64encode(pickle.dumps(WAKE_S, protocol)).decode() for protocol in (2, 3, 4, 5)]
+OTHER = [
+    base64.b64encode(raw).decode()
+    for raw in (
+        pickle.dumps((WAKE_S, WAKE_S), 4),
+        pickle.dumps([WAKE_S], 2),
+        pickle.dumps(WAKE_S, 4) + b".",
+        pickle.dumps(WAKE_S, 4)[:-1],
+        b"\x80\x04" + b"N" * 28 + pickle.dumps(WAKE_S, 2)[2:],
+        b"G" * 12,
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "wake"),
+    [
+        (str(WAKE_S), NOW + 60_000),
+        (f'{{"json":{WAKE_S}}}', NOW + 60_000),
+        *((text, NOW + 60_000) for text in PICKLED),
+        *((text, None) for text in (*OTHER, "inf", "nan", "-inf", "", "x", "=", '{"json":null}', "[" * 2_000, None)),
+    ],
+)
+def test_a_wake_time_is_read_from_every_format_in_which_the_engine_wrote_it(text: str | None, wake: int | None) -> None:
+    """Plain, SuperJSON, and the pickled float of DBOS before 3; nothing is unpickled."""
+    assert wake_ms(text) == wake
 
 
 def test_typescript_counts_steps_from_zero_and_time_in_milliseconds() -> None:

@@ -29,6 +29,13 @@ def test_a_token_comes_back_as_it_was_sealed(token: WebhookToken, secret: str) -
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
+@pytest.mark.parametrize("name", ["", "a", "ab", "abcdefgh", "abcdefghijklmnopqrstuvwxyz"])
+def test_a_token_is_read_whatever_its_length(name: str) -> None:
+    """Its text has no padding, and comes back with as much as its length needs."""
+    token = WebhookToken("r", name, 1, 5)
+    assert unseal(seal(token, "s"), "s") == token
+
+
 def test_nothing_is_legible_in_a_token() -> None:
     """Neither run, name nor the time at which it was made."""
     text = seal(WebhookToken("order-1234", "payment", 3), "s")
