@@ -194,10 +194,11 @@ class SeenStore:
         return self._store.step_outputs(run_id, names) if self.get_run(run_id) else []
 
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
+        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
     ) -> dict[str, list[Step]]:
         seen = self.get_runs(run_ids)
-        return self._store.get_steps_of([i for i in run_ids if i in seen], errors=errors, most_rows=most_rows)
+        asked = [run_id for run_id in run_ids if run_id in seen]
+        return self._store.get_steps_of(asked, errors=errors, most_rows=most_rows, least_one=least_one)
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         return self._store.get_step(run_id, seq, cap_bytes=cap_bytes) if self.get_run(run_id) else None

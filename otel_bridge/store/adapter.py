@@ -183,10 +183,10 @@ class SqlStateStore(abc.ABC):
 
     @looks_again
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
+        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
     ) -> dict[str, list[Step]]:
         """See ``StateStore.get_steps_of``."""
-        return steps.steps_of(self, run_ids, errors=errors, most_rows=most_rows)
+        return steps.steps_of(self, run_ids, errors=errors, most_rows=most_rows, least_one=least_one)
 
     @looks_again
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:

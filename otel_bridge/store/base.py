@@ -104,12 +104,13 @@ class StateStore(Protocol):
         """Return (name, output) of the run's recorded steps of these names, by ``seq``, whole, in one read."""
 
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None
+        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
     ) -> dict[str, list[Step]]:
         """``get_steps`` for many runs in few reads. A run without steps has an empty list.
 
         Args:
             most_rows: bounds what is read at once: some of the runs, at least one, may be all that is returned.
+            least_one: False: none, where the first has more rows than that alone.
         """
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:

@@ -215,3 +215,13 @@ def test_errors_are_listed_shown_and_dealt_with(durable: Durable, failed: str) -
     assert durable("decide", failed, "open").out == f"{failed} is open.\n"
     assert durable("show", failed, "--json").json["run"].get("dealtWith") is None
     assert durable("errors", "show", "no-such-error").code == NOT_FOUND
+
+
+def test_the_parts_of_a_runs_time_are_said(durable: Durable, failed: str) -> None:
+    """In words for people, in milliseconds for programs."""
+    shown = durable("timing", failed)
+    assert shown.out.splitlines()[0].startswith("Time:")
+    assert "LONGEST" in shown.out
+    found = durable("timing", failed, "--json").json
+    assert found["queueMs"] + found["workMs"] + found["waitingMs"] + found["betweenMs"] == found["totalMs"]
+    assert durable("timing", "no-such-run").code == NOT_FOUND

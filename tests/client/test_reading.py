@@ -36,6 +36,8 @@ def test_a_run_is_listed_opened_drawn_and_read(client: DurableClient, shop: str)
     assert {child.workflow for child in detail.child_runs} == {"pack_item"}
     assert len(detail.children) == 3
     assert client.run_graph(run_id, expand=["all"]).nodes[0].type == "start"
+    timing = client.run_timing(run_id)
+    assert timing.queue_ms + timing.work_ms + timing.waiting_ms + timing.between_ms == timing.total_ms
     first = client.get_step(run_id, 1)
     assert first.name == "reserve_stock"
     assert str(first.output).startswith("R-")

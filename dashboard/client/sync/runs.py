@@ -26,6 +26,7 @@ from dashboard.wire.base import Json
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import ActivityView, FacetView, RunRow, StepView
+from dashboard.wire.timing import TimingView
 from otel_bridge.model.values import PayloadName
 
 
@@ -75,6 +76,10 @@ class RunRoutes(Connection):
     def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
         """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""
         return self._send(Call("GET", path_of("runs", run_id, "graph"), Graph, query_of(expand=list(expand))))
+
+    def run_timing(self, run_id: str) -> TimingView:
+        """Return where a run's time went, and how long its like usually take."""
+        return self._send(Call("GET", path_of("runs", run_id, "timing"), TimingView))
 
     def get_step(self, run_id: str, seq: int, *, full: bool = False) -> StepView:
         """Return a step with its payloads; ``full`` does not cut large ones."""

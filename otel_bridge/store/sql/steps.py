@@ -45,11 +45,16 @@ _REQUIRED = frozenset({1})
 
 
 def steps_of(
-    reader: Reader, run_ids: Sequence[str], *, errors: bool, most_rows: int | None = None
+    reader: Reader,
+    run_ids: Sequence[str],
+    *,
+    errors: bool,
+    most_rows: int | None = None,
+    least_one: bool = True,
 ) -> dict[str, list[Step]]:
     """Return the folded steps of each run; a run without steps has an empty list.
 
-    With ``most_rows``, of as many runs as have no more rows together: one at least.
+    With ``most_rows``, of as many runs as have no more rows together: one at least, unless not even that is asked for.
     """
     found: dict[str, list[Step]] = {}
     for part in chunks(list(dict.fromkeys(run_ids))):
@@ -57,7 +62,9 @@ def steps_of(
         whole = part
         if most_rows is not None and len(rows) > most_rows:
             last = rows[-1].run_id
-            rows = [row for row in rows if row.run_id != last] or _step_rows(reader, [last], errors=errors, limit=None)
+            rows = [row for row in rows if row.run_id != last]
+            if not rows and least_one:
+                rows = _step_rows(reader, [last], errors=errors, limit=None)
             whole = list(dict.fromkeys(row.run_id for row in rows))
         found.update((run_id, []) for run_id in whole)
         rows_of: dict[str, list[StepRow]] = {}

@@ -496,6 +496,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/timing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["runTiming"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{runId}/undo": {
         parameters: {
             query?: never;
@@ -1103,6 +1119,18 @@ export interface components {
              */
             type: "snapshot";
         };
+        LongStep: {
+            durationMs: number;
+            /** @enum {string} */
+            kind: "local" | "remote" | "sleep" | "signal";
+            name: string;
+            seq: number;
+            /** Format: date-time */
+            startedAt?: string;
+            usual?: components["schemas"]["UsualView"];
+            /** @enum {string} */
+            usualOf?: "runs" | "run";
+        };
         MoveAnswer: {
             compared: number;
             divergence?: components["schemas"]["DivergenceView"];
@@ -1359,6 +1387,19 @@ export interface components {
             count: number;
             key: string;
         };
+        TimingView: {
+            betweenMs: number;
+            criticalPath?: number[];
+            /** Format: date-time */
+            expectedAt?: string;
+            longest: components["schemas"]["LongStep"][];
+            queueMs: number;
+            tookMs: number;
+            totalMs: number;
+            usual?: components["schemas"]["UsualView"];
+            waitingMs: number;
+            workMs: number;
+        };
         Topology: {
             edges: components["schemas"]["TopologyEdge"][];
             nodes: components["schemas"]["TopologyNode"][];
@@ -1412,6 +1453,11 @@ export interface components {
              */
             accepted: false;
             reason: string;
+        };
+        UsualView: {
+            count: number;
+            medianMs: number;
+            p95Ms: number;
         };
         VersionFigures: {
             ended: number;
@@ -2340,6 +2386,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StreamEntryView"][];
+                };
+            };
+        };
+    };
+    runTiming: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimingView"];
                 };
             };
         };

@@ -102,6 +102,17 @@ export const graphQuery = (id: string, expand: readonly string[]) =>
     gcTime: 30_000, // megabytes each, one for every set of unfolded groups
   });
 
+const TIMING_EVERY_MS = 5000;
+
+/** Where a run's time went; of an open run up to now, again and again. */
+export const timingQuery = (id: string, finishedAt: string | undefined) =>
+  queryOptions({
+    queryKey: keys.timingAt(id, finishedAt),
+    queryFn: ({ signal }) => get("/runs/{runId}/timing", { path: { runId: id }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: finishedAt === undefined ? TIMING_EVERY_MS : false,
+  });
+
 export const stepQuery = (id: string, seq: number) =>
   queryOptions({
     queryKey: keys.step(id, seq),

@@ -21,6 +21,7 @@ import { runSearch, type View, VIEWS } from "./search";
 import { StepPanel } from "./StepPanel";
 import { AuditTab, PayloadsTab, PublishedTab } from "./tabs";
 import { Timeline } from "./Timeline";
+import { WhereTime } from "./WhereTime";
 import "./run.css";
 
 const RunGraph = lazy(() => import("./RunGraph").then((module) => ({ default: module.RunGraph })));
@@ -183,6 +184,7 @@ function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
   if (view === "audit") return <AuditTab runId={run.id} />;
   return (
     <>
+      {view === "graph" ? null : <WhereTime run={run} onStep={onSelect} />}
       {graph ? (
         <Suspense
           fallback={

@@ -1,10 +1,12 @@
 import type { ReactNode } from "react";
-import type { RunDetail, Step } from "../../api/wire";
+import type { RunDetail, RunRow, Step, Timing } from "../../api/wire";
 import { useNow } from "../../lib/clock";
 import { measure } from "../../lib/measure";
 import { isOpen, namedQueue, onVersion, stepLabel } from "../../lib/status";
-import { formatGrowing, formatRunDuration } from "../../lib/time";
+import { formatGrowing, formatRunDuration, parseTime } from "../../lib/time";
 import { Ago, Since } from "../../ui/Ago";
+import { useTiming } from "./useTiming";
+import { usualWords } from "./WhereTime";
 
 const forward = (steps: readonly Step[]): Step[] =>
   steps.filter((step) => step.compensates === undefined && !step.housekeeping);
@@ -17,19 +19,47 @@ function After({ detail: { run } }: { detail: RunDetail }) {
 /** How the run stands, in one sentence: what it did or does, for how long, on which version, when. */
 export function RunSentence({ detail }: { detail: RunDetail }) {
   const { run } = detail;
+  const timing = useTiming(run);
   const on = run.workflowVersion ? ` ${onVersion(run.workflowVersion)}` : "";
   return (
     <>
       {what(detail)}
+      {run.status === "completed" && timing?.usual ? `, ${usualWords(timing.usual)}` : ""}
       {isOpen(run) ? "" : on}
       {run.finishedAt ? (
         <>
           , <Ago at={run.finishedAt} />
         </>
       ) : null}
-      .{history(detail)}
+      {run.status === "completed" || !timing ? null : <Usually run={run} timing={timing} />}.{history(detail)}
     </>
   );
+}
+
+/** What is usual for a run that did not complete, or not yet. */
+function Usually({ run, timing }: { run: RunRow; timing: Timing }) {
+  const { usual, expectedAt, tookMs } = timing;
+  if (!usual) return null;
+  if (!isOpen(run)) return <>; usually succeeds in {formatRunDuration(usual.medianMs)}</>;
+  if (run.status !== "running" && run.status !== "suspended") return null;
+  return (
+    <>
+      ; {usualWords(usual)}
+      {expectedAt ? (
+        <>
+          , should end <Soon at={expectedAt} />
+        </>
+      ) : run.status === "running" && tookMs > usual.p95Ms ? (
+        `, longer than all of the last ${usual.count}`
+      ) : null}
+    </>
+  );
+}
+
+/** An expected time, which may have passed when it is drawn. */
+function Soon({ at }: { at: string }) {
+  const now = useNow();
+  return (parseTime(at) ?? now) <= now ? <>any moment</> : <Ago at={at} />;
 }
 
 function what(detail: RunDetail): ReactNode {

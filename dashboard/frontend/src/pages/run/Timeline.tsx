@@ -26,6 +26,7 @@ import { useQuickNow } from "../../lib/clock";
 import { KindIcon, StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
 import { useWindow } from "../../ui/useWindow";
+import { useTiming } from "./useTiming";
 
 const ROW_PX = 30;
 const HEAD_PX = 38;
@@ -54,6 +55,8 @@ export function Timeline({ detail, selected, onSelect }: Props) {
 
   const steps = useMemo(() => orderSteps(timeline, housekeeping), [timeline, housekeeping]);
   const hidden = useMemo(() => timeline.filter((step) => step.housekeeping).length, [timeline]);
+  const path = useTiming(run)?.criticalPath;
+  const critical = useMemo(() => new Set(path), [path]);
   const children = useMemo(() => new Map(childRows(detail).map((child) => [child.id, child])), [detail]);
   const bars = useMemo(
     () =>
@@ -163,7 +166,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             <span>Bookkeeping ({hidden})</span>
           </label>
         ) : null}
-        <Legend />
+        <Legend critical={critical.size > 0} />
         <IconButton icon="minus" label="Zoom out" disabled={!zoomed} onClick={() => zoomBy(2)} />
         <IconButton icon="plus" label="Zoom in" onClick={() => zoomBy(0.5)} />
         <IconButton
@@ -252,6 +255,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
                 view={shown}
                 narrow={narrow}
                 kept={attempt === null && isKept(bar, begun)}
+                critical={attempt === null && critical.has(bar.step.seq)}
                 selected={attempt === null && bar.step.seq === selected}
                 onSelect={attempt === null ? onSelect : null}
               />
@@ -275,7 +279,7 @@ function entriesOf(bars: readonly Bar[], lanes: readonly Lane[]): Entry[] {
   return entries;
 }
 
-function Legend() {
+function Legend({ critical }: { critical: boolean }) {
   return (
     <span className="legend" aria-label="Legend">
       <span>
@@ -290,6 +294,12 @@ function Legend() {
         <i className="swatch bar-work" data-waiting data-status="suspended" />
         waiting
       </span>
+      {critical ? (
+        <span title="The chain of steps that the end waited for">
+          <i className="swatch bar-critical" />
+          critical path
+        </span>
+      ) : null}
     </span>
   );
 }
@@ -300,6 +310,8 @@ interface RowProps {
   view: Range;
   /** Its result was taken over from an earlier attempt. */
   kept: boolean;
+  /** The run's end waited for it. */
+  critical: boolean;
   narrow: boolean;
   selected: boolean;
   /** Null for a step of an earlier attempt: its payloads are gone. */
@@ -307,12 +319,12 @@ interface RowProps {
 }
 
 /** What the eye takes from shape and colour. */
-function describe(step: Step, queueMs: number): string {
+function describe(step: Step, queueMs: number, critical: boolean): string {
   const queue = queueMs > 0 && step.status !== "pending" ? `, ${formatDuration(queueMs)} in queue` : "";
-  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}`;
+  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}${critical ? ", on the critical path" : ""}`;
 }
 
-function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
+function Row({ bar, top, view, kept, critical, narrow, selected, onSelect }: RowProps) {
   const { step } = bar;
   const parked = step.kind === "sleep" || step.kind === "signal";
   const queueMs = bar.startAt - bar.queuedAt;
@@ -344,6 +356,7 @@ function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
       data-undo={step.compensates !== undefined || undefined}
       data-step={step.seq}
       data-kept={kept || undefined}
+      data-critical={critical || undefined}
       disabled={onSelect === null}
       onClick={() => onSelect?.(selected ? null : step.seq)}
     >
@@ -397,7 +410,7 @@ function Row({ bar, top, view, kept, narrow, selected, onSelect }: RowProps) {
           )
         ) : null}
       </span>
-      <span className="sr-only">{describe(step, queueMs)}</span>
+      <span className="sr-only">{describe(step, queueMs, critical)}</span>
     </button>
   );
 }

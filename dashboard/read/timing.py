@@ -1,0 +1,245 @@
+"""Where a run's time went, beside how long its like usually take.
+
+The parts are pure functions over a run and its steps; ``run_timing`` reads both, and the workflow's last completed
+runs: a page of the list by its index, and the steps of a few of them, up to ``USUAL_ROWS`` rows.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from dashboard.read.run import load
+from dashboard.read.segments import begin_ms, parallel_groups
+from dashboard.read.services import Services
+from dashboard.read.versions import percentile
+from dashboard.wire.base import iso
+from dashboard.wire.convert import run_duration_ms, run_queue_ms, run_rounded_ms
+from dashboard.wire.timing import LongStep, TimingView, UsualView
+from otel_bridge.model.runs import ROUNDING_MS, Run, RunQuery
+from otel_bridge.model.steps import Step
+
+USUAL_RUNS = 100
+"""Completed runs whose times are looked at."""
+USUAL_STEP_RUNS = 20
+USUAL_ROWS = 2_000
+"""Of so many of them the steps too, and so many rows at most."""
+USUAL_FROM = 3
+"""Of fewer nobody can say what is usual."""
+LONGEST = 3
+PATH_SHOWN = 5_000
+FOR_PEOPLE = frozenset({"signal", "webhook", "update", "breakpoint"})
+
+Part = Literal["queue", "work", "waiting"]
+_FIRST: tuple[Part, ...] = ("work", "queue", "waiting")
+"""Of what goes on side by side, time is counted to the first of these."""
+
+
+class Axis(NamedTuple):
+    """When a run was put on its queue, began and ended, in Unix milliseconds."""
+
+    begin_ms: int
+    start_ms: int
+    end_ms: int
+
+
+def axis(run: Run, steps: Sequence[Step], now_ms: int) -> Axis:
+    """Return when the run's last attempt began and ended. Pure.
+
+    Where the store cut the run's own times to whole seconds, its steps say when it began and ended.
+    """
+    begin = run.created_at_ms if run.requeued_at_ms is None else max(run.created_at_ms, run.requeued_at_ms)
+    end = now_ms if run.finished_at_ms is None else run.finished_at_ms
+    own = [step for step in steps if not _is_kept(step, begin, run)]
+    first = min((int(moment) for step in own if (moment := begin_ms(step)) != math.inf), default=None)
+    last = max((step.finished_at_ms for step in own if step.finished_at_ms is not None), default=None)
+    queue = run_queue_ms(run) or 0
+    rounded = run_rounded_ms(run) is not None
+    if first is not None and (first < begin or (rounded and 0 < first - queue - begin <= ROUNDING_MS)):
+        begin = first if first < begin else first - queue
+    if last is not None and (last > end or (rounded and run.finished_at_ms is not None and end - last <= ROUNDING_MS)):
+        end = last
+    end = max(begin, end)
+    return Axis(begin, end if run.is_queued else min(begin + queue, end), end)
+
+
+def _is_kept(step: Step, begin: int, run: Run) -> bool:
+    """Say whether the last attempt took the step's result over from an earlier one."""
+    return run.requeued_at_ms is not None and step.finished_at_ms is not None and step.finished_at_ms < begin
+
+
+def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:
+    """Return milliseconds by part, ``between`` among them, that add up to the axis's length. Pure, O(n log n)."""
+    spent = {"queue": times.start_ms - times.begin_ms, "work": 0, "waiting": 0, "between": 0}
+    marks: list[tuple[int, int, Part]] = []
+    for begun, ended, part in _intervals(run, steps, times):
+        begun, ended = max(begun, times.start_ms), min(ended, times.end_ms)
+        if begun < ended:
+            marks += ((begun, 1, part), (ended, -1, part))
+    marks.sort(key=lambda mark: mark[0])
+    at, active = times.start_ms, dict.fromkeys(_FIRST, 0)
+    for moment, change, part in marks:
+        spent[_current(active)] += moment - at
+        at = moment
+        active[part] += change
+    spent["between"] += times.end_ms - at
+    return spent
+
+
+def _current(active: Mapping[Part, int]) -> str:
+    return next((part for part in _FIRST if active[part]), "between")
+
+
+def _intervals(run: Run, steps: Sequence[Step], times: Axis) -> Iterator[tuple[int, int, Part]]:
+    last = times.start_ms
+    under_way = False
+    for step in steps:
+        if step.housekeeping:
+            continue
+        end = times.end_ms if step.finished_at_ms is None else step.finished_at_ms
+        under_way = under_way or step.finished_at_ms is None
+        started = step.started_at_ms
+        if step.enqueued_at_ms is not None and step.kind == "remote":
+            yield step.enqueued_at_ms, end if started is None else started, "queue"
+        if started is not None:
+            yield started, end, "waiting" if step.kind in ("sleep", "signal") else "work"
+        if step.finished_at_ms is not None and step.collected_at_ms is not None:
+            yield step.finished_at_ms, step.collected_at_ms, "waiting"
+        last = max(last, end, step.collected_at_ms or 0)
+    if run.waiting is not None and run.finished_at_ms is None:
+        yield run.waiting.since_ms, times.end_ms, "waiting"
+    elif not steps or (run.status == "running" and not under_way):
+        # No step says what it does: the engine records a step when it ends.
+        yield last, times.end_ms, "work"
+
+
+def critical_path(steps: Sequence[Step]) -> list[int]:
+    """Return the ``seq`` of each step of the chain that the end waited for, in time: each ended before the next began.
+
+    Pure, O(n log n).
+    """
+
+    def ended(step: Step) -> float:
+        return math.inf if step.finished_at_ms is None else max(float(step.finished_at_ms), begin_ms(step))
+
+    # Of those that ended together the one that began first held the end up longest.
+    ordered = sorted((step for step in steps if not step.housekeeping), key=lambda step: (ended(step), -begin_ms(step)))
+    ends = [ended(step) for step in ordered]
+    path: list[int] = []
+    at = len(ordered) - 1
+    while at >= 0:
+        path.append(ordered[at].seq)
+        at = min(at, bisect_right(ends, begin_ms(ordered[at]))) - 1
+    return path[::-1]
+
+
+def usual(took_ms: Iterable[int]) -> UsualView | None:
+    """Return what is usual among these; None of fewer than ``USUAL_FROM``. Pure."""
+    ordered = sorted(took_ms)
+    if len(ordered) < USUAL_FROM:
+        return None
+    return UsualView(count=len(ordered), median_ms=percentile(ordered, 50) or 0, p95_ms=percentile(ordered, 95) or 0)
+
+
+def expected_ms(took_ms: Sequence[int], elapsed_ms: int) -> int | None:
+    """Return how long a run that has lasted so long should take: the median of those that lasted longer. Pure.
+
+    Example:
+        >>> expected_ms([100, 200, 900], 50), expected_ms([100, 200, 900], 300), expected_ms([100, 200, 900], 1000)
+        (200, 900, None)
+    """
+    longer = sorted(took for took in took_ms if took > elapsed_ms)
+    return percentile(longer, 50) if len(took_ms) >= USUAL_FROM else None
+
+
+class History(NamedTuple):
+    """How long the workflow's last completed runs took, and their steps by name and kind."""
+
+    runs_ms: list[int]
+    steps_ms: dict[tuple[str, str], list[int]]
+
+
+def history(services: Services, run: Run) -> History:
+    """Read how long completed runs of the run's workflow took, itself apart."""
+    query = RunQuery(workflow=run.workflow, statuses=frozenset({"completed"}), limit=USUAL_RUNS)
+    before = [other for other in services.runs.page(query).runs if other.id != run.id and other.requeued_at_ms is None]
+    steps = services.store.get_steps_of(
+        [other.id for other in before[:USUAL_STEP_RUNS]], most_rows=USUAL_ROWS, least_one=False
+    )
+    measured = [axis(other, steps[other.id], 0) for other in before if other.id in steps]
+    runs_ms = [end - start for _, start, end in measured]
+    if len(runs_ms) < USUAL_FROM or (before and run_rounded_ms(before[0]) is None):
+        runs_ms = [took for other in before if (took := run_duration_ms(other)) is not None]
+    return History(runs_ms, _by_name(step for found in steps.values() for step in found))
+
+
+def _by_name(steps: Iterable[Step]) -> dict[tuple[str, str], list[int]]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for step in steps:
+        took = step.duration_ms
+        if took is not None and step.status == "completed" and not step.housekeeping:
+            found.setdefault((step.name, step.kind), []).append(took)
+    return found
+
+
+def run_timing(services: Services, run_id: str) -> TimingView:
+    """Return where a run's time went.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    loaded = load(services, run_id)
+    now_ms = services.store.now_ms()
+    return timing(loaded.run, loaded.steps, history(services, loaded.run), now_ms=now_ms)
+
+
+def timing(run: Run, steps: Sequence[Step], before: History, *, now_ms: int) -> TimingView:
+    """Return where a run's time went, given how its like did. Pure."""
+    times = axis(run, steps, now_ms)
+    spent = split(run, steps, times)
+    took = times.end_ms - times.start_ms
+    expected = None
+    waits_for_people = run.waiting is not None and run.waiting.on in FOR_PEOPLE
+    if run.finished_at_ms is None and run.status in ("running", "suspended") and not waits_for_people:
+        expected = expected_ms(before.runs_ms, took)
+    return TimingView(
+        total_ms=times.end_ms - times.begin_ms,
+        queue_ms=spent["queue"],
+        work_ms=spent["work"],
+        waiting_ms=spent["waiting"],
+        between_ms=spent["between"],
+        took_ms=took,
+        usual=usual(before.runs_ms),
+        expected_at=None if expected is None else iso(times.start_ms + expected),
+        longest=_longest(run, steps, before, times),
+        critical_path=critical_path(steps)[-PATH_SHOWN:] if parallel_groups(steps) else None,
+    )
+
+
+def _longest(run: Run, steps: Sequence[Step], before: History, times: Axis) -> list[LongStep]:
+    def lasted(step: Step) -> int:
+        if step.started_at_ms is None:
+            return -1
+        return max(0, (times.end_ms if step.finished_at_ms is None else step.finished_at_ms) - step.started_at_ms)
+
+    shown = [step for step in steps if not step.housekeeping and not _is_kept(step, times.begin_ms, run)]
+    longest = sorted((step for step in shown if lasted(step) > 0), key=lambda step: (-lasted(step), step.seq))[:LONGEST]
+    within = _by_name(steps) if longest else {}
+    found = []
+    for step in longest:
+        others = usual(before.steps_ms.get((step.name, step.kind), ()))
+        own = None if others else usual(within.get((step.name, step.kind), ()))
+        found.append(
+            LongStep(
+                seq=step.seq,
+                name=step.name,
+                kind=step.kind,
+                duration_ms=lasted(step),
+                started_at=iso(step.started_at_ms),
+                usual=others or own,
+                usual_of="runs" if others else "run" if own else None,
+            )
+        )
+    return found
