@@ -179,9 +179,16 @@ def _branch(step: StepView, rows: Mapping[str, RunRow], *, children: Children, w
     row = child.run if child is not None else rows.get(step.child_run_id)
     if row is not None:
         below = _branches(child, children=children, whole=whole) if child is not None else []
-        cells = ["run", coloured(row.status), lasted(row.queue_ms), took(row.duration_ms), waits_for(row)]
+        cells = ["run", coloured(row.status), _queued(row), took(row.duration_ms), waits_for(row)]
         branch.below.append(Branch(f"{plain(row.id)} {plain(row.workflow)}", cells, below))
     return branch
+
+
+def _queued(run: RunRow) -> str:
+    """Return how long a run was queued. Between two whole seconds that differ by one nobody measured it."""
+    if run.rounded_ms is None:
+        return lasted(run.queue_ms)
+    return "" if (run.queue_ms or 0) <= run.rounded_ms else took(run.queue_ms)
 
 
 def _outcome(step: StepView | AttemptStep) -> str:

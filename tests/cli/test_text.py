@@ -165,6 +165,22 @@ def test_steps_and_the_runs_they_started_are_a_tree() -> None:
     assert drawn(parent)[-1].startswith("   └─ r-2 pack")
 
 
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        ({"queueMs": 1000, "roundedMs": 1000}, ""),
+        ({"queueMs": 7000, "roundedMs": 1000}, "7 s"),
+        ({"queueMs": 1000}, "1.00 s"),
+        ({"queueMs": 12}, "12 ms"),
+    ],
+)
+def test_a_childs_time_in_a_queue_has_no_decimals_that_nobody_measured(times: dict[str, Any], says: str) -> None:
+    """Between two whole seconds that differ by one nobody measured a queue."""
+    child = row("r-2", workflow="pack", status="running", **times)
+    parent = detail(step(1, "pack", kind="remote", childRunId="r-2", status="running"), children=(child,))
+    assert drawn(parent)[-1].rpartition("running")[2].strip() == says
+
+
 def test_steps_side_by_side_are_one_branch() -> None:
     """Of several with the same parallel group; one alone is no group."""
     lines = drawn(detail(step(1, "a", parallelGroup=1), step(2, "b", parallelGroup=1), step(3, "c", parallelGroup=3)))

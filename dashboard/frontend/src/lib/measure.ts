@@ -21,6 +21,11 @@ export function measure(row: RunRow, now: number): { queueMs: number; workMs: nu
 }
 
 /** Some stores keep the times of runs in whole seconds, those of steps in milliseconds. */
-export function isRounded(row: Pick<RunRow, "createdAt" | "updatedAt" | "finishedAt">): boolean {
-  return [row.createdAt, row.updatedAt, row.finishedAt].every((at) => (parseTime(at) ?? 0) % 1000 === 0);
+export function isRounded(row: Pick<RunRow, "roundedMs">): boolean {
+  return row.roundedMs !== undefined;
+}
+
+/** Between two whole seconds that differ by one nobody measured a queue. */
+export function hasQueued(row: RunRow): boolean {
+  return (row.queueMs ?? 0) > (isRounded(row) ? 1000 : 0);
 }

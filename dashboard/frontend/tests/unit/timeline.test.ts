@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { row } from "../support/rows";
 import type { RunRow, Step } from "../../src/api/wire";
+import { lasted } from "../../src/pages/run/Attempts";
 import { barOf, isKept, isLine, lanesOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
 import { traceLink } from "../../src/lib/trace";
@@ -93,12 +94,12 @@ test("a trace link is filled in, and is never a script", () => {
 });
 
 test("where a run's times are whole seconds, its axis begins and ends with its steps", () => {
-  const rounded: RunRow = { ...run, createdAt: at(1000), updatedAt: at(3000), finishedAt: at(3000) };
+  const rounded: RunRow = { ...run, roundedMs: 1000, createdAt: at(1000), updatedAt: at(3000), finishedAt: at(3000) };
   const bars = [barOf(step({ startedAt: at(1640), finishedAt: at(2500) }), 9000, 3000)];
   expect(rangeOf(rounded, bars, 9000)).toEqual({ from: 1640, to: 2500 });
   const worked: RunRow = { ...rounded, finishedAt: at(9000), updatedAt: at(9000) };
   expect(rangeOf(worked, bars, 9000)).toEqual({ from: 1640, to: 9000 }); // seconds of work are no rounding
-  expect(rangeOf({ ...rounded, createdAt: at(1001) }, bars, 9000).from).toBe(1001);
+  expect(rangeOf({ ...run, createdAt: at(1001), finishedAt: at(3000) }, bars, 9000).from).toBe(1001);
 });
 
 test("a wait that is not answered yet is drawn from its beginning, not as time in a queue", () => {
@@ -193,6 +194,19 @@ test("an attempt that was cut short keeps its time in a queue and its interrupte
   expect(lane?.steps.map(({ step: { status }, startAt, endAt }) => [status, startAt, endAt])).toEqual([
     ["interrupted", 23_200, 28_700],
   ]);
+});
+
+test.each([
+  ["between two whole seconds nobody measured a queue", 47_000, 48_000, 48_000, [48_351, 48_366], "ran 15 ms"],
+  ["nothing but whole seconds says so", 47_000, 48_000, 51_000, null, "ran 3 s ±1 s"],
+  ["a long queue of whole seconds has no decimals", 41_000, 48_000, 51_000, null, "queued 7 s, ran 3 s ±1 s"],
+  ["what was measured in milliseconds is told so", 47_100, 48_340, 48_355, null, "queued 1.24 s, ran 15 ms"],
+  ["one that goes on has no end", 41_000, 48_000, null, null, "queued 7 s ±1 s"],
+])("how long an attempt lasted: %s", (_, enqueued, started, ended, step, words) => {
+  const made = { seq: 1, name: "a", kind: "local", status: "failed", housekeeping: false } as const;
+  const steps = step ? [{ ...made, startedAt: at(step[0] ?? 0), endedAt: at(step[1] ?? 0) }] : [];
+  const times = { enqueuedAt: at(enqueued), startedAt: at(started), ...(ended === null ? {} : { endedAt: at(ended) }) };
+  expect(lasted({ n: 1, cause: "start", ...times, steps })).toBe(words);
 });
 
 test("a result from before the last attempt is kept, not drawn in it", () => {

@@ -1,10 +1,9 @@
 import type { RunDetail } from "../../api/wire";
-import { formatDuration, formatRunDuration, parseTime } from "../../lib/time";
+import { formatDuration, formatRunDuration } from "../../lib/time";
 import { type AnyStatus, knownStatus } from "../../lib/status";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
-
-type Attempt = RunDetail["attempts"][number];
+import { type Attempt, measureAttempt } from "./bars";
 
 /** How an attempt stands. One that was moved or put back before it ended has no outcome of its own. */
 export function outcomeOf({ outcome, endedAt }: Attempt): { status: AnyStatus; words: string } {
@@ -12,13 +11,15 @@ export function outcomeOf({ outcome, endedAt }: Attempt): { status: AnyStatus; w
   return endedAt ? { status: "interrupted", words: "cut short" } : { status: "running", words: "under way" };
 }
 
-/** "in queue 3 s, ran 12 s". */
-function lasted({ enqueuedAt, startedAt, endedAt }: Attempt): string {
-  const [queued, began, ended] = [parseTime(enqueuedAt), parseTime(startedAt), parseTime(endedAt)];
-  const queue =
-    queued !== null && began !== null && began - queued >= 1000 ? [`queued ${formatDuration(began - queued)}`] : [];
-  const ran = ended !== null ? [`ran ${formatRunDuration(ended - (began ?? queued ?? ended))}`] : [];
-  return [...queue, ...ran].join(", ");
+/** "queued 3 s, ran 12 s ±1 s". */
+export function lasted(attempt: Attempt): string {
+  const { queueMs, ranMs, rounded } = measureAttempt(attempt);
+  const format = rounded ? formatRunDuration : formatDuration;
+  const parts = [
+    ...(queueMs !== null && queueMs >= 1000 ? [`queued ${format(queueMs)}`] : []),
+    ...(ranMs !== null ? [`ran ${formatRunDuration(ranMs)}`] : []),
+  ];
+  return parts.join(", ") + (rounded && parts.length > 0 ? " ±1 s" : "");
 }
 
 const CAUSE: Record<string, string> = {

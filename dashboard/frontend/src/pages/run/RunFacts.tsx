@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { RunDetail, RunRow } from "../../api/wire";
 import { useNow } from "../../lib/clock";
-import { isRounded, measure } from "../../lib/measure";
+import { hasQueued, isRounded, measure } from "../../lib/measure";
 import { isHeld, isOpen, namedQueue, shortId, STATUS } from "../../lib/status";
 import { formatDuration, formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
@@ -15,6 +15,15 @@ import { childRows } from "./children";
 function Worked({ run }: { run: RunRow }) {
   const now = useNow();
   return <>{formatGrowing(measure(run, now).workMs)}</>;
+}
+
+/** How far off a time of this run is. */
+function Rounding({ run }: { run: RunRow }) {
+  return isRounded(run) ? (
+    <span className="muted" title="This store keeps the times of runs in whole seconds">
+      ±1 s
+    </span>
+  ) : null;
 }
 
 function Fact({ label, children }: { label: string; children: ReactNode }) {
@@ -46,11 +55,7 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
           {run.durationMs !== undefined ? (
             <>
               {formatRunDuration(run.durationMs)}
-              {isRounded(run) ? (
-                <span className="muted" title="This store keeps the times of runs in whole seconds">
-                  ±1 s
-                </span>
-              ) : null}
+              <Rounding run={run} />
             </>
           ) : isOpen(run) && run.status !== "pending" && (run.status !== "blocked" || isHeld(run)) ? (
             <Worked run={run} />
@@ -58,7 +63,12 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
             <span className="muted">not started</span>
           )}
         </Fact>
-        {run.queueMs ? <Fact label="In queue">{formatDuration(run.queueMs)}</Fact> : null}
+        {hasQueued(run) ? (
+          <Fact label="In queue">
+            {isRounded(run) ? formatRunDuration(run.queueMs ?? 0) : formatDuration(run.queueMs)}
+            <Rounding run={run} />
+          </Fact>
+        ) : null}
         {queue ? (
           <Fact label="Queue">
             <Link to={links.runs({ queue })}>{queue}</Link>

@@ -76,7 +76,7 @@ export interface Lane {
   steps: Bar[];
 }
 
-type Attempt = RunDetail["attempts"][number];
+export type Attempt = RunDetail["attempts"][number];
 
 /** The earlier attempts, the newest first. ``at`` is where the axis begins. */
 export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
@@ -95,6 +95,23 @@ export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
       });
       return { attempt, bar: moved(span), steps: steps.map(moved) };
     });
+}
+
+/**
+ * How long an attempt was queued and ran, as its lane shows it; null where nobody measured it. ``rounded`` where that
+ * comes from whole seconds.
+ */
+export function measureAttempt(attempt: Attempt): { queueMs: number | null; ranMs: number | null; rounded: boolean } {
+  const steps = stepsOf(attempt);
+  const enqueued = parseTime(attempt.enqueuedAt) ?? 0;
+  const { queuedAt, startAt, endAt } = spanOf(attempt, steps, enqueued);
+  const stamps = [enqueued, ...steps.flatMap((bar) => [bar.startAt, bar.endAt])];
+  const times = [...stamps, parseTime(attempt.startedAt) ?? 0, parseTime(attempt.endedAt) ?? 0];
+  return {
+    queueMs: startAt > queuedAt ? startAt - queuedAt : null,
+    ranMs: attempt.endedAt ? endAt - startAt : null,
+    rounded: times.every((time) => time % ROUNDED_MS === 0),
+  };
 }
 
 /** When an attempt was queued, began and ended. Where its times are whole seconds, its steps say it. */
