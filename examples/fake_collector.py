@@ -20,7 +20,10 @@ from typing import Any, BinaryIO
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceRequest,
@@ -104,6 +107,7 @@ class FakeCollector:
         self.faults: list[Fault] = []
         self.refused_keys: set[SpanKey] = set()
         self.logs: list[LogRecord] = []
+        self.log_resources: list[dict[str, Any]] = []
         self.logs_status = 200
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -137,11 +141,17 @@ class FakeCollector:
                 request_deserializer=ExportTraceServiceRequest.FromString,
                 response_serializer=ExportTraceServiceResponse.SerializeToString,
             )
-            service = grpc.method_handlers_generic_handler(
-                "opentelemetry.proto.collector.trace.v1.TraceService", {"Export": handler}
+            logs = grpc.unary_unary_rpc_method_handler(
+                self._answer_grpc_logs,
+                request_deserializer=ExportLogsServiceRequest.FromString,
+                response_serializer=ExportLogsServiceResponse.SerializeToString,
             )
+            services = [
+                grpc.method_handlers_generic_handler(f"opentelemetry.proto.collector.{name}", {"Export": one})
+                for name, one in (("trace.v1.TraceService", handler), ("logs.v1.LogsService", logs))
+            ]
             self._grpc = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
-            self._grpc.add_generic_rpc_handlers((service,))
+            self._grpc.add_generic_rpc_handlers(tuple(services))
             address = "127.0.0.1:0"
             add = self._grpc.add_secure_port if credentials else self._grpc.add_insecure_port
             self._grpc_port = add(address, credentials) if credentials else add(address)
@@ -174,15 +184,13 @@ class FakeCollector:
         return fault
 
     def take_logs(self, message: ExportLogsServiceRequest) -> int:
-        """Record log records, over HTTP only; return the status to answer with: ``logs_status``."""
+        """Record log records; return the status to answer with: ``logs_status``. gRPC has its own words for it."""
         with self._changed:
             if self.logs_status == 200:
-                self.logs += [
-                    record
-                    for group in message.resource_logs
-                    for scope in group.scope_logs
-                    for record in scope.log_records
-                ]
+                for group in message.resource_logs:
+                    records = [record for scope in group.scope_logs for record in scope.log_records]
+                    self.logs += records
+                    self.log_resources += [attributes(group.resource)] * len(records)
             self._changed.notify_all()
             return self.logs_status
 
@@ -252,6 +260,18 @@ class FakeCollector:
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(fault.grpc_code, fault.body)
         raise AssertionError("abort raises")
+
+    def _answer_grpc_logs(
+        self, message: ExportLogsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportLogsServiceResponse:
+        if self.take_logs(message) != 200:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "no logs now")
+        return ExportLogsServiceResponse()
+
+
+def event_name(record: LogRecord) -> str:
+    """Return the name of a log record's event: a field since opentelemetry-proto 1.30, an attribute before."""
+    return str(getattr(record, "event_name", "") or attributes(record).get("event.name", ""))
 
 
 def attributes(span: Any) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from otel_bridge.otlp import (
 )
 from otel_bridge.otlp.logs import LogSender
 from otel_bridge.spans import SpanSettings
+from otel_bridge.spans.exceptions import exception_signal
 from otel_bridge.spans.model import Housekeeping, Root
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
@@ -72,7 +73,10 @@ class OTelBridge:
             ``none``.
         lifecycle_logs: also send log records of what happens to runs, when it happens, and of who did what: to where
             ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or these settings. Off by
-            default: not every backend takes logs.
+            default: not every backend takes logs. With ``OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`` set to ``logs`` or
+            ``logs/dup`` exceptions go there too, whether this is on or off.
+        service_instances: send what each executor does under a resource of its own, with its id as
+            ``service.instance.id``.
         gen_ai: also read what steps returned, and put ``gen_ai.*`` on the spans of those that called a model. Off by
             default: it costs one read for each step.
         redact: what hides secrets in error messages and attributes, such as
@@ -101,6 +105,7 @@ class OTelBridge:
         queue_spans: bool = False,
         housekeeping: Housekeeping = "fold",
         lifecycle_logs: bool | OtlpSettings = False,
+        service_instances: bool = False,
         gen_ai: bool = False,
         redact: Redact | None = None,
         serializer: Serializer | None = None,
@@ -118,6 +123,9 @@ class OTelBridge:
         self._source, self._schema = store, schema
         self._given_ledger, self._ledger_schema, self._exporter = ledger, ledger_schema, exporter
         self._environ = os.environ if environ is None else environ
+        self._lifecycle_logs = lifecycle_logs
+        signal = exception_signal(self._environ)
+        self._exceptions = signal if signal != "events" and self._log_settings() is not None else "events"
         self.settings = SpanSettings(
             dashboard_url=dashboard_url,
             namespace=namespace,
@@ -126,10 +134,11 @@ class OTelBridge:
             root=root,
             queue_spans=queue_spans,
             housekeeping=housekeeping,
+            service_instances=service_instances,
+            exception_events=self._exceptions != "logs",
             gen_ai=gen_ai,
             codec=Codec(redact=redact, serializer=serializer),
         )
-        self._lifecycle_logs = lifecycle_logs
         self._session_settings = SessionSettings(
             start_from=start_from, retention_ms=int(retention_days * 86_400_000), lease_ttl_s=lease_ttl_s
         )
@@ -308,7 +317,8 @@ class OTelBridge:
         given = self._lifecycle_logs
         if isinstance(given, OtlpSettings):
             return given
-        return settings_from_env(self._environ, signal="LOGS") if given else None
+        wanted = given or exception_signal(self._environ) != "events"
+        return settings_from_env(self._environ, signal="LOGS") if wanted else None
 
     def _open_logs(self, store: StateStore, ledger: Ledger) -> LifecycleLogs | None:
         settings = self._log_settings()
@@ -316,7 +326,15 @@ class OTelBridge:
             return None
         sender = LogSender(settings, ResourceSettings(self._service_name, environ=self._environ), stop=self._abort)
         beginning = self._session_settings.start_from == "beginning"
-        return LifecycleLogs(store, ledger, sender, self.settings, from_beginning=beginning)
+        return LifecycleLogs(
+            store,
+            ledger,
+            sender,
+            self.settings,
+            lifecycle=bool(self._lifecycle_logs),
+            exceptions=self._exceptions != "events",
+            from_beginning=beginning,
+        )
 
 
 def _require(condition: bool, message: str) -> None:

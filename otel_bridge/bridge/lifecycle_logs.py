@@ -2,7 +2,7 @@
 
 A root span is sent when its run ends; until then a backend knows of a run by its steps alone. These records say at once
 what happens. At least once: the moment up to which they were accepted is kept in the ledger, and what is exported again
-after a restart has the same ``log.record.uid``.
+after a restart has the same ``log.record.uid``. Exceptions come the same way, where they are wanted as records.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from otel_bridge.errors import LedgerError, RejectedBatchError, RetryableDeliver
 from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
+from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp.logs import ERROR, INFO, MAX_RECORDS, WARN, LogData, LogSender, record_uid
-from otel_bridge.spans import SpanSettings, Traces, semconv
+from otel_bridge.spans import SpanError, SpanSettings, Traces, decode_span_error, semconv
+from otel_bridge.spans.exceptions import MAX_MESSAGE_CHARS, exception_attributes
+from otel_bridge.spans.plan import step_error
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.changes import OVERLAP_MS, ChangeTail, RunChange
 
@@ -27,6 +30,7 @@ _logger = logging.getLogger("otel_bridge")
 
 PROGRESS_KEY = "lifecycle-logs"
 LONGEST_PAUSE_S = 30.0
+_FAILURES = frozenset({"step.failed", "run.failed", "run.dead"})
 MAX_WAITING = 10_000
 """So many records wait for a collector that does not answer; nothing more is read until it does."""
 _NAMES = {
@@ -43,7 +47,12 @@ _NAMES = {
 
 
 class LifecycleLogs:
-    """Sends what happened since the last poll. Under the lease, like spans; never in their way."""
+    """Sends what happened since the last poll. Under the lease, like spans; never in their way.
+
+    Args:
+        lifecycle: tell what happens to runs, and who did what.
+        exceptions: tell why steps and runs failed, with type and stack.
+    """
 
     def __init__(
         self,
@@ -52,10 +61,13 @@ class LifecycleLogs:
         sender: LogSender,
         settings: SpanSettings,
         *,
+        lifecycle: bool = True,
+        exceptions: bool = False,
         from_beginning: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._ledger, self._sender, self._settings = store, ledger, sender, settings
+        self._lifecycle, self._exceptions = lifecycle, exceptions
         self._from_beginning, self._monotonic = from_beginning, monotonic
         self._tail: ChangeTail | None = None
         self._waiting: deque[LogData] = deque()
@@ -88,7 +100,8 @@ class LifecycleLogs:
         now_ms = self._store.now_ms()
         changes = tail.poll()
         self._waiting.extend(self._records(changes))
-        self._waiting.extend(self._actions())
+        if self._lifecycle:
+            self._waiting.extend(self._actions())
         self._read_to_ms = now_ms - OVERLAP_MS
 
     def _begin(self) -> ChangeTail:
@@ -119,11 +132,47 @@ class LifecycleLogs:
             traces = Traces(self._settings, related.of_past(run), run)
             life = 0 if known is None else known.generation + (known.ended and not run.is_terminal)
             for event in change.events:
+                if self._exceptions and event.type in _FAILURES:
+                    yield from self._of_exception(change, event, traces, life)
+                if not self._lifecycle:
+                    continue
                 if event.type in _NAMES:
                     yield self._of_run(run, event, traces, life)
                 elif event.type == "step.failed" and event.seq is not None:
                     yield self._of_step(run, event, event.seq, traces, life)
-            yield from self._of_blocked(run, traces, life)
+            if self._lifecycle:
+                yield from self._of_blocked(run, traces, life)
+
+    def _of_exception(self, change: RunChange, event: LifecycleEvent, traces: Traces, life: int) -> Iterator[LogData]:
+        """Yield why a step or a run failed; nothing where it did not fail by an exception, as when it was cut off."""
+        run, seq = change.run, event.seq
+        attributes: dict[str, str | int] = self._common(run, traces)
+        if seq is not None:
+            failed = next((step for step in change.steps if step.seq == seq), None)
+            error = step_error(failed, self._settings) if failed is not None else None
+            attributes |= {semconv.STEP_SEQ: seq, semconv.STEP_NAME: event.name or ""}
+        elif event.type == "run.failed":
+            stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
+            error = decode_span_error(stored, self._settings)
+        else:
+            error = SpanError(semconv.DEAD_ERROR_TYPE, "The engine gave the run up.")
+        if error is None:
+            return
+        yield LogData(
+            uid=record_uid(self._settings.namespace, run.id, "exception", "" if seq is None else seq, event.at_ms),
+            name=semconv.LOG_RUN_EXCEPTION if seq is None else semconv.LOG_STEP_EXCEPTION,
+            at_ms=event.at_ms,
+            body=f"{error.type}: {error.message[:MAX_MESSAGE_CHARS]}",
+            attributes=attributes | exception_attributes(error),
+            severity=ERROR,
+            trace_id=traces.trace_id(run.id),
+            span_id=traces.life_id(run.id, life) if seq is None else traces.step_id(run.id, seq, life),
+            service=run.namespace,
+            instance=self._instance(run),
+        )
+
+    def _instance(self, run: Run) -> str | None:
+        return run.executor if self._settings.service_instances else None
 
     def _of_run(self, run: Run, event: LifecycleEvent, traces: Traces, life: int) -> LogData:
         name = semconv.LOG_RUN_PREFIX + _NAMES[event.type]
@@ -146,6 +195,7 @@ class LifecycleLogs:
             trace_id=traces.trace_id(run.id),
             span_id=traces.life_id(run.id, life),
             service=run.namespace,
+            instance=self._instance(run),
         )
 
     def _of_step(self, run: Run, event: LifecycleEvent, seq: int, traces: Traces, life: int) -> LogData:
@@ -167,6 +217,7 @@ class LifecycleLogs:
             trace_id=traces.trace_id(run.id),
             span_id=traces.step_id(run.id, seq, life),
             service=run.namespace,
+            instance=self._instance(run),
         )
 
     def _of_blocked(self, run: Run, traces: Traces, life: int) -> Iterator[LogData]:
@@ -188,6 +239,7 @@ class LifecycleLogs:
             trace_id=traces.trace_id(run.id),
             span_id=traces.life_id(run.id, life),
             service=run.namespace,
+            instance=self._instance(run),
         )
 
     def _common(self, run: Run, traces: Traces) -> dict[str, str | int]:

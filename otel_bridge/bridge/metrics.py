@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
@@ -20,11 +20,13 @@ from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
 from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.model.steps import Step
-from otel_bridge.otlp import DeliveryStats, ResourceSettings, settings_from_env
+from otel_bridge.otlp import DeliveryStats, OtlpSettings, ResourceSettings, settings_from_env
+from otel_bridge.otlp.declared import effective
 from otel_bridge.spans import Plan, SpanData, semconv
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+    from opentelemetry.sdk.metrics.export import MetricExporter
 
 _DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
 _SILENT_PROVIDERS = frozenset({"_ProxyMeterProvider", "NoOpMeterProvider"})
@@ -188,26 +190,46 @@ def _context(span: SpanData) -> Context:
 def meter_provider_from_env(environ: Mapping[str, str]) -> SdkMeterProvider | None:
     """Return a provider that sends over OTLP, for the command; None unless metrics are asked for.
 
-    Asked for by ``OTEL_METRICS_EXPORTER=otlp`` or ``OTEL_EXPORTER_OTLP_METRICS_ENDPOINT``: many trace backends take
-    no metrics and would answer with an error every minute.
+    Asked for by ``OTEL_METRICS_EXPORTER=otlp`` or ``OTEL_EXPORTER_OTLP_METRICS_ENDPOINT``, or by a reader in the file
+    of ``OTEL_CONFIG_FILE``: many trace backends take no metrics and would answer with an error every minute.
     """
-    wanted = environ.get("OTEL_METRICS_EXPORTER", "").strip().lower()
-    named = environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "").strip()
-    settings = settings_from_env(environ, signal="METRICS")
+    declared = effective(environ)
+    wanted = declared.get("OTEL_METRICS_EXPORTER", "").strip().lower()
+    named = declared.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "").strip()
+    settings = settings_from_env(declared, signal="METRICS")
     if settings is None or wanted == "none" or not (wanted == "otlp" or named):
         return None
     from opentelemetry.sdk.metrics import MeterProvider as Provider
-    from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
 
-    exporter: MetricExporter
+    exporter = _metric_exporter(settings, says_all=declared is not environ)
+    resource = Resource.create(ResourceSettings(environ=declared).of(semconv.SCOPE_NAME))
+    return Provider([PeriodicExportingMetricReader(exporter)], resource=resource)
+
+
+def _metric_exporter(settings: OtlpSettings, *, says_all: bool) -> MetricExporter:
+    """Return the SDK's exporter, which reads the environment by itself unless the settings say all."""
+    given: dict[str, Any] = {}
+    if says_all:
+        given = {"endpoint": settings.endpoint, "headers": dict(settings.headers), "timeout": settings.timeout_s}
     if settings.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 
-        exporter = GrpcExporter()
-    else:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+        from otel_bridge.otlp.grpc import compression_of, credentials_of
 
-        exporter = HttpExporter()
-    resource = Resource.create(ResourceSettings(environ=environ).of(semconv.SCOPE_NAME))
-    return Provider([PeriodicExportingMetricReader(exporter)], resource=resource)
+        if says_all:
+            given |= {"insecure": settings.insecure, "compression": compression_of(settings)}
+            given["credentials"] = None if settings.insecure else credentials_of(settings)
+        return GrpcExporter(**given)
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+
+    if says_all:
+        given |= {
+            "compression": Compression.Gzip if settings.gzip else Compression.NoCompression,
+            "certificate_file": settings.certificate,
+            "client_key_file": settings.client_key,
+            "client_certificate_file": settings.client_certificate,
+        }
+    return HttpExporter(**given)

@@ -43,6 +43,7 @@ class SpanOptions(TypedDict):
     root: Root
     queue_spans: bool
     housekeeping: Housekeeping
+    service_instances: bool
     gen_ai: bool
 
 
@@ -139,6 +140,12 @@ SPANS = (
         "--gen-ai",
         "DURABLE_GEN_AI",
         "Read what steps returned, and say on spans what a model used (gen_ai.*).",
+        is_flag=True,
+    ),
+    option(
+        "--service-instances",
+        "DURABLE_SERVICE_INSTANCES",
+        "Send what each executor does under a resource of its own (service.instance.id).",
         is_flag=True,
     ),
     option("--queue-spans", "DURABLE_QUEUE_SPANS", "Send waits on a queue as spans of their own.", is_flag=True),

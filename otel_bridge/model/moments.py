@@ -1,4 +1,4 @@
-"""Times as people type them on a command line. Pure, but for the clock that spans of time are counted from."""
+"""Times as people type and read them. Pure, but for the clock that spans of time are counted from."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def parse_moment(text: str, *, now_s: Callable[[], float] = time.time) -> int:
         return (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a time. Write 2026-11-23T12:00, or 12h for twelve hours ago.") from None
+
+
+def iso(ms: int) -> str:
+    """Return a time as people and backends read it, in UTC; a stamp that is no time stays a number."""
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return str(ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

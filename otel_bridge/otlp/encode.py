@@ -15,6 +15,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from otel_bridge.codec import mask_text
+from otel_bridge.otlp.declared import effective
 from otel_bridge.spans import semconv
 from otel_bridge.spans.model import AttributeValue, SpanData
 
@@ -43,7 +44,7 @@ class ResourceSettings:
     """
 
     def __init__(self, service_name: str | None = None, *, environ: Mapping[str, str] | None = None) -> None:
-        environ = os.environ if environ is None else environ
+        environ = effective(os.environ if environ is None else environ)
         given = parse_pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
         self.service_name = service_name or environ.get("OTEL_SERVICE_NAME") or given.pop(semconv.SERVICE_NAME, None)
         given.pop(semconv.SERVICE_NAME, None)
@@ -54,9 +55,10 @@ class ResourceSettings:
             **given,
         }
 
-    def of(self, service: str | None) -> dict[str, str]:
-        """Return the resource attributes for an application's spans."""
-        return {semconv.SERVICE_NAME: self.service_name or service or DEFAULT_SERVICE_NAME, **self.attributes}
+    def of(self, service: str | None, instance: str | None = None) -> dict[str, str]:
+        """Return the resource attributes for what an application, or one executor of it, has done."""
+        own = {} if instance is None else {semconv.SERVICE_INSTANCE_ID: instance}
+        return {semconv.SERVICE_NAME: self.service_name or service or DEFAULT_SERVICE_NAME, **self.attributes, **own}
 
     def key(self, service: str | None) -> str:
         """Return what tells resources apart."""
@@ -74,13 +76,13 @@ def parse_pairs(text: str) -> dict[str, str]:
 
 def encode_request(spans: Sequence[SpanData], resource: ResourceSettings) -> bytes:
     """Return the bytes of an ``ExportTraceServiceRequest``; spans keep their order within an application."""
-    by_service: dict[str | None, list[SpanData]] = {}
+    by_source: dict[tuple[str | None, str | None], list[SpanData]] = {}
     for span in spans:
-        by_service.setdefault(span.service, []).append(span)
-    groups: dict[str, list[SpanData]] = {}
-    for service, group in by_service.items():
-        groups.setdefault(resource.key(service), []).extend(group)
-    return b"".join(_message(1, _resource_spans(resource.of(name), group)) for name, group in groups.items())
+        by_source.setdefault((span.service, span.instance), []).append(span)
+    groups: dict[tuple[str, str | None], list[SpanData]] = {}
+    for (service, instance), group in by_source.items():
+        groups.setdefault((resource.key(service), instance), []).extend(group)
+    return b"".join(_message(1, _resource_spans(resource.of(*source), group)) for source, group in groups.items())
 
 
 def _resource_spans(resource: Mapping[str, str], spans: Sequence[SpanData]) -> bytes:

@@ -47,7 +47,7 @@ class GrpcTransport:
         self._settings, self._resource = settings, resource
         self._secrets = settings.secrets
         self._stop = stop or threading.Event()
-        compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
+        compression = compression_of(settings)
         address = _address(settings.endpoint)
         options = [
             ("grpc.enable_retries", 0),
@@ -58,7 +58,7 @@ class GrpcTransport:
             self._channel = grpc.insecure_channel(address, options=options, compression=compression)
         else:
             self._channel = grpc.secure_channel(
-                address, _credentials(settings), options=options, compression=compression
+                address, credentials_of(settings), options=options, compression=compression
             )
         self._export = self._channel.unary_unary(method)
         self._metadata = tuple((key.lower(), value) for key, value in settings.headers.items())
@@ -132,7 +132,14 @@ def _address(endpoint: str) -> str:
     return (parts.netloc if parts.scheme in ("http", "https") else endpoint).rpartition("@")[2]
 
 
-def _credentials(settings: OtlpSettings) -> Any:
+def compression_of(settings: OtlpSettings) -> grpc.Compression:
+    """Return gRPC's word for the settings' compression."""
+    return grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
+
+
+def credentials_of(settings: OtlpSettings) -> Any:
+    """Return the certificates and the key that the settings name, as gRPC takes them."""
+
     def read(path: str | None) -> bytes | None:
         return Path(path).read_bytes() if path else None
 

@@ -35,6 +35,7 @@ class LogData(NamedTuple):
         name: the event's name, as ``durable.run.started``.
         body: the same in words.
         service: application that the run belongs to.
+        instance: executor whose resource it is sent under, where each has its own.
     """
 
     uid: str
@@ -46,6 +47,7 @@ class LogData(NamedTuple):
     trace_id: bytes = b""
     span_id: bytes = b""
     service: str | None = None
+    instance: str | None = None
 
 
 def record_uid(*parts: object) -> str:
@@ -59,14 +61,14 @@ def record_uid(*parts: object) -> str:
 
 def encode_logs(records: Sequence[LogData], resource: ResourceSettings, *, observed_ns: int) -> bytes:
     """Return the bytes of an ``ExportLogsServiceRequest``; records keep their order within an application."""
-    groups: dict[str, list[LogData]] = {}
+    groups: dict[tuple[str, str | None], list[LogData]] = {}
     for record in records:
-        groups.setdefault(resource.key(record.service), []).append(record)
+        groups.setdefault((resource.key(record.service), record.instance), []).append(record)
     request = ExportLogsServiceRequest()
-    for service, group in groups.items():
+    for source, group in groups.items():
         scope = ScopeLogs(log_records=[_record(one, observed_ns) for one in group])
         scope.scope.name = semconv.SCOPE_NAME
-        held = Resource(attributes=_pairs(resource.of(service)))
+        held = Resource(attributes=_pairs(resource.of(*source)))
         request.resource_logs.append(ResourceLogs(resource=held, scope_logs=[scope]))
     return bytes(request.SerializeToString())
 

@@ -30,7 +30,7 @@ class SdkTransport:
     def __init__(self, exporter: SpanExporter, resource: ResourceSettings) -> None:
         self._exporter, self._resource = exporter, resource
         self._scope = InstrumentationScope(semconv.SCOPE_NAME)
-        self._resources: dict[str, Resource] = {}
+        self._resources: dict[tuple[str, str | None], Resource] = {}
 
     @property
     def target(self) -> str:
@@ -52,10 +52,10 @@ class SdkTransport:
         self._exporter.force_flush()
 
     def _readable(self, span: SpanData) -> ReadableSpan:
-        key = self._resource.key(span.service)
+        key = self._resource.key(span.service), span.instance
         resource = self._resources.get(key)
         if resource is None:
-            resource = self._resources[key] = Resource(self._resource.of(span.service))
+            resource = self._resources[key] = Resource(self._resource.of(span.service, span.instance))
         parent = (
             _context(span.trace_id, span.parent_id, is_remote=span.parent_is_remote)
             if span.parent_id is not None

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from otel_bridge.credentials import public_url, secrets_of
 from otel_bridge.errors import ConfigurationError
+from otel_bridge.otlp.declared import effective
 from otel_bridge.otlp.encode import parse_pairs
 
 OtlpProtocol = Literal["http/protobuf", "grpc"]
@@ -71,10 +72,12 @@ def settings_from_env(
 ) -> OtlpSettings | None:
     """Return the settings that the environment gives; None where no endpoint is configured or the SDK is disabled.
 
+    ``OTEL_CONFIG_FILE`` takes the environment's place, as in the SDKs.
+
     Raises:
         ConfigurationError: a variable holds what it must not; the message names it.
     """
-    environ = os.environ if environ is None else environ
+    environ = effective(os.environ if environ is None else environ)
 
     def variable(name: str) -> tuple[str | None, str]:
         for full in (f"OTEL_EXPORTER_OTLP_{signal}_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
@@ -103,7 +106,7 @@ def settings_from_env(
 
 def sdk_disabled(environ: Mapping[str, str] | None = None) -> bool:
     """True when ``OTEL_SDK_DISABLED`` says so."""
-    environ = os.environ if environ is None else environ
+    environ = effective(os.environ if environ is None else environ)
     return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 

@@ -8,8 +8,8 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 
+from otel_bridge.model.moments import iso
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.spans import ids, semconv
@@ -47,6 +47,7 @@ class RunSpans:
         self._run, self._life, self._settings = run, life, settings
         self._relatives = relatives
         self._traces = Traces(settings, relatives, run)
+        self._instance = run.executor if settings.service_instances else None
         self._trace_id = self._traces.trace_id(run.id)
         self._life_id = self._traces.life_id(run.id, life.facts.generation)
         self._common: Attributes = {semconv.RUN_ID: run.id, semconv.WORKFLOW_NAME: run.workflow}
@@ -103,12 +104,13 @@ class RunSpans:
             start_ns,
             end_ns,
             attributes,
-            (exception_event(error, end_ns),) if error is not None else (),
+            self._exception_events(error, end_ns),
             self._step_links(step, due.again),
             error.message[:MAX_MESSAGE_CHARS] if error is not None else None,
             self._run.id,
             step.seq,
             self._run.namespace,
+            instance=self._instance,
         )
 
     def step_times(self, due: DueStep, ended_ms: int) -> tuple[int, int]:
@@ -260,7 +262,7 @@ class RunSpans:
         if facts.generation:
             attributes[semconv.RUN_GENERATION] = facts.generation
         if run.deadline_at_ms is not None:
-            attributes[semconv.RUN_DEADLINE] = _iso(run.deadline_at_ms)
+            attributes[semconv.RUN_DEADLINE] = iso(run.deadline_at_ms)
         optional: Mapping[str, AttributeValue | None] = {
             semconv.WORKFLOW_VERSION: run.workflow_version,
             semconv.WORKFLOW_CLASS: run.class_name,
@@ -362,7 +364,7 @@ class RunSpans:
     ) -> SpanData:
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error.type
-            events = (*events, exception_event(error, end_ns))
+            events = (*events, *self._exception_events(error, end_ns))
         return SpanData(
             self._trace_id,
             span_id,
@@ -379,16 +381,11 @@ class RunSpans:
             None,
             self._run.namespace,
             parent_is_remote,
+            self._instance,
         )
 
-
-def _iso(ms: int) -> str:
-    """Return a time as people and backends read it, in UTC; a stamp that is no time stays a number."""
-    try:
-        moment = datetime.fromtimestamp(ms / 1000, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return str(ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _exception_events(self, error: SpanError | None, time_ns: int) -> tuple[SpanEvent, ...]:
+        return () if error is None or not self._settings.exception_events else (exception_event(error, time_ns),)
 
 
 def _set(attributes: Attributes, name: str, value: AttributeValue | None) -> None:

@@ -5,11 +5,27 @@ Source: https://opentelemetry.io/docs/specs/semconv/exceptions/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from otel_bridge.spans import semconv
 from otel_bridge.spans.model import SpanError, SpanEvent
 
+OPT_IN = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
 MAX_STACK_CHARS = 16_000
 MAX_MESSAGE_CHARS = 4_000
+
+ExceptionSignal = Literal["events", "logs", "both"]
+
+
+def exception_signal(environ: Mapping[str, str]) -> ExceptionSignal:
+    """Return how exceptions are told: as events of spans, which is deprecated, as log records, or as both.
+
+    >>> exception_signal({"OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN": "logs/dup"})
+    'both'
+    """
+    wanted = {part.strip().lower() for part in environ.get(OPT_IN, "").split(",")}
+    return "both" if "logs/dup" in wanted else "logs" if "logs" in wanted else "events"
 
 
 def exception_event(error: SpanError, time_ns: int) -> SpanEvent:

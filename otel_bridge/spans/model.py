@@ -54,6 +54,7 @@ class SpanData(NamedTuple):
         seq: the step's number; None for roots, retries and queue waits.
         service: application that the run belongs to; becomes ``service.name`` unless one is configured.
         parent_is_remote: the parent was made by a caller outside of this product.
+        instance: executor whose resource it is sent under, where each has its own.
     """
 
     trace_id: bytes
@@ -71,6 +72,7 @@ class SpanData(NamedTuple):
     seq: int | None = None
     service: str | None = None
     parent_is_remote: bool = False
+    instance: str | None = None
 
     @property
     def trace_id_hex(self) -> str:
@@ -131,6 +133,8 @@ class SpanSettings:
         housekeeping: of the engine's own steps (events set, tokens streamed), ``fold`` sends like ones in a row as one
             span once the row is over, ``all`` one span each, ``none`` none.
         gen_ai: read what steps returned, and say on their spans what a model used: see ``genai``.
+        exception_events: say why something failed as an ``exception`` event of its span.
+        service_instances: send what each executor does under a resource of its own, as ``service.instance.id``.
         codec: reads stored errors, and hides what nobody may see of them and of attributes. It never shows webhook
             tokens: spans leave the house.
 
@@ -146,6 +150,8 @@ class SpanSettings:
     queue_spans: bool = False
     housekeeping: Housekeeping = "fold"
     gen_ai: bool = False
+    exception_events: bool = True
+    service_instances: bool = False
     codec: Codec | None = None
 
     def __post_init__(self) -> None:
