@@ -1,8 +1,9 @@
 """What the instrumentor knows of DBOS: where to hook in, and what to say of the process. Imports dbos.
 
 The only place that names DBOS's internals. Hooked are ``DBOSContext._start_span`` and ``_end_span``, which DBOS
-calls around every run body and every step whether or not its own tracing is on, ``DBOS._launch`` and ``_destroy``, and
-``SystemDatabase.create``. Source: dbos/_context.py, dbos/_dbos.py and dbos/_sys_db.py, 3.4.0.
+calls around every run body and every step whether or not its own tracing is on, ``DBOS._launch`` and ``_destroy``,
+``SystemDatabase.create``, and what DBOS enters for each attempt of a step that it retries. Source: dbos/_context.py,
+dbos/_dbos.py and dbos/_sys_db.py, 3.4.0.
 """
 
 from __future__ import annotations
@@ -58,7 +59,17 @@ def hooks() -> list[tuple[type, str]]:
     ]
     for owner, name in points:
         getattr(owner, name)
-    return points
+    return points + _attempts()
+
+
+def _attempts() -> list[tuple[type, str]]:
+    """Return where attempts of a step begin and end; nothing in an engine that keeps them elsewhere."""
+    from dbos import _context
+
+    owner = getattr(_context, "EnterDBOSStepRetry", None)
+    if owner is None or not {"__enter__", "__exit__"} <= vars(owner).keys():
+        return []
+    return [(owner, "__enter__"), (owner, "__exit__")]
 
 
 def launched_instance() -> Any | None:
@@ -80,6 +91,13 @@ def _local_context() -> Callable[[], Any]:
     from dbos._context import get_local_dbos_context
 
     return get_local_dbos_context
+
+
+def entered(name: str) -> list[Any]:
+    """Return what we keep under a name on the engine's current context; nothing outside of workflows."""
+    context = _local_context()()
+    found: list[Any] = [] if context is None else context.__dict__.get(name, [])
+    return found
 
 
 def body_position(run_id: str) -> int | None:

@@ -1,17 +1,13 @@
-"""Replaces five methods of DBOS by guarded ones, and puts them back. Nothing that goes wrong in them gets out."""
+"""Replaces methods of DBOS by guarded ones, and puts them back. Nothing that goes wrong in them gets out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from otel_bridge.instrumentation import engine
+from otel_bridge.instrumentation import attempts, engine
 from otel_bridge.instrumentation.guard import untraced
-from otel_bridge.instrumentation.session import Session
-
-_SCOPES = "_durable_scopes"
-"""Attribute of a DBOSContext: the scopes entered on it and not yet left."""
-
+from otel_bridge.instrumentation.session import SCOPES, Session
 
 _HOOKS = "_durable_hooks"
 """Attribute of our methods: their hooks, and what they replaced."""
@@ -44,6 +40,8 @@ class Hooks:
             "_launch": self._launch,
             "_destroy": self._destroy,
             "create": self._create,
+            "__enter__": self._begin_attempt,
+            "__exit__": self._end_attempt,
         }
         points = engine.hooks()
         self._active = True
@@ -86,7 +84,7 @@ class Hooks:
                 scope = session.enter(context, attributes)
             except Exception as error:  # noqa: BLE001 - telemetry never breaks a workflow
                 session.guard.caught("entering a step", error)
-            context.__dict__.setdefault(_SCOPES, []).append((session, scope))
+            context.__dict__.setdefault(SCOPES, []).append((session, scope))
 
         return _start_span
 
@@ -94,7 +92,7 @@ class Hooks:
         session = self._session
 
         def _end_span(context: Any, exc_value: BaseException | None) -> None:
-            scopes = context.__dict__.get(_SCOPES)
+            scopes = context.__dict__.get(SCOPES)
             if not scopes:
                 if context.context_spans or not self._active:
                     original(context, exc_value)
@@ -112,6 +110,20 @@ class Hooks:
                 session.guard.caught("leaving a step", error)
 
         return _end_span
+
+    def _begin_attempt(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def enter(attempt: Any) -> Any:
+            self._guarded("beginning an attempt of a step", attempts.begin, attempt)
+            return original(attempt)
+
+        return enter
+
+    def _end_attempt(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def leave(attempt: Any, kind: Any, error: BaseException | None, trace: Any) -> Any:
+            self._guarded("ending an attempt of a step", self._session.attempted, attempt, error)
+            return original(attempt, kind, error, trace)
+
+        return leave
 
     def _launch(self, original: Callable[..., None]) -> Callable[..., None]:
         session = self._session

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
 
-from otel_bridge.instrumentation import bodies, engine
+from otel_bridge.instrumentation import attempts, bodies, engine
 from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.heartbeat import Heartbeat, Interruption, Scope
@@ -27,6 +27,8 @@ from otel_bridge.ledger.base import Executor
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
+SCOPES = "_durable_scopes"
+"""Attribute of a DBOSContext: the scopes entered on it and not yet left, each with its session."""
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 _MAX_STRAYS = 1000
 MAX_INTERRUPTED = 10_000
@@ -86,6 +88,12 @@ class Session:
         if error is not None and scope.seq is not None and engine.is_unrecorded(scope.name, error):
             self.interrupted.append(Interruption(scope, time.time()))
         otel_context.detach(scope.token)
+
+    def attempted(self, attempt: Any, error: BaseException | None) -> None:
+        """Tell of an attempt of the current step that is over."""
+        scopes = engine.entered(SCOPES)
+        scope = next((found for session, found in reversed(scopes) if session is self and found is not None), None)
+        attempts.end(attempt, error, scope, self._given_provider)
 
     def _stray(self, run_id: str) -> LiveRun:
         """Return the run of a step whose body began before we were switched on; the last ones are remembered."""

@@ -47,6 +47,8 @@ STEP_COMPENSATES = "durable.step.compensates"
 STEP_COUNT = "durable.step.count"
 STEP_KEY = "durable.step.key"
 STEP_COLLECT_MS = "durable.step.collect_ms"
+STEP_ATTEMPT = "durable.step.attempt"
+STEP_ATTEMPTS_MOST = "durable.step.attempts.most"
 CHILD_RUN_ID = "durable.child.run.id"
 WAIT_ON = "durable.wait.on"
 
