@@ -1,20 +1,20 @@
-"""``durable bulk retry|cancel|status``: every run of a filter, previewed, confirmed, and followed to its end."""
+"""``durable bulk retry|cancel|show|list``: every run of a filter, previewed, confirmed, and followed to its end."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import click
 
 from dashboard.cli.options import filtered
 from dashboard.cli.session import REFUSED, Session, connected, now, width
-from dashboard.cli.text import coloured, plain, runs_table, table
+from dashboard.cli.text import coloured, plain, runs_table, since, table
 from dashboard.client import RunFilter
-from dashboard.wire.actions import BulkAnswer, BulkStatus
 from dashboard.wire.base import Json
+from dashboard.wire.bulk import BulkAnswer, BulkGroup, BulkStatus, BulkView
 from otel_bridge.model.status import OPEN_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,13 +26,25 @@ MOST_SHOWN = 20
 
 @click.group()
 def bulk() -> None:
-    """Retry or cancel every run of a filter."""
+    """Retry or cancel every run of a filter, and look at what came of it."""
+
+
+canary_option = click.option(
+    "--canary",
+    is_flag=True,
+    help="1, 5, then 25 % first; the rest once none of those failed again with the same error.",
+)
 
 
 def confirmed(function: F) -> F:
     """Give a bulk command its filter, dry run and confirmation."""
+    every = click.option("--all", "everything", is_flag=True, help="Take every run: without a filter it must be said.")
+    return filtered(every(asked_before(function)))
+
+
+def asked_before(function: F) -> F:
+    """Give a bulk command its dry run and confirmation."""
     options = (
-        click.option("--all", "everything", is_flag=True, help="Take every run: without a filter it must be said."),
         click.option("-n", "--dry-run", is_flag=True, help="Only say what would be touched."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         click.option("--no-wait", is_flag=True, help="Do not wait for a large one to end: print its id."),
@@ -40,16 +52,17 @@ def confirmed(function: F) -> F:
     decorated: Any = function
     for option in reversed(options):
         decorated = option(decorated)
-    return cast(F, filtered(decorated))
+    return cast(F, decorated)
 
 
 @bulk.command()
 @confirmed
 @click.option("--to-queue", help="Put them on this queue.")
+@canary_option
 @connected()
-def retry(session: Session, *, to_queue: str | None, **rest: Any) -> None:
+def retry(session: Session, *, to_queue: str | None, canary: bool, **rest: Any) -> None:
     """Retry every run of the filter that failed, died or was cancelled."""
-    act(session, "retry", {"to_queue": to_queue}, **rest)
+    act(session, "retry", {"to_queue": to_queue, "canary": canary}, **rest)
 
 
 @bulk.command()
@@ -65,9 +78,17 @@ def cancel(session: Session, *, children: bool, undo: bool, **rest: Any) -> None
 @bulk.command()
 @click.argument("bulk_id", metavar="BULK")
 @connected(watch=True)
-def status(session: Session, *, bulk_id: str) -> None:
-    """Show how far a bulk action is."""
+def show(session: Session, *, bulk_id: str) -> None:
+    """Show how far a bulk action is, and how its runs stand since."""
     session.show(lambda: session.client.bulk_status(bulk_id), status_text)
+
+
+@bulk.command("list")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="Bulk actions at most.")
+@connected(watch=True)
+def list_(session: Session, *, limit: int) -> None:
+    """List bulk actions, newest first."""
+    session.show(lambda: session.client.list_bulks(limit=limit), bulks_table)
 
 
 def act(
@@ -76,10 +97,10 @@ def act(
     options: dict[str, Any],
     *,
     filters: RunFilter,
-    everything: bool,
     dry_run: bool,
     yes: bool,
     no_wait: bool,
+    everything: bool = False,
 ) -> None:
     """Preview, ask, act on what was previewed, and wait until it is done."""
     if not filters and not everything:
@@ -96,7 +117,7 @@ def act(
         if not click.confirm(f"{action.capitalize()} {counted(preview.matched)}?"):
             raise click.exceptions.Exit(1)
     done = session.client.bulk_action(action, every=not filters, bound_ms=preview.bound_ms, **options, **filters)
-    if done.bulk_id is None or no_wait:
+    if done.bulk_id is None or done.results is not None or no_wait:
         session.print(done, lambda answer: done_text(answer))
         refused = any(outcome_of(result) == "refused" for result in done.results or ())
     else:
@@ -139,23 +160,65 @@ def preview_text(action: Action, preview: BulkAnswer) -> str:
     if not sample:
         return f"{head}{skipped}."
     more = preview.matched - len(sample)
+    kinds = [f"{group.count:>7}  {group_text(group)}" for group in preview.groups or []]
     rows = runs_table(sample, now=now(), width=width())
-    return f"{head}{skipped}{':' if more <= 0 else ', such as:'}\n{rows}"
+    return "\n".join([f"{head}{skipped}:", *kinds, *(["Such as:"] if kinds or more > 0 else []), rows])
+
+
+def group_text(group: BulkGroup) -> str:
+    """Return what runs of a preview died of."""
+    if group.fingerprint is None:
+        return "of no error that is known"
+    name = (group.type or "").rpartition(".")[2]
+    where = f" · {group.step}" if group.step else ""
+    return f"{plain(name + where)}: {plain(group.template or '')}"
 
 
 def done_text(answer: BulkAnswer) -> str:
     """Return what a bulk action did at once, or the run that does it."""
-    if answer.bulk_id is not None:
-        return (
-            f"{counted(answer.matched)}: at work as {plain(answer.bulk_id)}. See: durable bulk status {answer.bulk_id}"
-        )
-    return "\n".join([f"{answer.applied} of {answer.matched} done.", *refusals(answer.results or [])])
+    if answer.results is None:
+        id_ = plain(answer.bulk_id or "")
+        return f"{counted(answer.matched)}: at work as {id_}. See: durable bulk show {id_}"
+    return "\n".join([f"{answer.applied} of {answer.matched} done.", *refusals(answer.results)])
 
 
 def status_text(found: BulkStatus) -> str:
-    """Return how far a bulk action is."""
-    head = f"{plain(found.bulk_id)}: {coloured(found.status)}, {found.done} of {found.matched or '?'} looked at"
-    return "\n".join([f"{head}, {found.applied} done, {found.refused} left alone.", *refusals(found.results)])
+    """Return how far a bulk action is, and how its runs stand since."""
+    by = f" {found.action} by {plain(found.actor)}" if found.action and found.actor else ""
+    head = f"{plain(found.bulk_id)}:{by} {coloured(found.status)}, {found.done} of {found.matched or '?'} looked at"
+    lines = [f"{head}, {found.applied} done, {found.refused} left alone."]
+    if found.stages:
+        lines.append("Stages: " + ", ".join(f"{stage.runs} {stage.state.replace('_', ' ')}" for stage in found.stages))
+    if found.stopped:
+        lines.append(f"Stopped: {plain(found.stopped)}")
+    if found.now is not None:
+        lines.append(f"Now: {now_text(found)}. See: durable runs --bulk {found.bulk_id} --bulk-part PART")
+    return "\n".join([*lines, *refusals(found.results)])
+
+
+def now_text(found: BulkStatus) -> str:
+    """Return how the runs of a bulk action stand now; the names are those of ``--bulk-part``."""
+    if found.now is None:
+        return ""
+    counts = found.now.model_dump(exclude={"exact"})
+    told = ", ".join(f"{count} {part}" for part, count in counts.items() if count) or "nothing yet"
+    return told if found.now.exact else f"{told}, of those looked at"
+
+
+def bulks_table(found: Sequence[BulkView]) -> str:
+    """Return bulk actions, one a line."""
+    rows = [
+        [
+            plain(one.bulk_id),
+            plain(one.action or ""),
+            plain(one.actor or ""),
+            since(one.started_at, now()) if one.started_at else "",
+            str(one.matched),
+            plain(" ".join(f"{key}={value}" for key, value in (one.filter or {}).items())),
+        ]
+        for one in found
+    ]
+    return table(["BULK", "ACTION", "BY", "STARTED", "RUNS", "FILTER"], rows, width=width()) if rows else "None yet."
 
 
 def refusals(results: list[dict[str, Json]]) -> list[str]:

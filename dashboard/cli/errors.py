@@ -1,4 +1,4 @@
-"""``durable errors`` and ``decide``: failures of one kind, what they share, and what people decide about them."""
+"""``durable errors`` and ``decide``: failures of one kind, what they share, their retry, what people decide."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any, get_args
 
 import click
 
+from dashboard.cli.bulk import act, asked_before, canary_option
 from dashboard.cli.options import as_moment, run_argument
 from dashboard.cli.session import Session, connected, now, width
 from dashboard.cli.text import brief, plain, since, table
+from dashboard.client import RunFilter
 from dashboard.wire.errors import ErrorDetail, ErrorGroupView, ErrorsView, SharedView
 from otel_bridge.model.runs import DecisionState
 
@@ -69,7 +71,18 @@ def decide_error(session: Session, fingerprint: str, state: DecisionState, note:
     session.print(session.client.decide_error(fingerprint, state, note=note), group_text)
 
 
-for _command in (list_, show, decide_error):
+@click.command("retry")
+@connected()
+@fingerprint_argument
+@asked_before
+@canary_option
+def retry(session: Session, fingerprint: str, *, canary: bool, **rest: Any) -> None:
+    """Retry every run that failed with this error last, each on its own queue."""
+    filters: RunFilter = {"error": fingerprint, "status": ["failed"]}
+    act(session, "retry", {"canary": canary}, filters=filters, **rest)
+
+
+for _command in (list_, show, decide_error, retry):
     errors.add_command(_command)
 
 

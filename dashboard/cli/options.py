@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +16,7 @@ from dashboard.client import DurableClientError, RunFilter
 from dashboard.wire.base import Json
 from otel_bridge.errors import BridgeError
 from otel_bridge.model.moments import parse_moment
+from otel_bridge.model.runs import BulkPart
 from otel_bridge.model.status import RUN_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,6 +95,8 @@ _FILTER = (
     click.option("--namespace", help="Of this application."),
     click.option("--min-duration-ms", type=click.IntRange(min=0), help="Took at least so long."),
     click.option("--error", metavar="FINGERPRINT", help="Died of this error last: see durable errors."),
+    click.option("--bulk", metavar="BULK", help="A bulk action came to it: see durable bulk list."),
+    click.option("--bulk-part", type=click.Choice(get_args(BulkPart)), help="With --bulk: how it stands since."),
 )
 
 

@@ -19,6 +19,7 @@ from dashboard.client.results import M, Rows, RunListPage
 from dashboard.wire.base import Json
 from dashboard.wire.ids import hex_segment, looks_hex
 from dashboard.wire.runs import RunRow
+from otel_bridge.model.runs import BulkPart
 from otel_bridge.model.status import RunStatus
 
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class RunFilter(TypedDict, total=False):
     namespace: str
     min_duration_ms: int
     error: str
+    bulk: str
+    bulk_part: BulkPart
 
 
 @dataclass(frozen=True)

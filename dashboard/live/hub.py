@@ -239,7 +239,7 @@ class LiveHub:
             return True
 
     def _publish(self, changes: list[RunChange]) -> None:
-        runs = self._services.with_errors([change.run for change in changes])
+        runs = self._services.with_bulks(self._services.with_errors([change.run for change in changes]))
         changes = [replace(change, run=run) for change, run in zip(changes, runs, strict=True)]
         rows = self._services.rows(runs)
         with self._lock:

@@ -68,6 +68,8 @@ _CHANGEABLE: Mapping[str, Any] = {
     "attributes": (),
     "min_duration_ms": None,
     "error": None,
+    "bulk": None,
+    "bulk_part": None,
 }
 """Conditions on what may change while a run lives, as none."""
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dashboard.errors import BadRequest
-from otel_bridge.ledger.base import Ledger
+from otel_bridge.ledger.base import BulkMember, Ledger
 from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME
 from otel_bridge.ledger.tables.failures import RunKey
 from otel_bridge.model.matching import matches
-from otel_bridge.model.runs import Activity, Facet, Grid, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, BulkPart, Facet, Grid, Run, RunPage, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, TAKEN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
-from otel_bridge.runs.overlay import overlay_run
+from otel_bridge.runs.overlay import bulk_part, overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore, skips_at_once
 from otel_bridge.store.sql.cursor import Cursor, Key, decode_cursor, encode_cursor
@@ -38,8 +38,8 @@ EVERY_PAGE = 5_000
 """Runs in a page where very many are wanted: of those with one creation time, each page sorts all again."""
 OFFSET_BUDGET_S = 10.0
 """So long may a request walk towards a large offset."""
-ERROR_COUNTED = 10_000
-"""Runs of one error that are looked at to count them."""
+LEDGER_COUNTED = 10_000
+"""Runs of one error, or of one bulk action, that are looked at to count them."""
 
 _STORED_AS: Mapping[RunStatus, frozenset[RunStatus]] = {
     "blocked": BLOCKABLE_STATUSES,
@@ -62,24 +62,37 @@ class RunReader:
 
     Args:
         presence: who is alive now.
-        ledger: knows which runs died of which error. Asked only for a filter by error.
+        ledger: knows which runs died of which error, and what bulk actions came to. Asked only for filters by these.
+        with_errors: lays over runs the error that each died of last; None: as the ledger remembers them.
     """
 
-    def __init__(self, store: StateStore, presence: Callable[[], Presence], ledger: Callable[[], Ledger]) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        presence: Callable[[], Presence],
+        ledger: Callable[[], Ledger],
+        *,
+        with_errors: Callable[[Sequence[Run]], Sequence[Run]] | None = None,
+    ) -> None:
         self.store, self.presence, self.ledger = store, presence, ledger
+        self._with_errors = with_errors or self._remembered_errors
+
+    def _remembered_errors(self, runs: Sequence[Run]) -> list[Run]:
+        known = self.ledger().failures_of([run.id for run in runs])
+        return [overlay_error(run, known[run.id][-1] if run.id in known else None) for run in runs]
 
     def page(self, query: RunQuery) -> RunPage:
         """Return one page, newest first. It may hold fewer runs than asked and still have a next one.
 
         Raises:
             InvalidCursorError: the cursor is not the store's.
-            LedgerError: the query names an error, and the ledger cannot be read.
+            LedgerError: the query names an error or a bulk action, and the ledger cannot be read.
         """
-        if query.offset > PAGE and (query.error is not None or not skips_at_once(query)):
+        if query.offset > PAGE and (asks_ledger(query) or not skips_at_once(query)):
             behind = self._behind(query)
             return RunPage([], None) if behind is None else self.page(behind)
-        if query.error is not None:
-            return self._page_of_error(query, query.error)
+        if asks_ledger(query):
+            return self._page_by_ledger(query)
         if query.statuses and not query.statuses & OVERLAID:
             return self.store.list_runs(query)  # presence changes none of these
         seen = self.presence()
@@ -131,12 +144,12 @@ class RunReader:
                 raise not_reached(query.offset)
         return replace(query, offset=left, cursor=cursor)
 
-    def _page_of_error(self, query: RunQuery, fingerprint: str) -> RunPage:
+    def _page_by_ledger(self, query: RunQuery) -> RunPage:
         runs: list[Run] = []
         place = None if query.cursor is None else decode_cursor(query.cursor).walk
         key = place if isinstance(place, Key) else None
         wanted = query.offset + query.limit
-        for looks, (runs_read, after) in enumerate(self._of_error(query, fingerprint, key), start=1):
+        for looks, (runs_read, after) in enumerate(self._by_ledger(query, key), start=1):
             for run in runs_read:
                 if len(runs) == wanted:
                     last = runs[-1]
@@ -146,38 +159,72 @@ class RunReader:
                 return RunPage(runs[query.offset :], encode_cursor(Cursor(walk=after)), scanned_to_ms=after.created_ms)
         return RunPage(runs[query.offset :], None)
 
-    def _of_error(
-        self, query: RunQuery, fingerprint: str, key: Key | None, *, any_status: bool = False
+    def _by_ledger(
+        self, query: RunQuery, key: Key | None, *, any_status: bool = False
     ) -> Iterator[tuple[list[Run], Key | None]]:
-        """Yield, newest first, the runs of an error that pass the rest of a filter, and how far that is."""
+        """Yield, newest first, the runs of an error or a bulk action that pass the rest of a filter, and how far."""
         seen, now_ms = self.presence(), self.store.now_ms()
-        rest = replace(query, error=None)
         while True:
             before = None if key is None else RunKey(key.created_ms, key.run_id)
-            found = self.ledger().runs_of_error(
-                fingerprint,
-                before=before,
-                since_ms=BEGINNING_OF_TIME if query.since_ms is None else query.since_ms,
-                until_ms=END_OF_TIME if query.until_ms is None else query.until_ms,
-                limit=PAGE,
-            )
+            found, rest, shown = self._looked_up(query, before)
             there = self.store.get_runs([one.run_id for one in found])
             runs = [overlay_run(there[one.run_id], seen) for one in found if one.run_id in there]
             key = Key(found[-1].created_at_ms, found[-1].run_id) if len(found) == PAGE else None
-            yield [run for run in runs if matches(run, rest, now_ms=now_ms, any_status=any_status)], key
+            passing = (matches(run, rest, now_ms=now_ms, any_status=any_status) for run in shown(runs))
+            yield [run for run, passes in zip(runs, passing, strict=True) if passes], key
             if key is None:
                 return
 
-    def _facets_of_error(self, query: RunQuery, fingerprint: str, *, by_workflow: bool, exact: bool) -> list[Facet]:
+    def _looked_up(
+        self, query: RunQuery, before: RunKey | None
+    ) -> tuple[Sequence[RunKey | BulkMember], RunQuery, Callable[[Sequence[Run]], Sequence[Run]]]:
+        """Return a page of the ledger's index, what it leaves of the filter to ask, and how runs are shown to that."""
+        since_ms = BEGINNING_OF_TIME if query.since_ms is None else query.since_ms
+        until_ms = END_OF_TIME if query.until_ms is None else query.until_ms
+        if query.bulk is None:
+            keys = self.ledger().runs_of_error(
+                query.error or "", before=before, since_ms=since_ms, until_ms=until_ms, limit=PAGE
+            )
+            return keys, replace(query, error=None), lambda runs: runs
+        members = self.ledger().bulk_members(
+            query.bulk, before=before, since_ms=since_ms, until_ms=until_ms, limit=PAGE
+        )
+        by_run = {member.run_id: member for member in members}
+
+        def shown(runs: Sequence[Run]) -> list[Run]:
+            return [overlay_bulks(run, [by_run[run.id]]) for run in self._with_errors(runs)]
+
+        return members, query, shown
+
+    def _facets_by_ledger(self, query: RunQuery, *, by_workflow: bool, exact: bool) -> list[Facet]:
         counts: Counter[tuple[RunStatus, str | None]] = Counter()
-        most = None if exact else ERROR_COUNTED // PAGE
+        most = None if exact else LEDGER_COUNTED // PAGE
         after: Key | None = None
-        for runs, behind in itertools.islice(self._of_error(query, fingerprint, None, any_status=True), most):
+        for runs, behind in itertools.islice(self._by_ledger(query, None, any_status=True), most):
             after = behind
             counts.update((run.status, run.workflow if by_workflow else None) for run in runs)
         return by_status(
             [Facet(status, count, workflow, after is None) for (status, workflow), count in counts.items()]
         )
+
+    def bulk_counts(self, bulk_id: str) -> tuple[Counter[BulkPart], bool]:
+        """Return how the runs that a bulk action came to stand now, and whether that is all of them.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        counts: Counter[BulkPart] = Counter()
+        seen, before = self.presence(), None
+        for _ in range(LEDGER_COUNTED // PAGE):
+            members = self.ledger().bulk_members(bulk_id, before=before, limit=PAGE)
+            there = self.store.get_runs([member.run_id for member in members])
+            shown = {run.id: run for run in self._with_errors([overlay_run(run, seen) for run in there.values()])}
+            parts = (bulk_part(shown[member.run_id], member) for member in members if member.run_id in shown)
+            counts.update(part for part in parts if part is not None)
+            if len(members) < PAGE:
+                return counts, True
+            before = RunKey(members[-1].created_at_ms, members[-1].run_id)
+        return counts, False
 
     def every(self, query: RunQuery) -> Iterator[Run]:
         """Yield every run of a filter, newest first, a page at a time. No transaction is held between pages."""
@@ -197,8 +244,8 @@ class RunReader:
         Args:
             exact: count to the last run, however long it takes.
         """
-        if query.error is not None:
-            return self._facets_of_error(query, query.error, by_workflow=by_workflow, exact=exact)
+        if asks_ledger(query):
+            return self._facets_by_ledger(query, by_workflow=by_workflow, exact=exact)
         found = self.store.facets(query, by_workflow=by_workflow, exact=exact)
         seen = self.presence()
         if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
@@ -233,8 +280,8 @@ class RunReader:
         Of very many executing runs the newest are looked at; earlier parts may hold more, and say so.
         """
         query = replace(query, since_ms=grid.since_ms, until_ms=grid.until_ms)
-        if query.error is not None:
-            return self._activity_of_error(query, query.error, grid)
+        if asks_ledger(query):
+            return self._activity_by_ledger(query, grid)
         found = self.store.activity(query, grid)
         if not query.statuses or query.statuses & OVERLAID:
             self._add_open(query, found)
@@ -242,9 +289,9 @@ class RunReader:
             found.keep(query.statuses)
         return found
 
-    def _activity_of_error(self, query: RunQuery, fingerprint: str, grid: Grid) -> Activity:
+    def _activity_by_ledger(self, query: RunQuery, grid: Grid) -> Activity:
         found = Activity(grid)
-        for runs, after in itertools.islice(self._of_error(query, fingerprint, None), ERROR_COUNTED // PAGE):
+        for runs, after in itertools.islice(self._by_ledger(query, None), LEDGER_COUNTED // PAGE):
             for run in runs:
                 found.add(grid.part_of(run.created_at_ms), run.status, 1)
             found.exact_from_ms = None if after is None else after.created_ms + 1
@@ -297,6 +344,11 @@ class _Tally:
         ]
         known = {facet.status for facet in found}
         return [*found, *(Facet(status, 0, None, False) for status in self.bounded - known)]
+
+
+def asks_ledger(query: RunQuery) -> bool:
+    """Say whether a filter is by what the ledger knows of runs, and no store. Pure."""
+    return query.error is not None or query.bulk is not None
 
 
 def by_status(facets: Iterable[Facet]) -> list[Facet]:

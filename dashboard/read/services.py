@@ -22,7 +22,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
 from otel_bridge.runs.failures import FailureLog
-from otel_bridge.runs.overlay import overlay_error, overlay_run
+from otel_bridge.runs.overlay import overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence, presence
 from otel_bridge.store.base import StateStore
 
@@ -156,7 +156,7 @@ class Services:
         Raises:
             StoreError: the store cannot be opened now.
         """
-        return RunReader(self.store, self.presence, lambda: self.ledger)
+        return RunReader(self.store, self.presence, lambda: self.ledger, with_errors=self.with_errors)
 
     def row(self, run: Run, *, requeue: AuditEntry | None = None, failure: Failure | None = None) -> RunRow:
         """Return a run as listed, as presence shows it.
@@ -173,6 +173,14 @@ class Services:
         """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
         facts = self.failure_facts(runs)
         return [overlay_error(run, facts.failures.get(run.id)) for run in runs]
+
+    def with_bulks(self, runs: Sequence[Run]) -> list[Run]:
+        """Return runs, which have their errors, each with the bulk actions that came to it; likewise."""
+        try:
+            members = self.ledger.bulks_of_runs([run.id for run in runs]) if runs else {}
+        except LedgerError:
+            members = {}
+        return [overlay_bulks(run, members.get(run.id, ())) for run in runs]
 
     def failure_facts(self, runs: Sequence[Run], known: Mapping[str, Failure] | None = None) -> FailureFacts:
         """Return what is known about these runs' failures, recorded now where nobody has."""

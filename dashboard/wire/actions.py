@@ -8,7 +8,6 @@ from pydantic import Field
 
 from dashboard.wire.base import Body, Json, Query, Timestamp, Wire, at_most
 from dashboard.wire.runs import RunRow
-from otel_bridge.model.status import RunStatus
 
 VIA_HEADER = "Durable-Via"
 """Says that a person acts by an agent, for the audit log. It proves nothing and allows nothing."""
@@ -106,35 +105,6 @@ class UndoView(Wire):
     status: str | None = None
     possible: bool
     compensations: list[CompensationView]
-
-
-class BulkAnswer(Wire):
-    """A dry run's ``byStatus``, ``sample`` and ``boundMs``; or what was done, at once or by the run ``bulkId``."""
-
-    matched: int
-    skipped: int | None = None
-    by_status: dict[str, int] | None = None
-    sample: list[RunRow] | None = None
-    bound_ms: int | None = None
-    applied: int | None = None
-    bulk_id: str | None = None
-    results: list[dict[str, Json]] | None = None
-
-
-class BulkStatus(Wire):
-    """How far a bulk action is, and a result per run: applied, refused, changed (left alone) or gone.
-
-    ``stopped`` says why a move ended after the one run that it tried first.
-    """
-
-    bulk_id: str
-    status: RunStatus
-    matched: int | None = None
-    done: int
-    applied: int
-    refused: int
-    stopped: str | None = None
-    results: list[dict[str, Json]]
 
 
 class ScheduleAnswer(Wire):

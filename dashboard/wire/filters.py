@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Self
 
-from dashboard.wire.base import EARLIEST_MS, Query, at_most, parse_time
-from otel_bridge.model.runs import AttributeFilter, Grid, RunQuery
-from otel_bridge.model.status import RunStatus
+from dashboard.wire.base import EARLIEST_MS, Query, at_most, iso, parse_time
+from otel_bridge.model.names import bulk_run_id
+from otel_bridge.model.runs import AttributeFilter, BulkPart, Grid, RunQuery
+from otel_bridge.model.status import RUN_STATUSES, RunStatus
 
 Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
 MAX_LIMIT = 500
@@ -24,6 +25,35 @@ Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 Limit = Annotated[
     int, Field(ge=1, description=f"At most {MAX_LIMIT}: a larger number is taken for that."), at_most(MAX_LIMIT)
 ]
+
+
+def params_of(query: RunQuery) -> dict[str, str | int | list[str]]:
+    """Return a filter as query parameters of ``GET runs``: what ``RunFilter.to_query`` reads, back again.
+
+    Example:
+        >>> params_of(RunQuery(statuses=frozenset({"failed"}), queue="mail"))
+        {'status': ['failed'], 'queue': 'mail'}
+    """
+    given: dict[str, str | int | list[str] | None] = {
+        "status": [status for status in RUN_STATUSES if status in query.statuses],
+        "workflow": query.workflow,
+        "q": query.text,
+        "queue": query.queue,
+        "executor": query.executor,
+        "version": query.version,
+        "tag": list(query.tags),
+        "attr": [f"{one.key}:{one.op}:{one.value}" for one in query.attributes],
+        "since": iso(query.since_ms),
+        "until": iso(query.until_ms),
+        "parent": query.parent_id,
+        "namespace": query.namespace,
+        "minDurationMs": query.min_duration_ms,
+        "error": query.error,
+        "bulk": query.bulk,
+        "bulkPart": query.bulk_part,
+        "origin": "nowhere" if query.nothing else None,
+    }
+    return {name: value for name, value in given.items() if value is not None and value != []}
 
 
 def _time(text: str) -> str:
@@ -64,6 +94,10 @@ class RunFilter(Query):
         None, ge=0, le=MAX_NUMBER, description="Lasted as long from its start, or lasts so while it is open."
     )
     error: Text | None = Field(None, description="A fingerprint: the last error that the run died of. See errors.")
+    bulk: Text | None = Field(None, description="The id of a bulk action that came to the run.")
+    bulk_part: BulkPart | None = Field(
+        None, description="With bulk: what it did with the run, and how the run stands since. See bulk/{bulkId}."
+    )
     origin: Text | None = Field(None, description="Accepted for other control planes' clients; matches no run.")
     unattributed: bool | None = Field(None, description="Accepted for other control planes' clients; matches all.")
 
@@ -73,6 +107,13 @@ class RunFilter(Query):
         for value in values:
             attribute_filter(value)
         return values
+
+    @field_validator("bulk_part")
+    @classmethod
+    def _is_of_a_bulk(cls, part: BulkPart | None, info: ValidationInfo) -> BulkPart | None:
+        if part is not None and info.data.get("bulk") is None:
+            raise ValueError("is a part of a bulk action; give bulk as well")
+        return part
 
     @field_validator("app")
     @classmethod
@@ -102,6 +143,8 @@ class RunFilter(Query):
             namespace=self.namespace if self.app is None else self.app,
             min_duration_ms=self.min_duration_ms,
             error=self.error,
+            bulk=None if self.bulk is None else bulk_run_id(self.bulk),
+            bulk_part=self.bulk_part,
             nothing=self.origin is not None,  # no run of ours has an origin
             **page,
         )

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from otel_bridge.ledger.records import (
     COPIED,
     AuditEntry,
+    Bulk,
+    BulkMember,
+    BulkOutcome,
     Cursor,
     Disposition,
     DispositionKind,
@@ -30,6 +33,7 @@ from otel_bridge.ledger.records import (
 )
 from otel_bridge.ledger.tables.attempts import Attempts
 from otel_bridge.ledger.tables.audit import AuditLog
+from otel_bridge.ledger.tables.bulks import Bulks
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
 from otel_bridge.ledger.tables.failures import Failures
@@ -42,6 +46,9 @@ __all__ = [
     "COPIED",
     "REVIVED",
     "AuditEntry",
+    "Bulk",
+    "BulkMember",
+    "BulkOutcome",
     "Cursor",
     "Disposition",
     "DispositionKind",
@@ -62,7 +69,7 @@ __all__ = [
 ]
 
 
-class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions):
+class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions, Bulks):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

@@ -308,3 +308,40 @@ class Disposition:
     def state_at(self, last_seen_ms: int) -> DecisionState:
         """Return the state of something that was last seen then."""
         return self.state if last_seen_ms <= self.at_ms else "open"
+
+
+BulkOutcome = Literal["trying", "applied", "refused", "changed", "gone"]
+"""What a bulk action did with a run: ``changed`` was left alone, for it stood otherwise than when it was previewed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """A bulk action as it was asked for.
+
+    Args:
+        matched: runs that it was to touch; ``skipped`` matched the filter, but their state did not allow it.
+        filter: as query parameters of the run list.
+        ended_at_ms: when it had come to all of them or was stopped, if a request did it; a durable run tells itself.
+    """
+
+    bulk_id: str
+    action: str
+    actor: str
+    at_ms: int = 0
+    matched: int = 0
+    skipped: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    ended_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkMember:
+    """A run that a bulk action came to. ``fingerprint`` is the error that it had died of before."""
+
+    bulk_id: str
+    run_id: str
+    created_at_ms: int
+    outcome: BulkOutcome
+    detail: str = ""
+    fingerprint: str | None = None

@@ -12,6 +12,8 @@ together. The meaning of each filter is decided here:
 - Attributes that are not JSON (NaN and Infinity are not) match no filter on tags or attributes.
 - ``error`` is the fingerprint of the last error that the run died of, whatever became of it since. The store does not
   know it: ``overlay_error`` lays it over runs.
+- ``bulk`` is a bulk action that came to the run, ``bulk_part`` how the run stands since; ``overlay_bulks`` lays them
+  over runs. A part without a bulk action filters nothing.
 - ``min_duration_ms`` counts from the (last) start: to the end, or to now while the run is open. A run that waits to be
   picked up has not begun to last.
 """
@@ -75,6 +77,7 @@ def matches(run: Run, query: RunQuery, *, now_ms: int, any_status: bool = False)
         and query.parent_id in (None, run.parent_id or "")
         and query.namespace in (None, run.namespace or "")
         and (query.error is None or (run.error is not None and run.error.fingerprint == query.error))
+        and (query.bulk is None or (query.bulk, query.bulk_part) in run.bulk_parts)
         and (query.text is None or _has_text(run, query.text))
         and (query.since_ms is None or run.created_at_ms >= query.since_ms)
         and (query.until_ms is None or run.created_at_ms < query.until_ms)

@@ -1,4 +1,4 @@
-"""Names that this product gives its own runs, steps and events. Pure data."""
+"""Names that this product gives its own runs, steps and events. Pure."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ WAIT_EVENT_KEY = "durable.wait"
 """Event that ``dashboard.workflow`` publishes in the step before a wait: ``{"on", "name", "until"?}``."""
 INTERNAL_QUEUE = "_dbos_internal_queue"
 """The engine's own queue, which every worker polls."""
+
+
+def bulk_run_id(text: str) -> str:
+    """Return the id of a bulk action, given with its prefix or without.
+
+    >>> bulk_run_id("nightly"), bulk_run_id("bulk:nightly")
+    ('bulk:nightly', 'bulk:nightly')
+    """
+    return text if text.startswith(BULK_PREFIX) else f"{BULK_PREFIX}{text}"

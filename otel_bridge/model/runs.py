@@ -61,6 +61,10 @@ DecisionState = Literal["open", "dealt_with", "ignored"]
 """What somebody decided about a failure, or about an error."""
 
 
+BulkPart = Literal["applied", "left_alone", "succeeded", "same_error", "new_error", "cancelled", "open"]
+"""What a bulk action did with a run, and how it stands since: ``applied`` is all but ``left_alone``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunError:
     """The error that a run died of last: ``fingerprint`` is that of all failures of its kind.
@@ -83,7 +87,8 @@ class Run:
     ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``). ``error`` is the
-    last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``).
+    last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
+    ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
     ``unreadable`` names the engine's columns that hold what they do not declare: the other fields are right.
     """
 
@@ -118,6 +123,7 @@ class Run:
     undo_id: str | None = None
     dead_letter_id: str | None = None
     error: RunError | None = None
+    bulk_parts: frozenset[tuple[str, BulkPart | None]] = frozenset()
     unreadable: tuple[str, ...] = ()
 
     @property
@@ -170,6 +176,7 @@ class RunQuery:
     Args:
         nothing: the filter asks for what no run has.
         error: a fingerprint; what the ledger knows of runs, not the store: ``RunReader`` looks there.
+        bulk: the id of a bulk action, ``bulk_part`` a part of its aftermath; likewise.
         text: prefix of the run id, or a part of the workflow's name.
         cursor: opaque; from ``RunPage.next_cursor``.
         offset: small offsets only (``<= 1000``), for clients that cannot follow cursors.
@@ -189,6 +196,8 @@ class RunQuery:
     namespace: str | None = None
     min_duration_ms: int | None = None
     error: str | None = None
+    bulk: str | None = None
+    bulk_part: BulkPart | None = None
     nothing: bool = False
     limit: int = 50
     cursor: str | None = None

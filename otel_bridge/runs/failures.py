@@ -80,6 +80,37 @@ class FailureLog:
         latest = {run_id: failures[-1] for run_id, failures in known.items()}
         return {run_id: _settled(failure, good) for run_id, failure in latest.items()}
 
+    def fingerprints(self, runs: Collection[Run]) -> dict[str, str]:
+        """Return the fingerprint of the error that each run died of last; of a run that never failed, nothing.
+
+        Nothing is recorded: a worker does not know what must be hidden of messages, but a fingerprint is made of what
+        is stored.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        known = self._ledger.failures_of([run.id for run in runs])
+        found = {run_id: failures[-1].signature.fingerprint for run_id, failures in known.items()}
+        new = [run for run in runs if run.status == "failed" and _ended_at_ms(run) not in _ends(known.get(run.id, ()))]
+        for start in range(0, len(new), CHUNK_RUNS):
+            with suppress(StoreError):  # rows that the database does not give out: their error stays unknown
+                found |= self._read_fingerprints(new[start : start + CHUNK_RUNS])
+        return found
+
+    def _read_fingerprints(self, runs: Sequence[Run]) -> dict[str, str]:
+        steps = self._steps_of(runs)
+        found = {}
+        for run in runs:
+            stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
+            found[run.id] = self.failure_of(run, steps[run.id], stored).signature.fingerprint
+        return found
+
+    def _steps_of(self, runs: Sequence[Run]) -> dict[str, list[Step]]:
+        steps: dict[str, list[Step]] = {}
+        while missing := [run.id for run in runs if run.id not in steps]:
+            steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS)
+        return steps
+
     def _record(self, runs: Sequence[Run]) -> list[Failure]:
         """Record some failures. One whose rows the database does not give out is left out, and hides no other."""
         try:
@@ -99,9 +130,7 @@ class FailureLog:
         return found
 
     def _read_and_record(self, runs: Sequence[Run]) -> list[Failure]:
-        steps: dict[str, list[Step]] = {}
-        while missing := [run.id for run in runs if run.id not in steps]:
-            steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS)
+        steps = self._steps_of(runs)
         found = [failure for run in runs if (failure := self._failure(run, steps[run.id])) is not None]
         with suppress(LedgerError):
             self._ledger.record_failures(found)

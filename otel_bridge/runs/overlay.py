@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from otel_bridge.ledger.base import Executor, Failure, InFlightStep, InterruptedStep
-from otel_bridge.model.runs import Run, RunError
+from otel_bridge.ledger.base import BulkMember, Executor, Failure, InFlightStep, InterruptedStep
+from otel_bridge.model.runs import BulkPart, Run, RunError
+from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -44,6 +45,45 @@ def overlay_error(run: Run, failure: Failure | None) -> Run:
         type=signature.type, message=failure.message, fingerprint=signature.fingerprint, step=signature.step
     )
     return replace(run, error=error)
+
+
+def overlay_bulks(run: Run, members: Sequence[BulkMember]) -> Run:
+    """Return the run with the bulk actions that came to it, and how it stands since.
+
+    Args:
+        run: with the error that it died of last laid over it.
+    """
+    if not members:
+        return run
+    parts: set[tuple[str, BulkPart | None]] = set()
+    for member in members:
+        part = bulk_part(run, member)
+        parts |= {(member.bulk_id, None), *([] if part is None else [(member.bulk_id, part)])}
+        if member.outcome == "applied":
+            parts.add((member.bulk_id, "applied"))
+    return replace(run, bulk_parts=frozenset(parts))
+
+
+def bulk_part(run: Run, member: BulkMember) -> BulkPart | None:
+    """Return how a run stands since a bulk action came to it; None while the action is at it. Pure.
+
+    An action takes effect before it answers: a run that is failed after a retry was applied has failed again.
+
+    Example:
+        >>> from otel_bridge.testing import make_run
+        >>> member = BulkMember(bulk_id="bulk:b", run_id="r", created_at_ms=0, outcome="applied", fingerprint="f1")
+        >>> bulk_part(make_run("r", status="completed"), member)
+        'succeeded'
+    """
+    if member.outcome == "trying":
+        return None
+    if member.outcome != "applied":
+        return "left_alone"
+    if run.status in ("failed", "dead"):
+        same = run.error is not None and run.error.fingerprint == member.fingerprint
+        return "same_error" if same or (run.error is None and member.fingerprint is None) else "new_error"
+    ended: Mapping[RunStatus, BulkPart] = {"completed": "succeeded", "cancelled": "cancelled"}
+    return ended.get(run.status, "open")
 
 
 def overlay_steps(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.actions import bulk
+from dashboard.actions import bulk, bulk_status
 from dashboard.errors import NotFound
 from otel_bridge.model.runs import RunQuery
 from tests.actions.world import World
@@ -46,7 +46,7 @@ def test_a_small_bulk_is_done_at_once_and_never_reruns_completed_runs(world: Wor
     world.start("steps", "b2", run_id="b2-fine")
     world.reaches("b2-fine", "completed")
     done = bulk.apply(world.ctx, "retry", RunQuery(text="b2-"), actor="ann")
-    assert (done.matched, done.applied, done.bulk_id) == (2, 2, None)
+    assert (done.matched, done.applied) == (2, 2)
     for number in range(2):
         world.reaches(f"b2-{number}", "completed")
     assert len(world.log("work b2")) == 2 + 1 + 2
@@ -62,8 +62,10 @@ def test_a_bulk_touches_nothing_that_was_not_previewed(world: World) -> None:
     world.start("steps", "b3", run_id="b3-late")
     world.reaches("b3-late", "failed")
     world.remove("break-b3")
-    done = bulk.apply(world.ctx, "retry", RunQuery(text="b3-"), actor="ann", bound_ms=seen.bound_ms, ids=["b3-1"])
-    assert [result["runId"] for result in done.results] == ["b3-1"]
+    done = bulk.apply(
+        world.ctx, "retry", RunQuery(text="b3-"), actor="ann", chosen=bulk.Chosen(seen.bound_ms, ["b3-1"])
+    )
+    assert [result["runId"] for result in done.results or ()] == ["b3-1"]
     world.reaches("b3-1", "completed")
     assert [world.run(run_id).status for run_id in ("b3-0", "b3-late")] == ["failed", "failed"]
 
@@ -73,11 +75,11 @@ def test_a_large_bulk_is_a_durable_run_with_a_result_per_run(world: World) -> No
     """Its progress can be read while it goes on."""
     ids = failed_runs(world, "b4", 12)
     done = bulk.apply(world.ctx, "retry", RunQuery(text="b4-"), actor="ann")
-    assert done.bulk_id is not None
+    assert done.results is None
     world.reaches(done.bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = bulk.status(world.ctx, done.bulk_id)
+    told = bulk_status.status(world.ctx, done.bulk_id)
     assert (told["matched"], told["applied"], told["refused"]) == (12, 12, 0)
     assert {result["runId"] for result in told["results"]} == set(ids)
 
@@ -89,7 +91,7 @@ def test_a_bulk_cancels_and_undoes(world: World) -> None:
         world.start("saga", f"b5-{number}", run_id=f"b5-{number}")
         world.waits(f"b5-{number}", "signal")
     done = bulk.apply(world.ctx, "cancel", RunQuery(text="b5-"), actor="ann", params={"compensate": True})
-    assert done.bulk_id is not None
+    assert done.results is None
     for number in range(3):
         world.reaches(f"undo:b5-{number}", "completed")
     assert sorted(world.log("undone b5-")) == ["undone b5-0", "undone b5-1", "undone b5-2"]
@@ -98,7 +100,7 @@ def test_a_bulk_cancels_and_undoes(world: World) -> None:
 def test_a_bulk_that_does_not_exist_is_not_found(world: World) -> None:
     """With or without its prefix."""
     with pytest.raises(NotFound):
-        bulk.status(world.ctx, "nothing")
+        bulk_status.status(world.ctx, "nothing")
 
 
 @pytest.mark.usefixtures("inline_at_most_two")
@@ -109,15 +111,15 @@ def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_wor
     ids = failed_runs(world, "b6", 35)
     until(lambda: len(world.log("work b6")) >= 35, what="the failures")
     done = bulk.apply(world.ctx, "retry", RunQuery(text="b6-"), actor="ann")
-    assert done.bulk_id is not None
+    assert done.results is None
     bulk_id = done.bulk_id
-    until(lambda: bulk.status(world.ctx, bulk_id)["done"] >= 10, what="the first chunk")
+    until(lambda: bulk_status.status(world.ctx, bulk_id)["done"] >= 10, what="the first chunk")
     worker.kill()
     world.worker()
     world.reaches(bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = bulk.status(world.ctx, bulk_id)
+    told = bulk_status.status(world.ctx, bulk_id)
     assert sorted(result["runId"] for result in told["results"]) == sorted(ids)
     assert {result["outcome"] for result in told["results"]} == {"applied"}
     # Each failed once and was retried once; only what was in flight at the kill and recovered may have run again.

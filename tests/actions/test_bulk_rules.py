@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from dashboard import create_blueprint
-from dashboard.actions import bulk
-from dashboard.actions.bulk import BulkAction, touchable
+from dashboard.actions import bulk, bulk_status, bulk_work
+from dashboard.actions.bulk_work import BulkAction, touchable
 from dashboard.actions.permission import Permission
 from dashboard.errors import NotFound, Refused, Unavailable, Unprocessable
 from dashboard.workflow.bulk import CHUNKS, chunk_size
@@ -98,7 +98,7 @@ def test_a_bulks_progress_is_read_in_as_many_statements_whatever_it_did() -> Non
             )
         ctx, _, _ = memory_context(store=store)
         store.statements = 0
-        told = bulk.status(ctx, "x", first=15)
+        told = bulk_status.status(ctx, "x", first=15)
         counts.append(store.statements)
         assert (told["matched"], told["done"], told["applied"]) == (chunks * 10, chunks * 10, chunks * 10)
         assert len(told["results"]) == chunks * 10 - 15
@@ -163,10 +163,12 @@ def test_a_few_runs_are_done_at_once_and_many_by_a_worker(
     def one(*args: object) -> dict[str, object]:
         return {"runId": args[3], "outcome": "gone" if args[3] == "r01" else "applied"}
 
-    monkeypatch.setattr(bulk, "preview", lambda *args, **options: bulk.Preview(ids, {}, [], 0, BOUND))
-    monkeypatch.setattr(bulk, "_apply_one", one)
+    monkeypatch.setattr(
+        bulk, "preview", lambda *args, **options: bulk.Preview([make_run(id_) for id_ in ids], 0, BOUND)
+    )
+    monkeypatch.setattr(bulk_work, "_apply_one", one)
     done = bulk.apply(ctx, action, RunQuery(workflow="w", limit=5), actor="ann")
-    assert (done.matched, done.bulk_id is None) == (runs, inline)
+    assert (done.matched, done.results is not None) == (runs, inline)
     assert done.applied == (runs - (runs > 1) if inline else 0)
     if not inline:
         ((_, _, given),) = client.calls
@@ -201,16 +203,16 @@ def test_a_bulks_progress_is_told_from_what_its_steps_recorded(
             make_step("bulk:x", seq, name=f"durable.bulk_{name}", output=StoredValue(text, "portable_json", len(text)))
         )
     ctx, _, _ = memory_context(store=store)
-    assert shown.items() <= bulk.status(ctx, "x").items()
-    assert bulk.status(ctx, "bulk:x") == bulk.status(ctx, "x")
+    assert shown.items() <= bulk_status.status(ctx, "x").items()
+    assert bulk_status.status(ctx, "bulk:x") == bulk_status.status(ctx, "x")
 
 
 def test_a_bulk_that_is_not_there_is_said_so() -> None:
     """By the name that was asked for."""
     ctx, _, _ = memory_context()
     with pytest.raises(NotFound, match="There is no bulk action 'nowhere'"):
-        bulk.status(ctx, "nowhere")
-    assert bulk.actor_of(ctx, "nowhere") is None
+        bulk_status.status(ctx, "nowhere")
+    assert bulk_status.actor_of(ctx, "nowhere") is None
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_what_a_step_of_ours_recorded_is_read_in_the_format_that_it_is_in(
     text: str, serialization: str, value: object
 ) -> None:
     """Damage is nothing."""
-    assert bulk._own_json(StoredValue(text, serialization, len(text))) == value
+    assert bulk_status._own_json(StoredValue(text, serialization, len(text))) == value
 
 
 def test_a_run_that_this_bulk_moved_before_a_crash_counts_as_applied() -> None:
@@ -237,7 +239,7 @@ def test_a_run_that_this_bulk_moved_before_a_crash_counts_as_applied() -> None:
     ledger.bump_count("ours", "bulk.bulk:x")
     ctx, _, client = memory_context(store=store, ledger=ledger)
     request = {"action": "retry", "params": {}, "boundMs": BOUND, "actor": "ann"}
-    done = bulk.apply_ids(ctx, request, ["ours", "theirs", "deleted"], bulk_id="bulk:x")
+    done = bulk_work.apply_ids(ctx, request, ["ours", "theirs", "deleted"], bulk_id="bulk:x")
     assert [(result["runId"], result["outcome"]) for result in done] == [
         ("ours", "applied"),
         ("theirs", "changed"),
@@ -252,10 +254,10 @@ def test_a_run_is_marked_before_it_is_touched_and_once() -> None:
     store.put_run(make_run("r", status="running"))
     ctx, _, client = memory_context(store=store)
     request = {"action": "cancel", "params": None, "boundMs": BOUND, "actor": "ann"}
-    assert bulk.apply_ids(ctx, request, ["r"], bulk_id="bulk:x") == [{"runId": "r", "outcome": "applied"}]
+    assert bulk_work.apply_ids(ctx, request, ["r"], bulk_id="bulk:x") == [{"runId": "r", "outcome": "applied"}]
     assert ctx.ledger.count("r", "bulk.bulk:x") == 1
     assert [(name, run_id) for name, run_id, _ in client.calls] == [("cancel", "r")]
-    assert bulk.apply_ids(ctx, request, ["r"])[0]["outcome"] == "changed"
+    assert bulk_work.apply_ids(ctx, request, ["r"])[0]["outcome"] == "changed"
     assert ctx.ledger.count("r", "bulk.None") == 0
 
 
@@ -273,9 +275,9 @@ def test_a_refusal_is_a_result_and_an_outage_stops_the_chunk(status: int, raises
     request = {"action": "cancel", "params": {}, "boundMs": BOUND, "actor": "ann"}
     if raises:
         with pytest.raises(Unavailable):
-            bulk.apply_ids(ctx, request, ["r"])
+            bulk_work.apply_ids(ctx, request, ["r"])
     else:
-        assert bulk.apply_ids(ctx, request, ["r"]) == [{"runId": "r", "outcome": "refused", "detail": "no"}]
+        assert bulk_work.apply_ids(ctx, request, ["r"]) == [{"runId": "r", "outcome": "refused", "detail": "no"}]
 
 
 def test_more_runs_than_a_bulk_may_touch_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

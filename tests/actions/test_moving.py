@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard.actions import bulk, messages, move
+from dashboard.actions import bulk, bulk_status, messages, move
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.caretaker.upgrade import AutoUpgrade
 from dashboard.errors import Refused
@@ -128,10 +128,10 @@ def bulk_move(world: World, prefix: str) -> dict[str, Any]:
     query = RunQuery(text=prefix, statuses=frozenset({"blocked"}))
     previewed = bulk.preview(world.ctx, "move", query)
     assert len(previewed.ids) == 3
-    done = bulk.apply(world.ctx, "move", query, actor="ann", bound_ms=previewed.bound_ms)
-    assert done.bulk_id is not None
+    done = bulk.apply(world.ctx, "move", query, actor="ann", chosen=bulk.Chosen(previewed.bound_ms))
+    assert done.results is None
     world.reaches(done.bulk_id, "completed")
-    return bulk.status(world.ctx, done.bulk_id)
+    return bulk_status.status(world.ctx, done.bulk_id)
 
 
 def upgrader(world: World) -> Caretaker:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.actions import bulk, cancel, retry
+from dashboard.actions import bulk, bulk_work, cancel, retry
 from dashboard.actions.permission import Permission, below, cancelled_with, undone_with
 from dashboard.errors import Forbidden, Unprocessable
 from otel_bridge.model.runs import Run, RunQuery
@@ -103,11 +103,13 @@ def test_a_bulk_action_in_a_worker_touches_what_was_approved_and_nothing_else(mo
     store = tree()
     store.put_run(make_run("free", status="running"))
     ctx, _, client = memory_context(store=store, permission=limited(store, "grandkid"), via="mcp")
-    bulk.apply(ctx, "cancel", RunQuery(), actor="ada", params={"children": True}, ids=["top", "free"])
+    bulk.apply(
+        ctx, "cancel", RunQuery(), actor="ada", params={"children": True}, chosen=bulk.Chosen(ids=["top", "free"])
+    )
     (request,) = client.calls[-1][2]["args"]
     assert set(request["approved"]) == {"top", "kid", "met", "free"}
     worker, _, engine = memory_context(store=store)
-    results = bulk.apply_ids(bulk._limited(worker, request), request, request["ids"])
+    results = bulk_work.apply_ids(bulk_work._limited(worker, request), request, request["ids"])
     assert {result["runId"]: result["outcome"] for result in results} == {"top": "refused", "free": "applied"}
     assert [run_id for _, run_id, _ in engine.calls] == ["free"]
     assert worker.ledger.audit(run_id="free")[0].actor == "ada via mcp"

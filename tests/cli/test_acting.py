@@ -109,7 +109,7 @@ def test_bulk_previews_asks_and_acts_on_what_was_previewed(durable: Durable, cli
     assert "3 of 3 done." in done.out or "3 done" in done.out
     for run_id in ids:
         wait_for(client, run_id, "completed")
-    assert durable("bulk", "status", "bulk:nobody").code == NOT_FOUND
+    assert durable("bulk", "show", "bulk:nobody").code == NOT_FOUND
 
 
 def test_a_large_bulk_action_is_followed_to_its_end(
@@ -124,8 +124,34 @@ def test_a_large_bulk_action_is_followed_to_its_end(
     done = durable("bulk", "retry", *some, "--json")
     assert done.code == 0, done.err
     assert (done.json["status"], done.json["applied"]) == ("completed", 30)
-    shown = durable("bulk", "status", done.json["bulkId"])
+    shown = durable("bulk", "show", done.json["bulkId"])
     assert "completed, 30 of 30 looked at, 30 done, 0 left alone" in shown.out
+    for run_id in ids:
+        wait_for(client, run_id, "completed")
+    assert "Now: 30 succeeded." in durable("bulk", "show", done.json["bulkId"]).out
+    assert done.json["bulkId"] in durable("bulk", "list").out
+    good = durable("runs", "--bulk", done.json["bulkId"], "--bulk-part", "succeeded", "--limit", "50", "--json")
+    assert {row["id"] for row in good.json} == set(ids)
+
+
+def test_an_error_is_retried_a_part_first(
+    durable: Durable, client: DurableClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The preview names the error; every run of it goes on once the first ones did well."""
+    ids = [client.start_run("refund_order", ["bulk", 1], attributes={"batch": "b4"}).run_id for _ in range(3)]
+    for run_id in ids:
+        wait_for(client, run_id, "failed")
+    error = client.list_runs(attr="batch:eq:b4").runs[0].error
+    assert error is not None
+    assert error.fingerprint is not None
+    monkeypatch.setattr(bulk_module, "POLL_S", 0.05)
+    looked = durable("errors", "retry", error.fingerprint, "--dry-run")
+    assert "OrderError" in looked.out or str(error.type) in looked.out
+    done = durable("errors", "retry", error.fingerprint, "--canary", "--yes")
+    assert done.code == 0, done.err
+    assert "Stages: 1 good" in done.out
+    for run_id in ids:
+        wait_for(client, run_id, "completed")
 
 
 def test_exit_codes_tell_scripts_what_went_wrong(durable: Durable, client: DurableClient, failed: str) -> None:

@@ -75,6 +75,8 @@ FILTERS: RunFilter = {
     "attr": "a:eq:1",
     "since": datetime(2026, 1, 1, tzinfo=timezone.utc),
     "until": "2026-01-01",
+    "bulk": "bulk:b",
+    "bulk_part": "succeeded",
     "parent": "p",
     "namespace": "n",
     "min_duration_ms": 1,

@@ -20,7 +20,7 @@ from dashboard.live.subscription import Message, Subscription
 from dashboard.read.seen import COUNTED, MOST_LOOKS, SeenStore, seen_by
 from dashboard.wire.json import to_json
 from otel_bridge.ledger import MemoryLedger
-from otel_bridge.ledger.base import AuditEntry
+from otel_bridge.ledger.base import AuditEntry, BulkMember
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
@@ -196,6 +196,22 @@ def test_bulk_actions_touch_and_count_only_what_is_ones_own(teams: Flask) -> Non
         "/durable/api/bulk/retry?all=true", json={"ids": [HIDDEN]}, headers={"X-Team": "a"}
     )
     assert answer.get_json()["matched"] == 0
+
+
+def test_what_came_of_a_bulk_is_told_to_whoever_asked_for_it(teams: Flask) -> None:
+    """Others' bulk actions are neither listed nor there, and a filter by one finds what may be seen."""
+    client = teams.test_client()
+    given = {"json": {"ids": []}, "headers": {"X-Team": "b"}}
+    bulk_id = client.post("/durable/api/bulk/retry?all=true", **given).get_json()["bulkId"]
+    ledger = teams.extensions["durable"].services.ledger
+    ledger.put_bulk_members([BulkMember(bulk_id=bulk_id, run_id=HIDDEN, created_at_ms=1, outcome="applied")])
+    answers = {}
+    for team in ("a", "b"):
+        told = client.get(f"/durable/api/bulk/{bulk_id}", headers={"X-Team": team})
+        listed = client.get("/durable/api/bulk", headers={"X-Team": team}).get_json()
+        found = client.get(f"/durable/api/runs?bulk={bulk_id}", headers={"X-Team": team}).get_json()
+        answers[team] = (told.status_code, [one["bulkId"] for one in listed], [row["id"] for row in found])
+    assert answers == {"a": (404, [], []), "b": (200, [bulk_id], [HIDDEN])}
 
 
 def test_a_stream_tells_of_what_may_be_seen_with_what_may_be_done(teams: Flask) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from otel_bridge.ledger import Ledger
 from otel_bridge.ledger.base import (
     AuditEntry,
+    Bulk,
+    BulkMember,
     Cursor,
     Disposition,
     ErrorSignature,
@@ -41,4 +43,6 @@ def fill(ledger: Ledger) -> None:
     ledger.add_token(Token(id="t", name="ci", role="viewer", scopes=("runs",)), secret_hash=b"hash")
     signature = ErrorSignature(fingerprint="f", type="KeyError", step="charge")
     ledger.record_failures([Failure(run_id="r", ended_at_ms=5, created_at_ms=1, signature=signature, workflow="order")])
+    ledger.begin_bulk(Bulk(bulk_id="bulk:b", action="retry", actor="ada", matched=1, params={"canary": True}))
+    ledger.put_bulk_members([BulkMember(bulk_id="bulk:b", run_id="r", created_at_ms=1, outcome="applied")])
     ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))

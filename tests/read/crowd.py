@@ -9,12 +9,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 from hypothesis import strategies as st
 
-from otel_bridge.ledger.base import ErrorSignature, Executor, Failure, InFlightStep
+from otel_bridge.ledger.base import BulkMember, BulkOutcome, ErrorSignature, Executor, Failure, InFlightStep
+from otel_bridge.model.runs import BulkPart
 from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.store.adapter import SqlStateStore
@@ -53,11 +54,12 @@ Row = dict[str, Any]
 
 @dataclass
 class Crowd:
-    """Rows by table, who reports presence, and which error each run died of last, whatever became of it since."""
+    """Rows by table, who reports presence, which error each run died of last, and what a bulk action did with it."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in TABLES})
     executors: list[Executor] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    members: list[BulkMember] = field(default_factory=list)
 
 
 def maybe(*values: Any) -> st.SearchStrategy[Any]:
@@ -115,6 +117,12 @@ def crowds(draw: st.DrawFn) -> Crowd:
         )
         if draw(st.booleans()):
             crowd.failures.append(_failure(run_id, created, draw(st.sampled_from(FINGERPRINTS))))
+        if draw(st.booleans()):
+            outcome = draw(st.sampled_from(get_args(BulkOutcome)))
+            before = draw(maybe(*FINGERPRINTS))
+            crowd.members.append(
+                BulkMember(bulk_id="bulk:b", run_id=run_id, created_at_ms=created, outcome=outcome, fingerprint=before)
+            )
         if word == "PENDING":
             _draw_wait(draw, crowd, run_id, created, ids)
     crowd.executors = draw(st.lists(_executors(ids), max_size=3, unique_by=lambda executor: executor.instance_id))
@@ -198,7 +206,12 @@ def filters(draw: st.DrawFn) -> dict[str, list[str]]:
         "origin": _one_of(["web"]),
     }
     names = draw(st.lists(st.sampled_from(sorted(one)), unique=True, max_size=3))
-    return {name: draw(one[name]) for name in names}
+    found = {name: draw(one[name]) for name in names}
+    if draw(st.booleans()):
+        found["bulk"] = draw(_one_of(["b", "bulk:b", "none"]))
+        if draw(st.booleans()):
+            found["bulkPart"] = draw(_one_of(get_args(BulkPart)))
+    return found
 
 
 def _one_of(values: Sequence[str]) -> st.SearchStrategy[list[str]]:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from dashboard.actions import bulk
+from dashboard.actions.bulk_work import BulkAction
 from dashboard.actions.context import ActionContext
 from dashboard.actions.engine_client import EngineClient
 from dashboard.http.pipeline import parse_query
@@ -30,7 +31,7 @@ from dashboard.wire.filters import RunsQuery
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Grid, Run, RunQuery
 from otel_bridge.runs.allowed import allowed_actions
-from otel_bridge.runs.overlay import overlay_error, overlay_run
+from otel_bridge.runs.overlay import overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import presence
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql import counts
@@ -70,6 +71,8 @@ class Asked:
         for executor in crowd.executors:
             self.ledger.heartbeat(executor)
         self.ledger.record_failures(crowd.failures)
+        self.ledger.put_bulk_members(crowd.members)
+        self.members = {member.run_id: [member] for member in crowd.members}
         self.failures = {failure.run_id: failure for failure in crowd.failures}
 
     def everyone(self) -> list[Run]:
@@ -79,7 +82,8 @@ class Asked:
             for row in self.store.rows(f"SELECT workflow_uuid FROM {self.store.schema().table('workflow_status')}")
         ]
         runs = self.store.get_runs(ids).values()
-        return [overlay_error(overlay_run(run, self.seen), self.failures.get(run.id)) for run in runs]
+        shown = [overlay_error(overlay_run(run, self.seen), self.failures.get(run.id)) for run in runs]
+        return [overlay_bulks(run, self.members.get(run.id, ())) for run in shown]
 
     def listed(self, query: RunQuery, limit: int) -> list[Run]:
         """The runs of all pages."""
@@ -100,7 +104,7 @@ class Asked:
         # Runs that may only have left its list are told as such, and do not count as found.
         return {message.run.id for message in messages if viewer.for_viewer(message) is message}
 
-    def previewed(self, action: bulk.BulkAction, query: RunQuery) -> bulk.Preview:
+    def previewed(self, action: BulkAction, query: RunQuery) -> bulk.Preview:
         """What a bulk action over the filter would touch."""
         ctx = ActionContext(store=self.store, ledger=self.ledger, engine=EngineClient(self.store))  # type: ignore[arg-type]
         return bulk.preview(ctx, action, query, bound_ms=NOW_MS + 3_600_000)
@@ -131,7 +135,7 @@ def compare(reads: Asked, query: RunQuery, everyone: list[Run], expected: set[st
     """Ask a store in every way for the runs of a filter."""
     listed = reads.listed(query, limit)
     assert sorted(run.id for run in listed) == sorted(expected), "the list"
-    whole = {run.id: replace(run, error=None) for run in everyone}  # a page's errors are read with its rows
+    whole = {run.id: replace(run, error=None, bulk_parts=frozenset()) for run in everyone}  # read with a page's rows
     assert {run.id: run for run in listed} == {run_id: run for run_id, run in whole.items() if run_id in expected}
     if query.text is None:
         order = [(run.created_at_ms, run.id) for run in listed]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dashboard.client.sync.actions import ActionRoutes
+from dashboard.client.sync.bulk import BulkRoutes
 from dashboard.client.sync.errors import ErrorRoutes
 from dashboard.client.sync.fleet import FleetRoutes
 from dashboard.client.sync.runs import RunRoutes
 
 
-class DurableClient(RunRoutes, ActionRoutes, ErrorRoutes, FleetRoutes):
+class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

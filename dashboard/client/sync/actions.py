@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
-from typing_extensions import Unpack
-
-from dashboard.client.call import Call, Params, RunFilter, members, once, path_of, query_of
+from dashboard.client.call import Call, members, once, path_of, query_of
 from dashboard.client.sync.connection import Connection
 from dashboard.wire.actions import (
     ActionAnswer,
-    BulkAnswer,
-    BulkStatus,
     MoveAnswer,
     NewRun,
     RedispatchAnswer,
@@ -24,7 +20,7 @@ from dashboard.wire.base import Json
 
 
 class ActionRoutes(Connection):
-    """Actions on one run, on many, and on schedules."""
+    """Actions on one run, and on schedules."""
 
     def retry(self, run_id: str, *, queue: str | None = None) -> ActionAnswer:
         """Retry a run from the step that failed, under the same id; ``queue`` moves it.
@@ -87,7 +83,7 @@ class ActionRoutes(Connection):
         """Call a webhook of a run, as a third party would."""
         return self._send(Call("POST", path_of("webhooks", token), WebhookAnswer, body=body))
 
-    # -- new runs, many runs, schedules ---------------------------------------------------------------------------
+    # -- new runs, schedules ---------------------------------------------------------------------------
 
     def start_run(
         self,
@@ -106,48 +102,6 @@ class ActionRoutes(Connection):
         """
         body = members(workflow=workflow, input=input_, run_id=run_id, queue=queue, attributes=attributes)
         return self._send(Call("POST", "runs", NewRun, body={**body, **members(format=format_)}))
-
-    def preview_bulk(
-        self, action: Literal["retry", "cancel"], *, bound_ms: int | None = None, **filters: Unpack[RunFilter]
-    ) -> BulkAnswer:
-        """Return what a bulk action over the filter would touch; hand its ``bound_ms`` to ``bulk_action``."""
-        query = query_of(**filters, dry_run=True)
-        return self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, members(bound_ms=bound_ms)))
-
-    def bulk_action(
-        self,
-        action: Literal["retry", "cancel", "move"],
-        *,
-        every: bool = False,
-        bound_ms: int | None = None,
-        ids: Iterable[str] | None = None,
-        bulk_id: str | None = None,
-        to_queue: str | None = None,
-        to_version: str | None = None,
-        compensate: bool = False,
-        children: bool = False,
-        **filters: Unpack[RunFilter],
-    ) -> BulkAnswer:
-        """Retry, cancel or move the runs of the filter, as previewed; a large one continues as the run ``bulk_id``.
-
-        Args:
-            every: act though no filter narrows the runs.
-            bound_ms: from ``preview_bulk``: nothing newer is touched.
-            ids: touch these of the filter only.
-            bulk_id: the same twice is one action.
-            to_queue: retry: move the runs to this queue.
-            to_version: move: to this live version; the newest where none is named.
-            compensate, children: cancel: see ``cancel``.
-        """
-        chosen = query_of(to_queue=to_queue, to_version=to_version, compensate=compensate or None)
-        query = [*query_of(**filters), *chosen, *query_of(children=children or None, all=every or None)]
-        body = members(bound_ms=bound_ms, ids=None if ids is None else list(ids), bulk_id=bulk_id)
-        return self._send(Call("POST", f"bulk/{action}", BulkAnswer, query, body))
-
-    def bulk_status(self, bulk_id: str, *, start: int | None = None) -> BulkStatus:
-        """Return how far a bulk action is, with a result per run, from the result numbered ``start`` on."""
-        query: Params = [] if start is None else [("from", start)]
-        return self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))
 
     def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
         """Pause or resume a schedule."""

@@ -43,6 +43,8 @@ OF_RUNS = f"""
     SELECT {_FAILURE}, {_SIGNATURE} FROM {{t}}failures f JOIN {{t}}error_groups g ON g.fingerprint = f.fingerprint
     WHERE f.run_id {{ids}} ORDER BY f.run_id, f.ended_at_ms
 """
+# What many runs died of last: by primary key.
+LAST_OF_RUNS = "SELECT f.run_id, f.fingerprint FROM {t}failures f WHERE f.run_id {ids} AND f.latest = 1"
 # The filter error=<fingerprint>, in the run list's order: by failures_of_error (fingerprint, created_at_ms, run_id).
 RUNS_OF_ERROR = """
     SELECT f.run_id, f.created_at_ms FROM {t}failures f
@@ -160,6 +162,10 @@ class Failures(Tables):
         for failure in self._decoded("failures", self._read_by_id(OF_RUNS, run_ids), _failure):
             found.setdefault(failure.run_id, []).append(failure)
         return found
+
+    def last_errors(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Return the fingerprint of the error that each run died of last; a run that never failed is absent."""
+        return {str(run_id): str(fingerprint) for run_id, fingerprint in self._read_by_id(LAST_OF_RUNS, run_ids)}
 
     def runs_of_error(
         self,

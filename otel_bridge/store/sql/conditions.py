@@ -80,8 +80,8 @@ def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int
     They mean what ``model.matching`` says.
     """
     where = Where()
-    if query.error is not None:
-        where.add("1 = 0")  # the engine's tables know no fingerprints: ``RunReader`` asks the ledger
+    if query.error is not None or query.bulk is not None:
+        where.add("1 = 0")  # the engine's tables know neither: ``RunReader`` asks the ledger
     for name, column in EXACT_COLUMNS:
         value = getattr(query, name)
         if value is not None:

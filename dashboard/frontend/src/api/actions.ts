@@ -66,22 +66,30 @@ export type BulkAction = RequestOf<"/bulk/{action}", "post">["path"]["action"];
 
 export interface BulkOptions extends CancelOptions {
   toQueue: string;
+  /** A part first; the rest only where none of it fails again. */
+  canary: boolean;
 }
 
 export const previewBulk = (action: BulkAction, filter: RunFilter) =>
   post("/bulk/{action}", { path: { action }, query: { ...filterToQuery(filter, Date.now()), dryRun: true } });
 
-/** ``boundMs`` is the preview's: nothing newer than what was shown is touched. */
-export const applyBulk = (action: BulkAction, filter: RunFilter, options: BulkOptions, boundMs: number | undefined) =>
+/** What of the preview is meant: nothing newer than it (``boundMs``), and of its errors those that stayed ticked. */
+export interface BulkChosen {
+  boundMs?: number;
+  errors?: string[];
+}
+
+export const applyBulk = (action: BulkAction, filter: RunFilter, options: BulkOptions, chosen: BulkChosen) =>
   post("/bulk/{action}", {
     path: { action },
     query: {
       ...filterToQuery(filter, Date.now()),
       ...asked(options),
       ...(options.toQueue ? { toQueue: options.toQueue } : {}),
+      ...(options.canary ? { canary: true } : {}),
       all: true, // what no filter narrows was previewed too
     },
-    body: boundMs === undefined ? {} : { boundMs },
+    body: chosen,
   });
 
 export type ScheduleVerb = "pause" | "resume" | "trigger";

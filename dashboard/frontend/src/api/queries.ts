@@ -188,11 +188,18 @@ export const auditQuery = (runId: string | null) =>
     getNextPageParam: (page: AuditEntry[]) => (page.length < AUDIT_PAGE ? null : (page.at(-1)?.id ?? null)),
   });
 
+/** How often a bulk action that is over is looked at again, while some of its runs are open. */
+const BULK_AFTER_MS = 3000;
+
 export const bulkQuery = (bulkId: string) =>
   queryOptions({
     queryKey: keys.bulk(bulkId),
     queryFn: ({ signal }) => get("/bulk/{bulkId}", { path: { bulkId }, signal }),
-    refetchInterval: (query) => (query.state.data && isDone(query.state.data) ? false : 700),
+    refetchInterval: (query) => {
+      const state = query.state.data;
+      if (state === undefined || !isDone(state)) return 700;
+      return (state.now?.open ?? 0) > 0 ? BULK_AFTER_MS : false;
+    },
   });
 
 export function isDone(state: BulkStatus): boolean {

@@ -19,6 +19,10 @@ export interface RunFilter {
   minDurationMs: string;
   /** A fingerprint: runs whose last failure is of that kind. */
   error: string;
+  /** A bulk action that came to the run. */
+  bulk: string;
+  /** With ``bulk``: how the run stands since. */
+  bulkPart: string;
 }
 
 export const EMPTY_FILTER: RunFilter = {
@@ -36,6 +40,8 @@ export const EMPTY_FILTER: RunFilter = {
   until: "",
   minDurationMs: "",
   error: "",
+  bulk: "",
+  bulkPart: "",
 };
 
 export const TEXT_KEYS = [
@@ -50,6 +56,8 @@ export const TEXT_KEYS = [
   "until",
   "minDurationMs",
   "error",
+  "bulk",
+  "bulkPart",
 ] as const;
 export type TextKey = (typeof TEXT_KEYS)[number];
 
@@ -78,7 +86,7 @@ type RunsQuery = NonNullable<operations["listRuns"]["parameters"]["query"]>;
 
 /** As the API wants it: moving windows become instants, a length a number. */
 export function filterToQuery(filter: RunFilter, now: number): RunsQuery {
-  const { status, tag, attr, since, minDurationMs, ...text } = filter;
+  const { status, tag, attr, since, minDurationMs, bulkPart, ...text } = filter;
   const set = Object.fromEntries(Object.entries(text).filter(([, value]) => value !== ""));
   return {
     ...set,
@@ -86,9 +94,24 @@ export function filterToQuery(filter: RunFilter, now: number): RunsQuery {
     ...(tag.length > 0 ? { tag } : {}),
     ...(attr.length > 0 ? { attr } : {}),
     ...(since !== "" ? { since: resolveSince(since, now) } : {}),
+    ...(isBulkPart(bulkPart) && filter.bulk !== "" ? { bulkPart } : {}),
     ...(/^\d+$/.test(minDurationMs) ? { minDurationMs: Number(minDurationMs) } : {}),
   };
 }
+
+/** The parts of a bulk action's aftermath, in words. */
+export const BULK_PARTS = {
+  applied: "acted on",
+  left_alone: "left alone",
+  succeeded: "succeeded since",
+  same_error: "failed again, same error",
+  new_error: "failed, new error",
+  cancelled: "cancelled",
+  open: "still open",
+} as const satisfies Record<NonNullable<RunsQuery["bulkPart"]>, string>;
+export type BulkPart = keyof typeof BULK_PARTS;
+
+export const isBulkPart = (text: string): text is BulkPart => text in BULK_PARTS;
 
 export function isEmptyFilter(filter: RunFilter): boolean {
   return filterToParams(filter).size === 0;

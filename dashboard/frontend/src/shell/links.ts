@@ -16,6 +16,7 @@ export const links = {
       `/errors/${encodeURIComponent(fingerprint)}`,
       new URLSearchParams({ ...(since ? { since } : {}), ...(until ? { until } : {}) }),
     ),
+  bulk: (bulkId: string): string => `/bulk/${encodeURIComponent(bulkId)}`,
   versions: "/versions",
   workers: "/workers",
   schedules: "/schedules",

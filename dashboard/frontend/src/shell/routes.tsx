@@ -28,6 +28,10 @@ const error = lazyPart(
   () => import("../pages/errors/ErrorPage"),
   (module) => module.ErrorPage,
 );
+const bulk = lazyPart(
+  () => import("../pages/bulk/BulkPage"),
+  (module) => module.BulkPage,
+);
 const versions = lazyPart(
   () => import("../pages/versions/VersionsPage"),
   (module) => module.VersionsPage,
@@ -54,6 +58,7 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/runs/:id", title: "Run", under: "/", Page: run.Part, preload: run.preload },
   { path: "/errors", title: "Errors", nav: { key: "e" }, Page: errors.Part, preload: errors.preload },
   { path: "/errors/:id", title: "Error", under: "/errors", Page: error.Part, preload: error.preload },
+  { path: "/bulk/:id", title: "Bulk action", under: "/", Page: bulk.Part, preload: bulk.preload },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
   { path: "/versions", title: "Versions", nav: { key: "v" }, Page: versions.Part, preload: versions.preload },
   { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },

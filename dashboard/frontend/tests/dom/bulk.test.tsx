@@ -75,3 +75,75 @@ test("ticks belong to the filter they were made under", async () => {
   fireEvent.click(screen.getByRole("button", { name: "All" }));
   await waitFor(() => expect(screen.queryByText("3 selected")).toBeNull());
 });
+
+const GROUPS = [
+  { fingerprint: "f1", type: "shop.GatewayTimeout", step: "charge", template: "timeout after # s", count: 2 },
+  { count: 1 },
+];
+
+test("a preview by error takes only what stays ticked, and says how many that are", async () => {
+  server.on("POST bulk/retry", (asked) =>
+    asked.query.get("dryRun") === "true"
+      ? json({ matched: 3, byStatus: { failed: 3 }, groups: GROUPS, sample: [], boundMs: 9 })
+      : json({ matched: 2, applied: 0, bulkId: "bulk:b" }, { status: 202 }),
+  );
+  server.on("GET bulk/bulk%3Ab", { bulkId: "bulk:b", status: "running", done: 0, applied: 0, refused: 0, results: [] });
+  showApp("/?status=failed");
+  fireEvent.click(await screen.findByRole("button", { name: "Retry all…" }));
+  const dialog = await screen.findByRole("dialog");
+  await within(dialog).findByRole("button", { name: "Retry 3 runs" });
+  fireEvent.click(within(dialog).getByRole("checkbox", { name: /No error that is known/ }));
+  fireEvent.click(within(dialog).getByRole("checkbox", { name: /Try a part first/ }));
+  fireEvent.click(within(dialog).getByRole("button", { name: "Retry 2 runs" }));
+  const link = await screen.findByRole("link", { name: "What became of them" });
+  expect(link.getAttribute("href")).toBe("/bulk/bulk%3Ab");
+  expect(server.last("POST bulk/retry")?.body).toEqual({ boundMs: 9, errors: ["f1"] });
+  expect(server.last("POST bulk/retry")?.query.get("canary")).toBe("true");
+});
+
+const BULK = {
+  bulkId: "bulk:b",
+  action: "retry",
+  actor: "ada",
+  status: "completed",
+  matched: 103,
+  skipped: 4,
+  done: 6,
+  applied: 5,
+  refused: 1,
+  stopped: "Run r1 failed again with the same error. The others were left as they are.",
+  stages: [
+    { runs: 2, state: "good" },
+    { runs: 4, state: "stopped" },
+    { runs: 97, state: "waiting" },
+  ],
+  params: { canary: true },
+  filter: { status: ["failed"], queue: "mail" },
+  now: { succeeded: 3, sameError: 1, newError: 1, cancelled: 0, open: 0, exact: true },
+  results: [{ runId: "r9", outcome: "changed", detail: "The run is completed now; it was left alone." }],
+};
+
+test("a bulk action's page says what became of its runs, and each count leads to them", async () => {
+  server.on("GET bulk/bulk%3Ab", BULK);
+  showApp("/bulk/bulk%3Ab");
+  await screen.findByRole("heading", { name: "Retry of 103 runs" });
+  expect(screen.getByText("Stopped before the last run")).toBeTruthy();
+  const good = screen.getByRole("link", { name: /3\s*Succeeded/ });
+  expect(good.getAttribute("href")).toBe("/?bulk=bulk%3Ab&bulkPart=succeeded");
+  expect(screen.getByRole("link", { name: /1\s*Failed again, same error/ }).getAttribute("href")).toContain(
+    "same_error",
+  );
+  expect(screen.getByRole("link", { name: "Its filter, as it matches now" }).getAttribute("href")).toBe(
+    "/?status=failed&queue=mail",
+  );
+  expect(screen.getByText("The run is completed now; it was left alone.")).toBeTruthy();
+  fireEvent.click(good);
+  expect(await screen.findByText("succeeded since")).toBeTruthy();
+  expect(server.last("GET runs")?.query.get("bulkPart")).toBe("succeeded");
+});
+
+test("a bulk action that is not there is said so", async () => {
+  server.on("GET bulk/none", () => problem(404, "There is no bulk action 'none'."));
+  showApp("/bulk/none");
+  expect(await screen.findByText("There is no bulk action 'none'.")).toBeTruthy();
+});

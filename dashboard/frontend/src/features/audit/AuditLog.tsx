@@ -60,7 +60,10 @@ function AuditTable({ entries, withRun }: { entries: AuditEntry[]; withRun: bool
             {withRun ? (
               <td data-label="Run">
                 {entry.runId ? (
-                  <Link to={links.run(entry.runId)} className="mono">
+                  <Link
+                    to={entry.action.startsWith("bulk.") ? links.bulk(entry.runId) : links.run(entry.runId)}
+                    className="mono"
+                  >
                     {shortId(entry.runId)}
                   </Link>
                 ) : (

@@ -1,6 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { bulkQuery } from "../../api/queries";
 import { formatCount } from "../../lib/time";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Empty, Skeleton } from "../../ui/Notice";
 import { QueryView } from "../../ui/QueryView";
 
@@ -18,6 +20,9 @@ export function BulkRun({ id }: { id: string }) {
           <p>
             {formatCount(done)} looked at, {formatCount(done - applied)} left alone.
           </p>
+          <Link to={links.bulk(id)} className="btn">
+            What became of them
+          </Link>
         </Empty>
       )}
     </QueryView>

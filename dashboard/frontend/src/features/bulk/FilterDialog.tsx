@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { applyBulk, type BulkAction, type BulkOptions, previewBulk } from "../../api/actions";
 import { keys } from "../../api/keys";
-import type { BulkAnswer } from "../../api/wire";
+import type { BulkAnswer, BulkGroup } from "../../api/wire";
 import { errorText } from "../../lib/errors";
 import type { RunFilter } from "../../lib/filter";
-import { counted, knownStatus, shortId, STATUS } from "../../lib/status";
+import { counted, knownStatus, shortId, shortType, STATUS } from "../../lib/status";
 import { formatCount, resolveSince } from "../../lib/time";
 import { useAct } from "../../shell/useAct";
 import { Dialog } from "../../ui/Dialog";
@@ -14,16 +14,24 @@ import { Notice, Skeleton } from "../../ui/Notice";
 import { Outcome } from "./Outcome";
 import { VERB } from "./words";
 
-const NO_OPTIONS: BulkOptions = { compensate: false, children: false, toQueue: "" };
+const NO_OPTIONS: BulkOptions = { compensate: false, children: false, toQueue: "", canary: false };
 const SAMPLE_SHOWN = 8;
 
+interface Props {
+  action: BulkAction;
+  filter: RunFilter;
+  /** Suggest to try a part first. */
+  canary?: boolean;
+}
+
 /** Shows what an action on every run of a filter would touch, and does it. */
-export function FilterDialog({ action, filter }: { action: BulkAction; filter: RunFilter }) {
+export function FilterDialog({ action, filter, canary = false }: Props) {
   // A moving window stands still from the preview on: what is applied is what was shown.
   const [fixed] = useState<RunFilter>(() =>
     filter.since ? { ...filter, since: resolveSince(filter.since, Date.now()) } : filter,
   );
-  const [options, setOptions] = useState<BulkOptions>(NO_OPTIONS);
+  const [options, setOptions] = useState<BulkOptions>({ ...NO_OPTIONS, canary });
+  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const look = useQuery({
     queryKey: keys.bulkPreview(action, fixed),
     queryFn: () => previewBulk(action, fixed),
@@ -31,17 +39,24 @@ export function FilterDialog({ action, filter }: { action: BulkAction; filter: R
     gcTime: 0,
   });
   const preview = look.data;
+  const groups = preview?.groups ?? [];
+  const taken = groups.filter((group) => !left.has(keyOf(group)));
+  const count = left.size === 0 ? (preview?.matched ?? 0) : taken.reduce((sum, group) => sum + group.count, 0);
   const { act, isPending, error, data } = useAct({
-    send: () => applyBulk(action, fixed, options, preview?.boundMs),
+    send: () =>
+      applyBulk(action, fixed, options, {
+        ...(preview?.boundMs === undefined ? {} : { boundMs: preview.boundMs }),
+        ...(left.size === 0 ? {} : { errors: taken.map(keyOf) }),
+      }),
     said: null,
   });
-  const none = preview?.matched === 0;
+  const none = preview !== undefined && count === 0;
   const refusal = look.error ?? error;
   if (data) return <Outcome action={action} answer={data} />;
   return (
     <Dialog
       title={`${VERB[action]} every run of this filter?`}
-      confirm={preview && !none ? `${VERB[action]} ${counted(preview.matched, "run")}` : VERB[action]}
+      confirm={preview && !none ? `${VERB[action]} ${counted(count, "run")}` : VERB[action]}
       danger={action === "cancel"}
       busy={isPending}
       disabled={preview === undefined || none}
@@ -57,31 +72,94 @@ export function FilterDialog({ action, filter }: { action: BulkAction; filter: R
       </p>
       {look.isPending ? <Skeleton rows={3} /> : null}
       {preview ? <Preview preview={preview} /> : null}
-      {preview && !none ? <Options action={action} options={options} onChange={setOptions} /> : null}
+      {groups.length > 1 ? <Groups groups={groups} left={left} onChange={setLeft} /> : null}
+      {preview && preview.matched > 0 ? (
+        <Options action={action} options={options} several={count > 1} onChange={setOptions} />
+      ) : null}
     </Dialog>
   );
 }
 
+/** The errors that the runs died of, each to be left out. */
+function Groups({
+  groups,
+  left,
+  onChange,
+}: {
+  groups: readonly BulkGroup[];
+  left: ReadonlySet<string>;
+  onChange: (left: ReadonlySet<string>) => void;
+}) {
+  const toggle = (key: string): void => {
+    const next = new Set(left);
+    if (!next.delete(key)) next.add(key);
+    onChange(next);
+  };
+  return (
+    <fieldset className="preview-groups">
+      <legend>By what they died of</legend>
+      {groups.map((group) => {
+        const key = keyOf(group);
+        return (
+          <label key={key} className="check">
+            <input type="checkbox" checked={!left.has(key)} onChange={() => toggle(key)} />
+            <span className="num">{formatCount(group.count)}</span>
+            <span className="clip">
+              {group.type === undefined ? (
+                "No error that is known"
+              ) : (
+                <>
+                  <strong>{shortType(group.type)}</strong>
+                  {group.step ? ` · ${group.step}` : ""} <span className="mono muted">{group.template}</span>
+                </>
+              )}
+            </span>
+          </label>
+        );
+      })}
+    </fieldset>
+  );
+}
+
+const keyOf = (group: BulkGroup): string => group.fingerprint ?? "";
+
 function Options({
   action,
   options,
+  several,
   onChange,
 }: {
   action: BulkAction;
   options: BulkOptions;
+  several: boolean;
   onChange: (next: BulkOptions) => void;
 }) {
   if (action === "retry") {
     return (
-      <label className="field">
-        <span>Move to queue</span>
-        <input
-          className="input"
-          value={options.toQueue}
-          placeholder="each stays on its own"
-          onChange={(event) => onChange({ ...options, toQueue: event.target.value.trim() })}
-        />
-      </label>
+      <>
+        {several ? (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={options.canary}
+              onChange={(event) => onChange({ ...options, canary: event.target.checked })}
+            />
+            <span>
+              Try a part first: 1, 5, then 25 %. The first that fails again with the same error stops it, and the others
+              stay as they are.
+            </span>
+          </label>
+        ) : null}
+        <label className="field">
+          <span>Move to queue</span>
+          <input
+            className="input"
+            value={options.toQueue}
+            placeholder="each stays on its own"
+            onChange={(event) => onChange({ ...options, toQueue: event.target.value.trim() })}
+          />
+        </label>
+      </>
     );
   }
   return (

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { BulkAction } from "../../api/actions";
 import { bulkQuery, isDone } from "../../api/queries";
-import type { BulkAnswer, Json } from "../../api/wire";
+import type { BulkAnswer } from "../../api/wire";
 import { errorText } from "../../lib/errors";
 import { shortId } from "../../lib/status";
 import { formatCount } from "../../lib/time";
@@ -10,19 +10,7 @@ import { useCloseOverlay } from "../../shell/overlay";
 import { Link } from "../../shell/router";
 import { Dialog } from "../../ui/Dialog";
 import { Notice } from "../../ui/Notice";
-import { DONE, VERB } from "./words";
-
-interface Result {
-  runId: string;
-  outcome: string;
-  detail: string;
-}
-
-const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
-
-function readResult(entry: Record<string, Json>): Result {
-  return { runId: text(entry.runId), outcome: text(entry.outcome), detail: text(entry.detail) };
-}
+import { DONE, readResult, VERB } from "./words";
 
 const LEFT_SHOWN = 20;
 
@@ -30,12 +18,13 @@ const LEFT_SHOWN = 20;
 export function Outcome({ action, answer }: { action: BulkAction; answer: BulkAnswer }) {
   const close = useCloseOverlay();
   const { bulkId } = answer;
-  const progress = useQuery({ ...bulkQuery(bulkId ?? ""), enabled: bulkId !== undefined });
+  const atOnce = answer.results !== undefined;
+  const progress = useQuery({ ...bulkQuery(bulkId ?? ""), enabled: !atOnce && bulkId !== undefined });
   const state = progress.data;
-  const results = ((bulkId === undefined ? answer.results : state?.results) ?? []).map(readResult);
-  const done = bulkId === undefined ? results.length : (state?.done ?? 0);
-  const applied = bulkId === undefined ? (answer.applied ?? 0) : (state?.applied ?? 0);
-  const ended = bulkId === undefined || (state !== undefined && (done >= answer.matched || isDone(state)));
+  const results = ((atOnce ? answer.results : state?.results) ?? []).map(readResult);
+  const done = atOnce ? results.length : (state?.done ?? 0);
+  const applied = atOnce ? (answer.applied ?? 0) : (state?.applied ?? 0);
+  const ended = atOnce || (state !== undefined && (done >= answer.matched || isDone(state)));
   const left = results.filter((entry) => entry.outcome !== "applied");
   return (
     <Dialog
@@ -57,10 +46,15 @@ export function Outcome({ action, answer }: { action: BulkAction; answer: BulkAn
         {bulkId ? (
           <>
             {" "}
-            <Link to={links.run(bulkId)}>Open the bulk run</Link>
+            <Link to={links.bulk(bulkId)}>What became of them</Link>
           </>
         ) : null}
       </p>
+      {state?.stopped ? (
+        <Notice tone="warn" title="Stopped">
+          {state.stopped}
+        </Notice>
+      ) : null}
       {progress.isError ? <Notice tone="warn">{errorText(progress.error)}</Notice> : null}
       {left.length > 0 ? (
         <ul className="preview-list">

@@ -1,6 +1,6 @@
 /** What a bulk action is called and whom it can touch. Pure. */
 import type { BulkAction } from "../../api/actions";
-import type { Facet, RunStatus } from "../../api/wire";
+import type { Facet, Json, RunStatus } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
 import { FACTS } from "../../lib/status";
 
@@ -27,4 +27,17 @@ export function countOf(
     exact &&= facet.exact;
   }
   return { count, exact };
+}
+
+/** What became of one run of a bulk action. */
+export interface BulkResult {
+  runId: string;
+  outcome: string;
+  detail: string;
+}
+
+const text = (value: Json | undefined): string => (typeof value === "string" ? value : "");
+
+export function readResult(entry: Record<string, Json>): BulkResult {
+  return { runId: text(entry.runId), outcome: text(entry.outcome), detail: text(entry.detail) };
 }

@@ -156,7 +156,7 @@ function Actions({ group }: { group: ErrorGroup }) {
         tone="primary"
         disabled={why !== undefined}
         title={why}
-        onClick={() => void openOverlay(<FilterDialog action="retry" filter={filter} />)}
+        onClick={() => void openOverlay(<FilterDialog action="retry" filter={filter} canary />)}
       >
         Retry all…
       </Button>

@@ -1,6 +1,6 @@
 import { type FormEvent, forwardRef, useEffect, useId, useMemo, useState } from "react";
 import type { Facet, RunRow } from "../../api/wire";
-import { describeAttr, parseAttr, type RunFilter, type TextKey } from "../../lib/filter";
+import { BULK_PARTS, describeAttr, isBulkPart, parseAttr, type RunFilter, type TextKey } from "../../lib/filter";
 import { TimeRangeField } from "../../features/activity/TimeRangeField";
 import { Button, IconButton } from "../../ui/Button";
 import { Glyph } from "../../ui/icons";
@@ -23,6 +23,7 @@ const FIELDS = [
   { id: "namespace", label: "Application" },
   { id: "parent", label: "Parent run" },
   { id: "error", label: "Error" },
+  { id: "bulk", label: "Bulk action" },
 ] as const;
 type FieldId = (typeof FIELDS)[number]["id"];
 
@@ -81,8 +82,14 @@ function tokensOf(filter: RunFilter): Token[] {
   );
   for (const [key, label] of text) {
     const value = filter[key];
-    if (filter[key] !== "") tokens.push({ key, label, value, without: { ...filter, [key]: "" } });
+    if (filter[key] !== "") {
+      const without = { ...filter, [key]: "", ...(key === "bulk" ? { bulkPart: "" } : {}) };
+      tokens.push({ key, label, value, without });
+    }
   }
+  const part = filter.bulkPart;
+  if (filter.bulk !== "" && isBulkPart(part))
+    tokens.push({ key: "bulkPart", label: "", value: BULK_PARTS[part], without: { ...filter, bulkPart: "" } });
   for (const tag of filter.tag)
     tokens.push({
       key: `tag:${tag}`,
