@@ -32,6 +32,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listBulks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bulk/{action}": {
         parameters: {
             query?: never;
@@ -812,6 +828,7 @@ export interface components {
             byStatus?: {
                 [key: string]: number;
             };
+            groups?: components["schemas"]["BulkGroup"][];
             matched: number;
             results?: {
                 [key: string]: components["schemas"]["Json"];
@@ -822,20 +839,75 @@ export interface components {
         BulkBody: {
             boundMs?: number;
             bulkId?: string;
+            errors?: string[];
             ids?: string[];
         };
+        BulkGroup: {
+            count: number;
+            fingerprint?: string;
+            step?: string;
+            template?: string;
+            type?: string;
+        };
+        BulkNow: {
+            /** @default 0 */
+            cancelled?: number;
+            /** @default true */
+            exact?: boolean;
+            /** @default 0 */
+            newError?: number;
+            /** @default 0 */
+            open?: number;
+            /** @default 0 */
+            sameError?: number;
+            /** @default 0 */
+            succeeded?: number;
+        };
+        BulkStage: {
+            runs: number;
+            /** @enum {string} */
+            state: "waiting" | "at_work" | "watched" | "good" | "stopped";
+        };
         BulkStatus: {
+            action?: string;
+            actor?: string;
             applied: number;
             bulkId: string;
             done: number;
+            filter?: {
+                [key: string]: components["schemas"]["Json"];
+            };
             matched?: number;
+            now?: components["schemas"]["BulkNow"];
+            params?: {
+                [key: string]: components["schemas"]["Json"];
+            };
             refused: number;
             results: {
                 [key: string]: components["schemas"]["Json"];
             }[];
+            skipped?: number;
+            stages?: components["schemas"]["BulkStage"][];
+            /** Format: date-time */
+            startedAt?: string;
             /** @enum {string} */
             status: "pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked";
             stopped?: string;
+        };
+        BulkView: {
+            action?: string;
+            actor?: string;
+            bulkId: string;
+            filter?: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            matched?: number;
+            params?: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            skipped?: number;
+            /** Format: date-time */
+            startedAt?: string;
         };
         Changed: {
             id: number;
@@ -1558,6 +1630,8 @@ export interface operations {
                 app?: string;
                 minDurationMs?: number;
                 error?: string;
+                bulk?: string;
+                bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
                 origin?: string;
                 unattributed?: boolean;
                 buckets?: number;
@@ -1601,6 +1675,28 @@ export interface operations {
             };
         };
     };
+    listBulks: {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkView"][];
+                };
+            };
+        };
+    };
     bulkAction: {
         parameters: {
             query?: {
@@ -1619,6 +1715,8 @@ export interface operations {
                 app?: string;
                 minDurationMs?: number;
                 error?: string;
+                bulk?: string;
+                bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
                 origin?: string;
                 unattributed?: boolean;
                 dryRun?: boolean;
@@ -1626,6 +1724,7 @@ export interface operations {
                 children?: boolean;
                 toQueue?: string;
                 toVersion?: string;
+                canary?: boolean;
                 all?: boolean;
             };
             header?: never;
@@ -1852,6 +1951,8 @@ export interface operations {
                 app?: string;
                 minDurationMs?: number;
                 error?: string;
+                bulk?: string;
+                bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
                 origin?: string;
                 unattributed?: boolean;
                 limit?: number;
@@ -1938,6 +2039,8 @@ export interface operations {
                 app?: string;
                 minDurationMs?: number;
                 error?: string;
+                bulk?: string;
+                bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
                 origin?: string;
                 unattributed?: boolean;
                 by?: "status" | "workflow";
@@ -2538,6 +2641,8 @@ export interface operations {
                 app?: string;
                 minDurationMs?: number;
                 error?: string;
+                bulk?: string;
+                bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
                 origin?: string;
                 unattributed?: boolean;
                 lastEventId?: number;
