@@ -102,7 +102,7 @@ def test_a_run_got_past_where_it_failed_once_that_step_has_completed_since(
     name: str, status: str, finished_ms: int, past: bool
 ) -> None:
     """Not by an earlier round of the same step, nor by another one."""
-    step = make_step("r", 1, name=name, status=status, finished_at_ms=finished_ms)
+    step = make_step("r", 1, name=name, status=status, finished_at_ms=finished_ms)  # type: ignore[arg-type]
     assert got_past([step], "charge", 100) is past
     assert not got_past([step], None, 100)
 
