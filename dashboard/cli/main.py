@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "activity": "dashboard.cli.runs:activity",
         "show": "dashboard.cli.runs:show",
         "tail": "dashboard.cli.runs:tail",
+        "compare": "dashboard.cli.analysis:compare",
         "timing": "dashboard.cli.analysis:timing",
         "step": "dashboard.cli.details:step",
         "payload": "dashboard.cli.details:payload",

@@ -225,3 +225,18 @@ def test_the_parts_of_a_runs_time_are_said(durable: Durable, failed: str) -> Non
     found = durable("timing", failed, "--json").json
     assert found["queueMs"] + found["workMs"] + found["waitingMs"] + found["betweenMs"] == found["totalMs"]
     assert durable("timing", "no-such-run").code == NOT_FOUND
+
+
+def test_a_retried_run_is_compared_with_its_earlier_attempt(
+    durable: Durable, client: DurableClient, failed: str
+) -> None:
+    """What failed then and went well since is marked; a run with itself is refused."""
+    client.retry(failed)
+    wait_for(client, failed, "completed")
+    found = durable("compare", failed, "--attempt", "1", "--json").json
+    assert (found["run"]["status"], found["other"]["status"], found["other"]["attempt"]) == ("completed", "failed", 1)
+    assert found["firstDifference"] is not None
+    shown = durable("compare", failed, "--attempt", "1").out
+    assert any(line.startswith(">") and "failed" in line for line in shown.splitlines())
+    assert durable("compare", failed, failed).code == BAD_USAGE
+    assert durable("compare", failed, "--attempt", "9").code == NOT_FOUND

@@ -24,6 +24,7 @@ from dashboard.client.results import Rows, RunListPage, RunReport
 from dashboard.client.stream import Follower, ListMessage, RunMessage, ends_run
 from dashboard.wire.actions import UndoView
 from dashboard.wire.base import Json
+from dashboard.wire.compare import CompareView
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import ActivityView, FacetView, RunRow, StepView
@@ -83,6 +84,19 @@ class RunRoutes(Connection):
     async def run_timing(self, run_id: str) -> TimingView:
         """Return where a run's time went, and how long its like usually take."""
         return await self._send(Call("GET", path_of("runs", run_id, "timing"), TimingView))
+
+    async def compare_runs(
+        self, run_id: str, other: str | None = None, *, attempt: int | None = None, step: int | None = None
+    ) -> CompareView:
+        """Return a run beside another: by default beside the last success of its workflow.
+
+        Args:
+            other: another run's id.
+            attempt: an earlier attempt of ``other``; without that, of the run itself.
+            step: ``seq`` of a step whose output is compared too.
+        """
+        query = {"with": other, "attempt": attempt, "step": step}
+        return await self._send(Call("GET", path_of("runs", run_id, "compare"), CompareView, query_of(**query)))
 
     async def get_step(self, run_id: str, seq: int, *, full: bool = False) -> StepView:
         """Return a step with its payloads; ``full`` does not cut large ones."""

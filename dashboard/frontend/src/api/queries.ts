@@ -113,6 +113,21 @@ export const timingQuery = (id: string, finishedAt: string | undefined) =>
     refetchInterval: finishedAt === undefined ? TIMING_EVERY_MS : false,
   });
 
+/** A run beside another run or attempt; beside the last success where none is named. */
+export const compareQuery = (id: string, other: string | null, attempt: number | null, step: number | null = null) =>
+  queryOptions({
+    queryKey: keys.compare(id, other, attempt, step),
+    queryFn: ({ signal }) => {
+      const query = {
+        ...(other === null ? {} : { with: other }),
+        ...(attempt === null ? {} : { attempt }),
+        ...(step === null ? {} : { step }),
+      };
+      return get("/runs/{runId}/compare", { path: { runId: id }, query, signal });
+    },
+    retry: false,
+  });
+
 export const stepQuery = (id: string, seq: number) =>
   queryOptions({
     queryKey: keys.step(id, seq),

@@ -2,7 +2,7 @@
 import { EMPTY_FILTER, filterToParams, type RunFilter } from "../lib/filter";
 import { ANY_TIME, type TimeRange } from "../lib/range";
 import { runSegment } from "../lib/runSegment";
-import { type RunSearch, runSearch } from "../pages/run/search";
+import { type CompareSearch, compareSearch, type RunSearch, runSearch } from "../pages/run/search";
 
 const withQuery = (path: string, params: URLSearchParams): string => (params.size > 0 ? `${path}?${params}` : path);
 
@@ -10,6 +10,9 @@ export const links = {
   runs: (filter: Partial<RunFilter> = {}): string => withQuery("/", filterToParams({ ...EMPTY_FILTER, ...filter })),
   run: (id: string, search: Partial<RunSearch> = {}): string =>
     withQuery(`/runs/${runSegment(id)}`, runSearch.format({ view: null, step: null, ...search })),
+  /** Beside the last success of its workflow, unless another run or an earlier attempt is named. */
+  compare: (id: string, search: Partial<CompareSearch> = {}): string =>
+    withQuery(`/runs/${runSegment(id)}/compare`, compareSearch.format({ with: null, attempt: null, ...search })),
   errors: "/errors",
   error: (fingerprint: string, { since, until }: TimeRange = ANY_TIME): string =>
     withQuery(

@@ -5,7 +5,7 @@ import { runIdOf } from "../lib/runSegment";
 import { lazyPart } from "./lazyPart";
 
 export interface PageRoute {
-  /** Below the base; ``:id`` takes the rest of the path. */
+  /** Below the base; ``:id`` takes what is left of the path. */
   path: string;
   title: string;
   /** Pages with a place in the top bar have a key: "g" and this. */
@@ -19,6 +19,10 @@ export interface PageRoute {
 const run = lazyPart(
   () => import("../pages/run/RunPage"),
   (module) => module.RunPage,
+);
+const compare = lazyPart(
+  () => import("../pages/compare/ComparePage"),
+  (module) => module.ComparePage,
 );
 const errors = lazyPart(
   () => import("../pages/errors/ErrorsPage"),
@@ -55,6 +59,7 @@ const audit = lazyPart(
 
 export const ROUTES: readonly PageRoute[] = [
   { path: "/", title: "Runs", nav: { key: "r" }, Page: RunListPage },
+  { path: "/runs/:id/compare", title: "Compare", under: "/", Page: compare.Part, preload: compare.preload },
   { path: "/runs/:id", title: "Run", under: "/", Page: run.Part, preload: run.preload },
   { path: "/errors", title: "Errors", nav: { key: "e" }, Page: errors.Part, preload: errors.preload },
   { path: "/errors/:id", title: "Error", under: "/errors", Page: error.Part, preload: error.preload },
@@ -80,10 +85,11 @@ export function matchRoute(path: string): { route: PageRoute; id: string } | nul
   const exact = path === "/runs" ? "/" : path;
   for (const route of ROUTES) {
     if (route.path === exact) return { route, id: "" };
-    const prefix = route.path.endsWith("/:id") ? route.path.slice(0, -3) : null;
-    if (prefix === null || !path.startsWith(prefix) || path.length === prefix.length) continue;
-    const id = decoded(path.slice(prefix.length));
-    if (id !== null) return { route, id: route.path === "/runs/:id" ? runIdOf(id) : id };
+    const [prefix, suffix] = route.path.split(":id");
+    if (prefix === undefined || suffix === undefined || !path.startsWith(prefix) || !path.endsWith(suffix)) continue;
+    if (path.length <= prefix.length + suffix.length) continue;
+    const id = decoded(path.slice(prefix.length, path.length - suffix.length));
+    if (id !== null) return { route, id: prefix === "/runs/" ? runIdOf(id) : id };
   }
   return null;
 }

@@ -149,6 +149,7 @@ const SHAPES = {
   stop: <rect x="4" y="4" width="8" height="8" rx="1" />,
   play: <path d="M5 3.5v9l7-4.5z" />,
   pause: <path d="M5.5 3.5v9M10.5 3.5v9" />,
+  compare: <path d="M2.5 4.5h4M2.5 8h4M2.5 11.5h4M9.5 4.5h4M9.5 8h2M9.5 11.5h4" />,
   fork: (
     <>
       <circle cx="4" cy="3.5" r="1.5" />

@@ -1,6 +1,8 @@
 import type { RunDetail } from "../../api/wire";
 import { formatDuration, formatRunDuration } from "../../lib/time";
 import { type AnyStatus, knownStatus } from "../../lib/status";
+import { links } from "../../shell/links";
+import { Link } from "../../shell/router";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
 import { type Attempt, measureAttempt } from "./bars";
@@ -30,7 +32,7 @@ const CAUSE: Record<string, string> = {
 };
 
 /** What became of a run each time it was put to work: shown once there was more than one time. */
-export function Attempts({ attempts }: { attempts: RunDetail["attempts"] }) {
+export function Attempts({ runId, attempts }: { runId: string; attempts: RunDetail["attempts"] }) {
   if (attempts.length < 2) return null;
   return (
     <section className="attempts" aria-label="Attempts">
@@ -45,6 +47,12 @@ export function Attempts({ attempts }: { attempts: RunDetail["attempts"] }) {
                 {CAUSE[attempt.cause] ?? attempt.cause}
                 {attempt.by ? ` by ${attempt.by}` : ""}, <Clock at={attempt.enqueuedAt} />
                 {attempt.executor ? <span className="mono"> {attempt.executor}</span> : null}
+                {attempt.n < attempts.length ? (
+                  <>
+                    {" · "}
+                    <Link to={links.compare(runId, { attempt: attempt.n })}>compare</Link>
+                  </>
+                ) : null}
               </div>
             </div>
           </li>

@@ -138,7 +138,7 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
         ))}
       </dl>
       <Relatives detail={detail} />
-      <Attempts attempts={detail.attempts} />
+      <Attempts runId={run.id} attempts={detail.attempts} />
     </>
   );
 }

@@ -48,6 +48,9 @@ export function RunState({ detail, onStep }: Props) {
                 Open the child that failed
               </Link>
             ) : null}
+            <Link to={links.compare(run.id)} className="btn">
+              Compare with the last success
+            </Link>
             {run.error.fingerprint ? (
               <Link to={links.error(run.error.fingerprint)} className="btn">
                 Others like it

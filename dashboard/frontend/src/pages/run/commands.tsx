@@ -4,6 +4,8 @@ import { isHeld, isOpen } from "../../lib/status";
 import { offers, whyReadOnly } from "../../shell/access";
 import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
+import { links } from "../../shell/links";
+import { navigate } from "../../shell/router";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
 import { RunDecisionDialog } from "./dialogs/RunDecisionDialog";
 import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
@@ -81,6 +83,12 @@ export function runCommands(detail: RunDetail): RunCommands {
         icon: "retry",
         run: () => void openOverlay(<InputDialog detail={detail} />),
       }),
+      {
+        id: "run.compare",
+        label: "Compare with the last success",
+        icon: "compare",
+        run: () => navigate(links.compare(run.id)),
+      },
       ...when(may("fork") && hasSteps, {
         id: "run.fork",
         label: "Fork from a step…",
