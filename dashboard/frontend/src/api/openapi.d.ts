@@ -256,6 +256,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["compareRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{runId}/continue": {
         parameters: {
             query?: never;
@@ -920,6 +936,43 @@ export interface components {
              */
             type: "changed";
         };
+        CompareView: {
+            firstDifference?: number;
+            input: components["schemas"]["ValueDiff"];
+            other: components["schemas"]["ComparedRun"];
+            output: components["schemas"]["ValueDiff"];
+            rows: components["schemas"]["ComparedRow"][];
+            run: components["schemas"]["ComparedRun"];
+            stepOutput?: components["schemas"]["ValueDiff"];
+            stepsCut: boolean;
+        };
+        ComparedRow: {
+            differs: boolean;
+            other?: components["schemas"]["ComparedStep"];
+            run?: components["schemas"]["ComparedStep"];
+        };
+        ComparedRun: {
+            attempt?: number;
+            /** Format: date-time */
+            createdAt: string;
+            error?: components["schemas"]["ErrorView"];
+            id: string;
+            queueMs?: number;
+            status: string;
+            tookMs?: number;
+            workflow: string;
+            workflowVersion?: string;
+        };
+        ComparedStep: {
+            durationMs?: number;
+            error?: string;
+            /** @enum {string} */
+            kind: "local" | "remote" | "sleep" | "signal";
+            name: string;
+            seq: number;
+            /** @enum {string} */
+            status: "pending" | "running" | "completed" | "failed" | "cancelled" | "dead" | "interrupted";
+        };
         CompensationView: {
             attempts?: number;
             childRunId?: string;
@@ -1531,6 +1584,18 @@ export interface components {
             medianMs: number;
             p95Ms: number;
         };
+        ValueChange: {
+            /** @enum {string} */
+            kind: "added" | "removed" | "changed";
+            other?: components["schemas"]["Json"];
+            path: string;
+            run?: components["schemas"]["Json"];
+        };
+        ValueDiff: {
+            changes: components["schemas"]["ValueChange"][];
+            cut: boolean;
+            same: boolean;
+        };
         VersionFigures: {
             ended: number;
             failureShare?: number;
@@ -2106,6 +2171,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActionAnswer"];
+                };
+            };
+        };
+    };
+    compareRuns: {
+        parameters: {
+            query?: {
+                with?: string;
+                attempt?: number;
+                step?: number;
+            };
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareView"];
                 };
             };
         };
