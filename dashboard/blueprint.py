@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flask import Blueprint, Request, Response, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask_sock import Sock
 from werkzeug.routing import Map, Rule
@@ -26,17 +27,18 @@ from dashboard.http.assets import Assets
 from dashboard.http.auth import AuthHook, LoginAnswer, authenticate
 from dashboard.http.auth.origin import allowed_origins_of, require_same_origin, share_with
 from dashboard.http.auth.tokens import BearerTokens
+from dashboard.http.headers import API_POLICY, page_policy, plain, secured
 from dashboard.http.pipeline import admit, answer, invoke, problem_of, problem_response
 from dashboard.http.routing import RequestContext, Route
 from dashboard.http.server import is_stopping
 from dashboard.live.hub import LiveHub
 from dashboard.live.stream import Stream
+from dashboard.mcp.http import McpEndpoint
 from dashboard.read import service, traces
 from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
-from dashboard.routes import all_routes
+from dashboard.routes import all_routes, published
 from dashboard.routes.answers import actions_in
-from dashboard.wire.fleet import HealthView, PublicHealthView
 from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 log = logging.getLogger(__name__)
-
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def create_blueprint(
@@ -201,10 +201,11 @@ class DashboardBlueprint(Blueprint):
         self.address = PublicAddress(services, given=settings.public_url, hosts=settings.allowed_hosts)
         self.before_app_request(self.address.publish)
         self.hub = services.hub = LiveHub(services, is_stopping=is_stopping)
-        self.routes = [_published(route, services.settings) for route in routes]
+        self.routes = [published(route, services.settings) for route in routes]
         self.assets = Assets() if static_dir is None else Assets(static_dir)
         self._map = Map([Rule("/" + route.path, methods=[route.method], endpoint=route.name) for route in self.routes])
         self._document: tuple[str, dict[str, Any]] | None = None
+        self._mcp = McpEndpoint(services, lambda who: within(services, who))
         self._sock = Sock()
         for route in self.routes:
             self._add(route)
@@ -221,6 +222,7 @@ class DashboardBlueprint(Blueprint):
         if self.caretaker is not None:
             self.caretaker.stop()
         self.hub.stop()
+        self._mcp.close()
         self.services.close()
 
     @property
@@ -233,7 +235,7 @@ class DashboardBlueprint(Blueprint):
             bounds.check(request)
         except Problem as problem:
             is_page = request.endpoint is not None and request.endpoint.rpartition(".")[2] in ("page", "deep", "trace")
-            return _secured(_plain(problem) if is_page else problem_response(problem))
+            return secured(plain(problem) if is_page else problem_response(problem))
         return None
 
     def _refuse_unroutable(self, state: BlueprintSetupState) -> None:
@@ -246,7 +248,7 @@ class DashboardBlueprint(Blueprint):
             try:
                 bounds.refuse_control_characters(request.path)
             except Problem as problem:
-                return _secured(problem_response(problem))
+                return secured(problem_response(problem))
             return None
 
         state.app.before_request(refuse)
@@ -302,7 +304,7 @@ class DashboardBlueprint(Blueprint):
                 problem = Problem("Internal error. The details are in the server log; please report it.")
             response = problem_response(problem)
         response.headers.setdefault("Content-Security-Policy", API_POLICY)
-        return _secured(response)
+        return secured(response)
 
     def _no_such_route(self, rest: str = "") -> Response:
         def respond() -> Response:
@@ -335,6 +337,8 @@ class DashboardBlueprint(Blueprint):
         self.add_url_rule("/api/openapi.json", "openapi", self._openapi)
         self.add_url_rule("/api/", "api_root", self._no_such_route, methods=methods, strict_slashes=False)
         self.add_url_rule("/api/<path:rest>", "api_rest", self._no_such_route, methods=methods, merge_slashes=False)
+        answer_agent = partial(self.guarded, lambda: self._mcp.answer(request))
+        self.add_url_rule("/mcp", "mcp", answer_agent, methods=["GET", "POST", "DELETE"], strict_slashes=False)
         self.add_url_rule("/", "page", self._page)
         self.add_url_rule("/trace/<trace_id>", "trace", self._trace)
         self.add_url_rule("/<path:rest>", "deep", self._page, merge_slashes=False)
@@ -367,34 +371,21 @@ class DashboardBlueprint(Blueprint):
         except LoginAnswer as login:
             return login.response
         except (Problem, BridgeError) as error:
-            response = _plain(problem_of(error) or Problem(str(error)))
-        response.headers.setdefault("Content-Security-Policy", _page_policy(request))
-        return _secured(response)
+            response = plain(problem_of(error) or Problem(str(error)))
+        response.headers.setdefault("Content-Security-Policy", page_policy(request))
+        return secured(response)
 
 
-def _published(route: Route, settings: Settings) -> Route:
-    """Make metrics and health public where the settings say so."""
-    if route.path == "metrics" and settings.public_metrics:
-        return replace(route, role="public")
-    if route.path == "health" and settings.public_health:
-        return replace(route, role="public", answers={200: HealthView | PublicHealthView})
-    return route
+def within(services: Services, who: AuthHook) -> DashboardBlueprint:
+    """Return a dashboard over the same store, ledger and actions, for callers in this process whom ``who`` names.
 
-
-def _plain(problem: Problem) -> Response:
-    return Response(f"{problem.title}\n\n{problem.detail}\n", status=problem.status, mimetype="text/plain")
-
-
-def _page_policy(request: Request) -> str:
-    host = request.host if all(c.isalnum() or c in ".-:[]" for c in request.host) else ""
-    sockets = f" ws://{host} wss://{host}" if host else ""
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self'{sockets}; manifest-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
+    It has the settings of the other, learns no address from its callers, and runs no caretaker.
+    """
+    mine = Services(
+        replace(services.settings, auth=who, public_url=None, allowed_hosts=frozenset({"callers.invalid"})),
+        open_store=lambda: services.store,
+        open_ledger=lambda store: services.ledger,
+        open_actions=lambda _: services.actions,
     )
-
-
-def _secured(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response
+    mine.acts = services.acts
+    return DashboardBlueprint(mine, routes=all_routes())

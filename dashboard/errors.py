@@ -91,6 +91,12 @@ class Unavailable(Problem):
     status, title = 503, "Unavailable"
 
 
+class NotInstalled(Problem):
+    """The extra that brings this is not installed."""
+
+    status, title = 501, "Not installed"
+
+
 class NoDatabase(Unavailable):
     """The engine's database, or its tables, are not there yet: the application was never launched. ``code`` says so."""
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 from flask import Flask
 
 from dashboard.actor import Actor
-from dashboard.blueprint import DashboardBlueprint, create_blueprint
+from dashboard.blueprint import create_blueprint, within
 from dashboard.cli.session import ANYBODY, Acting
 from dashboard.client import AppTransport, DurableClient
 from dashboard.config import Policy
 from dashboard.read.services import Services
-from dashboard.routes import all_routes
 from otel_bridge.codec import redact_keys
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.loading import load_named
@@ -83,14 +81,7 @@ def client_over(
     It closes them when it is closed; runs no caretaker; serves nobody else.
     """
     who = actor or Actor(user_name(), "operator")
-    mine = Services(
-        replace(services.settings, auth=lambda request: who),
-        open_store=lambda: services.store,
-        open_ledger=lambda store: services.ledger,
-        open_actions=lambda _: services.actions,
-    )
-    mine.acts = services.acts
-    blueprint = DashboardBlueprint(mine, routes=all_routes())
+    blueprint = within(services, lambda request: who)
     app = Flask("durable")
     app.register_blueprint(blueprint, url_prefix="/durable")
 

@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 from dashboard.client import DurableClient, DurableClientError
 from dashboard.mcp.answers import Answer
-from dashboard.mcp.confirm import NotConfirmedError
+from dashboard.mcp.confirm import Confirmations, NotConfirmedError
 from dashboard.mcp.tools import ActionTools, ReadTools
 from otel_bridge.errors import BridgeError
 from otel_bridge.extras import missing_extra
@@ -31,18 +31,24 @@ INSTRUCTIONS = (
 )
 
 
-def create_server(client: DurableClient, *, version: str = "") -> MCPServer:
-    """Return a server of one dashboard; it has actions where the client is an operator.
+def create_server(
+    client: DurableClient, *, acts: bool, version: str = "", confirmations: Confirmations | None = None
+) -> MCPServer:
+    """Return a server of one dashboard.
 
-    Raises:
-        DurableClientError: the dashboard does not answer.
+    Args:
+        acts: whether it offers actions: to a client that is an operator.
+        confirmations: what takes confirm tokens; default: this process alone does.
     """
-    server: MCPServer = MCPServer("durable", instructions=INSTRUCTIONS, version=version, log_level="WARNING")
+    # Its tools never change, so nobody has to be told: a subscription would hold a thread of a web server for ever.
+    server: MCPServer = MCPServer(
+        "durable", instructions=INSTRUCTIONS, version=version, log_level="WARNING", subscriptions=False
+    )
     look = ReadTools(client)
     for tool in (look.overview, look.list_runs, look.show_run, look.show_step, look.show_payload):
         server.tool(annotations=ToolAnnotations(read_only_hint=True))(_in_thread(tool))
-    if "actions" in client.get_config().capabilities:
-        act = ActionTools(client)
+    if acts:
+        act = ActionTools(client, confirmations)
         for gentle in (act.retry_run, act.continue_run, act.send_signal):
             server.tool(annotations=ToolAnnotations(destructive_hint=False))(_in_thread(gentle))
         for harsh in (act.cancel_run, act.act_on_runs):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dashboard.config import Settings
 from dashboard.http.routing import Route
 from dashboard.routes import (
     audit,
@@ -16,9 +19,19 @@ from dashboard.routes import (
     streams,
     webhooks,
 )
+from dashboard.wire.fleet import HealthView, PublicHealthView
 
 
 def all_routes() -> list[Route]:
     """Return every route of the API."""
     modules = (runs, run_analysis, errors, fleet, service, streams, run_actions, webhooks, bulk, schedules, audit)
     return [route for module in modules for route in module.routes.routes]
+
+
+def published(route: Route, settings: Settings) -> Route:
+    """Return a route as its blueprint serves it: metrics and health are public where the settings say so."""
+    if route.path == "metrics" and settings.public_metrics:
+        return replace(route, role="public")
+    if route.path == "health" and settings.public_health:
+        return replace(route, role="public", answers={200: HealthView | PublicHealthView})
+    return route

@@ -57,6 +57,10 @@ def test_page_api_and_both_kinds_of_stream(name: str, server: tuple[str, ...], f
             assert client.get_run(run.id).run.id == run.id
             assert next(client.stream_run(run.id)).type == "snapshot"
         assert httpx.get(f"{base}/api/nothing").status_code == 404
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"Accept": "application/json, text/event-stream"}
+        tools = httpx.post(f"{base}/mcp", json=message, headers=accept, timeout=60)
+        assert len(tools.json()["result"]["tools"]) > 5
         assert httpx.get(f"{host.base}/elsewhere").status_code == 404
         sockets = [host.websocket() for _ in range(3)]
         with ExitStack() as stack:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from click import Context
 
+from dashboard.cli.main import durable
 from dashboard.mcp.answers import MAX_TEXT_CHARS, cut
-from dashboard.mcp.confirm import MOST, TTL_S, Confirmations, NotConfirmedError
+from dashboard.mcp.confirm import MOST, TTL_S, Confirmations, NotConfirmedError, UsedTokens
+from tests.cli.conftest import run_durable
+from tests.mcp.test_server import ACT, READ
 
 
 def test_a_token_confirms_once_what_it_was_given_for() -> None:
@@ -38,19 +43,54 @@ def test_a_token_confirms_nothing_else(action: str, arguments: dict[str, object]
         confirmations.take(token, "cancel", {"runId": "a"}, {"status": "running"})
 
 
-def test_tokens_grow_old_and_do_not_pile_up() -> None:
-    """Ten minutes; the oldest go first."""
+def test_tokens_grow_old() -> None:
+    """Ten minutes."""
     now = [0.0]
-    confirmations = Confirmations(lambda: now[0])
-    old = confirmations.issue("retry", {}, None)
+    confirmations = Confirmations(clock=lambda: now[0])
+    token, old = confirmations.issue("retry", {}, None), confirmations.issue("retry", {}, None)
+    now[0] = TTL_S
+    confirmations.take(token, "retry", {}, None)
     now[0] = TTL_S + 1
     with pytest.raises(NotConfirmedError, match="ten minutes"):
         confirmations.take(old, "retry", {}, None)
-    first = confirmations.issue("retry", {}, None)
-    for _ in range(MOST):
-        confirmations.issue("retry", {}, None)
-    with pytest.raises(NotConfirmedError):
-        confirmations.take(first, "retry", {}, None)
+
+
+def test_used_tokens_do_not_pile_up() -> None:
+    """The oldest are forgotten: they are out of time by then."""
+    is_first_use = UsedTokens()
+    assert [is_first_use("a"), is_first_use("a")] == [True, False]
+    for number in range(MOST):
+        is_first_use(str(number))
+    assert len(is_first_use._used) == MOST
+
+
+@pytest.mark.parametrize("whose", ["other secret", "other user", "changed", "cut", "longer", "no base64", "empty"])
+def test_a_token_that_was_not_given_out_here_is_unknown(whose: str) -> None:
+    """Nobody makes one up, takes another's, or changes one."""
+    confirmations = Confirmations(secret=lambda: "s", who=lambda: "ada")
+    token = confirmations.issue("retry", {}, None)
+    others = {
+        "other secret": Confirmations(secret=lambda: "t", who=lambda: "ada").issue("retry", {}, None),
+        "other user": Confirmations(secret=lambda: "s", who=lambda: "bob").issue("retry", {}, None),
+        "changed": ("B" if token[20] == "A" else "A").join((token[:20], token[21:])),
+        "cut": token[:-4],
+        "longer": token + "AAAA",
+        "no base64": "é" * len(token),
+        "empty": "",
+    }
+    with pytest.raises(NotConfirmedError, match="unknown"):
+        confirmations.take(others[whose], "retry", {}, None)
+    confirmations.take(token, "retry", {}, None)
+
+
+def test_processes_that_share_a_secret_take_each_others_tokens_once() -> None:
+    """And what says that one was used is shared too."""
+    used = UsedTokens()
+    one, two = (Confirmations(secret=lambda: "s", is_first_use=used) for _ in range(2))
+    token = one.issue("retry", {"runId": "a"}, None)
+    two.take(token, "retry", {"runId": "a"}, None)
+    with pytest.raises(NotConfirmedError, match="used"):
+        one.take(token, "retry", {"runId": "a"}, None)
 
 
 def test_a_long_payload_is_cut_and_says_so() -> None:
@@ -60,3 +100,15 @@ def test_a_long_payload_is_cut_and_says_so() -> None:
     assert isinstance(long, dict)
     assert len(json.dumps(long)) < MAX_TEXT_CHARS + 100
     assert long["chars"] == 10_002
+
+
+def test_the_skill_names_tools_and_commands_that_exist() -> None:
+    """It comes with the package: ``durable mcp --skill``."""
+    done = run_durable("mcp", "--skill")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("---\nname: durable-workflows\ndescription: ")
+    tools = set(re.findall(r"`((?:list|show|act)_\w+|overview)\b", done.out))
+    assert tools <= READ | ACT
+    assert tools >= {"overview", "list_runs", "show_run", "show_step", "show_payload", "act_on_runs"}
+    for command in re.findall(r"`durable (\w+)", done.out):
+        assert command in durable.list_commands(Context(durable))
