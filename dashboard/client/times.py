@@ -44,9 +44,7 @@ def ago(ms: float) -> str:
         return "now"
     if ms < 0 and size >= 3_600_000:
         return f"in {duration(size)}"
-    unit_ms, unit = next(
-        pair for pair in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")) if size >= pair[0]
-    )
+    unit_ms, unit = next(pair for pair in _UNITS if size >= pair[0])
     text = f"{size // unit_ms}{unit}"
     return f"{text} ago" if ms > 0 else f"in {text}"
 

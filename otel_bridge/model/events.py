@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from otel_bridge.model.steps import StepKind, StepStatus
 
@@ -21,7 +21,6 @@ EventType = Literal[
     "step.completed",
     "step.failed",
 ]
-EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

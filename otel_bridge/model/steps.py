@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.values import StoredValue
@@ -11,7 +11,6 @@ StepKind = Literal["local", "remote", "sleep", "signal"]
 StepStatus = Literal["pending", "running", "completed", "failed", "cancelled", "dead", "interrupted"]
 """``cancelled`` and ``dead`` are a child's. ``interrupted`` was in flight when its run was cancelled or its worker was
 lost: it may have had its effect."""
-STEP_STATUSES: tuple[StepStatus, ...] = get_args(StepStatus)
 WENT_WRONG: frozenset[StepStatus] = frozenset({"failed", "cancelled", "dead"})
 
 

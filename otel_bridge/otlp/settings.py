@@ -20,7 +20,6 @@ from otel_bridge.otlp.encode import parse_pairs
 OtlpProtocol = Literal["http/protobuf", "grpc"]
 
 DEFAULT_TIMEOUT_S = 10.0
-TRACES_PATH = "v1/traces"
 _SMALLEST_MS = 500
 
 

@@ -25,13 +25,12 @@ from otel_bridge.store.sql.statement import Statement
 
 SETTLED_PROBE_S = 300.0
 UNSETTLED_PROBE_S = 5.0
-"""How long a probe of the schema holds; a schema older than we know may be on its way to a newer one."""
+"""How long a probe of the schema holds: an engine that migrates adds tables that are read from then on. A schema older
+than we know may be on its way to a newer one."""
 
 
 P = ParamSpec("P")
 T = TypeVar("T")
-SCHEMA_IS_FRESH_S = 300.0
-"""An engine that migrates adds tables that we should read from then on; so look again now and then."""
 
 
 class StaleSchemaError(StoreUnavailableError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dbos import error as dbos_error
 
 from dashboard.actions import retry
 from dashboard.actions.locks import RunLock
@@ -233,6 +234,26 @@ def test_a_child_that_fails_again_at_once_is_retried_once() -> None:
     client.rewind_workflow = rewind  # type: ignore[method-assign]
     retry.retry(ctx, "r", actor="ann")
     assert [run_id for _, run_id, _ in client.calls] == ["kid", "r"]
+
+
+@pytest.mark.parametrize(("became", "accepted"), [("ENQUEUED", True), ("PENDING", True), ("ERROR", False)])
+def test_a_rewind_that_the_engine_refuses_is_done_where_somebody_was_quicker(became: str, accepted: bool) -> None:
+    """A run that executes again is what was asked for; one that still stands there is the engine's own refusal."""
+    store = MemoryStateStore(clock=CLOCK)
+    store.put_run(make_run("r", status="failed", created_at_ms=T, finished_at_ms=T + 100))
+    store.put_step(make_step("r", 1, status="failed", started_at_ms=T))
+    ctx, _, client = memory_context(store=store)
+
+    def rewind(run_id: str, **options: object) -> None:
+        store.set_columns("r", {"status": became})
+        raise dbos_error.DBOSException("it is not in a state to be rewound")
+
+    client.rewind_workflow = rewind  # type: ignore[method-assign]
+    if accepted:
+        assert retry.retry(ctx, "r", actor="ann").run.status in ("pending", "running")
+    else:
+        with pytest.raises(Refused, match=r"did not rewind the run: .*not in a state"):
+            retry.retry(ctx, "r", actor="ann")
 
 
 def test_failed_children_before_the_step_that_failed_are_left_alone() -> None:
