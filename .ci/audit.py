@@ -32,7 +32,7 @@ def exceptions() -> list[str]:
 def npm_verdict(exit_code: int, told: str) -> str | None:
     """Return what is wrong by ``npm audit --json``; None where nothing is. Pure.
 
-    A registry that knows no advisories, as many mirrors, is no weakness: it is said, and passes.
+    A registry that knows no advisories, as many mirrors, is not a weakness: it is said, and passes.
     """
     try:
         document = json.loads(told)

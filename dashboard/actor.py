@@ -38,7 +38,7 @@ class Actor:
         # A text holds each of its parts ("retry" is in "retry_with_input"), and None would be no limit at all.
         if isinstance(self.scopes, str) or not isinstance(self.scopes, Collection):
             raise ValueError(
-                f"{self.scopes!r} is no set of scopes. Use a set of actions' names; an empty one allows all."
+                f"{self.scopes!r} is not a set of scopes. Use a set of actions' names; an empty one allows all."
             )
         object.__setattr__(self, "scopes", frozenset(self.scopes))
 

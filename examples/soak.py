@@ -5,9 +5,10 @@
 Five worker processes run workflows on one database (SQLite, or PostgreSQL from a pip package): local steps, queued
 children, sleeps, and steps that fail and are retried under the same run id. Workers and bridges get ``kill -9``. The
 collector is down, slow, answers 429, 500, 503, 302 and 400, loses answers, rejects a span now and then with
-partial_success, and gives way to what is no collector: a login page and garbage with status 200. Where libfaketime is
-installed, one worker's clock is three minutes ahead and another's as much behind. At the end the database itself says
-which spans there must be: one root per run, one span per execution of a step, all copies identical, none lost, none
+partial_success, and gives way to what is not a collector: a login page and garbage with status 200. Where libfaketime
+is installed, one worker's clock is three minutes ahead and another's as much behind. At the end the database itself
+says which spans there must be: one root per run, one span per execution of a step, all copies identical, none lost,
+none
 extra; and every span that was current in a worker's steps is there.
 
 Of two failed runs one is retried at once, as the dashboard does it, whether or not anybody has traced its failure; the
@@ -280,11 +281,11 @@ def soak_on(url: str, directory: Path, minutes: float, workers: int, bridges: in
         return report(collector, there_must_be, missing, extra, processes, phases, directory)
 
 
-def orphans(directory: Path, told: Container[SpanKey]) -> tuple[int, list[str]]:
+def orphans(directory: Path, reported: Container[SpanKey]) -> tuple[int, list[str]]:
     """Return how many spans workers' code was in, and those that no trace holds."""
     lines = [line for path in (directory / "parents").iterdir() for line in path.read_text().splitlines()]
     keys = {line: tuple(bytes.fromhex(word) for word in line.split()[:2]) for line in lines}
-    return len(lines), [line for line, key in keys.items() if key not in told]
+    return len(lines), [line for line, key in keys.items() if key not in reported]
 
 
 def _rage(processes: Processes, retrier: Retrier, minutes: float) -> None:

@@ -4,7 +4,7 @@
 
 Starts its own PostgreSQL (pip package), a collector in memory, and everything else as processes. Work is enqueued all
 the while; live viewers hang on both APIs. At the end: every run ended, every trace is whole (one root, each recorded
-step exactly one span id, the same bytes in every copy), and every viewer was told of every run's end.
+step exactly one span id, the same bytes in every copy), and every viewer saw every run's end.
 With ``--restart-database`` the server itself is stopped for some seconds in the middle.
 Exits with 1 when anything is missing or too much.
 """
@@ -100,7 +100,7 @@ class Process:
             )
 
     def kill(self) -> None:
-        """``kill -9``, then start anew."""
+        """``kill -9``, then start again."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self.kills += 1
@@ -116,7 +116,7 @@ class Process:
 
 
 class Viewer(threading.Thread):
-    """A browser's websocket on the run list; remembers whose end it was told. Reconnects from its last id."""
+    """A browser's websocket on the run list; remembers whose end it saw. Reconnects from its last id."""
 
     def __init__(self, port: int) -> None:
         super().__init__(name=f"viewer-{port}", daemon=True)

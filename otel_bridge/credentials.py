@@ -111,7 +111,7 @@ def without_userinfo(url: str) -> str:
 
 
 def is_dsn(text: str) -> bool:
-    """Say whether a text that is no URL of a kind we know looks like a database's address with credentials in it.
+    """Say whether a text that is not a URL of a kind we know looks like a database's address with credentials in it.
 
     Such a text must not be taken for a file's name: that name would be said, and a ledger's file would be made.
 

@@ -86,7 +86,7 @@ def _what_is_wrong(conninfo: str, parts: Mapping[str, Any]) -> str | None:
     if not all(re.fullmatch(r"[/@].*|[\w.:%-]*", host) for host in hosts):
         return ": its host holds a character that no host's name has"
     if not all(re.fullmatch(r"\d{0,5}", port, re.ASCII) and int(port or 0) < 65536 for port in ports):
-        return ": its port is no number"
+        return ": its port is not a number"
     if "://" in str(parts.get("dbname") or ""):
         return ": its database's name holds an address"
     if ":" in str(parts.get("user") or ""):  # the server would repeat it as the user's name

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
-"""Generous: a condition that comes true ends the wait, and a busy machine is no fault of the code."""
+"""Generous: a condition that comes true ends the wait, and a busy machine is not a fault of the code."""
 
 
 def until(

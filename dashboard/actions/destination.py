@@ -13,7 +13,7 @@ OUR_QUEUES = frozenset({INTERNAL_QUEUE, FAST_QUEUE, WORK_QUEUE})
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a run goes on: version, queue and partition key; ``notes`` say what a person should know of it."""
+    """Where a run continues: version, queue and partition key; ``notes`` say what a person should know of it."""
 
     version: str | None
     queue: str

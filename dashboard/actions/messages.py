@@ -91,7 +91,7 @@ def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: 
             )
         if topic.startswith("durable.") or not 0 < len(topic) <= MAX_TOPIC_CHARS:
             raise BadRequest(
-                f"{topic[:80]!r} is no topic for signals: 1 to {MAX_TOPIC_CHARS} characters, not 'durable.…'."
+                f"{topic[:80]!r} is not a topic for signals: 1 to {MAX_TOPIC_CHARS} characters, not 'durable.…'."
             )
         run = ctx.run(run_id)
         ctx.permission.require("signal", run)

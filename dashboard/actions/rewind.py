@@ -13,7 +13,7 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
     """Return the step number to which a failed run is rewound.
 
     The step whose error the run died of; of steps that failed side by side with it, the first. A run that failed in its
-    own code, with no failed step to blame, is replayed to its end and goes on from there.
+    own code, with no failed step to blame, is replayed to its end and continues from there.
     """
     failed = [step for step in steps if step.went_wrong]
     failing = failing_step(steps, error)

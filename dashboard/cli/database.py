@@ -61,11 +61,11 @@ def load_policy(place: str) -> Policy:
     """Return the policy at ``module:function``.
 
     Raises:
-        ConfigurationError: it cannot be loaded, or is no function.
+        ConfigurationError: it cannot be loaded, or is not a function.
     """
     found = load_named(place, what="The policy", form="module:function")
     if not callable(found):
-        raise ConfigurationError(f"The policy {place!r} is no function of (actor, action, run).")
+        raise ConfigurationError(f"The policy {place!r} is not a function of (actor, action, run).")
     policy: Policy = found
     return policy
 

@@ -149,7 +149,7 @@ def _announce(settings: ServeSettings, url: str, server: str) -> None:
 
 
 def _look(store: StateStore) -> None:
-    """Say in one line what the database is; the page says it too, and goes on by itself once it can be read."""
+    """Say in one line what the database is; the page says it too, and continues by itself once it can be read."""
     from otel_bridge.model.runs import RunQuery
 
     try:

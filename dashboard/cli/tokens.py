@@ -182,5 +182,5 @@ def expiry_ms(text: str, now_ms: int) -> int:
     """
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
     if match is None or int(match[1]) == 0:
-        raise click.BadParameter(f"{text!r} is no length of time. Write 12h, 30d or 8w.", param_hint="--expires-in")
+        raise click.BadParameter(f"{text!r} is not a length of time. Write 12h, 30d or 8w.", param_hint="--expires-in")
     return now_ms + int(match[1]) * _UNITS_S[match[2]] * 1000

@@ -1,6 +1,6 @@
 """What the clients return besides wire models: lists and runs that notebooks draw as tables and pandas takes as frames.
 
-Pure. pandas is imported when ``to_pandas`` is called, and is no dependency of ours.
+Pure. pandas is imported when ``to_pandas`` is called, and is not a dependency of ours.
 """
 
 from __future__ import annotations

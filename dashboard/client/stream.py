@@ -52,7 +52,7 @@ class Follower:
         resumed = {} if self.last_event_id is None else {"Last-Event-ID": str(self.last_event_id)}
         return {"Accept": "text/event-stream", "Cache-Control": "no-store", **resumed}
 
-    def wait_as_told(self, retry_after: str | None) -> None:
+    def wait_as_asked(self, retry_after: str | None) -> None:
         """Take the seconds of a refusal's ``Retry-After`` for the next wait; a date, or none, changes nothing."""
         if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
             self.retry_s = float(retry_after)

@@ -62,7 +62,7 @@ class Trickle:
                 if number % 60 == 59:
                     self.inventory()
             except Exception:
-                logger.exception("The trickle of orders stumbled and goes on")
+                logger.exception("The trickle of orders stumbled and continues")
             if self._stopping.wait(0.3 if number < len(opening) else self._every_s):
                 return
 

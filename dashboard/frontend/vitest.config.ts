@@ -5,7 +5,7 @@ import react from "@vitejs/plugin-react";
 export default defineConfig({
   plugins: [react()],
   test: {
-    testTimeout: 60_000, // a machine that also does other things is no failure
+    testTimeout: 60_000, // a machine that also does other things is not a failure
     projects: [
       { extends: true, test: { name: "unit", environment: "node", include: ["tests/unit/**/*.test.ts"] } },
       {

@@ -30,7 +30,7 @@ def check_public_url(url: str | None) -> str | None:
     """Return the setting without a slash at its end.
 
     Raises:
-        ValueError: it is no absolute http(s) URL of a mounted dashboard.
+        ValueError: it is not an absolute http(s) URL of a mounted dashboard.
 
     Example:
         >>> check_public_url("https://ops.example.com/durable/")
@@ -51,12 +51,12 @@ def check_allowed_hosts(hosts: Collection[str]) -> frozenset[str]:
     """Return the hosts in lower case.
 
     Raises:
-        ValueError: one is no host, such as a URL or a wildcard.
+        ValueError: one is not a host, such as a URL or a wildcard.
     """
     for host in hosts:
         if parse_origin(f"https://{host}") is None or "*" in host:
             raise ValueError(
-                "allowed_hosts holds what is no host. One is a name, maybe with a port: ops.example.com:8443."
+                "allowed_hosts holds what is not a host. One is a name, maybe with a port: ops.example.com:8443."
             )
     return frozenset(host.lower() for host in hosts)
 

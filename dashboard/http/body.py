@@ -40,7 +40,7 @@ def read_json(raw: bytes, *, unique_names: bool = False) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _check_text(text: str) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise BadRequest("The body holds a lone surrogate, which is no character.") from error
+            raise BadRequest("The body holds a lone surrogate, which is not a character.") from error
 
 
 def check_names(body: Any) -> None:

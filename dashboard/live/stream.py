@@ -136,7 +136,7 @@ class Stream:
             if messages:
                 schedule.beat_at = now + self.heartbeat_s
             if now >= min(schedule.beat_at, schedule.end_at):
-                # Also the last word of a stream that ends of age: its id is where the viewer goes on.
+                # Also the last word of a stream that ends of age: its id is where the viewer continues.
                 beat = self.hub.heartbeat(subscription)
                 yield Frame("heartbeat", beat.id, to_json(beat))
                 schedule.beat_at = now + self.heartbeat_s

@@ -1,7 +1,7 @@
 """Page cursors as they are handed out where the host gave a policy: sealed, for they name the run that was read last.
 
-That may be one that the actor may not see. All processes share the key through the ledger, so that any of them goes on
-where another stopped. Reads the ledger once.
+That may be one that the actor may not see. All processes share the key through the ledger, so that any of them
+continues where another stopped. Reads the ledger once.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def quoted(run_id: str) -> str:
 
 
 def executor_status(executor: Executor, now_ms: int) -> ExecutorStatus:
-    """Say whether an executor beats, said goodbye, or went silent."""
+    """Say whether an executor beats, signed off, or went silent."""
     if executor.is_live(now_ms):
         return "live"
     return "stopped" if executor.stopped else "lost"
@@ -87,7 +87,7 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
 
 
 def executor_views(services: Services) -> list[ExecutorView]:
-    """Return worker processes: live, then lost, then those that said goodbye; the last beat first."""
+    """Return worker processes: live, then lost, then those that signed off; the last beat first."""
     now_ms = services.presence().now_ms
     executors = services.ledger.executors()
     visible = services.visible_ids(list({step.run_id for executor in executors for step in executor.in_flight}))

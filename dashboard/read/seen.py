@@ -5,7 +5,7 @@ lists, counts, search, details, payloads, links, topology and bulk actions alike
 does not name is not reachable at all, so that a new method is refused rather than unfiltered.
 
 It costs what a policy in Python must: each row that is read is asked about. A list reads on, page by page, until its
-page is full or ``MOST_LOOKS`` pages were read (the ``Link`` header then goes on behind them); a count reads up to
+page is full or ``MOST_LOOKS`` pages were read (the ``Link`` header then continues behind them); a count reads up to
 ``COUNTED`` runs, and says ``exact: false`` where there are more. What is looked at by a run's id costs one more read of
 its row. Queues, workers and metrics of the fleet are of everybody.
 """

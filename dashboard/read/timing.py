@@ -34,7 +34,7 @@ FOR_PEOPLE = frozenset({"signal", "webhook", "update", "breakpoint"})
 
 Part = Literal["queue", "work", "waiting"]
 _FIRST: tuple[Part, ...] = ("work", "queue", "waiting")
-"""Of what goes on side by side, time is counted to the first of these."""
+"""Of what runs side by side, time is counted to the first of these."""
 
 
 class Axis(NamedTuple):

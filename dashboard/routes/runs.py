@@ -198,7 +198,7 @@ def _as_stored(ctx: RequestContext, value: StoredValue) -> str:
     """Return the stored text itself, where nothing in it has to be hidden from this actor.
 
     Raises:
-        Forbidden: payloads are redacted, or this one holds a webhook token and the actor is no operator.
+        Forbidden: payloads are redacted, or this one holds a webhook token and the actor is not an operator.
     """
     if ctx.codec.redact is not None:
         raise Forbidden("Payloads are redacted here, so they are not given as stored. Ask without raw=true.")

@@ -1,6 +1,6 @@
 """The dashboard on its own: ``durable serve``. One process with page, API, caretaker and bridge, on a real web server.
 
-``settings`` is what it can be told, ``access`` who may look and act, ``app`` the Flask app, ``servers`` runs it.
+``settings`` holds its options, ``access`` its sign-in and roles, ``app`` the Flask app, ``servers`` runs it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``durable serve`` is told. Pure, but for the import of a hook that was named."""
+"""Options of ``durable serve``. Pure, but for the import of a hook that was named."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ServeSettings:
                 "--operator-token, --viewer-token or --auth, or leave --host out to serve this machine only."
             )
         if self.prefix and (not self.prefix.startswith("/") or self.prefix.endswith("/") or "<" in self.prefix):
-            raise ConfigurationError(f"The prefix {self.prefix!r} is no path. Write it like /durable, or empty.")
+            raise ConfigurationError(f"The prefix {self.prefix!r} is not a path. Write it like /durable, or empty.")
 
     @property
     def acts(self) -> bool:
@@ -109,5 +109,5 @@ def load_auth(place: str) -> AuthHook:
     """
     found = load_named(place, what="The auth hook", form="module:function")
     if not callable(found):
-        raise ConfigurationError(f"The auth hook {place!r} is no function: it is {type(found).__name__}.")
+        raise ConfigurationError(f"The auth hook {place!r} is not a function: it is {type(found).__name__}.")
     return cast(AuthHook, found)

@@ -71,11 +71,11 @@ def _parse_iso(text: str) -> int:
     year, month, day, hour, minute, second = (int(part or 0) for part in date_and_time)
     offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
     if offset >= timedelta(days=1):
-        raise ValueError("is no time: its offset is a day or more")
+        raise ValueError("is not a time: its offset is a day or more")
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
     except ValueError as error:
-        raise ValueError(f"is no time: {error}") from error
+        raise ValueError(f"is not a time: {error}") from error
     since_epoch = moment - _EPOCH + (offset if sign == "-" else -offset)
     return since_epoch // timedelta(milliseconds=1) + int(f"{fraction or '':0<3}"[:3])
 

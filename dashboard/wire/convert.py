@@ -79,7 +79,7 @@ def run_queue_ms(run: Run) -> int | None:
 def run_rounded_ms(run: Run) -> int | None:
     """Return to what a run's stamps were cut down; None where they are of a millisecond.
 
-    SQLite with Python before 3.12 keeps whole seconds. That no stamp of a run has milliseconds is no chance.
+    SQLite with Python before 3.12 keeps whole seconds. That no stamp of a run has milliseconds is not a coincidence.
     """
     stamps = (run.created_at_ms, run.updated_at_ms, run.started_at_ms, run.finished_at_ms)
     return ROUNDING_MS if all(stamp is None or stamp % ROUNDING_MS == 0 for stamp in stamps) else None

@@ -185,7 +185,7 @@ class ActivityQuery(RunFilter):
     def grid(self, now_ms: int) -> Grid:
         """Return the time that is asked about, in its parts.
 
-        Up to now, the parts stay where they are as time goes on: they begin at multiples of their width.
+        Up to now, the parts stay where they are as time continues: they begin at multiples of their width.
 
         Raises:
             ValueError: it begins in the future.
@@ -206,13 +206,13 @@ class ActivityQuery(RunFilter):
 
 
 class RunStreamQuery(Query):
-    """Where a run's stream goes on."""
+    """Where a run's stream continues."""
 
     last_event_id: int | None = Field(None, ge=0, le=2**63 - 1)
 
 
 class ListStreamQuery(RunFilter):
-    """The filter of the list's stream, and where it goes on."""
+    """The filter of the list's stream, and where it continues."""
 
     last_event_id: int | None = Field(None, ge=0, le=2**63 - 1)
     limit: Limit = 50

@@ -1,4 +1,4 @@
-"""Wire models of all that is no run: workers, executors, schedules, topology, published values, health. Pure."""
+"""Wire models of all that is not a run: workers, executors, schedules, topology, published values, health. Pure."""
 
 from __future__ import annotations
 

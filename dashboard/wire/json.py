@@ -31,7 +31,7 @@ def to_json(value: Any) -> str:
         if isinstance(value, list) and value and all(isinstance(item, BaseModel) for item in value):
             return f"[{','.join(map(_fast, value))}]"
     except PydanticSerializationError:
-        log.debug("A payload is no UTF-8; it is escaped the slow way.")
+        log.debug("A payload is not UTF-8; it is escaped the slow way.")
     if isinstance(value, BaseModel):
         value = _plain(value)
     try:

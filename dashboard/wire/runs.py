@@ -193,7 +193,7 @@ class AttemptStep(Wire):
 class AttemptView(Wire):
     """One execution of a run, from when it was put on a queue; the last is the run as it is now.
 
-    ``outcome`` is a run's status, ``lost`` where its worker was, or absent where nobody kept it or it goes on.
+    ``outcome`` is a run's status, ``lost`` where its worker was, or absent where nobody kept it or it continues.
     ``cause`` is what began the attempt (``start``, ``retry``, ``redispatch``, ``move``), ``by`` whoever did that.
     """
 

@@ -91,7 +91,7 @@ def undo_run(run_id: str, options: dict[str, Any] | None = None) -> dict[str, An
             break
         stuck = [str(entry["step"]) for entry in failed]
         # A failure beyond what was recorded when this execution began is new: the undo stops and is shown as stuck.
-        # A failure that is only replayed means that somebody retried the undo: it goes on.
+        # A failure that is only replayed means that somebody retried the undo: it continues.
         DBOS.run_step({"name": STUCK_STEP}, _report_stuck, stuck, len(plan), last_failed > recorded_before)
         remaining, again = failed, True
     return {

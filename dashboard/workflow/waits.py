@@ -4,7 +4,7 @@ Every wait first publishes ``durable.wait`` (what, name, until), so that any pro
 and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin, and those
 may be awaited side by side.
 
-A message that does not fit the type which its wait declared is dropped with a warning, and the wait goes on: one that
+A message that does not fit the type which its wait declared is dropped with a warning, and the wait continues: one that
 came before its wait, or around the control plane, which refuses it otherwise, cannot break the workflow.
 
 Times out with ``WaitTimeoutError``; a timeout of None waits for as long as it takes. What is left of a timeout when a
@@ -175,7 +175,7 @@ def _seconds(wait: Wait) -> float:
 
 
 def _heard(wait: Wait, read: Reader[T], message: Any) -> tuple[T, None] | tuple[Any, int]:
-    """Return what a message is read as and None; or nothing, and how many messages were dropped: the wait goes on.
+    """Return what a message is read as and None; or nothing, and how many messages were dropped: the wait continues.
 
     Raises:
         WaitTimeoutError: there is no message, for nothing came in time.
@@ -306,7 +306,7 @@ def _accepted(name: str, type_: Any, message: Any) -> Any:
 
 
 def set_event(key: str, value: Any) -> None:
-    """Publish ``value`` under ``key``, readable from outside while the run goes on, and after.
+    """Publish ``value`` under ``key``, readable from outside while the run continues, and after.
 
     It is stored as JSON that every language reads where it can be (pydantic models included), else as the
     application's own format.

@@ -301,8 +301,8 @@ class Related:
         before: Mapping[str, ExportedRun],
     ) -> None:
         self._store, self._settings = store, settings
-        told = (run for run in runs.values() if _is_due(run, before, settings))
-        parents = {run.parent_id for run in told if run.parent_id is not None}
+        due = (run for run in runs.values() if _is_due(run, before, settings))
+        parents = {run.parent_id for run in due if run.parent_id is not None}
         undone = {run.undoes_id for run in runs.values() if run.undoes_id is not None}
         wanted = sorted((parents | undone) - before.keys())
         self._exports = {**before, **(ledger.exported(wanted) if wanted else {})}

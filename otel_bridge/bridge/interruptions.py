@@ -15,7 +15,7 @@ from otel_bridge.runs.presence import presence
 class Interruptions:
     """The interrupted steps of a chunk of runs.
 
-    A span is final, so a step that a live worker goes on executing, although its run was cancelled, is not among them
+    A span is final, so a step that a live worker keeps executing, although its run was cancelled, is not among them
     yet: the worker tells of it when it is over.
 
     Args:
@@ -29,7 +29,7 @@ class Interruptions:
         self._seen = presence(*ledger.executors_now()) if ids else presence((), 0)
 
     def goes_on(self, run_id: str) -> bool:
-        """Say whether a live worker goes on executing a step of an ended run."""
+        """Say whether a live worker keeps executing a step of an ended run."""
         under_way = (step for _, step in self._seen.in_flight(run_id))
         return any(step.seq is not None and not step.name.startswith(ENGINE_PREFIX) for step in under_way)
 

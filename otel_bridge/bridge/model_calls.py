@@ -10,7 +10,7 @@ from otel_bridge.spans.genai import model_call
 from otel_bridge.store.base import StateStore
 
 LONGEST_ANSWER_BYTES = 1024 * 1024
-"""A longer result is cut; what the codec cannot read then is no model call."""
+"""A longer result is cut; what the codec cannot read then is not a model call."""
 
 
 def with_model_calls(plan: Plan, store: StateStore, codec: Codec) -> Plan:

@@ -164,7 +164,7 @@ def open_ledger_of(place: Place, store: StateStore) -> Ledger:
 
 
 def check_configuration(place: Place) -> None:
-    """Refuse what no second try mends: a bridge goes on trying, as for a database that is not there yet.
+    """Refuse what no second try mends: a bridge keeps trying, as for a database that is not there yet.
 
     Raises:
         ConfigurationError: a URL is of no kind that we know, or the driver for it is not installed.

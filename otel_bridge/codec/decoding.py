@@ -109,7 +109,7 @@ class Codec:
         return DecodedError(message=cut(self._describer(Budget(limits, 0)).text(text), MAX_MESSAGE))
 
     def show_members(self, members: Mapping[str, Any]) -> dict[str, Any]:
-        """Return JSON that is no stored value, such as a run's attributes, as it may be shown."""
+        """Return JSON that is not a stored value, such as a run's attributes, as it may be shown."""
         shown = dict(members) if self.redact is None else self._redacted(dict(members))
         shown = shown if self.shows_tokens else map_strings(shown, mask_text)
         return shown if isinstance(shown, dict) else dict.fromkeys(members, REDACTED)

@@ -38,7 +38,7 @@ class Parsed:
 
 
 def parse(text: str, budget: Budget) -> Parsed | None:
-    """Read JSON, as far as it goes; None when it is no JSON."""
+    """Read JSON, as far as it goes; None when it is not JSON."""
     if len(text) <= _FAST_CHARACTERS:
         try:
             return Parsed(json.loads(text), "complete")

@@ -221,7 +221,7 @@ def _time(data: bytes) -> datetime.time:
 
 
 def _with_zone(value: datetime.datetime | datetime.time, zone: list[Any]) -> str:
-    """Return ISO 8601; a zone that is no fixed offset follows in brackets, as in RFC 9557."""
+    """Return ISO 8601; a zone that is not a fixed offset follows in brackets, as in RFC 9557."""
     if not zone:
         return value.isoformat()
     first = zone[0]

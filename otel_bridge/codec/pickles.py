@@ -221,7 +221,7 @@ def _global(machine: Machine) -> None:
 def _stack_global(machine: Machine) -> None:
     name, module = machine.pop(), machine.pop()
     if not isinstance(name, str) or not isinstance(module, str):
-        raise Malformed("a name that is no string")
+        raise Malformed("a name that is not a string")
     machine.push(_named(module, name))
 
 

@@ -58,7 +58,7 @@ class Base64Reader:
     def take(self, size: int, *, keep: int) -> bytes:
         """Pass over ``size`` bytes and return the first ``keep`` of them, or fewer where the value ends before.
 
-        Passing beyond the end is no error here: the next read raises.
+        Passing beyond the end is not an error here; the next read raises.
         """
         wanted = min(size, keep)
         parts: list[bytes] = []

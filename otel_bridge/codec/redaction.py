@@ -26,7 +26,7 @@ _MARKERS = frozenset(
     ("$args", "$bytes", "$call", "$class", "$cut", "$cycle", "$int", "$items", "$kwargs", "$length", "$map", "$ref",
      "$set", "$state", "$type", "$value")
 )  # fmt: skip
-_MAX_KEY = 1024  # a longer one is no name: what stands under it is hidden, which costs less than looking at it
+_MAX_KEY = 1024  # a longer one is not a name: what stands under it is hidden, which costs less than looking at it
 _WRITTEN_KEY = re.compile(
     r"""(?P<escapes>\\{0,8})(?P<quote>["'])(?P<quoted>[^"'\\]{1,200})(?P=escapes)(?P=quote)\s{0,9}[:=](?!=)\s{0,9}"""
     r"""|(?<![\w.$-])(?P<bare>[\w.$-]{1,200})\s?=(?!=)\s?"""

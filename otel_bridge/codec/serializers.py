@@ -34,7 +34,7 @@ def checked(serializer: Serializer | None) -> Serializer | None:
     """
     if serializer is not None and (isinstance(serializer, type) or not isinstance(serializer, Serializer)):
         raise ConfigurationError(
-            f"serializer={serializer!r} is no DBOS serializer: give an object with name() and deserialize(text)."
+            f"serializer={serializer!r} is not a DBOS serializer: give an object with name() and deserialize(text)."
         )
     return serializer
 
@@ -45,7 +45,7 @@ def load_serializer(place: str) -> Serializer:
     The module is imported, from the working directory too; a class is called without arguments.
 
     Raises:
-        ConfigurationError: there is no such module or object, or it is no serializer.
+        ConfigurationError: there is no such module or object, or it is not a serializer.
     """
     what, form = "The serializer", "module:object"
     found = load_named(place, what=what, form=form)

@@ -36,7 +36,7 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @property
     def session(self) -> Session | None:
-        """The instrumented period that goes on now, if one does."""
+        """The instrumented period that continues now, if one does."""
         return self._session
 
     def _instrument(self, **kwargs: Any) -> None:

@@ -69,7 +69,7 @@ class PostgresLedger(Ledger):
         self, conninfo: str, *, schema: str = "durable", timeout_s: float = 5.0, max_connections: int = 4
     ) -> None:
         if not _NAME.match(schema):
-            raise ConfigurationError(f"Ledger schema {schema!r} is no plain name. Use letters, digits and '_'.")
+            raise ConfigurationError(f"Ledger schema {schema!r} is not a plain name. Use letters, digits and '_'.")
         super().__init__()
         self._schema, self._timeout_s = schema, timeout_s
         self.target = _without_credentials(conninfo, schema)

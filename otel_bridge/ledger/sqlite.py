@@ -127,7 +127,7 @@ class SqliteLedger(Ledger):
             return self._database
         self.close()
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
-        # One value that is no text must not make a whole answer unreadable.
+        # One value that is not text must not make a whole answer unreadable.
         conn.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             database = sqlite_utils.Database(conn, execute_plugins=False)

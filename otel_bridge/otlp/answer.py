@@ -80,13 +80,13 @@ def _read_json(body: bytes) -> Accepted:
     except (ValueError, RecursionError) as error:
         raise NotOtlpError("malformed JSON") from error
     if not isinstance(answer, dict) or answer.keys() - {"partialSuccess", "partial_success"}:
-        raise NotOtlpError("JSON that is no OTLP message")
+        raise NotOtlpError("JSON that is not an OTLP message")
     partial = answer.get("partialSuccess", answer.get("partial_success")) or {}
     try:
         rejected = int(_first(partial, "rejectedSpans", "rejected_spans") or 0)
         message = str(_first(partial, "errorMessage", "error_message") or "")
     except (AttributeError, TypeError, ValueError) as error:
-        raise NotOtlpError("JSON that is no OTLP message") from error
+        raise NotOtlpError("JSON that is not an OTLP message") from error
     return Accepted(max(0, rejected), message)
 
 

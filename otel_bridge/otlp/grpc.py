@@ -80,7 +80,7 @@ class GrpcTransport:
             return replace(accepted, message=without(accepted.message, self._secrets))
         except NotOtlpError as error:
             raise RetryableDeliveryError(
-                f"{self.target} answered with {error}: that is no OTLP collector. "
+                f"{self.target} answered with {error}: that is not an OTLP collector. "
                 "Correct the endpoint; the spans are kept."
             ) from error
         except grpc.RpcError as error:

@@ -111,7 +111,7 @@ class HttpTransport:
                 return replace(accepted, message=without(accepted.message, self._secrets))
             except NotOtlpError as error:
                 raise RetryableDeliveryError(
-                    f"{self.target} answered {status} with {error}: that is no OTLP collector. "
+                    f"{self.target} answered {status} with {error}: that is not an OTLP collector. "
                     "Correct the endpoint; the spans are kept."
                 ) from error
         said = body[: 4 * _SHOWN_CHARS].decode("utf-8", "replace")[:_SHOWN_CHARS].strip() if _is_text(kind) else ""

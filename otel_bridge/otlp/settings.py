@@ -136,7 +136,7 @@ def _wrong_endpoint(endpoint: str, protocol: OtlpProtocol) -> str | None:
     if not usable or "@" in parts.path + parts.query + parts.fragment or re.search(r"[\s\\]", endpoint):
         return f"The OTLP endpoint is malformed. Write {form}, and percent-encode special characters in a password."
     if has_scheme and parts.scheme.lower() not in ("http", "https"):
-        return f"The OTLP endpoint is no http:// or https:// URL. Write {form}."
+        return f"The OTLP endpoint is not an http:// or https:// URL. Write {form}."
     if "@" in parts.netloc.rpartition("@")[0]:
         return "The OTLP endpoint has an @ too many. Percent-encode special characters in a password."
     return None

@@ -29,7 +29,7 @@ class Attempt:
 
     Args:
         n: 1 for the first.
-        outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it goes on.
+        outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it continues.
         cause: what began it: ``start``, ``retry``, ``redispatch`` or ``move``.
         by: who did that, as the audit log names them; None for the start.
         error: why it failed, where that was kept.
@@ -124,7 +124,7 @@ def _begun_in(since_ms: int, until_ms: int, known: Sequence[Step]) -> tuple[Step
 
 
 def _begins_a_life(cause: AuditEntry) -> bool:
-    """Say whether the run had ended before; else it goes on with the steps that it has."""
+    """Say whether the run had ended before; else it continues with the steps that it has."""
     return cause.action == "retry" and not cause.params.get(PUT_BACK)
 
 

@@ -13,7 +13,7 @@ from otel_bridge.runs.placement import Need, Placement, Shortage, knows, place
 from otel_bridge.runs.presence import Presence
 
 BLOCKED_AFTER_MS = 10_000
-"""A run waits at least this long before it is called blocked: a deploy's restart is no alarm."""
+"""A run waits at least this long before it is called blocked: a deploy's restart is not an alarm."""
 
 
 def may_be_blocked_from_ms(run: Run) -> int:

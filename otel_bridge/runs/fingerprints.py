@@ -85,7 +85,7 @@ def template_of(message: str) -> str:
 
 
 def top_frame(stack: str | None) -> str | None:
-    """Return where an error was raised, ``function in file``: the innermost frame that is no library's.
+    """Return where an error was raised, ``function in file``: the innermost frame that is not a library's.
 
     Lines are left out, for they move with every release.
     """

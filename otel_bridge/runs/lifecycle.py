@@ -88,7 +88,7 @@ def undo_missed(run: Run, before: Run | None) -> bool:
 
 
 def _still_waits(run: Run, before: Run) -> bool:
-    """True when the run goes on waiting for the same: then nothing has happened to it.
+    """True when the run keeps waiting for the same: then nothing has happened to it.
 
     A run that waits for its children one after the other only waits, whichever of them is named at the moment.
     """

@@ -131,7 +131,7 @@ def interrupted(
 
     Args:
         reported: what workers reported of them.
-        still: with those that a live executor goes on executing although their run was cancelled: they have no end.
+        still: with those that a live executor keeps executing although their run was cancelled: they have no end.
     """
     if run.status == "completed":
         return []
@@ -142,7 +142,7 @@ def interrupted(
     if still and run.status in _CANCELLED:
         for executor, step in seen.in_flight(run.id):
             if step.seq is not None and not step.name.startswith(ENGINE_PREFIX):
-                # How long it goes on nobody knows before its worker tells.
+                # How long it continues nobody knows before its worker tells.
                 under_way = interrupted_step(cut_off(step, executor.beat_at_ms, executor.executor_id))
                 found[step.seq] = under_way._replace(finished_at_ms=None)
     if may_be_cut_off(run):
@@ -151,7 +151,7 @@ def interrupted(
 
 
 def is_cut_off_but_open(step: Step) -> bool:
-    """Say whether a live executor goes on executing an interrupted step: how it ended is not reported yet."""
+    """Say whether a live executor keeps executing an interrupted step: how it ended is not reported yet."""
     return step.status == "interrupted" and step.is_open
 
 
@@ -188,7 +188,7 @@ def interrupted_step(reported: InterruptedStep) -> Step:
 
 
 def cut_off(step: InFlightStep, ended_ms: int, executor: str) -> InterruptedStep:
-    """Return what is to be shown of a step in flight that goes on no more, as far as anybody knows."""
+    """Return what is to be shown of a step in flight that no longer continues, as far as anybody knows."""
     return InterruptedStep(
         run_id=step.run_id,
         seq=step.seq if step.seq is not None else 0,

@@ -34,7 +34,7 @@ def check_steps(recorded: Iterable[Step], references: Sequence[Iterable[Step]]) 
     """Compare a run's recorded steps with those of completed runs of the other version.
 
     One run that did the same is enough: workflows branch. A step number that a reference does not have (its branch was
-    shorter) is no divergence. Of several that differ, the one that agrees for longest says where.
+    shorter) is not a divergence. Of several that differ, the one that agrees for longest says where.
 
     Example:
         >>> from otel_bridge.testing import make_step

@@ -3,7 +3,7 @@
 A step that calls a model returns its library's answer, and DBOS stores that. Each recogniser knows the answer of one
 library by its class, which the codec shows as ``$class``, and reads model, tokens, finish reason and the tools that
 were asked for. Nothing is unpickled, and no library need be installed. What holds many answers (the result of a whole
-agent run) is no model call: its tokens are counted at the steps.
+agent run) is not a model call: its tokens are counted at the steps.
 
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """

@@ -53,7 +53,7 @@ class Life:
     Args:
         facts: what the ledger says, brought up to this life, before anything of ``due`` is sent.
         due: steps to send, by number.
-        present: True while this life goes on, or was not sent whole: the rows tell of it, and not of the one before.
+        present: True while this life continues, or was not sent whole: the rows tell of it, and not of the one before.
         ends: True when the span of this life is to be sent too.
         end_ms: when the run ended; None while it is open.
         unseen_end: a life that ended before it was seen to end: its span is made from the ledger's facts.
@@ -320,7 +320,7 @@ def _fold(due: Sequence[DueStep], steps: Sequence[Step], *, over: bool) -> list[
     """Return the due steps with each row of like bookkeeping as one.
 
     A row that may still grow is not due yet: what was sent is final. So a row is over when another step follows it, or
-    its run has ended. Steps that were sent before stay apart: a row goes on with those that are due.
+    its run has ended. Steps that were sent before stay apart: a row continues with those that are due.
     """
     place = {step.seq: at for at, step in enumerate(steps)}
     folded: list[DueStep] = []

@@ -132,7 +132,7 @@ def root_span(run: Run, steps: Sequence[Step], *, settings: SpanSettings | None 
 
 
 def step_error(step: Step, settings: SpanSettings) -> SpanError | None:
-    """Return why a step failed; None when it did not. A cancelled child is no error."""
+    """Return why a step failed; None when it did not. A cancelled child is not an error."""
     if step.status == "dead":
         return SpanError(semconv.DEAD_ERROR_TYPE, "The engine gave the child run up.")
     if step.status != "failed":

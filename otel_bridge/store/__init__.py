@@ -37,7 +37,7 @@ def open_store(source: str | Path | Database | StateStore, *, schema: str = "dbo
         scheme = re.match(r"([A-Za-z0-9+.-]+)://", source)
         if scheme is not None and not source.startswith("sqlite"):
             raise ConfigurationError(
-                f"{scheme[0]} is no state store we can read. Use a postgresql:// or sqlite:/// URL."
+                f"{scheme[0]} is not a state store we can read. Use a postgresql:// or sqlite:/// URL."
             )
         if is_dsn(source):
             raise ConfigurationError(

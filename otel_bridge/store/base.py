@@ -196,7 +196,7 @@ class StateStore(Protocol):
     def open_marks(self, *, limit: int) -> dict[str, object]:
         """Return the newest ``limit`` runs that have not ended, each with a value that differs once its row does.
 
-        Cheap: nothing is derived, and what a run waits for is no part of it.
+        Cheap: nothing is derived, and what a run waits for is not part of it.
         """
 
     def open_runs(self, *, limit: int) -> list[Run]:

@@ -1,6 +1,6 @@
 """Cells that hold what their column does not declare. SQLite only: a column there takes a value of any type.
 
-A driver that meets text that is no UTF-8 fails the whole statement, and code that meets a blob where it expects a
+A driver that meets text that is not UTF-8 fails the whole statement, and code that meets a blob where it expects a
 number fails at whatever row that is: one damaged row would hide all others. So every statement is read through
 ``fetch``, which replaces such cells by values of the declared type that remember what they are.
 
@@ -41,19 +41,19 @@ _NOT_UTF8 = "Could not decode to UTF-8"
 RUN_ID = "workflow_uuid"
 """SQLite lets a primary key be NULL, unless it is an integer."""
 LAST = 2**62 - 1
-"""SQLite sorts what is no number behind all numbers, and so does its stand-in."""
+"""SQLite sorts what is not a number behind all numbers, and so does its stand-in."""
 LAST_TEXT = "\U0010ffff"
 """Begins the stand-in of an id that is a blob: lists are paged by id, and SQLite sorts blobs behind all texts."""
 
 
 class UnreadableText(str):
-    """Stands for a cell that is no text, or no UTF-8: what can be shown of it."""
+    """Stands for a cell that is not text, or no UTF-8: what can be shown of it."""
 
     __slots__ = ()
 
 
 class UnreadableNumber(int):
-    """Stands for a cell that is no number: ``LAST``."""
+    """Stands for a cell that is not a number: ``LAST``."""
 
     __slots__ = ()
 

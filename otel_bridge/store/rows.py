@@ -57,7 +57,7 @@ _REQUIRED = frozenset({RUN_COLUMNS.index("created_at"), RUN_COLUMNS.index("updat
 
 
 def attributes_of(text: str | None) -> Mapping[str, Any]:
-    """Return a run's attributes; none where the text is no JSON object."""
+    """Return a run's attributes; none where the text is not a JSON object."""
     if text is None:
         return {}
     try:

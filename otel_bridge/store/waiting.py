@@ -181,7 +181,7 @@ def parse_wait(value: str) -> Wait | None:
 
 
 def parse_open_wait(seq: int, value: str) -> OpenWait | None:
-    """Return the wait at ``seq`` from what announced it; None when that is no wait whose topic can be known."""
+    """Return the wait at ``seq`` from what announced it; None when that is not a wait whose topic can be known."""
     wait = parse_wait(value)
     if wait is None or wait.name is None:
         return None
@@ -200,8 +200,6 @@ def parse_open_wait(seq: int, value: str) -> OpenWait | None:
 
 
 def _time_ms(value: Any) -> int | None:
-    if isinstance(value, bool) or value is None:
-        return None
     if isinstance(value, (int, float)):
         return wake_ms(str(value))
     try:

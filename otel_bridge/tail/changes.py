@@ -136,7 +136,7 @@ class ChangeTail:
             self.presence = presence((), self._since_ms)
 
     def _interrupted(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[InterruptedStep]]:
-        """Return what workers told of the interrupted steps of these runs, as far as it can be read."""
+        """Return what workers reported of the interrupted steps of these runs, as far as it can be read."""
         try:
             return self._ledger.interrupted(run_ids) if self._ledger is not None and run_ids else {}
         except LedgerError:
@@ -169,12 +169,12 @@ class ChangeTail:
         events = run_events(run, then, self._since_ms, ending=False)
         if stored.status != "pending":
             events += step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec)
-            told = {step.seq: step.status for step in steps if not is_cut_off_but_open(step)}
+            statuses = {step.seq: step.status for step in steps if not is_cut_off_but_open(step)}
         else:
             # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
-            told = _reported(recorded, before.steps if before else None)
+            statuses = _reported(recorded, before.steps if before else None)
         events += run_events(run, then, self._since_ms, ending=True, error=self._run_error, undone_at_ms=undone_at_ms)
-        known = _Known(run, stored, told)
+        known = _Known(run, stored, statuses)
         same = not events and before is not None and before.run == run and before.steps == known.steps
         return None if same else RunChange(run, steps, events), known
 

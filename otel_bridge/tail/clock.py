@@ -13,7 +13,7 @@ from collections.abc import Callable
 from otel_bridge.ledger.base import Cursor
 
 TOLERANCE_MS = 2_000
-"""A stamp so far ahead of the clock is no jump: clocks of two machines differ, and a reading is a moment old."""
+"""A stamp so far ahead of the clock is not a jump: clocks of two machines differ, and a reading is a moment old."""
 LOOK_BACK_MS = 86_400_000
 """How far to look back when nothing tells when a clock was set back."""
 

@@ -38,7 +38,7 @@ def catch_up(
     """Record a part of what nobody has; return when the oldest run was created that was looked at, None when all were.
 
     Raises:
-        StoreError, LedgerError: they cannot be used now; the next call goes on.
+        StoreError, LedgerError: they cannot be used now; the next call continues.
 
     Example::
 

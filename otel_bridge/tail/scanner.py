@@ -184,7 +184,7 @@ class StoreScanner:
         """Note changed runs.
 
         A page begins behind the last run of the one before, also within one millisecond: very many runs may share it.
-        An id that is no text is behind every id, however often it was read: then the pages grow until they are past it.
+        An id that is not text is behind every id, however often it was read: the pages grow until they are past it.
         """
         read, limit = 0, PAGE_ROWS
         while read < SCAN_RUNS or limit > PAGE_ROWS:

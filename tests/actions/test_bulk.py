@@ -72,16 +72,16 @@ def test_a_bulk_touches_nothing_that_was_not_previewed(world: World) -> None:
 
 @pytest.mark.usefixtures("inline_at_most_two")
 def test_a_large_bulk_is_a_durable_run_with_a_result_per_run(world: World) -> None:
-    """Its progress can be read while it goes on."""
+    """Its progress can be read while it continues."""
     ids = failed_runs(world, "b4", 12)
     done = bulk.apply(world.ctx, "retry", RunQuery(text="b4-"), actor="ann")
     assert done.results is None
     world.reaches(done.bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = bulk_status.status(world.ctx, done.bulk_id)
-    assert (told["matched"], told["applied"], told["refused"]) == (12, 12, 0)
-    assert {result["runId"] for result in told["results"]} == set(ids)
+    reported = bulk_status.status(world.ctx, done.bulk_id)
+    assert (reported["matched"], reported["applied"], reported["refused"]) == (12, 12, 0)
+    assert {result["runId"] for result in reported["results"]} == set(ids)
 
 
 @pytest.mark.usefixtures("inline_at_most_two")
@@ -105,7 +105,7 @@ def test_a_bulk_that_does_not_exist_is_not_found(world: World) -> None:
 
 @pytest.mark.usefixtures("inline_at_most_two")
 def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_world: Callable[..., World]) -> None:
-    """The worker that takes over goes on where the record ends."""
+    """The worker that takes over continues where the record ends."""
     world = new_world()
     worker = world.worker()
     ids = failed_runs(world, "b6", 35)
@@ -119,9 +119,9 @@ def test_kill_9_in_the_middle_of_a_bulk_action_loses_and_repeats_nothing(new_wor
     world.reaches(bulk_id, "completed")
     for run_id in ids:
         world.reaches(run_id, "completed")
-    told = bulk_status.status(world.ctx, bulk_id)
-    assert sorted(result["runId"] for result in told["results"]) == sorted(ids)
-    assert {result["outcome"] for result in told["results"]} == {"applied"}
+    reported = bulk_status.status(world.ctx, bulk_id)
+    assert sorted(result["runId"] for result in reported["results"]) == sorted(ids)
+    assert {result["outcome"] for result in reported["results"]} == {"applied"}
     # Each failed once and was retried once; only what was in flight at the kill and recovered may have run again.
     recovered = sum(run.recovery_attempts - 1 for run in world.store.get_runs(ids).values())
     assert 70 <= len(world.log("work b6")) <= 70 + recovered

@@ -98,10 +98,10 @@ def test_a_bulks_progress_is_read_in_as_many_statements_whatever_it_did() -> Non
             )
         ctx, _, _ = memory_context(store=store)
         store.statements = 0
-        told = bulk_status.status(ctx, "x", first=15)
+        reported = bulk_status.status(ctx, "x", first=15)
         counts.append(store.statements)
-        assert (told["matched"], told["done"], told["applied"]) == (chunks * 10, chunks * 10, chunks * 10)
-        assert len(told["results"]) == chunks * 10 - 15
+        assert (reported["matched"], reported["done"], reported["applied"]) == (chunks * 10, chunks * 10, chunks * 10)
+        assert len(reported["results"]) == chunks * 10 - 15
     assert counts[0] == counts[1]
 
 

@@ -71,7 +71,7 @@ def gauge(client: FlaskClient, name: str) -> dict[str, float]:
     return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in lines}
 
 
-def test_a_stranded_run_is_moved_after_a_check_and_goes_on_where_it_was(new_world: Make) -> None:
+def test_a_stranded_run_is_moved_after_a_check_and_continues_where_it_was(new_world: Make) -> None:
     """Row, versions, metrics, message, move and history tell one story; what was done is not done again."""
     world = new_world()
     strand(world, "a")
@@ -153,8 +153,8 @@ def test_a_bulk_moves_one_run_then_the_others_and_the_caretaker_what_is_left(new
     strand(world, "some-1", "some-2", "some-3", "late")
     keeper = upgrader(world)
     assert versions_of(world, "some-1", "late") == ["v1", "v1"]  # nothing to compare with yet
-    told = bulk_move(world, "some-")
-    assert (told["matched"], told["applied"], told["stopped"]) == (3, 3, None)
+    reported = bulk_move(world, "some-")
+    assert (reported["matched"], reported["applied"], reported["stopped"]) == (3, 3, None)
     for run_id in ("some-1", "some-2", "some-3"):
         complete(world, run_id)
         assert world.log(f"work first-{run_id}") == [f"work first-{run_id}"]
@@ -168,9 +168,9 @@ def test_a_version_that_does_something_else_takes_one_run_at_most(new_world: Mak
     """A bulk stops at the run it tried; with a completed run to compare, the first step that differs is named."""
     world = new_world()
     strand(world, "many-1", "many-2", "many-3", "c", version="v3")
-    told = bulk_move(world, "many-")
-    assert (told["matched"], told["applied"]) == (3, 1)
-    assert "failed" in told["stopped"]
+    reported = bulk_move(world, "many-")
+    assert (reported["matched"], reported["applied"]) == (3, 1)
+    assert "failed" in reported["stopped"]
     assert versions_of(world, "many-1", "many-2", "many-3") == ["v1", "v1", "v3"]
     reference(world, "v3")
     assert upgrader(world).tick()

@@ -50,7 +50,7 @@ def test_a_placeholder_that_is_sent_back_is_refused_with_its_place(given: Any, c
     ],
 )
 def test_what_a_person_wrote_is_accepted(given: Any, codec: Codec) -> None:
-    """A text that the original holds is no placeholder."""
+    """A text that the original holds is not a placeholder."""
     refuse_placeholders(given, STORED, codec=codec)
 
 

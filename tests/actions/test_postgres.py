@@ -74,7 +74,7 @@ def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_wo
     world.worker("--present", "--executor", "two")
     keeper = Caretaker(lambda: world.ctx, CaretakerSettings(recover=RecoveryPolicy(grace_s=0.5), patrol_interval_s=0.0))
     until(lambda: keeper.tick() and world.run("p").executor != "one", what="the re-dispatch")
-    until(lambda: len(world.log("work b")) == 2, what="the step to begin anew")
+    until(lambda: len(world.log("work b")) == 2, what="the step to begin again")
     os.kill(paused.process.pid, signal.SIGCONT)
     world.touch("go-b")
     run = world.reaches("p", "completed")

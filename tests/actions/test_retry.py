@@ -12,7 +12,7 @@ from tests.actions.world import World
 from tests.waiting import until
 
 
-def test_a_failed_run_goes_on_from_the_step_that_failed_under_its_own_id(world: World) -> None:
+def test_a_failed_run_continues_from_the_step_that_failed_under_its_own_id(world: World) -> None:
     """What was done before the failure is not done again."""
     world.touch("break-r1-b")
     world.start("steps", "r1-a", "r1-b", "r1-c", run_id="r1")
@@ -35,7 +35,7 @@ def test_a_retry_takes_effect_within_a_second_and_a_half(world: World) -> None:
 
 
 def test_a_run_that_failed_in_its_own_code_keeps_every_step(world: World) -> None:
-    """There is no failed step to blame: the run is replayed to its end and goes on from there."""
+    """There is no failed step to blame: the run is replayed to its end and continues from there."""
     world.touch("break-r3")
     world.start("own_code", "r3", run_id="r3")
     world.reaches("r3", "failed")
@@ -106,7 +106,7 @@ def test_a_run_that_does_not_exist_is_not_found(world: World) -> None:
         retry.retry(world.ctx, "nobody", actor="ann")
 
 
-def test_a_cancelled_run_goes_on_where_it_was(world: World) -> None:
+def test_a_cancelled_run_continues_where_it_was(world: World) -> None:
     """Cancelled runs are resumed: their steps stay."""
     world.touch("hold-r10-b")
     world.start("steps", "r10-a", "r10-b", run_id="r10", queue="family")

@@ -92,7 +92,7 @@ def failed_run(store: MemoryStateStore, **fields: object) -> RecordingClient | N
 
 
 def test_why_a_run_failed_is_recorded_before_the_engine_deletes_it() -> None:
-    """Whether or not anybody has looked at it, and whatever becomes of the record: the retry goes on."""
+    """Whether or not anybody has looked at it, and whatever becomes of the record: the retry continues."""
     ledger, store = MemoryLedger(), MemoryStateStore(clock=CLOCK)
     failed_run(store)
     log = FailureLog(store, ledger)
@@ -160,7 +160,7 @@ def test_the_hosts_policy_decides_per_run() -> None:
     assert [entry.outcome for entry in ctx.ledger.audit()] == ["refused"]
 
 
-def test_a_failed_run_whose_version_is_gone_goes_on_under_a_live_one_and_says_so() -> None:
+def test_a_failed_run_whose_version_is_gone_continues_under_a_live_one_and_says_so() -> None:
     """Left on its own version it would wait for ever."""
     store = MemoryStateStore(clock=CLOCK)
     failed_run(store, workflow_version="v1")

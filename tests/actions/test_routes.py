@@ -231,10 +231,10 @@ def test_start_fork_and_retry_with_input_answer_201_with_the_new_run(client: Fla
     world.reaches("h8", "completed")
     fork = post(client, "runs/h8/fork", {"fromSeq": 1})
     assert (fork.status_code, fork.json["run"]["forkedFrom"]) == (201, "h8")
-    anew = post(client, "runs/h8/retry-with-input", {"input": ["h8-b"]})
-    assert anew.status_code == 201
-    world.reaches(anew.json["runId"], "completed")
-    assert world.output(anew.json["runId"]) == ["h8-b"]
+    again = post(client, "runs/h8/retry-with-input", {"input": ["h8-b"]})
+    assert again.status_code == 201
+    world.reaches(again.json["runId"], "completed")
+    assert world.output(again.json["runId"]) == ["h8-b"]
     for path, body in (("runs/h8/fork", {"fromSeq": -1}), ("runs/h8/fork", {}), ("runs", {"workflow": ""})):
         assert post(client, path, body).status_code == 400
 

@@ -45,7 +45,7 @@ def test_an_error_is_known_again_in_another_format() -> None:
 
 
 def test_without_the_runs_error_the_last_step_is_blamed_if_it_failed() -> None:
-    """Else nobody is: the run goes on from behind its last step, folded rows included."""
+    """Else nobody is: the run continues from behind its last step, folded rows included."""
     assert rewind_point([step(1), step(2, status="failed")], None) == 2
     assert rewind_point([step(1, status="failed"), step(2, folded=(4,))], error("own")) == 5
     assert rewind_point([], error("own")) == 1

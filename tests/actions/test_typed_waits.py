@@ -37,7 +37,7 @@ def test_a_signal_that_came_before_its_wait_and_does_not_fit_is_dropped(world: W
 
 
 def test_a_callback_of_another_type_than_declared_is_refused_and_may_be_sent_again(world: World) -> None:
-    """The sender is told what is wrong; the run waits on."""
+    """The sender gets to know what is wrong; the run waits on."""
     world.start("typed_hook", run_id="ty2")
     world.waits("ty2", "webhook", "payment")
     token = world.webhook_token("ty2")

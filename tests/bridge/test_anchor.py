@@ -20,7 +20,7 @@ from tests.otlp.samples import ListTransport
 from tests.waiting import until
 
 
-def told(transport: ListTransport) -> list[tuple[str, str | None]]:
+def reported(transport: ListTransport) -> list[tuple[str, str | None]]:
     """Return the names of what was sent, and of its parents."""
     names = {span.span_id: span.name for span in transport.spans}
     return [(span.name, names.get(span.parent_id) if span.parent_id else None) for span in transport.spans]
@@ -51,7 +51,7 @@ def test_an_open_run_has_its_root_at_once_and_its_outcome_at_the_end(
     )
     bridge.run_once()
     bridge.run_once()
-    assert told(transport) == [("order", None), ("charge", "order"), ("run", "order")]
+    assert reported(transport) == [("order", None), ("charge", "order"), ("run", "order")]
     outcome = sent(transport, "run")
     assert (outcome.start_ns, outcome.end_ns) == (at * 1_000_000, (at + 50) * 1_000_000)
     assert outcome.attributes["durable.run.status"] == "failed"
@@ -64,7 +64,7 @@ def test_a_run_that_ends_between_two_looks_has_the_same_shape(
     """What a trace looks like does not depend on when somebody looked."""
     put_ended(store, "r", steps=1, workflow="order")
     bridges(root="anchor").run_once()
-    assert told(transport) == [("order", None), ("charge", "order"), ("run", "order")]
+    assert reported(transport) == [("order", None), ("charge", "order"), ("run", "order")]
 
 
 @pytest.mark.parametrize(("first", "then"), [("end", "anchor"), ("anchor", "end")])
@@ -83,7 +83,7 @@ def test_a_run_that_is_open_when_the_setting_changes_still_has_one_root(
         make_run("r", workflow="order", status="completed", created_at_ms=at, started_at_ms=at, finished_at_ms=at + 50)
     )
     bridges(root=then).run_once()
-    assert sorted(told(transport), key=str) == [("charge", "order"), ("order", None), ("run", "order")]
+    assert sorted(reported(transport), key=str) == [("charge", "order"), ("order", None), ("run", "order")]
 
 
 def test_a_collector_that_was_down_at_the_beginning_gets_the_root_as_it_was(
@@ -123,7 +123,7 @@ def test_a_run_that_is_deleted_before_its_end_was_seen_has_an_outcome_too(
     bridge.stop()
     store.delete_run("r")
     bridges(root="anchor").run_once()
-    assert told(transport) == [("order", None), ("run", "order")]
+    assert reported(transport) == [("order", None), ("run", "order")]
     assert sent(transport, "run").attributes["durable.run.status"] == "unknown"
 
 

@@ -161,7 +161,7 @@ def test_backfill_takes_a_span_of_time(database: str, collector: FakeCollector, 
 
 
 def test_backfill_that_is_stopped_says_so(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
-    """Exit code 1; starting it again goes on where it was."""
+    """Exit code 1; starting it again continues where it was."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
 
     def stop_at_first(request: object) -> Fault:
@@ -336,20 +336,22 @@ def test_a_malformed_option_is_exit_code_2(database: str, option: str, value: st
     assert (done.code, option in done.err) == (2, True)
 
 
-def test_what_a_bridge_is_told_reaches_it(database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch):
+def test_the_options_of_the_command_reach_the_bridge(
+    database: str, collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
+):
     """How long the ledger remembers, and how long the last delivery may take."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_url)
     monkeypatch.setenv("DURABLE_FLUSH_TIMEOUT", "1.5")
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
 
     class Told(OTelBridge):
         def __init__(self, store: str, **settings: Any) -> None:
-            told.update(settings)
+            reported.update(settings)
             super().__init__(store, **settings)
 
     monkeypatch.setattr(commands, "OTelBridge", Told)
     assert run("export", "--once", "--retention-days", "7", "--system-database-url", database).code == 0
-    assert (told["retention_days"], told["flush_timeout_s"]) == (7.0, 1.5)
+    assert (reported["retention_days"], reported["flush_timeout_s"]) == (7.0, 1.5)
 
 
 def test_a_postgres_database_without_its_driver_is_exit_code_2():

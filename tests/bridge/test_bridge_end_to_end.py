@@ -124,15 +124,15 @@ def test_a_run_that_is_retried_continues_its_trace(
         client.destroy()
         assert worker("recover", "run").wait(60) == 0
         collector.wait(lambda seen: any(span.name == "retry 1" for span in seen.trace(trace_id)))
-    told = [("  " * depth + span.name, span.status.code) for depth, span in tree(collector.trace(trace_id))]
-    assert told == [("brittle", 2), ("  quick", 0), ("  flaky", 2), ("  retry 1", 0), ("    flaky", 0)]
+    reported = [("  " * depth + span.name, span.status.code) for depth, span in tree(collector.trace(trace_id))]
+    assert reported == [("brittle", 2), ("  quick", 0), ("  flaky", 2), ("  retry 1", 0), ("    flaky", 0)]
     assert set(collector.copies.values()) == {1}
 
 
 def test_a_bridge_that_died_is_taken_over_without_loss(
     collector: FakeCollector, worker: Callable[..., subprocess.Popen[bytes]], sqlite_url: str, tmp_path: Path
 ):
-    """kill -9 of the exporting process: the stand-by goes on within the lease's time, and repeats identically."""
+    """kill -9 of the exporting process: the stand-by continues within the lease's time, and repeats identically."""
     (tmp_path / "marker.go").touch()
     until_made = worker("story", "run")
     environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url}

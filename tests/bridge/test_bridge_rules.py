@@ -70,7 +70,7 @@ def test_from_now_means_what_is_open_and_what_comes(
     assert {span.run_id for span in transport.spans} == {"open", "new"}
 
 
-def test_a_restart_goes_on_where_it_was(
+def test_a_restart_continues_where_it_was(
     store: MemoryStateStore, bridges: Bridges, transport: ListTransport, clock: FakeClock
 ):
     """``start_from`` counts for a new ledger only: what happened while no bridge ran is exported."""
@@ -111,7 +111,7 @@ def test_nothing_is_acknowledged_before_it_is_accepted(
 def test_what_was_on_its_way_is_sent_again_as_it_was(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport, clock: FakeClock
 ):
-    """Accepted but not acknowledged, and then the run was retried: its failure must not be told anew, nor forgotten."""
+    """Accepted but not acknowledged, and then the run was retried: its failure is neither sent again nor forgotten."""
     at = clock()
     store.put_run(make_run(status="failed", created_at_ms=at, finished_at_ms=at + 100, attributes={"tags": ["vip"]}))
     store.put_step(make_step(status="failed", started_at_ms=at))
@@ -172,7 +172,7 @@ def test_a_bridge_that_lost_the_lease_writes_nothing(
     assert bridge.run_once() == 0
 
 
-def test_a_lost_lease_is_no_end(
+def test_a_lost_lease_is_not_an_end(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport, clock: FakeClock
 ):
     """It stands by, and exports again once the other is gone."""
@@ -215,7 +215,7 @@ def test_a_lease_is_renewed_while_its_holder_works():
     assert ledger.lease_holder("n") is None
 
 
-def test_a_ledger_that_is_gone_at_the_end_is_no_error(caplog: pytest.LogCaptureFixture):
+def test_a_ledger_that_is_gone_at_the_end_is_not_an_error(caplog: pytest.LogCaptureFixture):
     """The lease runs out by itself."""
 
     class Gone(MemoryLedger):
@@ -299,7 +299,7 @@ def test_a_bug_is_logged_and_does_not_end_the_export(
     assert "Unexpected error in the bridge" in caplog.text
 
 
-def test_a_run_that_cannot_be_told_is_skipped_and_named(
+def test_a_run_that_cannot_be_reported_is_skipped_and_named(
     store: MemoryStateStore,
     bridges: Bridges,
     transport: ListTransport,
@@ -409,7 +409,7 @@ def test_stopping_flushes(store: MemoryStateStore, bridges: Bridges, transport: 
 
 
 def test_a_bridge_can_be_started_again(store: MemoryStateStore, bridges: Bridges, transport: ListTransport):
-    """Stop is no end either."""
+    """Stop is not an end either."""
     bridge = bridges()
     for run_id in ("run-1", "run-2"):
         with bridge:
@@ -477,10 +477,10 @@ def test_refused_spans_are_left_in_the_ledger_for_people(
 
     put_ended(store)
     bridges(exporter=Picky()).run_once()
-    told = ledger.get_value(STATS_KEY)
-    assert told is not None
-    assert told["setAside"] == 1
-    assert told["rejections"][0]["run_id"] == "run-1"
+    reported = ledger.get_value(STATS_KEY)
+    assert reported is not None
+    assert reported["setAside"] == 1
+    assert reported["rejections"][0]["run_id"] == "run-1"
 
 
 def test_runs_long_ended_are_forgotten_by_the_ledger(
@@ -567,7 +567,7 @@ def test_no_more_steps_are_held_at_once_than_are_bearable(
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_a_long_run_that_is_interrupted_goes_on_behind_its_last_part(
+def test_a_long_run_that_is_interrupted_continues_behind_its_last_part(
     status: Any, store: MemoryStateStore, bridges: Bridges, monkeypatch: Any
 ):
     """Each part is acknowledged by itself: what a crash repeats is no more than a part, and the root comes last."""

@@ -173,7 +173,7 @@ def test_very_many_rows_from_the_future_are_not_read_again_and_again(
     assert cursor.steps_ms == clock()
 
 
-def test_live_views_are_told_of_what_happens_after_the_clock_was_set_back(store: MemoryStateStore, clock: FakeClock):
+def test_live_views_see_what_happens_after_the_clock_was_set_back(store: MemoryStateStore, clock: FakeClock):
     """It is new, although its stamps are older than the view."""
     tail = ChangeTail(store)
     tail.poll()

@@ -1,4 +1,4 @@
-"""One row that cannot be read or told is set aside and named; every other run is exported, listed and watched."""
+"""One row that cannot be read or reported is set aside and named; every other run is exported, listed and watched."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ DAMAGES = st.builds(
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(damages=st.lists(DAMAGES, min_size=1, max_size=3))
 def test_whatever_a_row_holds_other_runs_are_exported_listed_and_watched(damages: list[Damage]):
-    """Any columns of the victim's rows hold anything: no other run is lost, none is told twice, no route fails."""
+    """Any columns of the victim's rows hold anything: no other run is lost, none is reported twice, no route fails."""
     rig = Rig()
     done = [damage.do(rig.store) for damage in damages]
     if any(done):
@@ -119,7 +119,7 @@ def test_every_column_may_hold_every_value(table: str):
                 rig.check_routes()
 
 
-def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_told_once_it_is_mended(
+def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_reported_once_it_is_mended(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport,
     caplog: pytest.LogCaptureFixture,
 ):  # fmt: skip
@@ -140,7 +140,7 @@ def test_a_damaged_run_is_named_in_log_ledger_and_doctor_and_told_once_it_is_men
     assert "'bad': columns of its row hold what they do not declare: completed_at" in says.says
 
 
-def test_a_mended_run_is_told(
+def test_a_mended_run_is_reported(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, transport: ListTransport
 ):
     """A run is looked at again when its row changes, by the same bridge."""
@@ -177,7 +177,7 @@ def _fails(*_: object, **__: object) -> None:
 def test_what_fails_while_rows_are_read_is_narrowed_down_to_its_run(
     store: MemoryStateStore, bridges: Bridges, transport: ListTransport, monkeypatch: pytest.MonkeyPatch
 ):
-    """A chunk that fails is halved until the one run is found; each of the others is told once."""
+    """A chunk that fails is halved until the one run is found; each of the others is reported once."""
     for number in range(20):
         put_ended(store, f"run-{number}")
     read = store.get_steps_of
@@ -194,7 +194,7 @@ def test_what_fails_while_rows_are_read_is_narrowed_down_to_its_run(
     assert "run-13" not in {span.run_id for span in transport.spans}
 
 
-def test_an_outage_is_no_runs_fault(
+def test_an_outage_is_not_a_runs_fault(
     store: MemoryStateStore, ledger: MemoryLedger, bridges: Bridges, monkeypatch: pytest.MonkeyPatch
 ):
     """A store that cannot be read now sets nothing aside."""
@@ -223,7 +223,7 @@ def test_times_before_1970_and_after_2554_are_set_aside(
 
 
 def test_a_damaged_run_says_so_in_list_and_detail(tmp_path: Path):
-    """On a real file: text that is no UTF-8 fails a whole statement in the driver."""
+    """On a real file: text that is not UTF-8 fails a whole statement in the driver."""
     path = tmp_path / "app.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(ENGINE_SCHEMA)

@@ -37,7 +37,7 @@ def links(span: Any) -> dict[str, tuple[bytes, bytes]]:
 def test_a_dead_run_and_its_handler_are_two_traces_that_lead_to_one_another(
     world: World, collector: FakeCollector
 ) -> None:
-    """The dead root is an error, links to the handler's and back; a retry goes on below the dead root."""
+    """The dead root is an error, links to the handler's and back; a retry continues below the dead root."""
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url}
     bridge = OTelBridge(world.url, start_from="beginning", environ=environ)
     world.start("deadly", run_id=RUN)

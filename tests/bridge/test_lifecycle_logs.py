@@ -74,12 +74,15 @@ def test_an_open_run_is_known_before_its_root_span_is_sent(world: World, collect
     """It begins and waits, and says so in its trace; then somebody cancels it, with their name, and it ends."""
     with logging_bridge(world.url, collector):
         world.start("saga", "a", run_id="s1")
-        until(lambda: "durable.run.suspended" in names(collector, "s1"), what="the suspension to be told")
+        until(lambda: "durable.run.suspended" in names(collector, "s1"), what="the suspension to be reported")
         assert not [span for span in collector.spans.values() if span.span_id == ids.root_span_id("s1")]
         cancel.cancel(world.ctx, "s1", actor="ann")
-        until(lambda: {"durable.run.ended", "durable.action"} <= set(names(collector, "s1")), what="the end to be told")
-    told = names(collector, "s1")
-    assert [name for name in told if name.startswith("durable.run.")] == [
+        until(
+            lambda: {"durable.run.ended", "durable.action"} <= set(names(collector, "s1")),
+            what="the end to be reported",
+        )
+    reported = names(collector, "s1")
+    assert [name for name in reported if name.startswith("durable.run.")] == [
         "durable.run.created", "durable.run.started", "durable.run.suspended", "durable.run.ended",
     ]  # fmt: skip
     begun = of(collector, "durable.run.started")
@@ -131,8 +134,8 @@ def test_a_collector_that_is_down_delays_records_and_no_span(
         second = logging_bridge(store, collector, ledger=ledger, exporter=transport)
         second.run_once()
         second.stop()
-    told = Counter(names(collector, "r"))
-    assert told == {
+    reported = Counter(names(collector, "r"))
+    assert reported == {
         "durable.run.created": 1, "durable.run.started": 1, "durable.run.ended": 1, "durable.action": 1
     }  # fmt: skip
     assert len(transport.spans) == 1

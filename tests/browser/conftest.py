@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage"]
 START_S = 120.0
 WAIT_MS = 20_000
-"""For what comes at once on an idle machine; a busy one is no failure."""
+"""For what comes at once on an idle machine; a busy one is not a failure."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -127,7 +127,7 @@ def shipment(item: str) -> Any:
 @validator("amend", "quantity")  # type: ignore[untyped-decorator]
 def at_least_one(quantity: Any) -> str | None:
     """Reject what cannot be packed."""
-    return None if isinstance(quantity, int) and quantity > 0 else f"{quantity!r} is no quantity"
+    return None if isinstance(quantity, int) and quantity > 0 else f"{quantity!r} is not a quantity"
 
 
 @DBOS.workflow()

@@ -121,7 +121,7 @@ def test_a_failed_read_says_why_and_can_be_repeated(open_page: OpenPage, shop: S
     expect(page.locator(f'[data-run="{brief}"]')).to_be_visible()
 
 
-def test_a_lost_server_is_noticed_and_the_page_goes_on_when_it_is_back(open_page: OpenPage, shop: Shop) -> None:
+def test_a_lost_server_is_noticed_and_the_page_continues_when_it_is_back(open_page: OpenPage, shop: Shop) -> None:
     """Offline is said; afterwards the list is right again without reload."""
     page = open_page("/workers")
     down = False

@@ -40,7 +40,7 @@ def test_an_update_is_checked_before_it_reaches_the_run(open_page: OpenPage, sho
     message = page.get_by_label("Message for quantity")
     message.fill('"many"')
     page.get_by_role("button", name="Update", exact=True).click()
-    expect(page.locator(".field-error")).to_contain_text("'many' is no quantity")
+    expect(page.locator(".field-error")).to_contain_text("'many' is not a quantity")
     expect(page.locator(".badge")).to_have_text("Suspended")
     message.fill("3")
     page.get_by_role("button", name="Update", exact=True).click()
@@ -75,7 +75,7 @@ def test_more_runs_than_fit_a_request_are_retried_by_a_run_of_its_own(open_page:
     expect(page.locator(".runs-foot")).to_contain_text(f"{BULK} runs, all shown")
 
 
-def test_a_stuck_undo_says_what_failed_and_goes_on_when_it_is_mended(open_page: OpenPage, shop: Shop) -> None:
+def test_a_stuck_undo_says_what_failed_and_continues_when_it_is_mended(open_page: OpenPage, shop: Shop) -> None:
     """The notice has the error and the way on; nothing that was undone is undone again."""
     shop.start("shipment", "shipment-1")
     page = open_page("/runs/shipment-1")
@@ -92,7 +92,7 @@ def test_a_stuck_undo_says_what_failed_and_goes_on_when_it_is_mended(open_page: 
 
 
 def test_the_run_of_a_lost_worker_is_blocked_until_it_is_re_dispatched(open_page: OpenPage, shop: Shop) -> None:
-    """kill -9: the page says whose worker is lost, and another goes on after the last completed step."""
+    """kill -9: the page says whose worker is lost, and another continues after the last completed step."""
     with shop.fated_worker("mill", "mill-1") as worker:
         worker.wait_for("grinding")
         page = open_page("/workers")

@@ -33,19 +33,19 @@ def kill_until_dead(world: World, run_id: str) -> None:
 
 
 def test_a_dead_run_is_handed_to_its_handler_once_and_can_be_retried(new_world: Callable[..., World]) -> None:
-    """With ``{deadRunId, workflow, input, error}``; both link to one another; the retry's counter starts anew."""
+    """With ``{deadRunId, workflow, input, error}``; both link to one another; the retry's counter starts again."""
     world = new_world()
     kill_until_dead(world, "d1")
-    told: list[Mapping[str, Any]] = []
-    keeper = caretaker(world, on_dead=told.append)
+    reported: list[Mapping[str, Any]] = []
+    keeper = caretaker(world, on_dead=reported.append)
     until(keeper.tick, what="the lease")
     world.reaches("dlq:d1", "completed")
     keeper.tick()
     keeper._release()
-    assert caretaker(world, on_dead=told.append).tick()  # another process takes over, and hands nothing out again
+    assert caretaker(world, on_dead=reported.append).tick()  # another process takes over, and hands nothing out again
     assert len(world.log("bury")) == 1
     assert world.log("bury")[0].startswith("bury d1 deadly {'args': [], 'kwargs': {}} {'message': 'The engine gave up")
-    assert [letter["deadRunId"] for letter in told] == ["d1"]
+    assert [letter["deadRunId"] for letter in reported] == ["d1"]
     assert world.run("d1").dead_letter_id == "dlq:d1"
     assert world.run("dlq:d1").dead_run_id == "d1"
     assert world.run("dlq:d1").workflow == "bury"
@@ -125,7 +125,7 @@ def test_runs_of_a_lost_executor_are_left_to_an_operator_unless_recovery_is_on(n
 
 
 def test_recovery_keeps_a_count_of_its_own(new_world: Callable[..., World]) -> None:
-    """A run that kills every worker is not handed out for ever, though the engine's counter starts anew each time."""
+    """A run that kills every worker is not handed out for ever, though the engine's counter starts again each time."""
     world = new_world()
     lost = world.worker("--present", "--executor", "one")
     world.touch("hold-a")

@@ -1,4 +1,4 @@
-"""The guard around duties and runs: what stops, what goes on, what is logged once and what is logged again."""
+"""The guard around duties and runs: what stops, what continues, what is logged once and what is logged again."""
 
 from __future__ import annotations
 

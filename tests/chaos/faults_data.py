@@ -63,7 +63,7 @@ def a_name_that_is_a_blob(scene: Scene) -> Row:
 
 
 @fault("data")
-def a_name_that_is_no_utf8(scene: Scene) -> Row:
+def a_name_that_is_not_utf8(scene: Scene) -> Row:
     """The driver cannot decode a run's name: that fails every statement which reads the row."""
     return _damaged(
         scene, sql=f"UPDATE workflow_status SET name = CAST(x'ff80' AS TEXT) WHERE workflow_uuid = '{VICTIM}'"
@@ -71,7 +71,7 @@ def a_name_that_is_no_utf8(scene: Scene) -> Row:
 
 
 @fault("data")
-def a_step_whose_name_is_no_utf8(scene: Scene) -> Row:
+def a_step_whose_name_is_not_utf8(scene: Scene) -> Row:
     """The same of a step."""
     return _damaged(
         scene,

@@ -53,7 +53,7 @@ def two_applications_in_one_database(scene: Scene) -> Row:
 
 @fault("postgres", database="postgres")
 def connections_that_the_server_ends(scene: Scene) -> Row:
-    """Every connection but the application's is ended, ten times: the bridge says so once and goes on."""
+    """Every connection but the application's is ended, ten times: the bridge says so once and continues."""
     bridge = scene.bridge()
     scene.work(10, "a")
     scene.settle()

@@ -42,7 +42,7 @@ def _vitals(host: Host) -> Vitals:
 
 
 def _left(scene: Scene, command: tuple[str, ...]) -> Row:
-    """Viewers over both transports come, and leave without a word; the host's own route goes on."""
+    """Viewers over both transports come, and leave without a word; the host's own route continues."""
     row = scene.row_so_far
     with serving(command, free_port()) as host:
         for _ in range(20):  # whatever the server starts lazily
@@ -83,7 +83,7 @@ def _come_and_leave(host: Host, count: int) -> list[int]:
 
 
 def _reload(scene: Scene, command: tuple[str, ...], how: signal.Signals) -> Row:
-    """Twenty viewers, then a signal: each is told at once, and the old workers are gone long before they are killed."""
+    """Twenty viewers, then a signal: each gets the close at once, and the old workers end by themselves."""
     row = scene.row_so_far
     codes: list[object] = []
     with serving(command, free_port()) as host:
@@ -111,10 +111,10 @@ def _reload(scene: Scene, command: tuple[str, ...], how: signal.Signals) -> Row:
             until(lambda: _hello(host), what="the new workers")
             for _ in range(row.asked):
                 row.passed += _hello(host)
-        scene.must(codes == [1001] * len(viewers), f"viewers were told {codes}")
+        scene.must(codes == [1001] * len(viewers), f"viewers got {codes}")
         scene.must(took < RELOAD_S, f"the old workers stayed for {took:.0f} s")
         scene.must(not has_printed(host, "SIGKILL"), "a worker was killed")
-        row.note = f"{len(viewers)} viewers told 1001, old workers gone after {took:.1f} s"
+        row.note = f"{len(viewers)} viewers got 1001, old workers gone after {took:.1f} s"
     return row
 
 

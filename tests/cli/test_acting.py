@@ -52,7 +52,7 @@ def test_runs_are_continued_cancelled_and_undone(durable: Durable, client: Durab
 
 
 def test_a_signal_is_sent_as_json(durable: Durable, client: DurableClient, shop: str, tmp_path: Path) -> None:
-    """From the command line, a file or standard input; what is no JSON is refused before anything is sent."""
+    """From the command line, a file or standard input; what is not JSON is refused before anything is sent."""
     run_id = place_order(shop, items="lamp", total=900)
     wait_for(client, run_id, "suspended", "breakpoint")
     durable("continue", run_id)
@@ -115,7 +115,7 @@ def test_bulk_previews_asks_and_acts_on_what_was_previewed(durable: Durable, cli
 def test_a_large_bulk_action_is_followed_to_its_end(
     durable: Durable, client: DurableClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes on as a run of its own; the command waits for it, or prints its id."""
+    """It continues as a run of its own; the command waits for it, or prints its id."""
     ids = [client.start_run("refund_order", ["bulk", 1], attributes={"batch": "b3"}).run_id for _ in range(30)]
     for run_id in ids:
         wait_for(client, run_id, "failed")
@@ -201,7 +201,7 @@ def test_without_an_address_it_asks_for_one() -> None:
     assert (both.code, "not both" in both.err) == (BAD_USAGE, True)
 
 
-def test_notes_of_an_action_are_told(durable: Durable, client: DurableClient, failed: str) -> None:
+def test_notes_of_an_action_are_reported(durable: Durable, client: DurableClient, failed: str) -> None:
     """JSON holds the same answer."""
     answer = json.loads(durable("retry", failed, "--json").out)
     assert answer[0]["runId"] == failed

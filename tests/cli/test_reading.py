@@ -45,7 +45,7 @@ def test_runs_are_listed_as_a_table_or_as_json(durable: Durable, shop: str) -> N
 
 
 def test_the_filter_takes_spans_of_time(durable: Durable, failed: str) -> None:
-    """``12h`` is twelve hours ago; what is no time is refused with an example."""
+    """``12h`` is twelve hours ago; what is not a time is refused with an example."""
     assert failed in durable("runs", "--since", "5m", "-q", failed).out
     assert durable("runs", "--until", "5m", "-q", failed).out == "No runs match.\n"
     refused = durable("runs", "--since", "yesterday")

@@ -107,7 +107,7 @@ def test_the_width_of_a_text_is_what_it_takes_on_a_terminal(text: str, columns: 
 
 
 def test_a_cut_text_keeps_its_colour_and_ends_it() -> None:
-    """A colour that goes on would paint the rest of the line."""
+    """A colour that continues would paint the rest of the line."""
     assert cut(click.style("completed", fg="green"), 5) == "\x1b[32mcomp…\x1b[0m"
     assert cells(cut("日本語", 4)) <= 4
 
@@ -138,8 +138,8 @@ def test_a_payload_is_brief_however_long_it_is() -> None:
     assert brief("a  b\tc\nd") == "a b c d"
 
 
-def test_a_time_is_told_as_an_age() -> None:
-    """Of what nobody knows, nothing is told."""
+def test_a_time_is_reported_as_an_age() -> None:
+    """Of what nobody knows, nothing is reported."""
     assert (since(TIME, NOW), since(None, NOW)) == ("5s ago", "")
 
 
@@ -182,7 +182,7 @@ def test_a_childs_time_in_a_queue_has_no_decimals_that_nobody_measured(times: di
 
 
 def test_steps_side_by_side_are_one_branch() -> None:
-    """Of several with the same parallel group; one alone is no group."""
+    """Of several with the same parallel group; one alone is not a group."""
     lines = drawn(detail(step(1, "a", parallelGroup=1), step(2, "b", parallelGroup=1), step(3, "c", parallelGroup=3)))
     assert [line.split("  ")[0] for line in lines[1:]] == ["├─ in parallel", "│", "│", "└─ 3 c"]
     assert lines[2].startswith("│  ├─ 1 a")
@@ -230,7 +230,7 @@ def test_earlier_attempts_are_branches_before_the_steps_of_now() -> None:
     assert lines[3].endswith("may have had its effect")
 
 
-def test_why_a_run_began_again_is_told() -> None:
+def test_why_a_run_began_again_is_reported() -> None:
     """A line for each attempt, where there was more than one."""
     first = {"n": 1, "enqueuedAt": TIME, "startedAt": TIME, "endedAt": TIME, "outcome": "failed", "cause": "start"}
     second = {"n": 2, "enqueuedAt": TIME, "cause": "retry", "by": "ada"}

@@ -33,25 +33,25 @@ from dashboard import Durable
 from dashboard.cli.main import durable
 from otel_bridge.cli import otel_bridge
 
-def told(command, words, **options):
+def reported(command, words, **options):
     result = CliRunner().invoke(command, words, **options)
     error = result.exception
     raised = None if error is None or isinstance(error, SystemExit) else repr(error)
     return {"words": words, "code": result.exit_code, "raised": raised, "says": result.output}
 
 database = ["--system-database-url", "postgresql://ada:secret@127.0.0.1:1/none"]
-done = {"durable": [told(durable, ["--help"])], "otel-bridge": [told(otel_bridge, ["--help"])], "flask": []}
+done = {"durable": [reported(durable, ["--help"])], "otel-bridge": [reported(otel_bridge, ["--help"])], "flask": []}
 for name in durable.list_commands(None):
     for rest in ([], ["--help"], ["run"], ["run", *database], database):
-        done["durable"].append(told(durable, [name, *rest]))
+        done["durable"].append(reported(durable, [name, *rest]))
 for name in otel_bridge.commands:
     for rest in ([], ["--help"], database):
-        done["otel-bridge"].append(told(otel_bridge, [name, *rest]))
+        done["otel-bridge"].append(reported(otel_bridge, [name, *rest]))
 app = Flask("shop")
 app.config["DURABLE_SYSTEM_DATABASE_URL"] = "sqlite:///none.sqlite"
 Durable(app)
 for words in (["durable", "--help"], ["durable", "runs"], ["durable", "mcp"], ["routes"]):
-    done["flask"].append(told(app.cli, words, obj=ScriptInfo(create_app=lambda: app)))
+    done["flask"].append(reported(app.cli, words, obj=ScriptInfo(create_app=lambda: app)))
 answer = app.test_client().get("/durable/api/health", headers={"Host": "localhost"})
 done["served"] = answer.status_code
 print(json.dumps(done))
@@ -84,19 +84,19 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Told]]:
 def test_no_command_ends_in_a_traceback(bare: dict[str, list[Told]], program: str) -> None:
     """Not without arguments, not with ``--help``, not on a Postgres database whose driver is missing."""
     assert len(bare[program]) >= 4
-    assert [told for told in bare[program] if told["raised"] or "Traceback" in told["says"]] == []
+    assert [reported for reported in bare[program] if reported["raised"] or "Traceback" in reported["says"]] == []
 
 
 def test_what_cannot_be_done_names_the_extra_that_brings_it(bare: dict[str, list[Told]]) -> None:
     """One command that installs all that is needed; exit code 2."""
-    said = {" ".join(told["words"][:1]): told for told in bare["durable"] if len(told["words"]) == 1}
+    said = {" ".join(reported["words"][:1]): reported for reported in bare["durable"] if len(reported["words"]) == 1}
     for name, extra in {"runs": "client", "doctor": "client", "mcp": "mcp", "demo": "demo"}.items():
         assert install_command(extra) in said[name]["says"]
         assert said[name]["code"] == 2
-    on_postgres = [told for told in bare["otel-bridge"] if "--system-database-url" in told["words"]]
+    on_postgres = [reported for reported in bare["otel-bridge"] if "--system-database-url" in reported["words"]]
     assert len(on_postgres) == 3
-    assert all(install_command("postgres") in told["says"] for told in on_postgres)
-    assert all(told["code"] != 0 for told in on_postgres)
+    assert all(install_command("postgres") in reported["says"] for reported in on_postgres)
+    assert all(reported["code"] != 0 for reported in on_postgres)
     assert install_command("client") in bare["flask"][1]["says"]
 
 

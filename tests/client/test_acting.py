@@ -25,7 +25,7 @@ def wait_for(client: DurableClient, run_id: str, status: str, waiting: str | Non
 
 
 def test_a_failed_run_is_retried_under_its_own_id(client: DurableClient) -> None:
-    """It goes on from the step that failed and completes; a second retry is refused in words."""
+    """It continues from the step that failed and completes; a second retry is refused in words."""
     run_id = client.start_run("refund_order", ["order-1", 12]).run_id
     wait_for(client, run_id, "failed")
     answer = client.retry(run_id)

@@ -83,7 +83,7 @@ def test_a_trace_leads_to_its_run(client: DurableClient, shop: str) -> None:
 
 
 def test_refusals_are_errors_of_one_tree(client: DurableClient, shop: str, free_port: int) -> None:
-    """What the API refuses, what is no API and what does not answer are each an error that says so."""
+    """What the API refuses, what is not an API and what does not answer are each an error that says so."""
     with pytest.raises(NotFoundError, match="no-such-run") as missing:
         client.get_run("no-such-run")
     assert missing.value.status == 404

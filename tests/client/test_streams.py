@@ -1,4 +1,4 @@
-"""A stream goes on where it broke off: nothing missed, nothing twice."""
+"""A stream continues where it broke off: nothing missed, nothing twice."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_a_broken_connection_is_made_again_from_the_last_message() -> None:
 def test_a_server_that_is_full_is_asked_again_when_it_said() -> None:
     """``Retry-After`` in seconds sets the wait; as a date it does not."""
     follower = Follower()
-    for told in (None, "Wed, 21 Oct 2026 07:28:00 GMT", "²"):
-        follower.wait_as_told(told)
+    for reported in (None, "Wed, 21 Oct 2026 07:28:00 GMT", "²"):
+        follower.wait_as_asked(reported)
     assert follower.retry_s == 2.0
     full = httpx.Response(503, headers={"Retry-After": "0"}, json={"detail": "full"})
     client, asked = scripted(sse(event(1)), full, sse(event(2, "run.completed")))

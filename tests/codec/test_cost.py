@@ -25,7 +25,7 @@ def long_path_for_many() -> StoredValue:
 
 
 def one_buffer_many_spellings() -> StoredValue:
-    """A list that is no buffer after all, annotated under 00, 000, 0000 and so on."""
+    """A list that is not a buffer after all, annotated under 00, 000, 0000 and so on."""
     spelt = {"0" * n: [["custom", "Buffer"]] for n in range(1, 280)}
     value = {"json": [[1] * 30_000 + ["x"]], "meta": {"values": spelt}}
     return as_text(json.dumps(value), "js_superjson")

@@ -71,7 +71,7 @@ def test_errors_of_users_have_their_module_and_code() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups and notes came with Python 3.11")
-def test_groups_and_notes_are_told() -> None:
+def test_groups_and_notes_are_reported() -> None:
     """A group says how many it holds; notes follow the message."""
     group = ExceptionGroup("many", [ValueError("a"), ValueError("b")])  # type: ignore[name-defined]  # noqa: F821
     assert decode_error(pickled(group)).message == "many (2 sub-exceptions)"
@@ -111,7 +111,7 @@ def test_whatever_else_was_stored_as_an_error_is_its_message(text: str, serializ
 
 
 def test_long_messages_are_cut() -> None:
-    """A span or a page is no place for a megabyte."""
+    """A span or a page is not a place for a megabyte."""
     message = decode_error(pickled(ValueError("x" * 100_000))).message
     assert len(message) < 9_000
     assert message.endswith("characters]")

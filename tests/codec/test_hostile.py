@@ -241,7 +241,7 @@ def test_broken_instructions_are_a_problem_in_words(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["not base64!", "YWJj", "", "=", "====", "\x00", "\ud800", "é" * 100])
-def test_what_is_no_pickle_is_shown_as_stored(text: str) -> None:
+def test_what_is_not_a_pickle_is_shown_as_stored(text: str) -> None:
     """Labelled as a pickle, but none: the stored text, and a sentence."""
     decoded = everything(stored(text, "py_pickle"))
     assert decoded.raw
@@ -250,7 +250,7 @@ def test_what_is_no_pickle_is_shown_as_stored(text: str) -> None:
 
 
 def test_an_unknown_format_is_shown_raw_and_labelled() -> None:
-    """A custom serializer's text is no business of ours."""
+    """A custom serializer's text is none of our business."""
     decoded = everything(stored("<xml/>", "my_xml"))
     assert (decoded.json, decoded.format, decoded.raw) == ("<xml/>", "my_xml", True)
     assert "'my_xml'" in str(decoded.problem)

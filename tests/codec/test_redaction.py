@@ -67,7 +67,7 @@ def test_any_callable_will_do() -> None:
 
 
 def test_no_patterns_hide_nothing() -> None:
-    """An empty list is no wildcard."""
+    """An empty list is not a wildcard."""
     assert decode(pickled({"a": 1, "": 2}), redact=redact_keys([])).json == {"a": 1, "": 2}
 
 

@@ -23,12 +23,12 @@ def main() -> None:
             run_dbos_database_migrations(url)
             with closing(open_store(url)) as store:
                 export = kit.Export(store, settings)
-                told = []
+                reported = []
                 for recording in kit.RECORDINGS:
                     rows = kit.read(recording)
                     load_sqlite(url, rows)
-                    told.append(export.of(rows))
-        text = json.dumps(told, indent=1, ensure_ascii=False)
+                    reported.append(export.of(rows))
+        text = json.dumps(reported, indent=1, ensure_ascii=False)
         (kit.DATA / f"spans-{name}.json").write_text(text + "\n", encoding="utf-8")
 
 

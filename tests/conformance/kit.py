@@ -68,17 +68,17 @@ def as_json(spans: Sequence[SpanData]) -> list[dict[str, Any]]:
     found = []
     for span in spans:
         message = Span.FromString(encode_span(span))
-        told = MessageToDict(message)
-        told.pop("flags", None)
-        told["traceId"], told["spanId"] = message.trace_id.hex(), message.span_id.hex()
+        reported = MessageToDict(message)
+        reported.pop("flags", None)
+        reported["traceId"], reported["spanId"] = message.trace_id.hex(), message.span_id.hex()
         if message.parent_span_id:
-            told["parentSpanId"] = message.parent_span_id.hex()
-        for link, written in zip(message.links, told.get("links", ()), strict=True):
+            reported["parentSpanId"] = message.parent_span_id.hex()
+        for link, written in zip(message.links, reported.get("links", ()), strict=True):
             written.pop("flags", None)
             written["traceId"], written["spanId"] = link.trace_id.hex(), link.span_id.hex()
             written["attributes"] = sorted(written.get("attributes", ()), key=lambda pair: str(pair["key"]))
-        told["attributes"] = sorted(told.get("attributes", ()), key=lambda pair: str(pair["key"]))
-        found.append(told)
+        reported["attributes"] = sorted(reported.get("attributes", ()), key=lambda pair: str(pair["key"]))
+        found.append(reported)
     return sorted(found, key=lambda span: (span["traceId"], span["startTimeUnixNano"], span["spanId"]))
 
 

@@ -135,7 +135,7 @@ def test_a_root_at_the_beginning_is_there_before_its_children_and_sent_once() ->
         ("undone-1", ["book", "book", "saga", "work"]),
     ],
 )
-def test_what_happened_to_a_run_is_told_once(run_id: str, names: list[str]) -> None:
+def test_what_happened_to_a_run_is_reported_once(run_id: str, names: list[str]) -> None:
     """A crash repeats no span and a replay adds none; each life of a retried run has its own; what sleeps is open."""
     spans = [span for phase in kit.expected("link") for span in phase]
     assert sorted(span["name"] for span in spans if attribute(span, "durable.run.id") == run_id) == names

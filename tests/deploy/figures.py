@@ -1,7 +1,7 @@
 """Memory and threads of the example deployment under readers: ``python -m tests.deploy.figures``, half a minute.
 
 ``examples/deploy`` as documented: its nginx.conf before its gunicorn.conf.py, two worker processes, a DBOS worker that
-goes on working. Prints a line for each load: nobody, 2 readers, 6 readers, 6 that stopped reading, and nobody again.
+continues working. Prints a line for each load: nobody, 2 readers, 6 readers, 6 that stopped reading, and nobody again.
 Reads ``/proc``, so it runs on Linux.
 """
 
@@ -29,15 +29,15 @@ HOLD_S = 3.0
 
 
 def children(pid: int) -> list[int]:
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in told.split()]
+    reported = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in reported.split()]
 
 
 def figures(pid: int) -> tuple[int, int]:
     """Return a process's resident memory in MiB, and its threads."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    told = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    return int(told["VmRSS"].split()[0]) // 1024, int(told["Threads"])
+    reported = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(reported["VmRSS"].split()[0]) // 1024, int(reported["Threads"])
 
 
 @contextmanager
@@ -80,8 +80,8 @@ def main() -> None:
                             worker.tell(f"start simple {name.replace(' ', '-')}-{number} 1")
                         time.sleep(HOLD_S)
                         found = [figures(pid) for pid in children(program.process.pid)]
-                    told = ", ".join(f"{memory} MiB {threads} threads" for memory, threads in found)
-                    print(f"{name:20} {told}", flush=True)
+                    reported = ", ".join(f"{memory} MiB {threads} threads" for memory, threads in found)
+                    print(f"{name:20} {reported}", flush=True)
         finally:
             nginx.terminate()
             nginx.wait(20)

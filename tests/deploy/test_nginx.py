@@ -183,8 +183,8 @@ def test_the_live_tail_comes_through_as_it_happens(site: Site) -> None:
             assert next(line for line in lines if line.startswith("event:")) == "event: snapshot"
             site.worker.tell("start waiting through-nginx")
             receive(socket_, is_type("run.suspended", "through-nginx"))
-            told = (json.loads(line[5:]) for line in lines if line.startswith("data:"))
-            next(m for m in told if m["type"] == "run.suspended" and m["runId"] == "through-nginx")
+            reported = (json.loads(line[5:]) for line in lines if line.startswith("data:"))
+            next(m for m in reported if m["type"] == "run.suspended" and m["runId"] == "through-nginx")
     finally:
         with_close(socket_)
 

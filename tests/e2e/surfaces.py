@@ -112,8 +112,8 @@ class Surfaces:
 
     def spans(self, run_id: str) -> list[tuple[Any, Mapping[str, Any]]]:
         """The run's spans as the collector has them, each with its attributes."""
-        told = [(span, attributes(span)) for span in list(self.collector.spans.values())]
-        return [(span, marks) for span, marks in told if marks.get(semconv.RUN_ID) == run_id]
+        reported = [(span, attributes(span)) for span in list(self.collector.spans.values())]
+        return [(span, marks) for span, marks in reported if marks.get(semconv.RUN_ID) == run_id]
 
     def metric(self, name: str, wanted: Mapping[str, str]) -> list[Any]:
         """The points of a metric with these attributes."""
@@ -161,8 +161,8 @@ class Surfaces:
             nonlocal truth
             truth = {}
             for surface, shown in self.steps(run_id):
-                told = {seq: (step.name, step.status) for seq, step in shown.items()}
-                assert told == dict(wanted), f"{surface}: {shown}"
+                reported = {seq: (step.name, step.status) for seq, step in shown.items()}
+                assert reported == dict(wanted), f"{surface}: {shown}"
                 truth = truth or shown
                 assert shown == truth, f"{surface} against the timeline"
 

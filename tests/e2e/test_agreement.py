@@ -71,7 +71,7 @@ def in_flight(shown: Surfaces, run_id: str) -> None:
 
 
 def test_a_remote_step_lasts_as_long_as_its_child_however_late_its_parent_asks(shown: Surfaces) -> None:
-    """When the parent took the result is another figure, the same wherever it is told."""
+    """When the parent took the result is another figure, the same wherever it is reported."""
     shown.world.touch("hold-meanwhile-kid")
     start(shown, "collector", "kid", run_id="late-1")
     child = until(lambda: shown.detail("late-1")["childRuns"], what="a child")[0]["id"]
@@ -307,9 +307,9 @@ def test_an_undo_comes_between_cancelling_and_the_end_in_its_order(shown: Surfac
         lambda events: events[-1]["type"] == "run.cancelled",
         what="the end in the stream",
     )
-    told = [(event["type"], event.get("seq")) for event in heard]
+    reported = [(event["type"], event.get("seq")) for event in heard]
     ends = [
-        one for one in told if one[0].startswith("run.cancel") or (one[0] == "step.completed" and (one[1] or 0) < 0)
+        one for one in reported if one[0].startswith("run.cancel") or (one[0] == "step.completed" and (one[1] or 0) < 0)
     ]
     undone = [("step.completed", -1), ("step.completed", -2)]
     assert ends == [("run.cancelling", None), *undone, ("run.cancelled", None)]

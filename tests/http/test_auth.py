@@ -146,7 +146,7 @@ def test_a_viewer_sees_and_an_operator_too(locked: Flask) -> None:
 
 
 def test_a_hook_that_returns_nonsense_lets_nobody_in(locked: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    """An unknown role is a bug of the host's: 500 without details, told in the log."""
+    """An unknown role is a bug of the host's: 500 without details, reported in the log."""
     response = locked.test_client().get(RUNS, headers={"X-User": "eve"}, **SERVED_AS)
     assert response.status_code == 500
     assert "root" not in response.get_data(as_text=True)
@@ -197,7 +197,7 @@ def test_an_action_from_the_page_or_a_client_is_let_through(headers: dict[str, s
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 def test_an_action_takes_json_only(content_type: str) -> None:
-    """What an HTML form can send is no action."""
+    """What an HTML form can send is not an action."""
     client = app_with().test_client()
     response = client.post("/durable/api/poke", data=b"{}", headers={"Content-Type": content_type})
     assert response.status_code == 400

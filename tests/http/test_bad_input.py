@@ -215,12 +215,12 @@ def routes_of(app: Flask) -> dict[str, Route]:
 
 
 def refused_well(client: FlaskClient, method: str, path: str, **sent: Any) -> int:
-    """Send it; whatever becomes of it, it is no fault of the server's."""
+    """Send it; whatever becomes of it, it is not a fault of the server's."""
     response = client.open(path, method=method, **sent)
-    told = f"{method} {path[:200]!r} {str(sent)[:300]}: {response.status_code} {response.get_data()[:400]!r}"
-    assert response.status_code < 500, told
+    reported = f"{method} {path[:200]!r} {str(sent)[:300]}: {response.status_code} {response.get_data()[:400]!r}"
+    assert response.status_code < 500, reported
     if response.status_code >= 400 and "/api/" in path:
-        assert response.mimetype == "application/problem+json" or response.status_code == 422, told
+        assert response.mimetype == "application/problem+json" or response.status_code == 422, reported
     response.close()
     return response.status_code
 
@@ -261,7 +261,7 @@ def try_everything(
     return tries
 
 
-def test_bad_input_to_any_route_is_no_fault_of_the_server(story_url: str, tmp_path: Path) -> None:
+def test_bad_input_to_any_route_is_not_a_fault_of_the_server(story_url: str, tmp_path: Path) -> None:
     """Some thousands of requests; some are good enough to act, so they go to a copy."""
     copy = tmp_path / "app.sqlite"
     with closing(sqlite3.connect(story_url.removeprefix("sqlite:///"))) as source, closing(sqlite3.connect(copy)) as to:
@@ -273,10 +273,10 @@ def test_bad_input_to_any_route_is_no_fault_of_the_server(story_url: str, tmp_pa
 @pytest.mark.postgres
 def test_postgres_is_asked_nothing_that_it_cannot_hold(postgres_url: str) -> None:
     """It keeps no NUL, neither in texts nor in attributes, and has numbers of its own sizes."""
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-m", "tests.engine_app", postgres_url, "story"], capture_output=True, text=True, check=True
     )
-    assert "ready" in told.stdout
+    assert "ready" in reported.stdout
     with mounted(postgres_url, webhook_secret="s" * 32) as app:
         some = {"names": NAMES[:4], "queries": QUERIES[:24], "headers": HEADERS[:4], "bodies": BODIES[:8]}
         assert try_everything(app, **some) > 1_000  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def test_a_proxys_header_counts_only_with_its_secret_and_from_its_address(
 
 
 @pytest.mark.parametrize("options", [{}, {"secret_header": "X", "secret": "short"}, {"secret": SECRET}])
-def test_a_proxys_header_alone_is_no_setting(options: dict[str, str]) -> None:
+def test_a_proxys_header_alone_is_not_a_setting(options: dict[str, str]) -> None:
     """Without a secret or a peer anybody could be the operator."""
     with pytest.raises(ValueError, match="secret"):
         proxy_header("X-User", **options)
@@ -72,7 +72,7 @@ def test_basic_authentication_takes_hashed_passwords(given: str, role: str | Non
         basic({"ada": "right"})
 
 
-def test_an_unknown_role_is_no_actor() -> None:
+def test_an_unknown_role_is_not_an_actor() -> None:
     """Roles fail closed: a typing error allows nothing."""
     with pytest.raises(ValueError, match="not a role"):
         Actor("eve", "admin")  # type: ignore[arg-type]

@@ -455,8 +455,8 @@ def test_a_database_address_without_a_scheme_is_told_from_a_files_name(text: str
     [
         ("postgresql://ada:pa@ss@db/app", "an @ too many"),
         ("postgresql://ada:pa/ss@db/app", "a slash before it"),
-        ("postgresql://ada:pass@db:54x/app", "port is no number"),
-        ("postgresql://ada:pass@db:70000/app", "port is no number"),
+        ("postgresql://ada:pass@db:54x/app", "port is not a number"),
+        ("postgresql://ada:pass@db:70000/app", "port is not a number"),
     ],
 )
 def test_a_malformed_url_says_what_is_wrong_with_it(url: str, why: str) -> None:

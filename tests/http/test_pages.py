@@ -42,7 +42,7 @@ def page_app(story_url: str, bundle: Path) -> Iterator[Flask]:
 
 
 def config_of(html: str) -> dict[str, str]:
-    """What the page was told."""
+    """The configuration in the page."""
     found = re.findall(r'<script type="application/json" id="durable-config">(.*?)</script>', html, re.DOTALL)
     assert len(found) == 1
     config: dict[str, str] = json.loads(found[0])
@@ -69,7 +69,7 @@ def test_script_name_is_part_of_the_base(page_app: Flask) -> None:
 
 @pytest.mark.parametrize("path", ["runs", "runs/failing-1", "runs/with%2Fslash/steps/3", "workers", "anything/else"])
 def test_addresses_of_the_page_open_the_page(page_app: Flask, path: str) -> None:
-    """A link to a run, opened anew, is the page; it finds its way by itself."""
+    """A link to a run, opened again, is the page; it finds its way by itself."""
     response = page_app.test_client().get(f"/durable/{path}")
     assert response.status_code == 200
     assert response.mimetype == "text/html"
@@ -95,7 +95,7 @@ def test_the_page_is_locked_down(page_app: Flask) -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_what_the_page_is_told_cannot_break_out_of_its_script(story_url: str, bundle: Path) -> None:
+def test_the_configuration_in_the_page_cannot_break_out_of_its_script(story_url: str, bundle: Path) -> None:
     """Names come from settings and from auth; none is markup."""
     from dashboard.actor import Actor
 

@@ -134,7 +134,7 @@ def test_lists_counts_and_searches_are_of_what_may_be_seen(teams: Flask) -> None
 
 
 def test_a_page_is_filled_past_what_may_not_be_seen(teams: Flask) -> None:
-    """Reading goes on, and following ``Link`` finds every run once."""
+    """Reading continues, and following ``Link`` finds every run once."""
     client, path, seen = teams.test_client(), "/durable/api/runs?limit=2", []
     while path:
         response = client.get(path, headers={"X-Team": "b"})
@@ -227,7 +227,7 @@ def test_a_stream_tells_of_what_may_be_seen_with_what_may_be_done(teams: Flask) 
     subscription = Subscription(None, RunQuery(), 10, view)
     subscription.offer([message(1, "a"), message(2, "b"), message(3, "a")])
     taken = subscription.take(0)
-    assert [told.id for told in taken] == [1, 3]
+    assert [reported.id for reported in taken] == [1, 3]
     assert json.loads(taken[0].json)["run"]["allowed"] == ["retry"]
     assert view_of(services) is None
 
@@ -335,10 +335,10 @@ def test_no_answer_names_a_relative_that_may_not_be_seen() -> None:
         run = make_run("a-orphan", attributes={"team": "a"})
         view = view_of(seen_by(app.extensions["durable"].services, Actor("a", "operator")))
         assert view is not None
-        told = view(Message(1, "changed", to_json({"run": row, "step": step}), run, run.id, 0))
-        assert told is not None
-        assert MARK not in told.json
-        assert "a text of the application" in told.json
+        reported = view(Message(1, "changed", to_json({"run": row, "step": step}), run, run.id, 0))
+        assert reported is not None
+        assert MARK not in reported.json
+        assert "a text of the application" in reported.json
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def cursor_of(response: Any) -> str:
 
 
 def test_a_cursor_does_not_name_the_run_that_was_read_last(client: FlaskClient, world: World) -> None:
-    """It is where reading stopped, which may be at a run that may not be seen. Another process goes on from it."""
+    """It is where reading stopped, which may be at a run that may not be seen. Another process continues from it."""
     page = client.get(f"{API}/runs?limit=1")
     assert page.get_json() == []
     cursor = cursor_of(page)
@@ -121,7 +121,7 @@ def test_asking_for_the_children_of_a_run_that_may_not_be_seen_finds_none(client
 @pytest.mark.parametrize("scopes", ["retry_with_input", "", None, 7])
 def test_scopes_that_are_no_set_are_refused(scopes: Any) -> None:
     """``retry`` is in the text "retry_with_input", and None would be no limit."""
-    with pytest.raises(ValueError, match="no set of scopes"):
+    with pytest.raises(ValueError, match="not a set of scopes"):
         Actor("ci", "operator", scopes)
 
 

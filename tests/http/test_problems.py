@@ -141,7 +141,7 @@ def test_answers_are_strict_json_whatever_they_hold(raw_client: FlaskClient) -> 
     assert text == '{"nan":null,"inf":[null,1.5],"lone":"\\ud800"}'
 
 
-def test_a_database_that_is_not_there_yet_is_told_and_then_served(tmp_path: Path, story_url: str) -> None:
+def test_a_database_that_is_not_there_yet_is_reported_and_then_served(tmp_path: Path, story_url: str) -> None:
     """The blueprint registers before the engine made its file; the next request after that finds it."""
     path = tmp_path / "later.sqlite"
     with mounted(f"sqlite:///{path}") as app:
@@ -161,7 +161,7 @@ def test_a_database_that_is_not_there_yet_is_told_and_then_served(tmp_path: Path
         assert len(client.get("/durable/api/runs").get_json()) > 15
 
 
-def test_a_file_that_is_no_system_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_system_database_is_reported(tmp_path: Path) -> None:
     """Named, with what it is not."""
     path = tmp_path / "other.sqlite"
     connection = sqlite3.connect(path)

@@ -179,7 +179,7 @@ def _streams(host: Host) -> bool:
 
 @pytest.mark.parametrize("server", POLLING)
 def test_a_server_that_cannot_stream_refuses_politely_and_says_so_once(server: str, free_port: int) -> None:
-    """503 with Retry-After for both transports; the page is told not to try; one warning, no traceback."""
+    """503 with Retry-After for both transports; the page must not try; one warning, no traceback."""
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",

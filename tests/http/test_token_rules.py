@@ -128,7 +128,7 @@ def test_the_hook_uses_the_blueprints_ledger_unless_it_was_given_one() -> None:
         ("", {}, "1 to 200"),
         ("  ", {}, "1 to 200"),
         ("a\nb", {}, "1 to 200"),
-        ("x", {"scopes": ["retry", "fly"]}, "'fly' is no action"),
+        ("x", {"scopes": ["retry", "fly"]}, "'fly' is not an action"),
         ("x", {"role": "admin"}, "admin"),
     ],
 )

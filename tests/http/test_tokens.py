@@ -103,7 +103,7 @@ def test_the_ledger_holds_no_token_that_could_be_used() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("x", {"scopes": ["fly"]}, "no action"),
+        ("x", {"scopes": ["fly"]}, "not an action"),
         ("x", {"role": "admin"}, "not a role"),
         (" ", {}, "name"),
         ("a\nb", {}, "name"),

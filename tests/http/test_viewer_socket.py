@@ -101,7 +101,7 @@ def frames_from(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
 
 
 def test_a_viewer_that_sends_a_little_is_not_read(viewer: socket.socket) -> None:
-    """Some messages are harmless: the stream goes on, and a ping is answered."""
+    """Some messages are harmless: the stream continues, and a ping is answered."""
     viewer.sendall(frame(TEXT, b"hello") * 5 + frame(BINARY, b"x" * 10_000) + frame(PING, b"there?"))
     seen = frames_from(viewer)
     assert next(payload for opcode, payload in seen if opcode == 10) == b"there?"

@@ -50,9 +50,9 @@ def test_steps_are_entered_under_the_number_and_the_name_that_the_store_gets(
     with SetWorkflowID("job-1"):
         job()
     stored = {step["function_id"]: step["function_name"] for step in DBOS.list_workflow_steps("job-1")}
-    told = {scope.seq: scope.name for scope in entered if scope.seq is not None}
-    assert len(told) == 8
-    assert told.items() <= stored.items()
+    reported = {scope.seq: scope.name for scope in entered if scope.seq is not None}
+    assert len(reported) == 8
+    assert reported.items() <= stored.items()
     assert [(scope.run_id, scope.name) for scope in entered if scope.seq is None] == [("job-1", "job")]
 
 

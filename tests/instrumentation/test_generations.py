@@ -172,7 +172,7 @@ def test_nobody_reads_for_runs_that_ended_before_their_turn_came() -> None:
 
 
 def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all() -> None:
-    """Without an answer spans are of generation 0; while it is slow nobody waits, though reading goes on."""
+    """Without an answer spans are of generation 0; while it is slow nobody waits, though reading continues."""
     now = [100.0]
     places, guard = SlowPlaces(), Guard()
     lookup = PlacementLookup(places, guard, clock=lambda: now[0])
@@ -194,7 +194,7 @@ def test_a_slow_ledger_holds_the_first_span_up_shortly_and_the_rest_not_at_all()
 
 
 def test_the_ledger_is_opened_before_the_first_run(caplog: pytest.LogCaptureFixture) -> None:
-    """Importing a driver and connecting takes longer than a span waits; a database not there yet is no fault."""
+    """Importing a driver and connecting takes longer than a span waits; a database not there yet is not a fault."""
     places = SlowPlaces()
     places.error = LedgerUnavailableError("app.durable.sqlite", "not there yet")
     lookup = PlacementLookup(places, Guard())

@@ -167,7 +167,7 @@ def test_without_us_the_engines_statements_are_spans_again(
     assert any("workflow_status" in str(span.attributes) for span in tracing.exporter.get_finished_spans())
 
 
-def test_what_the_bridge_and_we_do_ourselves_is_no_span(
+def test_what_the_bridge_and_we_do_ourselves_is_not_a_span(
     shop: Shop, instrument: Instrument, dbos: Construct, tracing: Tracing, sqlite_url: str
 ) -> None:
     """An export is an HTTP request, and must not be exported in its turn."""
@@ -207,8 +207,8 @@ def test_a_queued_child_on_another_process_is_in_its_own_trace_there_too(
     finally:
         if client is not None:
             client.destroy()
-        told = [process.communicate("", timeout=60)[0] for process in (near, far)]
-    found = [[json.loads(line) for line in text.splitlines() if line.startswith("{")] for text in told]
+        reported = [process.communicate("", timeout=60)[0] for process in (near, far)]
+    found = [[json.loads(line) for line in text.splitlines() if line.startswith("{")] for text in reported]
     for spans, (trace_id, span_id) in zip(found, (in_step("p", 1), in_step("p-2", 1)), strict=True):
         assert len(spans) == USED
         assert {span["parent_id"] for span in spans} == {f"0x{span_id.hex()}"}

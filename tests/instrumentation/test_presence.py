@@ -305,7 +305,7 @@ def test_on_postgres_the_ledger_is_in_the_engines_database(
         reader.close()
 
 
-def test_steps_of_an_engine_that_was_destroyed_are_not_told_of_the_next(
+def test_steps_of_an_engine_that_was_destroyed_are_not_reported_for_the_next(
     instrument: Instrument, dbos: Construct, ledger: MemoryLedger
 ) -> None:
     """DBOS.destroy leaves threads behind; what they still do is nobody's any more."""
@@ -342,7 +342,7 @@ def test_launching_twice_changes_nothing(instrument: Instrument, dbos: Construct
     assert len(ledger.executors()) == 1
 
 
-def test_a_step_whose_outcome_was_not_taken_is_told_with_its_end(
+def test_a_step_whose_outcome_was_not_taken_is_reported_with_its_end(
     instrument: Instrument, dbos: Construct, ledger: MemoryLedger
 ) -> None:
     """Its run was cancelled while it executed: neither presence nor the engine's rows know it when it is over."""
@@ -369,9 +369,9 @@ def test_a_step_whose_outcome_was_not_taken_is_told_with_its_end(
     assert seen.wait(30)
     DBOS.cancel_workflow("cut-1")
     go.set()
-    (told,) = until(lambda: ledger.interrupted(["cut-1"]), what="the worker to tell")["cut-1"]
-    assert (told.seq, told.executor, told.name.rpartition(".")[2]) == (1, "exec-7", "charge")
-    assert told.ended_at_ms >= told.started_at_ms
+    (reported,) = until(lambda: ledger.interrupted(["cut-1"]), what="the worker to tell")["cut-1"]
+    assert (reported.seq, reported.executor, reported.name.rpartition(".")[2]) == (1, "exec-7", "charge")
+    assert reported.ended_at_ms >= reported.started_at_ms
 
 
 def test_a_worker_that_signs_off_leaves_what_it_was_executing(

@@ -80,7 +80,7 @@ def stopping_at(seq: int) -> Callable[[int], int]:
     def llm(tokens: int) -> int:
         before = len(executed)
         call(tokens)
-        if len(executed) > before and executed[-1][1] == seq:  # by a thread, whose call is no step of the workflow
+        if len(executed) > before and executed[-1][1] == seq:  # by a thread, whose call is not a step of the workflow
             canceller = threading.Thread(target=DBOS.cancel_workflow, args=(executed[-1][0],))
             canceller.start()
             canceller.join()

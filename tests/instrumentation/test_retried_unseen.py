@@ -1,4 +1,4 @@
-"""Retried before any bridge told of the run's end: worker and bridge agree on which life it is, whatever the order.
+"""Retried before any bridge exported the run's end: worker and bridge agree on which life it is, whatever the order.
 
 A real engine, a real bridge that looks when the test says so, and spans of user code in every step of both lives.
 """
@@ -150,11 +150,11 @@ class Story:
         self.look("end")
         self.mended = True
 
-    def told(self) -> dict[str, str | None]:
+    def reported(self) -> dict[str, str | None]:
         """Return each user span's name and the path of the spans that the bridge exported above it."""
         exported: dict[int, ReadableSpan] = {}
         for span in self.collector.get_finished_spans():
-            assert span.context.span_id not in exported, f"{span.name} was told twice"
+            assert span.context.span_id not in exported, f"{span.name} was exported twice"
             exported[span.context.span_id] = span
 
         def path(span: ReadableSpan) -> str | None:
@@ -202,19 +202,19 @@ def story(
 ) -> Iterator[Callable[..., Story]]:
     """Begins a story: the engine is launched, the workflow registered and begun with ``begin()``."""
     monkeypatch.setattr(lookup, "PATIENCE_S", 30.0)
-    told: list[Story] = []
+    reported: list[Story] = []
 
     def begin(**settings: Any) -> tuple[Story, Callable[[], str]]:
         url = settings.pop("url", sqlite_url)
         dbos(system_database_url=url)
         instrument()
-        told.append(Story(url, tracing, **settings))
-        order = told[-1].define()
+        reported.append(Story(url, tracing, **settings))
+        order = reported[-1].define()
         DBOS.launch()
-        return told[-1], order
+        return reported[-1], order
 
     yield begin  # type: ignore[misc]
-    for one in told:
+    for one in reported:
         one.collector.gate.set()
         one.hold.set()
         one.bridge.stop()
@@ -230,7 +230,7 @@ SEPARATE = {
     "in charge 2": "/order failed/retry 1/charge",
     "in ship 2": "/order failed/retry 1/ship",
 }
-"""Both lives told in full, each user span in the step that made it."""
+"""Both lives exported in full, each user span in the step that made it."""
 LOOKS = [set(), {"first"}, {"failed"}, {"first", "apologised"}, {"end"}]
 
 
@@ -243,7 +243,7 @@ def test_a_retry_from_the_dashboard_loses_nothing_of_the_life_before(
     run.fail(order)
     run.retry()
     run.bridge.run_once()
-    assert run.told() == SEPARATE
+    assert run.reported() == SEPARATE
     assert run.bridge.run_once() == 0
 
 
@@ -256,10 +256,10 @@ def test_on_postgres_a_retry_from_the_dashboard_loses_nothing_either(
     run.fail(order)
     run.retry()
     run.bridge.run_once()
-    assert run.told() == SEPARATE
+    assert run.reported() == SEPARATE
 
 
-def test_a_retry_that_the_engine_refused_is_no_life(
+def test_a_retry_that_the_engine_refused_is_not_a_life(
     story: Callable[..., tuple[Story, Callable[[], str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dashboard died between its note and the rewind, twice; the third time is the first retry."""
@@ -281,10 +281,10 @@ def test_a_retry_that_the_engine_refused_is_no_life(
     monkeypatch.setattr(DBOSClient, "rewind_workflow", rewind)
     run.retry()
     run.bridge.run_once()
-    assert run.told() == SEPARATE
+    assert run.reported() == SEPARATE
 
 
-def test_two_retries_that_no_bridge_saw_are_told_one_by_one(
+def test_two_retries_that_no_bridge_saw_are_reported_one_by_one(
     story: Callable[..., tuple[Story, Callable[[], str]]],
 ) -> None:
     """Three lives, the bridge comes afterwards: a root and two retries, each with its own steps."""
@@ -304,10 +304,10 @@ def test_two_retries_that_no_bridge_saw_are_told_one_by_one(
     first = {name: path for name, path in SEPARATE.items() if name.endswith("1")}
     last = {f"in {name} 3": f"/order failed/retry 2{path}" for name, path in
             (("order", ""), ("charge", "/charge"), ("ship", "/ship"))}  # fmt: skip
-    assert run.told() == {**first, **failed, **last}
+    assert run.reported() == {**first, **failed, **last}
 
 
-def test_a_cancelled_run_that_the_dashboard_resumes_unseen_is_told_in_two_lives(
+def test_a_cancelled_run_that_the_dashboard_resumes_unseen_is_reported_in_two_lives(
     story: Callable[..., tuple[Story, Callable[[], str]]],
 ) -> None:
     """A resume deletes no row; the ledger knows which were there."""
@@ -322,15 +322,15 @@ def test_a_cancelled_run_that_the_dashboard_resumes_unseen_is_told_in_two_lives(
     assert run.left.wait(60)
     run.retry()
     run.bridge.run_once()
-    told = run.told()
-    assert told["in order 1"] == "/order"
-    assert told["in reserve 1"] == "/order/reserve"
-    assert told["in charge 1"] is None  # in flight at the cancel: the engine keeps no row of it
-    assert (told["in order 2"], told["in ship 2"]) == ("/order/retry 1", "/order/retry 1/ship")
-    assert told["in charge 2"] == "/order/retry 1/charge"
+    reported = run.reported()
+    assert reported["in order 1"] == "/order"
+    assert reported["in reserve 1"] == "/order/reserve"
+    assert reported["in charge 1"] is None  # in flight at the cancel: the engine keeps no row of it
+    assert (reported["in order 2"], reported["in ship 2"]) == ("/order/retry 1", "/order/retry 1/ship")
+    assert reported["in charge 2"] == "/order/retry 1/charge"
 
 
-def test_a_cancelled_run_that_the_engine_resumes_and_that_is_cancelled_again_is_told_in_two_lives(
+def test_a_cancelled_run_that_the_engine_resumes_and_that_is_cancelled_again_is_reported_in_two_lives(
     story: Callable[..., tuple[Story, Callable[[], str]]],
 ) -> None:
     """No bridge looked in between, and both ends are a cancel: the step that began after the first one tells."""
@@ -345,10 +345,10 @@ def test_a_cancelled_run_that_the_engine_resumes_and_that_is_cancelled_again_is_
     DBOS.resume_workflow(RUN)
     assert run.left.wait(60)
     run.bridge.run_once()
-    told = run.told()
-    assert (told["in order 1"], told["in reserve 1"]) == ("/order", "/order/reserve")
-    assert (told["in order 2"], told["in charge 2"]) == ("/order/retry 1", "/order/retry 1/charge")
-    assert "in ship 2" not in told
+    reported = run.reported()
+    assert (reported["in order 1"], reported["in reserve 1"]) == ("/order", "/order/reserve")
+    assert (reported["in order 2"], reported["in charge 2"]) == ("/order/retry 1", "/order/retry 1/charge")
+    assert "in ship 2" not in reported
     assert run.bridge.run_once() == 0
 
 
@@ -361,16 +361,16 @@ def test_after_a_rewind_by_the_engine_every_span_of_the_new_life_hangs_where_it_
     run.fail(order)
     run.rewind()
     run.bridge.run_once()
-    told = run.told()
+    reported = run.reported()
     if "end" in looks:
-        assert told == SEPARATE
+        assert reported == SEPARATE
     elif looks & {"failed", "apologised"}:
         above = {name: path.replace("/order failed", "/order") for name, path in SEPARATE.items()}
         if "apologised" not in looks:
             above["in apologise 1"] = None  # type: ignore[assignment]
-        assert told == above
+        assert reported == above
     else:
-        assert told == {
+        assert reported == {
             **dict.fromkeys(("in order 1", "in order 2"), "/order"),
             "in reserve 1": "/order/reserve",
             **dict.fromkeys(("in charge 1", "in charge 2"), "/order/charge"),
@@ -380,7 +380,7 @@ def test_after_a_rewind_by_the_engine_every_span_of_the_new_life_hangs_where_it_
 
 
 @pytest.mark.parametrize("how", ["rewind", "retry"])
-def test_an_end_that_is_on_its_way_counts_as_told(
+def test_an_end_that_is_on_its_way_counts_as_reported(
     how: str, story: Callable[..., tuple[Story, Callable[[], str]]]
 ) -> None:
     """The collector is down; a person retries; the worker asks before it is up again."""
@@ -394,7 +394,7 @@ def test_an_end_that_is_on_its_way_counts_as_told(
     run.collector.gate.set()
     looking.join(60)
     run.bridge.run_once()
-    assert run.told() == SEPARATE
+    assert run.reported() == SEPARATE
 
 
 @pytest.mark.parametrize("how", ["rewind", "retry"])
@@ -418,11 +418,11 @@ def test_a_run_that_was_retried_while_the_bridge_read_it_is_read_again(
     store.get_steps_of = read_and_retry  # type: ignore[method-assign]
     run.bridge.run_once()
     run.bridge.run_once()
-    told = run.told()
+    reported = run.reported()
     assert retried
     if how == "retry":
-        assert told == SEPARATE
+        assert reported == SEPARATE
     else:
-        assert told["in charge 2"] == "/order/charge"
-        assert told["in ship 2"] == "/order/ship"
+        assert reported["in charge 2"] == "/order/charge"
+        assert reported["in ship 2"] == "/order/ship"
     store.close()

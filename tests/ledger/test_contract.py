@@ -54,7 +54,7 @@ def test_leases_of_other_names_are_independent(ledger: Ledger) -> None:
 
 
 def test_renewing_keeps_the_token_and_extends_the_end(ledger: Ledger) -> None:
-    """Renewal is no hand-over: what the holder writes stays accepted."""
+    """Renewal is not a hand-over: what the holder writes stays accepted."""
     first = hold(ledger, ttl_s=1)
     renewed = hold(ledger, ttl_s=LONG_S)
     assert renewed.token == first.token
@@ -214,7 +214,7 @@ def test_pruning_forgets_runs_that_ended_long_ago_and_nothing_else(ledger: Ledge
     assert ledger.exported(["old-0", "old-2499", "open", "new"]).keys() == {"open", "new"}
 
 
-def test_pruning_forgets_old_facts_but_not_those_of_runs_still_told(ledger: Ledger) -> None:
+def test_pruning_forgets_old_facts_but_not_those_of_runs_still_reported(ledger: Ledger) -> None:
     """Traces, queues and counters are bounded too; a run still in the ledger keeps its own."""
     lease = hold(ledger)
     ledger.record_export(lease, cursor=None, runs=[ExportedRun(run_id="open")])
@@ -249,7 +249,7 @@ def test_a_run_whose_end_was_exported_gets_a_new_generation_once(ledger: Ledger)
 
 
 def test_a_run_whose_end_was_not_exported_keeps_its_generation(ledger: Ledger) -> None:
-    """Its first life is still being told."""
+    """Its first life is still being reported."""
     ledger.record_export(hold(ledger), cursor=None, runs=[RUN])
     begin_life(ledger, "run-1")
     begin_life(ledger, "never seen")
@@ -409,7 +409,7 @@ def test_an_executor_with_thousands_of_steps_in_flight_keeps_a_bounded_row(ledge
 
 
 def test_a_trace_id_leads_to_its_run(ledger: Ledger) -> None:
-    """In either case of letters; anything that is no trace id leads nowhere."""
+    """In either case of letters; anything that is not a trace id leads nowhere."""
     ledger.add_traces({"0af7651916cd43dd8448eb211c80319c": "r1", "not a trace": "r2"})
     ledger.add_traces({})
     assert ledger.run_of_trace("0AF7651916CD43DD8448EB211C80319C") == "r1"

@@ -75,7 +75,7 @@ def test_no_value_in_any_column_stops_a_reader(
             for kind, wrong in WRONG.items():
                 try:
                     admin.execute(f"UPDATE {table} SET {column} = ?", [wrong])
-                except sqlite3.IntegrityError:  # a row id that is no number
+                except sqlite3.IntegrityError:  # a row id that is not a number
                     continue
                 try:
                     read_everything(ledger)
@@ -98,8 +98,8 @@ def test_a_damaged_row_is_counted_and_reported_once(
     assert caplog.text.count("'executors' cannot be read") == 1
 
 
-def test_a_damaged_row_that_is_written_anew_is_whole_again(ledger: SqliteLedger, admin: sqlite3.Connection) -> None:
-    """What was exported of a run is told anew over what could not be read."""
+def test_a_damaged_row_that_is_written_again_is_whole_again(ledger: SqliteLedger, admin: sqlite3.Connection) -> None:
+    """What was exported of a run is reported again over what could not be read."""
     admin.execute("UPDATE exported_runs SET generation = 'soon', created_at_ms = x'ff'")
     assert ledger.exported(["r"]) == {}
     lease = ledger.acquire_lease(EXPORT_LEASE, "host:1:abc", ttl_s=60)

@@ -49,7 +49,7 @@ def test_ends_far_apart_in_a_short_run_are_kept() -> None:
 
 @pytest.mark.parametrize("data", [b"\x09abc", b"\x01not zlib"])
 def test_damaged_steps_are_refused(data: bytes) -> None:
-    """An unknown format and noise are told, not guessed."""
+    """An unknown format and noise are reported, not guessed."""
     with pytest.raises(ValueError, match=r"does not know|damaged"):
         unpack_steps(data)
 
@@ -91,6 +91,6 @@ def test_an_executors_row_stays_small_whatever_the_process_holds() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "zz", "ab", "0" * 31, "0" * 33, "é" * 32])
-def test_what_is_no_trace_id_has_no_key(text: str) -> None:
+def test_what_is_not_a_trace_id_has_no_key(text: str) -> None:
     """Anything may come in a URL."""
     assert trace_key(text) is None

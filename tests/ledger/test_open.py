@@ -42,7 +42,7 @@ def test_a_store_in_memory_has_its_ledger_in_memory(url: str) -> None:
 
 
 def test_a_memory_store_has_no_sidecar() -> None:
-    """Asking for its path is a mistake, told clearly."""
+    """Asking for its path is a mistake, reported clearly."""
     with pytest.raises(ConfigurationError, match="MemoryLedger"):
         sidecar_path("sqlite://")
 
@@ -61,7 +61,7 @@ def test_other_urls_and_odd_names_are_refused() -> None:
     """Before anything is connected to."""
     with pytest.raises(ConfigurationError, match="'mysql'"):
         open_ledger("mysql://x/y")
-    with pytest.raises(ConfigurationError, match="no plain name"):
+    with pytest.raises(ConfigurationError, match="not a plain name"):
         open_ledger("postgresql://x/y", schema='a"; DROP TABLE x; --')
     with pytest.raises(ConfigurationError, match="malformed"):
         open_ledger("postgresql://[x/y")

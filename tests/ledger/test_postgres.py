@@ -74,7 +74,7 @@ def test_two_schemas_are_two_ledgers(postgres_url: str) -> None:
     two.close()
 
 
-def test_a_dropped_schema_is_made_anew(ledger: PostgresLedger, admin: psycopg.Connection) -> None:
+def test_a_dropped_schema_is_made_again(ledger: PostgresLedger, admin: psycopg.Connection) -> None:
     """Deleting the ledger is allowed at any time."""
     ledger.put_value("k", 1)
     admin.execute("DROP SCHEMA durable CASCADE")
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_is_named_within_seconds(tmp_path: Path) -> N
     ledger.close()
 
 
-def test_a_table_locked_for_long_is_told_within_the_timeout(postgres_url: str, admin: psycopg.Connection) -> None:
+def test_a_table_locked_for_long_is_reported_within_the_timeout(postgres_url: str, admin: psycopg.Connection) -> None:
     """Waiting has an end."""
     ledger = PostgresLedger(postgres_url, timeout_s=0.5)
     ledger.put_value("k", 1)
@@ -324,7 +324,7 @@ def test_a_store_that_may_not_be_read_is_named(roles: Roles, admin: psycopg.Conn
 
 
 def test_with_one_connection_there_is_no_pool_and_callers_take_turns(postgres_url: str) -> None:
-    """For workers: no thread is started, one connection serves many threads, and a lost one is opened anew."""
+    """For workers: no thread is started, one connection serves many threads, and a lost one is opened again."""
     ledger = PostgresLedger(postgres_url, max_connections=1)
     before = threading.active_count()
     ledger.put_value("k", 0)
@@ -352,7 +352,7 @@ def test_waiting_too_long_for_the_one_connection_is_the_ledger_being_unavailable
     ledger.close()
 
 
-def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_anew(
+def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_again(
     ledger: PostgresLedger, admin: psycopg.Connection
 ) -> None:
     """Trying again would not help; the command does."""

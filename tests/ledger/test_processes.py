@@ -110,7 +110,7 @@ def test_racing_processes_never_overwrite_each_other(start: Start, url: str) -> 
     tokens = [token for token, _ in writes]
     assert len(set(values)) == len(values)  # each number was written by one process only
     assert tokens == sorted(tokens)  # an older token never wrote after a newer one
-    assert 0 <= written() - len(values) <= 4  # the killed may not have told their last
+    assert 0 <= written() - len(values) <= 4  # the killed may not have reported their last
     ledger.close()
 
 

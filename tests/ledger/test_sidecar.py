@@ -48,7 +48,7 @@ def test_the_schema_is_kept_by_sqlite_utils_migrations(path: Path, ledger: Sqlit
     assert applied == list(migrations.scripts("sqlite"))
 
 
-def test_a_deleted_file_is_made_anew(path: Path, ledger: SqliteLedger) -> None:
+def test_a_deleted_file_is_made_again(path: Path, ledger: SqliteLedger) -> None:
     """Deleting the ledger is allowed at any time: the next use begins with an empty one."""
     ledger.put_value("k", 1)
     for file in path.parent.glob(path.name + "*"):
@@ -92,9 +92,9 @@ def test_an_emptied_file_gets_its_tables_back(path: Path, ledger: SqliteLedger) 
     assert ledger.put_value("k", 2) == 2
 
 
-def test_a_file_that_is_no_database_is_named_with_what_to_do(path: Path, ledger: SqliteLedger) -> None:
-    """And once it is moved away, the same process goes on."""
-    path.write_bytes(b"this is no database, " * 100)
+def test_a_file_that_is_not_a_database_is_named_with_what_to_do(path: Path, ledger: SqliteLedger) -> None:
+    """And once it is moved away, the same process continues."""
+    path.write_bytes(b"this is not a database, " * 100)
     with pytest.raises(LedgerUnavailableError, match="Move it away") as caught:
         ledger.get_value("k")
     assert caught.value.target == str(path)
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_named_with_what_to_do(path: Path, ledger: SqliteLedge
 
 
 def test_a_file_locked_for_long_is_named_with_what_to_do(path: Path, ledger: SqliteLedger) -> None:
-    """Waiting has an end; reading goes on meanwhile, and writing as soon as the lock is gone."""
+    """Waiting has an end; reading continues meanwhile, and writing as soon as the lock is gone."""
     ledger.put_value("k", 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -280,7 +280,7 @@ def test_the_audit_log_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.Monk
     assert [kept.id for kept in ledger.audit()] == ids[:-11:-1]
 
 
-def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_anew(path: Path, ledger: SqliteLedger) -> None:
+def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_again(path: Path, ledger: SqliteLedger) -> None:
     """Trying again would not help; the command does."""
     ledger.put_value("k", 1)
     other = sqlite3.connect(path, isolation_level=None)

@@ -61,7 +61,7 @@ def test_the_use_of_a_token_is_noted_to_the_minute() -> None:
 CUT = InterruptedStep(run_id="r1", seq=2, name="charge", started_at_ms=50, ended_at_ms=90, attempt=2, executor="e")
 
 
-def test_what_was_told_first_of_an_interrupted_step_stays(ledger: Ledger) -> None:
+def test_what_was_reported_first_of_an_interrupted_step_stays(ledger: Ledger) -> None:
     """A worker may tell twice; another execution of the same step is another one."""
     again = replace(CUT, started_at_ms=200, ended_at_ms=210)
     ledger.add_interrupted([CUT, again])
@@ -69,15 +69,15 @@ def test_what_was_told_first_of_an_interrupted_step_stays(ledger: Ledger) -> Non
     assert ledger.interrupted(["r1", "r2"]) == {"r1": [CUT, again]}
 
 
-def test_runs_of_which_interrupted_steps_were_told_are_found_by_when(ledger: Ledger) -> None:
-    """Those told last, as many as are asked for."""
+def test_runs_of_which_interrupted_steps_were_reported_are_found_by_when(ledger: Ledger) -> None:
+    """Those reported last, as many as are asked for."""
     ledger.add_interrupted([CUT])
-    told_at_ms = ledger.interrupted_since(0, limit=10)["r1"]
-    assert abs(told_at_ms - ledger.now_ms()) < 60_000
-    assert ledger.interrupted_since(told_at_ms + 1, limit=10) == {}
+    reported_at_ms = ledger.interrupted_since(0, limit=10)["r1"]
+    assert abs(reported_at_ms - ledger.now_ms()) < 60_000
+    assert ledger.interrupted_since(reported_at_ms + 1, limit=10) == {}
     ledger.add_interrupted([replace(CUT, run_id="r2"), replace(CUT, run_id="r3")])
-    assert set(ledger.interrupted_since(told_at_ms, limit=10)) == {"r1", "r2", "r3"}
-    assert len(ledger.interrupted_since(told_at_ms, limit=2)) == 2
+    assert set(ledger.interrupted_since(reported_at_ms, limit=10)) == {"r1", "r2", "r3"}
+    assert len(ledger.interrupted_since(reported_at_ms, limit=2)) == 2
 
 
 # -- failures ---------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from tests.waiting import until
 
 
 class ScriptedTail:
-    """A tail that says what it is told, once each."""
+    """A tail that says what it was given, once each."""
 
     def __init__(self) -> None:
         self.presence = presence((), 0)
@@ -89,7 +89,7 @@ def event(run_id: str, type_: Any, **fields: Any) -> LifecycleEvent:
     return LifecycleEvent(type=type_, run_id=run_id, workflow="order", at_ms=1_700_000_000_000, **fields)
 
 
-def test_an_undos_steps_are_told_in_the_stream_of_the_run_that_is_undone(scene: Scene) -> None:
+def test_an_undos_steps_are_reported_in_the_stream_of_the_run_that_is_undone(scene: Scene) -> None:
     """As compensations with negative numbers, where the run's viewer looks; the undo's own stream has them too."""
     plan = json.dumps([{"seq": 2, "step": "charge", "undo": "refund"}, {"seq": 1, "step": "book", "undo": "free"}])
     scene.store.put_run(make_run("r-1", status="cancelled"))
@@ -99,8 +99,8 @@ def test_an_undos_steps_are_told_in_the_stream_of_the_run_that_is_undone(scene: 
     scene.store.put_run(undo)
     scene.store.put_step(planned)
     scene.store.put_step(refund)
-    told = event("undo:r-1", "step.completed", seq=3, name="compensate:charge", kind="local")
-    change = RunChange(undo, [planned, refund], [told])
+    reported = event("undo:r-1", "step.completed", seq=3, name="compensate:charge", kind="local")
+    change = RunChange(undo, [planned, refund], [reported])
     seen = scene.messages("r-1", change, count=1)[0]
     assert (seen["runId"], seen["seq"], seen["type"]) == ("r-1", -1, "step.completed")
     assert (seen["step"]["seq"], seen["step"]["compensates"], seen["step"]["name"]) == (-1, 2, "compensate:charge")
@@ -109,7 +109,7 @@ def test_an_undos_steps_are_told_in_the_stream_of_the_run_that_is_undone(scene: 
     assert own["step"]["spanId"] == seen["step"]["spanId"], "one execution has one span"
 
 
-def test_a_change_that_no_event_names_is_told_as_changed(scene: Scene) -> None:
+def test_a_change_that_no_event_names_is_reported_as_changed(scene: Scene) -> None:
     """A child was enqueued, nobody is there to run it: viewers learn that there is something to read again."""
     run = make_run("r-1", status="blocked", queue="q")
     for viewer_of in (None, "r-1"):
@@ -118,7 +118,7 @@ def test_a_change_that_no_event_names_is_told_as_changed(scene: Scene) -> None:
         assert message["run"]["status"] == "blocked"
 
 
-def test_the_list_of_an_error_is_told_of_runs_that_die_of_it_and_of_what_becomes_of_them(scene: Scene) -> None:
+def test_the_list_of_an_error_reports_runs_that_die_of_it_and_of_what_becomes_of_them(scene: Scene) -> None:
     """Nobody had recorded the failure; a rewind, which deletes the error, takes the run out of no list."""
     put_failed(scene.store, "known")
     services = scene.services
@@ -129,9 +129,9 @@ def test_the_list_of_an_error_is_told_of_runs_that_die_of_it_and_of_what_becomes
     put_failed(scene.store, "r-1", "timeout after 99 s")
     put_failed(scene.store, "r-2", "no such card", kind="CardError")
     failed = scene.store.get_runs(["r-1", "r-2"])
-    told = [RunChange(run, [], [event(run.id, "run.failed")]) for run in failed.values()]
+    reported = [RunChange(run, [], [event(run.id, "run.failed")]) for run in failed.values()]
     retried = make_run("r-1", status="pending")
-    scene.tail.say(*told, RunChange(retried, [], [event("r-1", "run.pending")]))
+    scene.tail.say(*reported, RunChange(retried, [], [event("r-1", "run.pending")]))
     got: list[Any] = []
 
     def take() -> bool:
@@ -158,7 +158,7 @@ def test_runs_that_somebody_looks_at_are_watched(scene: Scene) -> None:
 
 
 def test_a_bug_in_the_watcher_ends_no_stream(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, told in heartbeats, and the next look works."""
+    """It is logged, reported in heartbeats, and the next look works."""
     original = scene.tail.poll
     viewer, _ = scene.hub.subscribe(query=RunQuery())
     assert scene.hub.wait_until_watching()

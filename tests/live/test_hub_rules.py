@@ -167,7 +167,7 @@ def test_a_watcher_that_nobody_watches_looks_once_at_least(scene: Scene, monkeyp
     assert watched(scene, monkeypatch, ticks=99) == [FAST_S]
 
 
-def test_a_watcher_goes_on_when_a_viewer_came_at_the_last_moment(scene: Scene) -> None:
+def test_a_watcher_continues_when_a_viewer_came_at_the_last_moment(scene: Scene) -> None:
     """And one whose place another has taken ends without a word."""
     viewer = listed(scene)
     thread = scene.hub._thread

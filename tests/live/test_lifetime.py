@@ -26,8 +26,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_a_stream_ends_of_age_and_goes_on_unseen(worker_url: str, worker: Worker) -> None:
-    """It ends without a reason to start over; its last id is where the next connection goes on."""
+def test_a_stream_ends_of_age_and_continues_unseen(worker_url: str, worker: Worker) -> None:
+    """It ends without a reason to start over; its last id is where the next connection continues."""
     with mounted(worker_url, heartbeat_s=30, stream_max_age_s=1) as app, served(app) as port:
         address = f"http://127.0.0.1:{port}/durable/api/stream"
         with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=20) as response:
@@ -62,7 +62,7 @@ class Door:
 
 @pytest.mark.parametrize("later", [None, Actor("ann", "viewer"), Actor("bob", "operator")])
 def test_a_login_that_ends_or_changes_ends_its_streams(later: Actor | None) -> None:
-    """At the next heartbeat, over both transports: nobody goes on looking, or acting, under what they no longer are."""
+    """At the next heartbeat, over both transports: nobody keeps looking, or acting, under what they no longer are."""
     door = Door()
     with mounted(MemoryStateStore(), auth=door, heartbeat_s=0.2) as app, served(app) as port:
         address = f"http://127.0.0.1:{port}/durable/api/stream"
@@ -138,8 +138,8 @@ def test_a_forked_child_has_neither_viewers_nor_a_watcher() -> None:
             read, write = os.pipe()
             child = os.fork()
             if child == 0:  # pragma: no cover - another process
-                told = f"{hub.viewers} {hub._thread is None} {hub._lock.acquire(timeout=5)}"
-                os.write(write, told.encode())
+                reported = f"{hub.viewers} {hub._thread is None} {hub._lock.acquire(timeout=5)}"
+                os.write(write, reported.encode())
                 os._exit(0)
         os.waitpid(child, 0)
         assert os.read(read, 100) == b"0 True True"

@@ -156,7 +156,7 @@ def test_a_reconnect_misses_nothing(port: int, worker: Worker) -> None:
 
 
 def test_an_id_of_another_process_gives_a_fresh_snapshot(port: int) -> None:
-    """What cannot be continued begins anew: too old, from elsewhere, or from the future."""
+    """What cannot be continued begins again: too old, from elsewhere, or from the future."""
     for last in (1, 10**15, 2**60):
         with websocket(port, f"stream?lastEventId={last}") as ws:
             assert receive(ws, lambda m: True)[0]["type"] == "snapshot"
@@ -209,7 +209,7 @@ def test_sse_is_the_same_stream_on_the_same_route(port: int, worker: Worker) -> 
     assert json.loads(plain[-1]["data"])["type"] == "run.completed"
 
 
-def test_sse_goes_on_from_the_header_that_event_source_sends(port: int, worker: Worker) -> None:
+def test_sse_continues_from_the_header_that_event_source_sends(port: int, worker: Worker) -> None:
     """A browser's reconnect carries Last-Event-ID."""
     run_id = new_id("simple")
     with websocket(port, "stream") as ws:
@@ -233,7 +233,7 @@ def test_a_malformed_last_event_id_is_refused(port: int) -> None:
     assert httpx.get(f"{address}?lastEventId=x", headers=headers).json()["parameter"] == "lastEventId"
 
 
-def test_a_plain_request_for_a_stream_is_told_how(port: int) -> None:
+def test_a_plain_request_for_a_stream_gets_an_explanation(port: int) -> None:
     """A client that takes no event stream gets a problem, not an endless answer."""
     response = httpx.get(f"http://127.0.0.1:{port}/durable/api/stream", headers={"Accept": "application/json"})
     assert response.status_code == 406
@@ -338,8 +338,8 @@ def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, w
         assert ws.close_message == STOPPED_REASON
 
 
-def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_url: str, worker: Worker) -> None:
-    """The stream stays open, says what is wrong, and goes on when the store is back."""
+def test_a_store_that_cannot_be_read_is_reported_in_heartbeats_and_recovers(worker_url: str, worker: Worker) -> None:
+    """The stream stays open, says what is wrong, and continues when the store is back."""
     from otel_bridge.errors import StoreUnavailableError
     from otel_bridge.tail.changes import ChangeTail
 
@@ -356,7 +356,7 @@ def test_a_store_that_cannot_be_read_is_told_in_heartbeats_and_recovers(worker_u
         viewer, _ = hub.subscribe(query=RunQuery())
         assert hub.wait_until_watching()
         broken.set()
-        until(lambda: hub.heartbeat(viewer).problem, what="the problem to be told", timeout_s=5)
+        until(lambda: hub.heartbeat(viewer).problem, what="the problem to be reported", timeout_s=5)
         run_id = new_id("simple")
         worker.tell(f"start simple {run_id} 1")
         broken.clear()
@@ -399,7 +399,7 @@ def test_the_snapshot_and_the_events_after_it_leave_no_gap(worker_url: str, work
 
 
 def test_a_first_viewer_hears_nothing_of_what_was_there_before(story_url: str) -> None:
-    """Open runs are in the snapshot; they are not told again as changes."""
+    """Open runs are in the snapshot; they are not reported again as changes."""
     with mounted(story_url, heartbeat_s=0.5) as app, served(app) as port, websocket(port, "stream") as ws:
         messages = receive(ws, is_type("heartbeat"))
     assert [m["type"] for m in messages] == ["snapshot", "heartbeat"], messages[1:]

@@ -17,7 +17,7 @@ NOW_MS = 1_000_000
 RUNNING = RunQuery(statuses=frozenset({"running"}))
 
 
-def told(query: RunQuery, run: Run, before: Run | None = None, kind: str = "changed") -> dict[str, Any] | None:
+def reported(query: RunQuery, run: Run, before: Run | None = None, kind: str = "changed") -> dict[str, Any] | None:
     """Return what a viewer of the filter is sent when a run changes; None for nothing."""
     message = Message(7, kind, '{"id":7}', run, run.id, NOW_MS, None if before is None else Before(before, NOW_MS))
     viewer = Subscription(None, query, capacity=10)
@@ -42,19 +42,19 @@ RUN, DONE = make_run(status="running"), make_run(status="completed")
     ],
     ids=["no filter", "passes", "left", "never passed", "may have passed", "moved", "other workflow", "other parent"],
 )
-def test_a_run_that_left_a_filter_is_told_as_such(
+def test_a_run_that_left_a_filter_is_reported_as_such(
     query: RunQuery, run: Run, before: Run | None, sent: dict[str, Any] | None
 ) -> None:
     """However long the viewer's list is, and whether or not its stream was resumed."""
-    assert told(query, run, before) == sent
+    assert reported(query, run, before) == sent
 
 
 def test_steps_are_no_part_of_a_list() -> None:
-    """They are told in their run's own stream."""
-    assert told(RunQuery(), RUN, kind="step.completed") is None
+    """They are reported in their run's own stream."""
+    assert reported(RunQuery(), RUN, kind="step.completed") is None
 
 
-def test_two_hundred_runs_that_leave_a_list_are_all_told() -> None:
+def test_two_hundred_runs_that_leave_a_list_are_all_reported() -> None:
     """The stream's snapshot holds fewer than a page may show, and a resumed stream has none at all."""
     viewer = Subscription(None, RUNNING, capacity=500)
     runs = [make_run(f"r{number}", status="completed") for number in range(200)]

@@ -76,7 +76,7 @@ def test_an_otlp_message_is_an_acceptance(body: bytes, kind: str, accepted: Acce
         (b"x" * (MAX_ANSWER_BYTES + 1), "application/x-protobuf"),
     ],
 )
-def test_anything_else_is_no_collector(body: bytes, kind: str):
+def test_anything_else_is_not_a_collector(body: bytes, kind: str):
     """HTML, garbage, an error in JSON, the wrong content type, an answer without end."""
     with pytest.raises(NotOtlpError):
         read_answer(body, kind)
@@ -112,7 +112,7 @@ def test_spans_are_kept_where_no_collector_answers_200(collector: FakeCollector,
     """Such an answer can be tried again; it says what to correct."""
     collector.script(answer)
     transport = transport_to(collector)
-    with pytest.raises(RetryableDeliveryError, match=r"no OTLP collector\. Correct the endpoint"):
+    with pytest.raises(RetryableDeliveryError, match=r"not an OTLP collector\. Correct the endpoint"):
         transport.send([sample_span()])
     transport.close()
     assert collector.copies == {}

@@ -131,7 +131,7 @@ def test_a_connection_that_breaks_is_retried(collector: FakeCollector, deliverer
 
 
 def test_a_collector_that_is_slow_is_tried_again(collector: FakeCollector, deliverer: Deliverer):
-    """A timeout is no loss."""
+    """A timeout is not a loss."""
     collector.script(Fault(delay_s=1.0))
     deliverer(OTEL_EXPORTER_OTLP_TIMEOUT="0.2").deliver([sample_span()])
     assert set(collector.copies.values()) <= {1, 2}
@@ -212,7 +212,7 @@ def test_a_collector_that_refuses_everything_makes_spans_wait(
 def test_a_fresh_bridge_sets_nothing_aside_where_only_empty_requests_are_taken(
     collector: FakeCollector, deliverer: Deliverer, protocol: str, spans: int
 ):
-    """A collector whose storage is down may refuse spans and take empty requests: that is no verdict on any span."""
+    """A collector whose storage is down may refuse spans and take empty requests: that is not a verdict on any span."""
     refusals = 0
 
     def refuse(request: Any) -> Fault | None:
@@ -266,7 +266,7 @@ def test_a_collector_that_refuses_empty_requests_is_asked_with_a_span_it_took(
 def test_a_span_refused_by_chance_is_tried_again_before_it_is_set_aside(
     collector: FakeCollector, deliverer: Deliverer, protocol: str
 ):
-    """One odd answer is no verdict."""
+    """One odd answer is not a verdict."""
     collector.script(fault(protocol, 400, "INVALID_ARGUMENT"))
     delivery = deliverer()
     delivery.deliver([sample_span()])

@@ -154,7 +154,7 @@ def test_many_refused_spans_are_all_looked_at_where_one_was_taken(witness: bool)
         (Accepted(message="slow down"), 2, 0, "b"),
     ],
 )
-def test_what_a_collector_took_in_part_is_no_proof_of_anything(
+def test_what_a_collector_took_in_part_is_not_a_proof_of_anything(
     accepted: Accepted, exported: int, partial: int, asked_with: str
 ) -> None:
     """Which of the spans it took is not said: it is asked with an empty request then."""

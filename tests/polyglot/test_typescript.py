@@ -158,9 +158,9 @@ def test_a_typescript_run_is_listed_drawn_tailed_acted_on_and_traced(
         what="every run to complete, the retried one under its own id",
     )
 
-    told = {(event.run_id, event.type, event.seq) for change in tail.poll() for event in change.events}
-    assert ("ts-order", "step.completed", 0) in told
-    assert ("ts-fragile", "run.completed", None) in told
+    reported = {(event.run_id, event.type, event.seq) for change in tail.poll() for event in change.events}
+    assert ("ts-order", "step.completed", 0) in reported
+    assert ("ts-fragile", "run.completed", None) in reported
 
     with OTelBridge(store, exporter=exporter, start_from="beginning") as bridge:
         until(lambda: len(roots(exporter)) == 3, what="three roots")

@@ -55,7 +55,7 @@ def fleet_app(story_url: str, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_presence_nobody_is_called_missing(fleet_app: Flask) -> None:
-    """Silence means nothing where nobody ever spoke: a backlog is no alarm."""
+    """Silence means nothing where nobody ever spoke: a backlog is not an alarm."""
     groups = fleet_app.test_client().get("/durable/api/workers").get_json()
     waiting = next(group for group in groups if group["depth"])
     assert waiting["presenceKnown"] is False

@@ -58,7 +58,7 @@ def test_an_error_says_the_same_everywhere(url: str, size: int) -> None:
     store = open_store(url)
     try:
         tail = ChangeTail(store, since_ms=0)
-        told = [e.error for c in tail.poll() for e in c.events if e.run_id == run_id and e.error is not None]
+        reported = [e.error for c in tail.poll() for e in c.events if e.run_id == run_id and e.error is not None]
     finally:
         store.close()
     expected = "no funds; " + "x" * (8 * 1024 - 10)
@@ -69,7 +69,7 @@ def test_an_error_says_the_same_everywhere(url: str, size: int) -> None:
     assert shown["message"].partition("… [cut: ")[2] in (f"{size} characters]", f"{size} bytes]")
     assert said[0] == said[1] == said[2]
     assert (whole["type"], whole["message"], whole["code"]) == (said[0]["type"], said[0]["message"], str(CODE))
-    assert told == [said[0]["message"]] * 2, "the step's event and the run's"
+    assert reported == [said[0]["message"]] * 2, "the step's event and the run's"
 
 
 def test_spans_say_what_the_page_says(url: str) -> None:

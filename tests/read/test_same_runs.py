@@ -41,7 +41,7 @@ from tests.read.crowd import NOW_MS, Crowd, Stores, crowds, filters, opened
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count anew each time, however long it takes: the stores are refilled."""
+    """Count again each time, however long it takes: the stores are refilled."""
     monkeypatch.setattr(counts, "CHEAP_S", 1e9)
 
 
@@ -101,7 +101,7 @@ class Asked:
         """The runs whose change a viewer of this filter is sent."""
         viewer = Subscription(None, query, capacity=100)
         messages = [Message(1, "changed", "{}", run, run.id, NOW_MS) for run in runs]
-        # Runs that may only have left its list are told as such, and do not count as found.
+        # Runs that may only have left its list are reported as such, and do not count as found.
         return {message.run.id for message in messages if viewer.for_viewer(message) is message}
 
     def previewed(self, action: BulkAction, query: RunQuery) -> bulk.Preview:

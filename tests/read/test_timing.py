@@ -38,7 +38,7 @@ def test_queue_work_waiting_and_between_add_up_to_the_runs_time() -> None:
     assert (found.total_ms, found.took_ms) == (1_000, 900)
 
 
-def test_of_what_goes_on_side_by_side_work_counts_before_a_queue_and_a_queue_before_a_wait() -> None:
+def test_of_what_runs_side_by_side_work_counts_before_a_queue_and_a_queue_before_a_wait() -> None:
     """A child in a queue costs time only while nothing else is at work."""
     run = run_of(started_at_ms=T, finished_at_ms=T + 1_000)
     steps = [
@@ -108,7 +108,7 @@ def test_the_critical_path_is_the_chain_that_the_end_waited_for() -> None:
 
 
 def test_fewer_than_three_runs_say_nothing_of_what_is_usual() -> None:
-    """One run is no custom."""
+    """One run is not a custom."""
     assert usual([5, 5]) is None
     said = usual(range(1, 101))
     assert said is not None

@@ -41,7 +41,7 @@ def test_a_short_timeline_is_one_part():
 
 
 def test_a_limit_beyond_the_bound_is_lowered_and_nonsense_is_refused():
-    """As everywhere: too much is lowered, what is no number is a 400."""
+    """As everywhere: too much is lowered, what is not a number is a 400."""
     client = client_of(1)
     assert client.get(f"/durable/api/runs/long?limit={10 * STEPS_SHOWN}").status_code == 200
     assert client.get("/durable/api/runs/long?limit=0").status_code == 400

@@ -17,7 +17,7 @@ def done(action: str, at_ms: int, actor: str = "ada") -> AuditEntry:
 
 
 def test_a_run_that_was_never_put_on_a_queue_again_has_one_attempt() -> None:
-    """It is the run as it is now; while it goes on it has no outcome."""
+    """It is the run as it is now; while it continues it has no outcome."""
     run = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + 5, finished_at_ms=T + 9, executor="e")
     assert attempts(run, []) == [
         Attempt(n=1, enqueued_at_ms=T, started_at_ms=T + 5, ended_at_ms=T + 9, outcome="completed", executor="e")

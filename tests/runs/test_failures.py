@@ -48,11 +48,11 @@ def test_a_failure_is_recorded_with_what_the_run_was_then(
     """Once, however often the run is looked at."""
     put_failed(store, "r", workflow="order", workflow_version="v1", queue="q", executor="e", namespace="shop")
     put_completed(store, "good")
-    told = note(log, store, "r", "good")
+    reported = note(log, store, "r", "good")
     run = store.get_run("r")
     assert run is not None
-    signature = told["r"].signature
-    assert told == {
+    signature = reported["r"].signature
+    assert reported == {
         "r": Failure(
             run_id="r",
             ended_at_ms=run.finished_at_ms or 0,
@@ -68,7 +68,7 @@ def test_a_failure_is_recorded_with_what_the_run_was_then(
             namespace="shop",
         )
     }
-    assert note(log, store, "r") == told
+    assert note(log, store, "r") == reported
     assert ledger.errors([signature.fingerprint])[signature.fingerprint].total == 1
     assert log.note([]) == {}
 
@@ -111,9 +111,9 @@ def test_a_run_that_failed_in_its_own_code_has_no_step(log: FailureLog, store: M
     put_failed(store, "r", step=None)
     put_failed(store, "bare", step=None)
     store.rows("DELETE FROM workflow_output WHERE workflow_uuid = 'bare'")
-    told = note(log, store, "r", "bare")
-    assert told["r"].signature.step is None
-    assert told["bare"].message == "The run failed, and its error was not stored."
+    reported = note(log, store, "r", "bare")
+    assert reported["r"].signature.step is None
+    assert reported["bare"].message == "The run failed, and its error was not stored."
 
 
 def test_rows_that_cannot_be_read_hide_no_other_failure(
@@ -131,15 +131,15 @@ def test_rows_that_cannot_be_read_hide_no_other_failure(
         return read(run_id, name, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "get_payload", fail)
-    told = note(log, store, "bad", "good")
-    assert told["bad"].message == "The run failed, and its rows cannot be read."
-    assert told["good"].signature.type == "GatewayTimeout"
+    reported = note(log, store, "bad", "good")
+    assert reported["bad"].message == "The run failed, and its rows cannot be read."
+    assert reported["good"].signature.type == "GatewayTimeout"
 
 
 def test_a_run_whose_error_the_database_does_not_give_out_hides_no_other(
     log: FailureLog, store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as a text that is no UTF-8. It is recorded once it can be read; an outage is not tried run by run."""
+    """Such as a text that is not UTF-8. It is recorded once it can be read; an outage is not tried run by run."""
     for number in range(9):
         put_failed(store, f"r{number}")
     read, refused, asked = store.get_payload, {"r3"}, []
@@ -212,7 +212,7 @@ def test_failures_while_nobody_looked_are_recorded_at_the_next_look(
 
 
 @pytest.mark.parametrize("damage", ["x", {"throughMs": 0, "back": "x", "done": False, "fromMs": 0}, {"throughMs": 1}])
-def test_a_damaged_note_of_how_far_it_is_begins_anew(
+def test_a_damaged_note_of_how_far_it_is_begins_again(
     damage: object, log: FailureLog, store: MemoryStateStore, ledger: MemoryLedger
 ) -> None:
     """Nothing is recorded twice."""

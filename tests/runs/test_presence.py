@@ -78,7 +78,7 @@ def test_a_run_that_works_on_while_its_child_runs_is_running(name: str, shown: s
 
 
 def test_executing_steps_are_put_among_the_recorded_ones_by_number():
-    """A step that has a row, or whose number a step absorbed, is not drawn twice; a workflow's body is no step."""
+    """A step that has a row, or whose number a step absorbed, is not drawn twice; a workflow's body is not a step."""
     recorded = [make_step(seq=1), make_step(seq=4, folded=(5,))]
     seen = presence([executor(executing("a", 1), executing("b", 3), executing("c", 5), executing("d", None))], NOW)
     steps = overlay_steps(make_run(), recorded, seen)

@@ -115,7 +115,7 @@ def test_an_operator_acts_with_the_token(migrated: Path, tmp_path: Path) -> None
 
 
 def test_a_database_that_comes_later_is_shown_then(tmp_path: Path, migrated: Path) -> None:
-    """Missing, then without tables, then empty: each is said in words, and the page goes on by itself."""
+    """Missing, then without tables, then empty: each is said in words, and the page continues by itself."""
     path = tmp_path / "later.sqlite"
     with serving(f"sqlite:///{path}") as (base, program):
         assert "does not exist" in program.lines[-1]

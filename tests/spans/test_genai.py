@@ -111,7 +111,7 @@ def test_the_answer_of_each_library_is_recognised(value: object, wanted: dict[st
         shown("langchain_core.messages.ai.AIMessage", usage_metadata={"input_tokens": "many"}, tool_calls="x"),
     ],
 )  # fmt: skip
-def test_what_is_no_model_call_or_damaged_has_no_attributes(value: object) -> None:
+def test_what_is_not_a_model_call_or_damaged_has_no_attributes(value: object) -> None:
     """Of another class, without what counts, or of a shape that nobody writes: never an error, never half a call."""
     assert model_call(value).keys() <= {"gen_ai.operation.name", "gen_ai.provider.name"}
     assert "gen_ai.usage.input_tokens" not in model_call(value)

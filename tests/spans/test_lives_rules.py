@@ -105,7 +105,7 @@ AGAIN = make_step(seq=1, started_at_ms=T, finished_at_ms=T + 300)
 def test_a_run_whose_end_was_exported_lives_again_when_something_ran(
     status: RunStatus, fields: dict[str, Any], steps: list[Step], record: ExportedRun, lives_again: bool
 ) -> None:
-    """Or when it is open, ended at another time, or otherwise; a cancel of an ended run alone is no life."""
+    """Or when it is open, ended at another time, or otherwise; a cancel of an ended run alone is not a life."""
     run = make_run(status=status, **{"finished_at_ms": T + 500, **fields})
     life = compare(run, steps, record, original_steps=(), now_ms=T + 1_000)
     assert life.facts.generation == int(lives_again)

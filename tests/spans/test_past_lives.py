@@ -1,4 +1,4 @@
-"""Lives that nobody saw end: how they are recognised, what is kept of them, and what is told."""
+"""Lives that nobody saw end: how they are recognised, what is kept of them, and what is reported."""
 
 from __future__ import annotations
 
@@ -46,47 +46,57 @@ SLEEP: dict[str, Any] = {"kind": "sleep", "name": "DBOS.sleep"}
         (make_step(seq=1, finished_at_ms=None, status="running", wake_at_ms=T + 10, **SLEEP), 0),
         (make_step(seq=1, finished_at_ms=None, status="running", wake_at_ms=T + 99, **SLEEP), 1),
     ],
-    ids=["as told", "gone", "another end", "open", "folded", "awaited", "awaited no more", "asleep", "another sleep"],
+    ids=[
+        "as reported",
+        "gone",
+        "another end",
+        "open",
+        "folded",
+        "awaited",
+        "awaited no more",
+        "asleep",
+        "another sleep",
+    ],
 )
-def test_a_step_that_was_told_and_is_no_more_tells_of_a_new_life(step: Step | None, generation: int) -> None:
+def test_a_step_that_was_reported_and_is_no_more_tells_of_a_new_life(step: Step | None, generation: int) -> None:
     """A worker and the bridge say so by the same rule, each by the rows that it sees."""
-    told = exported({1: (T + 10, 0)})
+    reported = exported({1: (T + 10, 0)})
     steps = [step] if step is not None else []
-    assert present_generation(steps, told) == generation
+    assert present_generation(steps, reported) == generation
     again = make_step(seq=5, started_at_ms=T + 500)
-    plan = plan_run(make_run(), [*steps, again], told, settings=SETTINGS, now_ms=LATER)
+    plan = plan_run(make_run(), [*steps, again], reported, settings=SETTINGS, now_ms=LATER)
     assert plan.record.generation == generation
     assert [span.name for span in plan.spans if span.seq is None] == (["order"] if generation else [])
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [exported({1: (T + 10, COPIED)}), exported({1: (T + 10, 0)}, generation=1), exported({})],
-    ids=["copied", "told in an earlier life", "nothing told"],
+    ids=["copied", "reported in an earlier life", "nothing reported"],
 )
-def test_steps_of_other_lives_say_nothing_of_the_present_one(told: ExportedRun) -> None:
+def test_steps_of_other_lives_say_nothing_of_the_present_one(reported: ExportedRun) -> None:
     """A fork's copies and what ran before a retry may be gone: that was the retry."""
-    assert present_generation([], told) == told.generation
+    assert present_generation([], reported) == reported.generation
 
 
-def test_where_the_rows_cannot_be_read_an_open_life_goes_on() -> None:
-    """Not knowing is no sign."""
+def test_where_the_rows_cannot_be_read_an_open_life_continues() -> None:
+    """Not knowing is not a sign."""
     assert present_generation(None, exported({1: (T + 10, 0)})) == 0
 
 
-def test_what_was_told_in_full_is_not_kept() -> None:
+def test_what_was_reported_in_full_is_not_kept() -> None:
     """Nor what was kept before, nor the life before a retry that has not begun."""
     run, steps = failed_run()
-    told = plan_run(run, steps, None, settings=SETTINGS, now_ms=LATER).record
-    assert life_to_keep(run, steps, WHY, told, []) is None
-    assert life_to_keep(run, steps, WHY, replace(told, generation=1, ended=False), []) is None
+    reported = plan_run(run, steps, None, settings=SETTINGS, now_ms=LATER).record
+    assert life_to_keep(run, steps, WHY, reported, []) is None
+    assert life_to_keep(run, steps, WHY, replace(reported, generation=1, ended=False), []) is None
     kept = life_to_keep(run, steps, WHY, None, [])
     assert kept == PastLife(run=run, generation=0, steps=tuple(steps), error=WHY)
     assert life_to_keep(run, steps, WHY, None, [kept]) is None
 
 
 def test_a_life_after_a_kept_one_is_the_next() -> None:
-    """Retried twice, unseen: each has its number, and the worker goes on from there."""
+    """Retried twice, unseen: each has its number, and the worker continues from there."""
     run, steps = failed_run()
     first = life_to_keep(run, steps, WHY, None, [])
     assert first is not None
@@ -99,7 +109,7 @@ def test_a_life_after_a_kept_one_is_the_next() -> None:
     assert present_generation(None, None, [first, second]) == 2
 
 
-def test_a_kept_life_is_told_as_it_would_have_been() -> None:
+def test_a_kept_life_is_reported_as_it_would_have_been() -> None:
     """The same spans, byte by byte, its error included; what was sent of it before is not sent again."""
     run, steps = failed_run()
     life = life_to_keep(run, steps, WHY, None, [])
@@ -113,12 +123,12 @@ def test_a_kept_life_is_told_as_it_would_have_been() -> None:
     assert rest.spans == plan.spans[1:]
 
 
-@pytest.mark.parametrize("told", [{"ended": True}, {"generation": 1}], ids=["ended", "the next has begun"])
-def test_a_kept_life_that_was_told_already_is_not_told_again(told: dict[str, object]) -> None:
-    """The bridge died after it had told it and before it forgot it."""
+@pytest.mark.parametrize("reported", [{"ended": True}, {"generation": 1}], ids=["ended", "the next has begun"])
+def test_a_kept_life_that_was_reported_already_is_not_reported_again(reported: dict[str, object]) -> None:
+    """The bridge died after it had reported it and before it forgot it."""
     run, steps = failed_run()
     life = PastLife(run=run, generation=0, steps=tuple(steps), error=WHY)
-    known = exported({1: (T + 10, 0)}, **told)
+    known = exported({1: (T + 10, 0)}, **reported)
     plan = plan_past(life, known, settings=SETTINGS)
     assert (plan.spans, plan.record, plan.changed) == ((), known, False)
 

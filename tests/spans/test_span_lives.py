@@ -149,7 +149,7 @@ def test_a_remote_step_lasts_as_long_as_its_child_and_says_when_its_result_was_t
 
 
 @pytest.mark.parametrize(("status", "error"), [("cancelled", None), ("dead", "The engine gave the child run up.")])
-def test_a_cancelled_child_is_no_error_and_a_dead_one_is(status: StepStatus, error: str | None):
+def test_a_cancelled_child_is_not_an_error_and_a_dead_one_is(status: StepStatus, error: str | None):
     """The step is what its child is, by name."""
     step = make_step(seq=1, kind="remote", name="child", child_run_id="run-1-1", status=status)
     span = plan(make_run(status="completed", finished_at_ms=T + 500), [step._replace(finished_at_ms=T + 10)]).spans[0]
@@ -193,7 +193,7 @@ def test_a_retry_announced_by_the_dashboard_is_not_taken_for_its_own_end():
     assert names(later) == ["charge", "retry 1"]
 
 
-def test_a_retry_that_fails_within_the_same_second_is_still_told():
+def test_a_retry_that_fails_within_the_same_second_is_still_reported():
     """SQLite rounds run times to seconds; the step's own times show that it ran again."""
     run, steps = failed_run(finished_at_ms=T)
     first = plan(run, steps)
@@ -213,7 +213,7 @@ def test_a_second_retry_links_to_the_first():
     assert links(result.spans[-1])["failed_step"][1] == ids.step_span_id("run-1", 2, generation=1)
 
 
-def test_a_run_resumed_after_a_cancel_goes_on_in_a_life_of_its_own():
+def test_a_run_resumed_after_a_cancel_continues_in_a_life_of_its_own():
     """Resume keeps every row: only what came afterwards is new, and no step is blamed."""
     first = plan(make_run(status="cancelled", finished_at_ms=T + 50), [make_step(seq=1)])
     done = make_run(status="completed", finished_at_ms=T + 9_000)
@@ -222,8 +222,15 @@ def test_a_run_resumed_after_a_cancel_goes_on_in_a_life_of_its_own():
     assert "failed_step" not in links(second.spans[-1])
 
 
+def test_a_run_that_was_resumed_within_the_second_in_which_it_ended_lives_again():
+    """Its row has the same stamp, where stamps are whole seconds."""
+    ended = plan(make_run(status="dead", finished_at_ms=T + 1_000, updated_at_ms=T + 1_000), [make_step(seq=1)])
+    resumed = make_run(status="running", updated_at_ms=T + 1_000)
+    assert plan(resumed, [make_step(seq=1)], ended.record).record.generation == 1
+
+
 @pytest.mark.parametrize("status", ["cancelled", "dead"])
-def test_cancelling_what_has_ended_is_no_new_life(status: str):
+def test_cancelling_what_has_ended_is_not_a_new_life(status: str):
     """The engine stamps the row once more; nothing ran."""
     first = plan(make_run(status=status, finished_at_ms=T + 50), [make_step(seq=1)])  # type: ignore[arg-type]
     again = plan(make_run(status="cancelled", finished_at_ms=T + 7_000), [make_step(seq=1)], first.record)
@@ -314,7 +321,7 @@ def test_copied_steps_are_told_by_their_times_when_the_original_is_gone():
     assert [span.seq for span in result.spans] == [2, None]
 
 
-def test_a_step_of_a_worker_whose_clock_is_behind_is_no_copy():
+def test_a_step_of_a_worker_whose_clock_is_behind_is_not_a_copy():
     """A fork's own step may seem older than the fork; the original's rows say that it is not from there."""
     original = [make_step(seq=1)]
     fork = make_run(

@@ -245,7 +245,7 @@ def test_a_small_offset_skips_runs(store: SqlStateStore) -> None:
     assert ids(store.list_runs(RunQuery(limit=2, cursor=page.next_cursor)).runs) == whole[5:7]
 
 
-def test_a_search_whose_ids_fill_a_page_goes_on_by_name(store: SqlStateStore) -> None:
+def test_a_search_whose_ids_fill_a_page_continues_by_name(store: SqlStateStore) -> None:
     """A run found by its id is shown once, though its workflow's name matches as well."""
     found = walk(store, RunQuery(text="f", limit=4))
     assert len(found) == len(set(found))
@@ -465,7 +465,7 @@ def test_payloads_are_read_from_wherever_the_engine_keeps_them(store: SqlStateSt
 
 
 def test_a_payload_is_cut_to_the_cap_and_says_so(store: SqlStateStore) -> None:
-    """The whole size is told; None for the cap returns all."""
+    """The whole size is reported; None for the cap returns all."""
     whole = store.get_payload("failed-1", "error", cap_bytes=None)
     cut = store.get_payload("failed-1", "error", cap_bytes=10)
     assert whole is not None

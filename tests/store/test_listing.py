@@ -59,7 +59,7 @@ def store() -> Iterator[MemoryStateStore]:
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count anew each time, however long it takes."""
+    """Count again each time, however long it takes."""
     monkeypatch.setattr(counts, "CHEAP_S", 1e9)
 
 
@@ -181,7 +181,7 @@ def test_whatever_is_asked_facets_count_the_matches(store: MemoryStateStore, pre
 
 
 def test_a_rare_filter_says_how_far_it_looked(store: MemoryStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty page with a next one: the client goes on, and can tell its user how far back it is."""
+    """An empty page with a next one: the client continues, and can tell its user how far back it is."""
     monkeypatch.setattr(sources, "FIRST_CHUNK", 20)
     monkeypatch.setattr(sources, "LOOKED_AT", 20)
     page = store.list_runs(RunQuery(workflow="none"))
@@ -197,7 +197,7 @@ def test_a_rare_filter_says_how_far_it_looked(store: MemoryStateStore, monkeypat
 def test_a_busy_machine_answers_as_an_idle_one(
     store: MemoryStateStore, pressed: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Budgets are rows, not time: the same request has the same pages whatever else goes on."""
+    """Budgets are rows, not time: the same request has the same pages whatever else continues."""
     query = random_query(random.Random(seed))
     calm = [store.list_runs(query), store.facets(query)]
     now = itertools.count(step=0.02)

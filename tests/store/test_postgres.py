@@ -52,7 +52,7 @@ def with_user(url: str, user: str, password: str) -> str:
 # -- databases that are not what they should be --------------------------------------------------------------
 
 
-def test_a_server_that_is_away_is_told_within_seconds_without_its_password(free_port: int) -> None:
+def test_a_server_that_is_away_is_reported_within_seconds_without_its_password(free_port: int) -> None:
     """Nobody listens there; the message names the host, never the credentials."""
     url = f"postgresql://ann:s3cret@127.0.0.1:{free_port}/app"
     with closing(PostgresStateStore(url)) as store:
@@ -87,7 +87,7 @@ def test_a_schema_without_the_engines_tables_is_not_taken_for_one(postgres_url: 
 
 
 @pytest.mark.parametrize("schema", ["", 'a"b'])
-def test_a_name_that_is_no_schema_is_refused(schema: str) -> None:
+def test_a_name_that_is_not_a_schema_is_refused(schema: str) -> None:
     """Nothing of it reaches a statement."""
     with pytest.raises(ConfigurationError, match="not the name"):
         PostgresStateStore("postgresql://localhost/app", schema=schema)
@@ -161,7 +161,7 @@ def test_a_server_that_goes_away_and_comes_back_is_survived(
 
 
 def test_a_statement_that_takes_too_long_is_ended(postgres_story: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server stops it; the store says so and goes on."""
+    """The server stops it; the store says so and continues."""
     monkeypatch.setattr(postgres, "STATEMENT_TIMEOUT_MS", 100)
     with closing(PostgresStateStore(postgres_story, schema=SCHEMA)) as store:
         with pytest.raises(StoreUnavailableError, match="took too long"):

@@ -41,7 +41,7 @@ def make_database(path: Path, *, mode: str = "wal", then: str = "") -> Path:
 
 
 def write(path: Path, sql: str, *params: Any, wait_s: float = 0) -> None:
-    """Commit one statement as an engine would, waiting for locks as long as told."""
+    """Commit one statement as an engine would, waiting for locks as long as asked."""
     with closing(sqlite3.connect(path, timeout=wait_s)) as connection, connection:
         connection.execute(sql, params)
 
@@ -71,7 +71,7 @@ def test_a_missing_file_is_an_error_and_is_not_created(tmp_path: Path) -> None:
     ("content", "says"),
     [(b"", "is empty: no DBOS app has been launched on it yet"), (b"hello" * 99, "is not a SQLite file")],
 )
-def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_database_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     """An empty file is what a mistyped path leaves behind; the message says what to do."""
     path = tmp_path / "app.sqlite"
     path.write_bytes(content)
@@ -101,7 +101,7 @@ def test_somebody_elses_database_is_not_taken_for_dboss(tmp_path: Path) -> None:
 
 
 def test_a_directory_cannot_be_read(tmp_path: Path) -> None:
-    """What the operating system refuses is told in its words."""
+    """What the operating system refuses is reported in its words."""
     with closing(SqliteStateStore(tmp_path)) as store, pytest.raises(StoreUnavailableError, match="cannot be read"):
         store.check()
 
@@ -109,7 +109,7 @@ def test_a_directory_cannot_be_read(tmp_path: Path) -> None:
 def test_a_locked_database_is_unavailable_and_named(
     path: Path, store: SqliteStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer that never lets go is waited for, then told of; afterwards all is well again."""
+    """A writer that never lets go is waited for, then reported; afterwards all is well again."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -230,7 +230,7 @@ def test_looking_at_a_file_keeps_other_connections_locks(path: Path) -> None:
 
 
 def test_a_file_that_was_replaced_is_noticed(path: Path, store: SqliteStateStore) -> None:
-    """Somebody deletes the database and launches anew: the old file must not be read for ever."""
+    """Somebody deletes the database and launches again: the old file must not be read for ever."""
     write(path, RUN, "old", "SUCCESS", 1)
     before = store.change_token()
     assert store.get_run("old") is not None
@@ -297,7 +297,7 @@ def test_a_url_without_a_file_is_refused(url: str) -> None:
 
 def test_a_url_of_another_kind_is_refused() -> None:
     """We read what the engine writes to."""
-    with pytest.raises(ConfigurationError, match="mysql:// is no state store"):
+    with pytest.raises(ConfigurationError, match="mysql:// is not a state store"):
         open_store("mysql://localhost/app")
 
 

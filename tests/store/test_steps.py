@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,16 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.store.rows import attributes_of
 from otel_bridge.store.steps import RunEnd, StepRow, fold_steps
-from otel_bridge.store.waiting import Child, TailRow, Wait, parse_wait, waiting_of, waits_for_child, wake_ms
+from otel_bridge.store.waiting import (
+    Child,
+    TailRow,
+    Wait,
+    is_timeout_of_open_wait,
+    parse_wait,
+    waiting_of,
+    waits_for_child,
+    wake_ms,
+)
 
 NOW = 1_700_000_000_000
 RUNNING = RunEnd(None)
@@ -201,7 +211,7 @@ def test_a_result_of_a_run_started_elsewhere_is_a_step() -> None:
     assert (step.kind, step.child_run_id, step.housekeeping) == ("remote", "other", False)
 
 
-def test_the_engines_internal_queue_is_no_worker_group() -> None:
+def test_the_engines_internal_queue_is_not_a_worker_group() -> None:
     """Rewind and resume put runs on it; people know the queue they named."""
     (step,) = fold(row(1, "work", child_id="c"), of=child("PENDING", queue="_dbos_internal_queue"))
     assert (step.worker_group, step.enqueued_at_ms) == (None, None)
@@ -307,6 +317,38 @@ def test_a_run_waits_for_a_child_when_it_has_done_nothing_since(names: list[str]
     assert waits_for_child(tail(*rows)) is waits
 
 
+@pytest.mark.parametrize(
+    ("started_ms", "completed_ms", "rounded"),
+    [(1_000, 2_001, True), (1_001, 2_000, True), (1_001, 2_001, False), (None, 2_001, False), (None, None, False)],
+)
+def test_a_childs_stamps_may_be_cut_where_one_is_a_whole_second(
+    started_ms: int | None, completed_ms: int | None, rounded: bool
+) -> None:
+    """Then its steps are asked when it ran; else nothing is read for it."""
+    assert replace(child("SUCCESS", started=started_ms), completed_at_ms=completed_ms).has_rounded_stamps is rounded
+
+
+@pytest.mark.parametrize(
+    ("seq", "text", "waits"),
+    [(1, "1e11", True), (0, "1e11", False), (1, "99999999999", False), (2, "99999999999", True)],
+)
+def test_the_first_step_that_can_be_an_open_wait_is_number_one_in_python_and_zero_in_typescript(
+    seq: int, text: str, waits: bool
+) -> None:
+    """Which of them counts is read from the wake time: seconds, or from a certain size on milliseconds."""
+    assert is_timeout_of_open_wait(seq, 0, text, {}) is waits
+
+
+@pytest.mark.parametrize(
+    ("until", "ms"),
+    [(1_700_000_000, 1_700_000_000_000), ("2023-11-14T22:13:20Z", 1_700_000_000_000), (None, None), (True, None)],
+)
+def test_until_when_an_announced_wait_lasts_is_a_number_or_a_time(until: object, ms: int | None) -> None:
+    """Anything else is no time."""
+    wait = parse_wait(json.dumps({"on": "signal", "name": "paid", "until": until}))
+    assert wait == Wait("signal", "paid", ms)
+
+
 WAKE_S = (NOW + 60_000) / 1000
 PICKLED = [base64.b64encode(pickle.dumps(WAKE_S, protocol)).decode() for protocol in (2, 3, 4, 5)]
 OTHER = [
@@ -355,7 +397,7 @@ def test_a_sleep_of_dbos_2_has_no_length_but_follows_a_step() -> None:
         assert (waiting.on, waiting.seq) == ("sleep", rows[-1].seq)
 
 
-def test_the_timeout_of_a_result_is_no_step() -> None:
+def test_the_timeout_of_a_result_is_not_a_step() -> None:
     """TypeScript's ``getResult`` may have one."""
     rows = (row(1, "work", child_id="c"), row(2, "DBOS.getResult", child_id="c"), timeout(3, NOW + 60_000))
     assert [step.seq for step in fold(*rows)] == [1]
@@ -435,7 +477,7 @@ def test_steps_without_times_are_shown_by_what_is_known() -> None:
     ],
 )
 def test_wake_times_are_read_in_either_unit_or_not_at_all(text: str | None, expected: int | None) -> None:
-    """A sleep's output that is no time makes no wake time, and no error."""
+    """A sleep's output that is not a time makes no wake time, and no error."""
     assert wake_ms(text) == expected
 
 

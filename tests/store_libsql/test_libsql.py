@@ -113,7 +113,7 @@ def test_threads_share_the_connection(pair: tuple[StateStore, StateStore]) -> No
 
 
 def test_what_another_process_commits_is_seen_at_once(story: Path) -> None:
-    """DBOS goes on with its own driver; libSQL reads the same file and takes part in its locking."""
+    """DBOS continues with its own driver; libSQL reads the same file and takes part in its locking."""
     store = SqliteStateStore(Database(libsql.connect(str(story))))
     run_id = run_ids(store)[0]
     script = (
@@ -148,13 +148,13 @@ def test_open_store_takes_the_database_and_its_ledger_is_named_apart(story: Path
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_libsql_database_without_dbos_is_told() -> None:
+def test_a_libsql_database_without_dbos_is_reported() -> None:
     """As over any other driver."""
     with pytest.raises(NotADbosDatabaseError, match="libSQL connection holds no DBOS system tables"):
         SqliteStateStore(Database(libsql.connect(":memory:"))).check()
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     """libSQL's driver raises ValueError for everything; ours are the usual errors."""
     path = tmp_path / "noise.sqlite"
     path.write_bytes(b"noise" * 1000)
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         store.check()
 
 
-def test_a_remote_server_that_is_not_there_is_told(free_port: int) -> None:
+def test_a_remote_server_that_is_not_there_is_reported(free_port: int) -> None:
     """The connection is made lazily, so it is the first read that says so."""
     database = Database(libsql.connect(f"http://127.0.0.1:{free_port}"), recursive_triggers=False)
     with pytest.raises(StoreUnavailableError, match="libSQL connection cannot be read now"):

@@ -44,7 +44,7 @@ def test_a_run_is_told_from_pending_to_completed():
     assert events(tail) == []
 
 
-def test_a_run_seen_only_after_it_ended_is_told_whole():
+def test_a_run_seen_only_after_it_ended_is_reported_whole():
     """Between two polls a short run may begin and end."""
     store, _, tail = new_tail()
     store.put_step(make_step("a", 1, started_at_ms=START + 1))
@@ -52,7 +52,7 @@ def test_a_run_seen_only_after_it_ended_is_told_whole():
     assert events(tail) == ["run.pending", "run.started", "step.completed charge", "run.completed"]
 
 
-def test_what_happened_before_the_tail_began_is_not_told():
+def test_what_happened_before_the_tail_began_is_not_reported():
     """A tail begins now: old steps of an old run are no news, its new ones are."""
     store, _, tail = new_tail()
     store.put_run(make_run("a", status="running", created_at_ms=START - 60_000))
@@ -81,7 +81,7 @@ def test_a_failure_says_what_went_wrong():
     assert [(event.type, event.error) for event in change.events] == [("step.failed", "no funds")]
 
 
-def test_a_wait_is_told_as_suspended_and_its_end_as_resumed():
+def test_a_wait_is_reported_as_suspended_and_its_end_as_resumed():
     """Suspended names what is awaited; a second wait is a new suspension."""
     store, clock, tail = new_tail()
     run = make_run("a", status="running", created_at_ms=START)
@@ -108,7 +108,7 @@ def test_a_retry_of_an_ended_run_is_told_from_pending_on():
     assert events(tail) == ["run.started", "run.completed"]
 
 
-def test_a_step_that_an_executor_executes_is_told_as_started():
+def test_a_step_that_an_executor_executes_is_reported_as_started():
     """Only presence knows: the store gets a step's row when the step has ended."""
     ledger = MemoryLedger()
     store, _, tail = new_tail(ledger=ledger)
@@ -141,7 +141,7 @@ def test_the_events_of_a_child_say_how_long_it_waited_in_its_queue():
 
 
 def test_a_pending_run_that_nobody_can_run_is_blocked():
-    """Executors report, and none of them has the run's version: somebody should be told."""
+    """Executors report, and none of them has the run's version: somebody should know."""
     ledger = MemoryLedger()
     store, _, tail = new_tail(ledger=ledger)
     ledger.heartbeat(Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=START, app_version="v2"))
@@ -160,8 +160,8 @@ def test_errors_in_events_are_redacted():
     )
     store.put_payload("a", "error", error.text)
     store.put_step(make_step("a", 1, status="failed", started_at_ms=START + 1, error=error))
-    told = {event.type: event.error for change in tail.poll() for event in change.events if event.error}
-    assert told == dict.fromkeys(["step.failed", "run.failed"], '(\'declined\', {"card": "[redacted]"})')
+    reported = {event.type: event.error for change in tail.poll() for event in change.events if event.error}
+    assert reported == dict.fromkeys(["step.failed", "run.failed"], '(\'declined\', {"card": "[redacted]"})')
 
 
 def started_undo(store: MemoryStateStore) -> None:
@@ -183,7 +183,7 @@ def ended_undo(store: MemoryStateStore) -> None:
 COMPENSATED = ["run.pending", "run.started", "step.completed compensate:charge", "run.completed"]
 
 
-def test_an_undo_is_told_between_cancelling_and_the_end_however_often_one_looks():
+def test_an_undo_is_reported_between_cancelling_and_the_end_however_often_one_looks():
     """Each look sees a part; a viewer that stops at the run's end has seen its compensations."""
     store, _, tail = new_tail()
     store.put_run(make_run("a", status="running", created_at_ms=START))
@@ -195,7 +195,7 @@ def test_an_undo_is_told_between_cancelling_and_the_end_however_often_one_looks(
     assert seen == ["run.cancelling", *COMPENSATED, "run.cancelled"]
 
 
-def test_an_undo_that_began_and_ended_between_two_looks_is_told_in_the_same_order():
+def test_an_undo_that_began_and_ended_between_two_looks_is_reported_in_the_same_order():
     """Nobody saw the run as ``cancelling``; it was, and the row sent with that event says so."""
     store, _, tail = new_tail()
     store.put_run(make_run("a", status="running", created_at_ms=START))
@@ -203,8 +203,8 @@ def test_an_undo_that_began_and_ended_between_two_looks_is_told_in_the_same_orde
     started_undo(store)
     ended_undo(store)
     changes = tail.poll()
-    told = [(event.type, event.run_id, event.at_ms - START) for change in changes for event in change.events]
-    assert [kind for kind, *_ in told] == [
+    reported = [(event.type, event.run_id, event.at_ms - START) for change in changes for event in change.events]
+    assert [kind for kind, *_ in reported] == [
         "run.cancelling",
         "run.pending",
         "run.started",
@@ -212,11 +212,11 @@ def test_an_undo_that_began_and_ended_between_two_looks_is_told_in_the_same_orde
         "run.completed",
         "run.cancelled",
     ]
-    assert [at for kind, run_id, at in told if run_id == "a"] == [10, 50]
+    assert [at for kind, run_id, at in reported if run_id == "a"] == [10, 50]
     assert [change.run.status for change in changes] == ["cancelling", "completed", "cancelled"]
 
 
-def test_no_step_is_told_before_its_run_has_started():
+def test_no_step_is_reported_before_its_run_has_started():
     """The run's row was read before a worker took it, its steps after."""
     store, _, tail = new_tail()
     store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
@@ -227,7 +227,7 @@ def test_no_step_is_told_before_its_run_has_started():
     assert events(tail) == ["run.started", "step.completed charge"]
 
 
-def test_the_steps_that_a_retry_executes_again_are_told_again():
+def test_the_steps_that_a_retry_executes_again_are_reported_again():
     """The engine deletes them at the rewind, while the run is pending."""
     store, _, tail = new_tail()
     failed = make_step("a", 2, status="failed", started_at_ms=START + 3)
@@ -243,7 +243,7 @@ def test_the_steps_that_a_retry_executes_again_are_told_again():
     assert events(tail) == ["run.started", "step.failed charge", "run.failed"]
 
 
-def test_a_run_that_only_waits_is_not_told_as_resumed():
+def test_a_run_that_only_waits_is_not_reported_as_resumed():
     """It asks for its children's results one after the other: other names, the same wait."""
     store, _, tail = new_tail()
     store.put_run(make_run("a", status="running", created_at_ms=START))
@@ -258,5 +258,5 @@ def test_a_run_that_only_waits_is_not_told_as_resumed():
             "a-1", workflow="kid1", status="completed", created_at_ms=START, finished_at_ms=START + 9, parent_id="a"
         )
     )
-    told = [event for change in tail.poll(watch=["a"]) if change.run.id == "a" for event in change.events]
-    assert [event.type for event in told if event.seq is None] == []
+    reported = [event for change in tail.poll(watch=["a"]) if change.run.id == "a" for event in change.events]
+    assert [event.type for event in reported if event.seq is None] == []

@@ -68,7 +68,7 @@ def counted(store: MemoryStateStore) -> list[str]:
 
 
 def test_while_nothing_is_committed_only_a_run_whose_time_has_come_is_read():
-    """A thousand sleepers cost nothing; the one that wakes is told at the next look, whatever ``open_every_s``."""
+    """A thousand sleepers cost nothing; the one that wakes is reported at the next look, whatever ``open_every_s``."""
     scene = Scene(asleep("soon", START + 500), *(asleep(f"late-{n}", START + 9_000_000) for n in range(50)))
     statements = counted(scene.store)
     assert scene.later(0.4) == {}
@@ -77,8 +77,8 @@ def test_while_nothing_is_committed_only_a_run_whose_time_has_come_is_read():
     assert scene.later(0.2) == {}
 
 
-def test_a_wait_that_times_out_a_little_after_what_was_announced_is_told():
-    """People are told the deadline before the engine computes its own: at the announced moment it waits still."""
+def test_a_wait_that_times_out_a_little_after_what_was_announced_is_reported():
+    """People see the deadline before the engine computes its own: at the announced moment it waits still."""
     scene = Scene(make_run("a", status="running", created_at_ms=LONG_AGO))
     scene.store.put_wait_event("a", 1, "webhook", "carrier", until_ms=START + 1_000, at_ms=START)
     scene.store.put_step(
@@ -104,7 +104,7 @@ def test_a_run_that_never_leaves_its_overdue_wait_is_not_read_for_ever(monkeypat
 
 
 def test_everything_is_looked_at_now_and_then():
-    """What no mark and no clock told is found in half a minute: here, an event that a step row does not announce."""
+    """What no mark and no clock showed is found in half a minute: here, an event that a step row does not announce."""
     scene = Scene(asleep("a", START + 9_000_000))
     scene.store._version -= 1
     scene.store.rows("DELETE FROM operation_outputs")
@@ -127,7 +127,7 @@ def test_everything_is_looked_at_now_and_then():
     ],
     ids=["re-enqueued", "cancelled", "dead", "another queue", "another executor", "new attributes"],
 )
-def test_a_change_of_a_runs_row_without_a_stamp_is_told(columns: dict[str, Any], status: str):
+def test_a_change_of_a_runs_row_without_a_stamp_is_reported(columns: dict[str, Any], status: str):
     """``updated_at`` has no index, engines before 3.x stamp no cancelled run, and a stamp may be a second coarse."""
     run = make_run("a", status="running", created_at_ms=LONG_AGO, started_at_ms=LONG_AGO, updated_at_ms=LONG_AGO)
     scene = Scene(run, make_run("b", status="running", created_at_ms=LONG_AGO))
@@ -158,7 +158,7 @@ def test_a_parent_whose_child_ended_waits_for_it_no_longer():
     assert scene.later(0.1) == {"c": "completed", "p": "running"}
 
 
-def test_the_end_of_an_undo_and_a_handlers_start_are_told_of_the_runs_they_are_for():
+def test_the_end_of_an_undo_and_a_handlers_start_are_reported_for_the_runs_they_are_for():
     """Their rows say so, and not the rows of the cancelled and of the dead run."""
     scene = Scene(
         make_run("x", status="cancelling", created_at_ms=LONG_AGO, finished_at_ms=LONG_AGO, updated_at_ms=LONG_AGO),
@@ -223,7 +223,7 @@ class Live(Scene):
         )
 
 
-def test_a_run_whose_executor_goes_silent_is_told_as_blocked_and_back():
+def test_a_run_whose_executor_goes_silent_is_reported_as_blocked_and_back():
     """Nothing is committed to the engine's tables; viewers learn it all the same."""
     run = make_run("a", status="running", created_at_ms=LONG_AGO, updated_at_ms=LONG_AGO, executor="e")
     live = Live(run)
@@ -237,7 +237,7 @@ def test_a_run_whose_executor_goes_silent_is_told_as_blocked_and_back():
     assert live.later(1.1) == {"a": "blocked"}, "the executor is alive, and does not drive the run any more"
 
 
-def test_a_run_that_nobody_picks_up_is_told_as_blocked_when_it_has_waited_long_enough():
+def test_a_run_that_nobody_picks_up_is_reported_as_blocked_when_it_has_waited_long_enough():
     """Executors are there, of another version: after a while that is worth telling, without a change of rows."""
     live = Live()
     live.beat()
@@ -289,8 +289,8 @@ def test_a_look_that_fails_half_way_loses_nothing(broken: str, monkeypatch: pyte
         for _ in range(2):
             with pytest.raises(StoreUnavailableError):
                 live.tail.poll()
-    told = [(event.run_id, event.type) for change in live.tail.poll() for event in change.events]
-    assert sorted(told) == [
+    reported = [(event.run_id, event.type) for change in live.tail.poll() for event in change.events]
+    assert sorted(reported) == [
         ("a", "step.completed"),
         ("b", "run.pending"),
         ("b", "run.started"),

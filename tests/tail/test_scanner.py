@@ -16,7 +16,7 @@ def new_store() -> tuple[MemoryStateStore, FakeClock]:
 
 
 def test_a_run_is_reported_once_until_it_changes_again():
-    """The overlap reads rows again; a reader is told of a run only when the run differs."""
+    """The overlap reads rows again; a reader hears of a run only when the run differs."""
     store, _ = new_store()
     scanner = StoreScanner(store)
     store.put_run(make_run("a", status="running", created_at_ms=START))

@@ -1,4 +1,4 @@
-"""What workflow code can wait for and publish, and how it is told."""
+"""What workflow code can wait for and publish, and how it is shown."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Order(BaseModel):
 
 
 def test_a_signal_is_read_as_the_type_that_was_asked_for(engine_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A message that is not of that type is dropped with a warning, and the wait goes on."""
+    """A message that is not of that type is dropped with a warning, and the wait continues."""
     good = run("typed", lambda: wait_for_signal("order", type=Order).id, "t3")
     DBOS.send("t3", {"id": "7"}, "order")
     assert good.get_result() == 7
@@ -125,7 +125,7 @@ def test_a_signal_is_read_as_the_type_that_was_asked_for(engine_url: str, caplog
 
 
 def test_what_does_not_fit_gives_a_wait_no_more_time(engine_url: str) -> None:
-    """Its timeout goes on, whatever was dropped."""
+    """Its timeout continues, whatever was dropped."""
 
     def impatient() -> str:
         try:

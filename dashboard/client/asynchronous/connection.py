@@ -104,7 +104,7 @@ class Connection(ClientBase):
                 "GET", url, params=query, headers=follower.headers, timeout=timeout
             ) as response:
                 if response.status_code in (502, 503, 504) and follower.last_event_id is not None:
-                    follower.wait_as_told(response.headers.get("Retry-After"))
+                    follower.wait_as_asked(response.headers.get("Retry-After"))
                     raise ConnectionFailedError(url, f"HTTP {response.status_code}")
                 if response.is_error:
                     await response.aread()

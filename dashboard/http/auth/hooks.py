@@ -45,7 +45,7 @@ def proxy_header(
             the connection's own address is used, not the client's.
 
     Raises:
-        ValueError: there is neither a secret nor a peer, the secret is short, or a peer is no address.
+        ValueError: there is neither a secret nor a peer, the secret is short, or a peer is not an address.
 
     Example::
 

@@ -34,7 +34,7 @@ def allowed_origins_of(texts: Collection[str]) -> frozenset[Origin]:
     """Return an allow-list.
 
     Raises:
-        ValueError: one is no origin, as a wildcard is not.
+        ValueError: one is not an origin, as a wildcard is not.
     """
     found: set[Origin] = set()
     for text in texts:

@@ -49,7 +49,7 @@ def make_token(
     """
     unknown = sorted(set(scopes) - SCOPES)
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no action. Use {', '.join(sorted(SCOPES))}.")
+        raise ValueError(f"{unknown[0]!r} is not an action. Use {', '.join(sorted(SCOPES))}.")
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise ValueError("A token's name has 1 to 200 printable characters.")
     Actor(name, role)  # raises for a role that is none

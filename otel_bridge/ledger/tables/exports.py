@@ -11,7 +11,7 @@ from otel_bridge.ledger.tables.core import Row, Session, Tables
 from otel_bridge.ledger.tables.leases import require
 
 CURSOR = "SELECT name, steps_ms, runs_ms FROM {t}cursors WHERE name = 'export'"
-# By exported_ended. What is no number is greater than every number to SQLite.
+# By exported_ended. What is not a number is greater than every number to SQLite.
 LAST_END = "SELECT max(ended_at_ms) FROM {t}exported_runs WHERE ended = 1 AND ended_at_ms <= {now}"
 PUT_CURSOR = """
     INSERT INTO {t}cursors (name, steps_ms, runs_ms) VALUES ('export', :steps_ms, :runs_ms)
@@ -49,7 +49,7 @@ PRUNE_EXPORTED = """
         SELECT run_id FROM {t}exported_runs WHERE ended = 1 AND ended_at_ms < :before_ms LIMIT :limit)
     RETURNING 1
 """
-# Facts of runs whose export goes on are kept, however old.
+# Facts of runs whose export continues are kept, however old.
 PRUNE_FACTS = tuple(
     f"""
     DELETE FROM {{t}}{table} WHERE seen_at_ms < :before_ms

@@ -133,7 +133,7 @@ class Facts(Tables):
 
 def _text(row: Row) -> str:
     if not isinstance(row[0], str):
-        raise ValueError(f"{str(row[0])[:100]!r} is no text")
+        raise ValueError(f"{str(row[0])[:100]!r} is not text")
     return row[0]
 
 

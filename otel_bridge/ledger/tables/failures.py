@@ -316,7 +316,7 @@ def _run_key(row: Row) -> RunKey:
 def _axis_count(row: Row) -> tuple[str, str | None, int]:
     fingerprint, value, count = row
     if not (value is None or isinstance(value, str)):
-        raise ValueError(f"{str(value)[:100]!r} is no text")
+        raise ValueError(f"{str(value)[:100]!r} is not text")
     return fingerprint, value, count
 
 

@@ -136,7 +136,7 @@ def run_id_in_order(reader: Reader) -> str:
 
 
 class Opened(NamedTuple):
-    """The beginning of an open run's row, however it goes on."""
+    """The beginning of an open run's row, however it continues."""
 
     run_id: str
     status: str

@@ -24,7 +24,7 @@ TOGETHER: Final = "together"
 """So many ids begin with the searched text that they are found on the way, among all runs."""
 
 Place = Key | Literal["done"] | None
-"""Where a source goes on; None: at the newest run."""
+"""Where a source continues; None: at the newest run."""
 
 
 class Cursor(NamedTuple):

@@ -164,7 +164,8 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
         page = reader.read(STEPS_OF_RUNS, f"{sql}{behind} {order}", [*params, *after, most])
         rows += _sharing(page)
         before, after = after, [rows[-1].run_id, rows[-1].seq] if rows else []
-        if len(page) < most or after == before:  # what is no number is behind every number, however often it was read
+        # what is not a number is behind every number, however often it was read
+        if len(page) < most or after == before:
             break
     return _with_whole_errors(reader, rows) if errors else rows
 

@@ -156,7 +156,7 @@ export async function send<T>(url: string, sending: Sending, take: (response: Re
     if (end.late())
       throw new UnreachableError(`The server did not answer within ${timeoutMs / 1000} s. Try again, or ask for less.`);
     if (cause instanceof SyntaxError)
-      throw new ApiError(502, "Not an answer", "What came is no answer of this API. A proxy may have changed it.");
+      throw new ApiError(502, "Not an answer", "What came is not an answer of this API. A proxy may have changed it.");
     throw new UnreachableError("Check that the server is running. This page keeps trying.");
   } finally {
     end.clear();
@@ -208,7 +208,7 @@ export function getPage<P extends PathWith<"get">>(
   }));
 }
 
-/** Read a page of an answer that is no list, but that names its next page in a Link header as lists do. */
+/** Read a page of an answer that is not a list, but that names its next page in a Link header as lists do. */
 export function getLinked<P extends PathWith<"get">>(
   path: P,
   request: RequestOf<P, "get">,

@@ -121,7 +121,7 @@ const ATTR = /^([\w.-]+)\s*(>=|<=|!=|=|>|<)\s*(.+)$/;
 const OPS: Record<string, string> = { "=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" };
 const SIGNS: Record<string, string> = { eq: "=", ne: "≠", gt: ">", gte: "≥", lt: "<", lte: "≤" };
 
-/** "amount>=100" → "amount:gte:100"; null when it is no condition. */
+/** "amount>=100" → "amount:gte:100"; null when it is not a condition. */
 export function parseAttr(text: string): string | null {
   const match = ATTR.exec(text.trim());
   if (!match) return null;

@@ -75,7 +75,7 @@ export function formatClock(at: number, now: number): string {
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
 
-/** "31 Jan 2026, 12:00", in local time; what is no time stays as it is. */
+/** "31 Jan 2026, 12:00", in local time; what is not a time stays as it is. */
 export function formatLocal(iso: string): string {
   const at = parseTime(iso);
   return at === null ? iso : local.format(at);

@@ -15,14 +15,14 @@ type Pages = InfiniteData<RunPage, string | null>;
 
 /** Events are drawn in batches. */
 const BATCH_MS = 120;
-/** Counts are not in the stream: they are read again soon after something happened, then now and then while it goes on. */
+/** Counts are not in the stream: they are read again soon after something happened, then now and then while it continues. */
 const FACETS_SOON_MS = 400;
 const FACETS_MS = 10_000;
 /** What was heard is laid over the pages at each drawing: beyond so much, pages are read again instead. */
 const MOST_HEARD = 2000;
 
 const MOST_LISTS = 20;
-/** By filter; the stream of one that was left a moment ago goes on from where it was. */
+/** By filter; the stream of one that was left a moment ago continues from where it was. */
 const lists = new Map<string, LiveList>();
 
 function listOf(key: string): LiveList {
@@ -33,7 +33,7 @@ function listOf(key: string): LiveList {
   return known;
 }
 
-/** For tests: as if the page had been loaded anew. */
+/** For tests: as if the page had been loaded again. */
 export function forgetLists(): void {
   lists.clear();
 }
@@ -69,9 +69,9 @@ export function useLiveRuns(filter: RunFilter) {
   const readNewest = async (): Promise<void> => {
     const head = await fetchRunPage(filter, null);
     const newest = { rows: head.rows, at: head.asked, fromTop: true, isWhole: head.next === null };
-    const told = list.hearNewest(newest, shownNow());
+    const heard = list.hearNewest(newest, shownNow());
     store.announce();
-    if (told === "gap") startOver();
+    if (heard === "gap") startOver();
   };
 
   useEffect(
@@ -87,9 +87,9 @@ export function useLiveRuns(filter: RunFilter) {
             if (message.type === "snapshot") {
               refreshFacets(); // what they missed before it is not known
               const newest = { rows: message.runs, at: tick(), fromTop: false, isWhole: false };
-              const told = list.hearNewest(newest, shownNow());
-              if (told === "gap") startOver();
-              else if (told === "unsure") void readNewest().catch(() => undefined);
+              const heard = list.hearNewest(newest, shownNow());
+              if (heard === "gap") startOver();
+              else if (heard === "unsure") void readNewest().catch(() => undefined);
             } else if (message.run && (message.type === "changed" || message.type.startsWith("run."))) {
               list.hear(message.run, message.left === true, tick());
               refreshFacets();

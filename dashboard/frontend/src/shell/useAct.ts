@@ -28,7 +28,7 @@ export function useAct<V, A>({ send, said, touches = [], then }: Act<V, A>) {
       const words = typeof said === "function" ? said(answer, value) : said;
       if (words !== null) say([words, ...notesOf(answer)].join(" "));
       for (const queryKey of [keys.facetsOfAll, keys.audit, ...touches]) void client.invalidateQueries({ queryKey });
-      // The list in sight hears of it by its stream, or looks every few seconds; one out of sight reads anew.
+      // The list in sight hears of it by its stream, or looks every few seconds; one out of sight reads again.
       void client.invalidateQueries({ queryKey: keys.runLists, refetchType: "none" });
     },
   });

@@ -70,7 +70,7 @@ export function Failure({ error, onRetry, what }: { error: unknown; onRetry?: ()
           <Glyph name="play" size={20} />
         </span>
         <h2>No database yet</h2>
-        <div className="empty-text">{errorText(error)} This page goes on by itself as soon as it is there.</div>
+        <div className="empty-text">{errorText(error)} This page continues by itself as soon as it is there.</div>
       </div>
     );
   }

@@ -102,7 +102,7 @@ test("a leader that goes from page to page leads on for the others", async () =>
   expect(open().map(({ url }) => new URL(url).pathname.endsWith("/api/stream"))).toEqual([true]);
 });
 
-test("when the leader's tab closes another goes on from the last message, without a gap", async () => {
+test("when the leader's tab closes another continues from the last message, without a gap", async () => {
   const [first, second] = [tab(), tab()];
   first.follow();
   second.follow();

@@ -50,7 +50,7 @@ test("the server's last word is said, and a fresh snapshot is asked for", async 
   expect(problems.at(-1)).toBeNull();
 });
 
-test("a connection that merely ends goes on from its last id, unseen", async () => {
+test("a connection that merely ends continues from its last id, unseen", async () => {
   open();
   FakeSocket.last.say(SNAPSHOT);
   FakeSocket.last.end(1001, "The server is going away; connect again.");

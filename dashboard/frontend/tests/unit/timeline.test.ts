@@ -57,7 +57,7 @@ test("the axis covers steps that end after the run says it did", () => {
   expect(rangeOf({ ...run, createdAt: at(1001), finishedAt: at(4000) }, [bar], 9000)).toEqual({ from: 1001, to: 4200 });
 });
 
-test("the axis of a run that is being undone goes on, for its compensations do", () => {
+test("the axis of a run that is being undone continues, for its compensations do", () => {
   expect(rangeOf({ ...run, status: "cancelling", finishedAt: at(4000) }, [], 9000)).toEqual({ from: 1000, to: 9000 });
 });
 
