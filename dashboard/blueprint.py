@@ -43,6 +43,7 @@ from otel_bridge.codec import Codec, Redact, Serializer
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
+from otel_bridge.runs.prices import PriceTable
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
@@ -68,6 +69,7 @@ def create_blueprint(
     webhook_secret: str | None = None,
     redact: Redact | None = None,
     serializer: Serializer | None = None,
+    prices: PriceTable | None = None,
     namespace: str = "",
     schema: str = "dbos",
     name: str = "durable",
@@ -104,27 +106,24 @@ def create_blueprint(
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
             or a template with ``{trace_id}``, ``{span_id}``, ``{run_id}``.
         webhook_secret: signs webhook tokens; default: made once and kept in the ledger.
-        redact: what hides secrets in everything that is sent, such as
-            ``otel_bridge.codec.redact_keys(["password", "*token*"])``, or any callable(value) -> value over JSON.
+        redact: hides secrets in all that is sent: ``otel_bridge.codec.redact_keys(["*token*"])``, or any callable.
         serializer: the application's own DBOS serializer. Its ``deserialize`` is called here, on the values that it
             wrote; those that the engine's own formats hold are read without executing anything, as ever.
-        namespace: the bridge's namespace setting, for trace ids and for the ledger's place.
-        schema: on Postgres, where DBOS keeps its tables.
-        name: the blueprint's name; give each its own where one app registers two.
+        prices: what tokens cost by model: ``otel_bridge.runs.prices.load_prices("prices.json")``.
+        namespace: the bridge's, for trace ids and for the ledger's place.
+        schema: on Postgres, where DBOS keeps its tables. name: the blueprint's; two in one app need two.
         actions: False serves a read-only dashboard; ``ActionSettings`` names validators, a webhook signature hook, ...
         caretaker: False: this process hands no dead run to its handler and recovers none; ``CaretakerSettings`` names
             dead-letter handlers, switches recovery of lost executors' runs on, and says what may be deleted. It starts
             with the first request to the app.
         public_metrics, public_health: serve these routes without auth. Of its health, strangers learn ``ok`` or not.
-        heartbeat_s: how often a quiet stream says that it is alive, and how often ``auth`` is asked again about every
-            open stream.
+        heartbeat_s: how often a quiet stream says that it is alive, and ``auth`` is asked again about open ones.
         stream_max_age_s: how long a stream lasts; its viewer then reconnects and resumes where it was.
-        max_streams: how many streams one server process holds; default: as many as its threads allow. 0: none.
-        max_streams_per_viewer: how many of them one actor holds; default: half.
+        max_streams, max_streams_per_viewer: how many streams a server process holds, by default as many as its threads
+            allow (0: none), and how many of them one actor, by default half.
 
     Raises:
-        ValueError: ``trace_url`` or ``public_url`` is malformed, or an allowed origin or host is none.
-        ConfigurationError: ``serializer`` is none.
+        ValueError: an address or a template is malformed. ConfigurationError: ``serializer`` is none.
     """
     settings = Settings(
         namespace=namespace,
@@ -137,6 +136,7 @@ def create_blueprint(
         allowed_hosts=check_allowed_hosts(allowed_hosts),
         trace_url=trace_url,
         codec=Codec(redact=redact, serializer=serializer),
+        prices=prices,
         public_metrics=public_metrics,
         public_health=public_health,
         heartbeat_s=heartbeat_s,

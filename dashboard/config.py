@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dashboard.actor import Actor
 from otel_bridge.codec import Codec
 from otel_bridge.model.runs import Run
+from otel_bridge.runs.prices import PriceTable
 
 if TYPE_CHECKING:
     from dashboard.http.auth import AuthHook
@@ -29,6 +30,7 @@ class Settings:
     trace_url: str | None = None
     codec: Codec = field(default_factory=Codec)
     """Reads stored values and hides what nobody here may see."""
+    prices: PriceTable | None = None
     may: Policy | None = None
     allowed_origins: frozenset[tuple[str, str, int]] = frozenset()
     public_url: str | None = None

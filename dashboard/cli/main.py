@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "tail": "dashboard.cli.runs:tail",
         "compare": "dashboard.cli.analysis:compare",
         "timing": "dashboard.cli.analysis:timing",
+        "usage": "dashboard.cli.usage:usage",
         "step": "dashboard.cli.details:step",
         "payload": "dashboard.cli.details:payload",
         "events": "dashboard.cli.details:events",

@@ -84,12 +84,16 @@ def _option(
 @_option("--caretaker/--no-caretaker", default=True, help="Dead letters and other upkeep, where anybody may act.")
 @_option("--recover", is_flag=True, help="The caretaker recovers the runs of lost workers too.")
 @_option("--bridge/--no-bridge", default=True, help="Traces, where OTEL_EXPORTER_OTLP_ENDPOINT is set.")
+@_option("--gen-ai", variable="DURABLE_GEN_AI", is_flag=True, help="With the bridge: what models used, per step.")
+@_option("--prices", variable="DURABLE_PRICES", metavar="FILE", help="JSON file of what tokens cost by model.")
 @_option("--title", variable="DURABLE_TITLE", default="Durable", show_default=True, help="Of the page.")
 @_option("--namespace", variable="DURABLE_NAMESPACE", default="", help="The bridge's, for trace ids.")
 @_option("--trace-url", variable="DURABLE_TRACE_URL", help="jaeger:https://host, tempo:…, datadog, or a template.")
 @_option("--redact", variable="DURABLE_REDACT", metavar="PATTERN", multiple=True, help="Keys to hide; repeat.")
 @_option("--serializer", variable="DURABLE_SERIALIZER", metavar="MODULE:OBJECT", help="The application's own.")
-def serve(*, auth: str | None, redact: tuple[str, ...], serializer: str | None, **options: Any) -> None:
+def serve(
+    *, auth: str | None, redact: tuple[str, ...], serializer: str | None, prices: str | None, **options: Any
+) -> None:
     """Serve the dashboard of a database on its own: page, API, caretaker, and traces where a collector is configured.
 
     Read-only until somebody may act: see --operator-token. Ctrl-C or SIGTERM stops it.
@@ -103,7 +107,7 @@ def serve(*, auth: str | None, redact: tuple[str, ...], serializer: str | None, 
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        settings = _settings(auth, redact, serializer, options)
+        settings = _settings(auth, redact, serializer, prices, options)
         store = open_store(settings.database_url, schema=settings.schema)
         server = choose_server(loopback=is_loopback_host(bracketed(settings.host)))
         create_standalone(settings, url="").close()  # what is wrong with the settings is said here, once
@@ -123,15 +127,17 @@ def serve(*, auth: str | None, redact: tuple[str, ...], serializer: str | None, 
 
 
 def _settings(
-    auth: str | None, redact: tuple[str, ...], serializer: str | None, options: dict[str, Any]
+    auth: str | None, redact: tuple[str, ...], serializer: str | None, prices: str | None, options: dict[str, Any]
 ) -> ServeSettings:
     from dashboard.serve.settings import ServeSettings, load_auth
     from otel_bridge.codec import load_serializer, redact_keys
+    from otel_bridge.runs.prices import load_prices
 
     return ServeSettings(
         auth=None if auth is None else load_auth(auth),
         redact=redact_keys(redact) if redact else None,
         serializer=None if serializer is None else load_serializer(serializer),
+        prices=None if prices is None else load_prices(prices),
         **options,
     )
 

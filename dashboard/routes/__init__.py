@@ -17,6 +17,7 @@ from dashboard.routes import (
     schedules,
     service,
     streams,
+    usage,
     webhooks,
 )
 from dashboard.wire.fleet import HealthView, PublicHealthView
@@ -24,7 +25,20 @@ from dashboard.wire.fleet import HealthView, PublicHealthView
 
 def all_routes() -> list[Route]:
     """Return every route of the API."""
-    modules = (runs, run_analysis, errors, fleet, service, streams, run_actions, webhooks, bulk, schedules, audit)
+    modules = (
+        runs,
+        run_analysis,
+        usage,
+        errors,
+        fleet,
+        service,
+        streams,
+        run_actions,
+        webhooks,
+        bulk,
+        schedules,
+        audit,
+    )
     return [route for module in modules for route in module.routes.routes]
 
 

@@ -75,6 +75,7 @@ def create_standalone(settings: ServeSettings, *, url: str) -> Standalone:
         trace_url=settings.trace_url,
         redact=settings.redact,
         serializer=settings.serializer,
+        prices=settings.prices,
         namespace=settings.namespace,
         schema=settings.schema,
         title=settings.title,
@@ -100,6 +101,8 @@ def create_standalone(settings: ServeSettings, *, url: str) -> Standalone:
             dashboard_url=url,
             redact=settings.redact,
             serializer=settings.serializer,
+            gen_ai=settings.gen_ai,
+            prices=settings.prices,
             namespace=settings.namespace,
         )
     return Standalone(app, blueprint, bridge)

@@ -11,6 +11,7 @@ from dashboard.serve import DEFAULT_PORT, DEFAULT_THREADS
 from otel_bridge.codec import Redact, Serializer
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.loading import load_named
+from otel_bridge.runs.prices import PriceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class ServeSettings:
         auth: a hook as for ``create_blueprint``, instead of tokens.
         caretaker, recover: run the caretaker; let it recover the runs of lost workers.
         bridge: export traces where a collector is configured.
+        gen_ai: have the bridge read what models used; ``prices``: what their tokens cost.
 
     Raises:
         ConfigurationError: a token is short, tokens and ``auth`` are both given, or it would listen beyond this machine
@@ -60,6 +62,8 @@ class ServeSettings:
     trace_url: str | None = None
     redact: Redact | None = None
     serializer: Serializer | None = None
+    prices: PriceTable | None = None
+    gen_ai: bool = False
 
     def __post_init__(self) -> None:
         tokens = {"operator token": self.operator_token, "viewer token": self.viewer_token}

@@ -35,6 +35,7 @@ from otel_bridge.otlp import (
     settings_from_env,
 )
 from otel_bridge.otlp.logs import LogSender
+from otel_bridge.runs.prices import PriceTable
 from otel_bridge.spans import SpanSettings
 from otel_bridge.spans.exceptions import exception_signal
 from otel_bridge.spans.model import Housekeeping, Root
@@ -78,7 +79,8 @@ class OTelBridge:
         service_instances: send what each executor does under a resource of its own, with its id as
             ``service.instance.id``.
         gen_ai: also read what steps returned, and put ``gen_ai.*`` on the spans of those that called a model. Off by
-            default: it costs one read for each step.
+            default: it costs one read for each step. What they used is summed up in the ledger too.
+        prices: what tokens cost, for the metric ``durable.run.cost.amount``: see ``otel_bridge.runs.prices``.
         redact: what hides secrets in error messages and attributes, such as
             ``otel_bridge.codec.redact_keys(["password", "*token*"])``; the same as for ``create_blueprint``.
         serializer: the application's own DBOS serializer, which is then called on the errors that it wrote.
@@ -107,6 +109,7 @@ class OTelBridge:
         lifecycle_logs: bool | OtlpSettings = False,
         service_instances: bool = False,
         gen_ai: bool = False,
+        prices: PriceTable | None = None,
         redact: Redact | None = None,
         serializer: Serializer | None = None,
         namespace: str = "",
@@ -142,7 +145,7 @@ class OTelBridge:
         self._session_settings = SessionSettings(
             start_from=start_from, retention_ms=int(retention_days * 86_400_000), lease_ttl_s=lease_ttl_s
         )
-        self._service_name, self._meter_provider = service_name, meter_provider
+        self._service_name, self._meter_provider, self._prices = service_name, meter_provider, prices
         self._poll_interval_s, self._flush_timeout_s = poll_interval_s, flush_timeout_s
         self.stats = DeliveryStats()
         self._abort = threading.Event()
@@ -233,7 +236,7 @@ class OTelBridge:
             transport = self._open_transport(abort)
             if transport is None:
                 return None
-            self._metrics = self._metrics or BridgeMetrics(self._meter_provider)
+            self._metrics = self._metrics or BridgeMetrics(self._meter_provider, prices=self._prices)
             delivery = Delivery(transport, stop=abort, stats=self.stats)
             self._loop = ExportLoop(self._open_session, delivery, abort=abort, poll_interval_s=self._poll_interval_s)
         return self._loop
@@ -307,7 +310,7 @@ class OTelBridge:
                 spans=self.settings,
                 settings=self._session_settings,
                 owner=owner_name(),
-                metrics=self._metrics or BridgeMetrics(self._meter_provider),
+                metrics=self._metrics or BridgeMetrics(self._meter_provider, prices=self._prices),
                 logs=logs,
                 resources=opened.pop_all(),
             )

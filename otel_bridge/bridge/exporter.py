@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from otel_bridge.bridge.interruptions import Interruptions
 from otel_bridge.bridge.metrics import BridgeMetrics
-from otel_bridge.bridge.model_calls import with_model_calls
+from otel_bridge.bridge.model_calls import calls_of, with_model_calls
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
@@ -229,6 +229,10 @@ class RunExporter:
         progress.ended += sum(plan.ended for _, plan in plans)
         if self._delivery is None or lease is None:
             return present
+        if self._settings.gen_ai:
+            self._ledger.add_model_calls(
+                [call for run, plan in plans if run is not None for call in calls_of(run, plan)]
+            )
         if spans:
             self._delivery.deliver(span for _, plan in plans for span in plan.spans)
         if self._check is not None:

@@ -15,14 +15,18 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
+from otel_bridge.bridge.model_calls import calls_of
 from otel_bridge.codec import mask_text
+from otel_bridge.ledger.base import ModelCall
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.runs import Facet, Run
 from otel_bridge.model.status import OPEN_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.otlp import DeliveryStats, OtlpSettings, ResourceSettings, settings_from_env
 from otel_bridge.otlp.declared import effective
+from otel_bridge.runs.prices import PriceTable
 from otel_bridge.spans import Plan, SpanData, semconv
+from otel_bridge.spans.genai import RESPONSE_MODEL, TOKEN_TYPE
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
@@ -38,9 +42,11 @@ class BridgeMetrics:
 
     Args:
         provider: default the process's global one; without an SDK behind it nothing is recorded.
+        prices: what tokens cost; without, tokens alone are counted.
     """
 
-    def __init__(self, provider: MeterProvider | None = None) -> None:
+    def __init__(self, provider: MeterProvider | None = None, *, prices: PriceTable | None = None) -> None:
+        self._prices = prices
         self._provider = provider
         meter = (provider or metrics.get_meter_provider()).get_meter(semconv.SCOPE_NAME)
         self._lock = threading.Lock()
@@ -63,6 +69,12 @@ class BridgeMetrics:
             semconv.METRIC_RECOVERIES, "{recovery}", "Times that runs were picked up again after a crash."
         )
         self._dead = meter.create_counter(semconv.METRIC_DEAD_LETTERS, "{run}", "Runs that the engine gave up.")
+        self._cost_tokens = meter.create_counter(
+            semconv.METRIC_COST_TOKENS, "{token}", "Tokens that model calls in steps used."
+        )
+        self._cost_amount = meter.create_counter(
+            semconv.METRIC_COST_AMOUNT, "{currency}", "What they cost by the price table."
+        )
         self._exported = meter.create_counter(semconv.METRIC_EXPORTED, "{span}", "Spans that the collector accepted.")
         self._rejected = meter.create_counter(
             semconv.METRIC_REJECTED, "{span}", "Spans that the collector refused for good."
@@ -103,8 +115,19 @@ class BridgeMetrics:
                 semconv.STEP_STATUS: due.step.status,
             }
             self._step_duration.record(_step_s(due.step, span), attributes, context=_context(span))
+        for call in calls_of(run, plan):
+            self._record_call(call, _context(by_seq[call.seq]))
         if plan.ended and plan.spans:
             self._record_end(run, plan, plan.spans[-1])
+
+    def _record_call(self, call: ModelCall, context: Context) -> None:
+        of = {semconv.WORKFLOW_NAME: call.workflow, RESPONSE_MODEL: mask_text(call.model)}
+        for kind, count in (("input", call.input_tokens), ("output", call.output_tokens)):
+            if count:
+                self._cost_tokens.add(count, {**of, TOKEN_TYPE: kind}, context=context)
+        cost = self._prices.cost(call.model, call.input_tokens, call.output_tokens) if self._prices else None
+        if cost is not None and self._prices is not None:
+            self._cost_amount.add(cost, {**of, semconv.COST_CURRENCY: self._prices.currency}, context=context)
 
     def _record_end(self, run: Run, plan: Plan, root: SpanData) -> None:
         attributes = {semconv.WORKFLOW_NAME: run.workflow, semconv.RUN_STATUS: run.status}

@@ -29,6 +29,7 @@ from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, 
 from otel_bridge.ledger import Ledger, open_ledger
 from otel_bridge.otlp import Delivery, DeliveryStoppedError, ResourceSettings, open_transport, settings_from_env
 from otel_bridge.otlp.transport import Transport
+from otel_bridge.runs.prices import load_prices
 from otel_bridge.spans import SpanSettings
 from otel_bridge.store import StateStore, open_store
 
@@ -53,6 +54,7 @@ def export(
     retention_days: float,
     flush_timeout: float,
     lifecycle_logs: bool,
+    prices: str | None,
     once: bool,
 ) -> None:
     """Export traces until stopped."""
@@ -67,6 +69,7 @@ def export(
         retention_days=retention_days,
         flush_timeout_s=flush_timeout,
         lifecycle_logs=lifecycle_logs,
+        prices=None if prices is None else load_prices(prices),
         meter_provider=meters,
         service_name=service_name,
         redact=codec.redact,

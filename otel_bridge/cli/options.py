@@ -204,6 +204,12 @@ EXPORT = (
         "Also send log records of what happens to runs, when it happens, and of who did what.",
         is_flag=True,
     ),
+    option(
+        "--prices",
+        "DURABLE_PRICES",
+        "JSON file of what tokens cost by model, for the metric durable.run.cost.amount.",
+        metavar="FILE",
+    ),
     click.option("--once", is_flag=True, help="Export what is due and exit."),
 )
 

@@ -27,9 +27,12 @@ from otel_bridge.ledger.records import (
     InterruptedStep,
     KeptAttempt,
     Lease,
+    ModelCall,
     PastLife,
     Token,
     UpdateValidator,
+    UsageAxis,
+    UsageTotal,
 )
 from otel_bridge.ledger.tables.attempts import Attempts
 from otel_bridge.ledger.tables.audit import AuditLog
@@ -40,6 +43,7 @@ from otel_bridge.ledger.tables.failures import Failures
 from otel_bridge.ledger.tables.interrupted import Interrupted
 from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
+from otel_bridge.ledger.tables.model_calls import ModelCalls
 from otel_bridge.ledger.tables.tokens import Tokens
 
 __all__ = [
@@ -62,14 +66,17 @@ __all__ = [
     "KeptAttempt",
     "Lease",
     "Ledger",
+    "ModelCall",
     "PastLife",
     "Token",
     "UpdateValidator",
+    "UsageAxis",
+    "UsageTotal",
     "owner_name",
 ]
 
 
-class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions, Bulks):
+class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions, Bulks, ModelCalls):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

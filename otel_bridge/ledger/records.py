@@ -345,3 +345,43 @@ class BulkMember:
     outcome: BulkOutcome
     detail: str = ""
     fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One call of a model by a step, as the step's recorded result tells.
+
+    Args:
+        ended_at_ms: when the step ended.
+        model: the model that answered; empty where the result does not name it.
+    """
+
+    run_id: str
+    seq: int
+    ended_at_ms: int
+    workflow: str
+    version: str | None
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+UsageAxis = Literal["run", "workflow", "version", "day"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageTotal:
+    """Sums over model calls that have these values; None where they were not told apart by it, or have none.
+
+    Args:
+        day_ms: the day's beginning, in UTC.
+    """
+
+    run_id: str | None = None
+    workflow: str | None = None
+    version: str | None = None
+    day_ms: int | None = None
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int

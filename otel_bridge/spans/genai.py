@@ -22,6 +22,7 @@ RESPONSE_ID = "gen_ai.response.id"
 FINISH_REASONS = "gen_ai.response.finish_reasons"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+TOKEN_TYPE = "gen_ai.token.type"
 TOOL_CALLS = "durable.gen_ai.tool_calls"
 """Names of the tools that the model asked for; no convention has a name for that."""
 

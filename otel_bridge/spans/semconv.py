@@ -76,6 +76,9 @@ ACTION_NAME = "durable.action.name"
 ACTION_ACTOR = "durable.action.actor"
 ACTION_OUTCOME = "durable.action.outcome"
 
+# -- on metrics of what models cost ------------------------------------------------------------------------
+COST_CURRENCY = "durable.cost.currency"
+
 # -- OpenTelemetry's own ---------------------------------------------------------------------------------
 ERROR_TYPE = "error.type"
 EXCEPTION_TYPE = "exception.type"
@@ -97,6 +100,8 @@ METRIC_QUEUE_DEPTH = "durable.queue.depth"
 METRIC_QUEUE_OLDEST_AGE = "durable.queue.oldest_age"
 METRIC_RECOVERIES = "durable.run.recoveries"
 METRIC_DEAD_LETTERS = "durable.run.dead_letters"
+METRIC_COST_TOKENS = "durable.run.cost.tokens"
+METRIC_COST_AMOUNT = "durable.run.cost.amount"
 METRIC_LAG = "durable.bridge.lag"
 METRIC_SET_ASIDE = "durable.bridge.run.set_aside"
 METRIC_EXPORTED = "durable.bridge.span.exported"

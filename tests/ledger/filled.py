@@ -15,6 +15,7 @@ from otel_bridge.ledger.base import (
     Failure,
     InterruptedStep,
     KeptAttempt,
+    ModelCall,
     PastLife,
     Token,
 )
@@ -22,6 +23,10 @@ from otel_bridge.ledger.pending import EXPORT_LEASE, dump_records, records_key
 from otel_bridge.testing import make_run
 
 EXECUTOR = Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_ms=1, runs=("r",), runs_total=1)
+
+MODEL_CALL = ModelCall(
+    run_id="r", seq=1, ended_at_ms=2, workflow="order", version=None, model="m", input_tokens=3, output_tokens=4
+)
 
 
 def fill(ledger: Ledger) -> None:
@@ -34,6 +39,7 @@ def fill(ledger: Ledger) -> None:
     ledger.begin_life("r", lambda exported, lives: life)
     ledger.keep_attempt(KeptAttempt(at_ms=6, life=PastLife(run=make_run("r", status="failed"), generation=0)))
     ledger.add_interrupted([InterruptedStep(run_id="r", seq=1, name="charge", started_at_ms=1, ended_at_ms=2)])
+    ledger.add_model_calls([MODEL_CALL])
     ledger.remember_queues({"r": "q"})
     ledger.bump_count("r", "redispatch")
     ledger.add_traces({"ab" * 16: "r"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Literal, cast
 
 from typing_extensions import Unpack
@@ -28,6 +29,7 @@ from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import ActivityView, FacetView, RunRow, StepView
 from dashboard.wire.timing import TimingView
+from dashboard.wire.usage import By, RunUsage, UsageView
 from otel_bridge.model.values import PayloadName
 
 
@@ -94,6 +96,23 @@ class RunRoutes(Connection):
         """
         query = {"with": other, "attempt": attempt, "step": step}
         return self._send(Call("GET", path_of("runs", run_id, "compare"), CompareView, query_of(**query)))
+
+    def run_usage(self, run_id: str) -> RunUsage:
+        """Return what the model calls of a run used: tokens, and cost where the server has a price table."""
+        return self._send(Call("GET", path_of("runs", run_id, "usage"), RunUsage))
+
+    def usage(
+        self,
+        *,
+        by: Sequence[By] = ("workflow",),
+        workflow: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> UsageView:
+        """Return what model calls used, summed up by workflow, version, day or run; of the last seven days at first."""
+        query = query_of(by=list(by), workflow=workflow, since=since, until=until, limit=limit)
+        return self._send(Call("GET", "usage", UsageView, query))
 
     def get_step(self, run_id: str, seq: int, *, full: bool = False) -> StepView:
         """Return a step with its payloads; ``full`` does not cut large ones."""

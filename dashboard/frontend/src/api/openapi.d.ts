@@ -576,6 +576,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["runUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schedules": {
         parameters: {
             query?: never;
@@ -664,6 +680,22 @@ export interface paths {
             cookie?: never;
         };
         get: operations["runOfTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1256,6 +1288,13 @@ export interface components {
             /** @enum {string} */
             usualOf?: "runs" | "run";
         };
+        ModelUsage: {
+            calls: number;
+            cost?: number;
+            inputTokens: number;
+            model: string;
+            outputTokens: number;
+        };
         MoveAnswer: {
             compared: number;
             divergence?: components["schemas"]["DivergenceView"];
@@ -1366,6 +1405,16 @@ export interface components {
              * @constant
              */
             type: "snapshot";
+        };
+        RunUsage: {
+            calls: number;
+            cost?: number;
+            currency?: string;
+            inputTokens: number;
+            models: components["schemas"]["ModelUsage"][];
+            outputTokens: number;
+            runId: string;
+            unpriced: string[];
         };
         RunView: {
             allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
@@ -1578,6 +1627,35 @@ export interface components {
              */
             accepted: false;
             reason: string;
+        };
+        UsageRow: {
+            calls: number;
+            cost?: number;
+            day?: string;
+            inputTokens: number;
+            models: components["schemas"]["ModelUsage"][];
+            outputTokens: number;
+            runId?: string;
+            version?: string;
+            workflow?: string;
+        };
+        UsageSum: {
+            calls: number;
+            cost?: number;
+            inputTokens: number;
+            models: components["schemas"]["ModelUsage"][];
+            outputTokens: number;
+        };
+        UsageView: {
+            currency?: string;
+            exact: boolean;
+            items: components["schemas"]["UsageRow"][];
+            /** Format: date-time */
+            since: string;
+            total: components["schemas"]["UsageSum"];
+            unpriced: string[];
+            /** Format: date-time */
+            until: string;
         };
         UsualView: {
             count: number;
@@ -2651,6 +2729,27 @@ export interface operations {
             };
         };
     };
+    runUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunUsage"];
+                };
+            };
+        };
+    };
     listSchedules: {
         parameters: {
             query?: never;
@@ -2784,6 +2883,31 @@ export interface operations {
         };
         requestBody?: never;
         responses: never;
+    };
+    usage: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+                by?: ("workflow" | "version" | "day" | "run")[];
+                workflow?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageView"];
+                };
+            };
+        };
     };
     listVersions: {
         parameters: {
