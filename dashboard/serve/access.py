@@ -66,8 +66,9 @@ class TokenAccess:
         if given is not None and given.type == "bearer":
             role = self.role_of(given.token or "")
             return None if role is None else Actor(f"{role} token", role)
-        if session.get("role") in ("operator", "viewer"):
-            return Actor(str(session.get("name")), session["role"])
+        signed_in = self._signed_in()
+        if signed_in is not None:
+            return signed_in
         if self._viewer is None:
             try:
                 loopback_only(request)
@@ -77,6 +78,17 @@ class TokenAccess:
             else:
                 return Actor("local", "viewer")
         return redirect_to_sign_in(request)
+
+    def _signed_in(self) -> Actor | None:
+        """Return whom a cookie of ours names.
+
+        Cookies are signed with the tokens. Without an operator's token every viewer could sign one, and without any
+        everybody: so a cookie is good for a role that has a token, and for no other.
+        """
+        role = session.get("role")
+        if (role == "operator" and self._operator is not None) or (role == "viewer" and self._viewer is not None):
+            return Actor(str(session.get("name")), role)
+        return None
 
     def register(self, app: Flask) -> None:
         """Give an app the sign-in page, and sessions that end when a token changes."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Iterator
 
 import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 
 from dashboard.serve.app import create_standalone
@@ -125,3 +129,29 @@ def test_a_cookie_ends_with_the_token_that_it_was_given_for(make: Make) -> None:
         later = make(operator_token=token, viewer_token=VIEWER)
         later.set_cookie("durable_session", cookie.value)
         assert role(later) == expected
+
+
+def forged(role: str, operator: str | None, viewer: str | None) -> str:
+    """Return a cookie as the server signs them, made by somebody who knows these tokens and the code."""
+    app = Flask("forger")
+    app.secret_key = hmac.new(f"{operator}\0{viewer}".encode(), b"durable-serve-session-v1", hashlib.sha256).digest()
+    signer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert signer is not None
+    return str(signer.dumps({"role": role, "name": "eve", "_permanent": True}))
+
+
+@pytest.mark.parametrize(
+    ("role_", "tokens", "near", "far"),
+    [
+        ("operator", {}, "local, viewer", "403"),
+        ("viewer", {}, "local, viewer", "403"),
+        ("operator", {"viewer_token": VIEWER}, "401", "401"),
+        ("viewer", {"operator_token": OPERATOR}, "local, viewer", "401"),
+    ],
+)
+def test_a_forged_cookie_is_nobodys(make: Make, role_: str, tokens: dict[str, str], near: str, far: str) -> None:
+    """Where there is no token for a role, everybody, or every viewer, knows what the cookie is signed with."""
+    client = make(**tokens)
+    client.set_cookie("durable_session", forged(role_, tokens.get("operator_token"), tokens.get("viewer_token")))
+    assert (role(client), role(client, environ_base=FAR)) == (near, far)
+    assert client.get("/durable/api/audit").status_code in (401, 403)
