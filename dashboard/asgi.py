@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotTakenError
@@ -29,8 +30,10 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from dashboard.blueprint import create_blueprint
+from dashboard.http.bounds import BODY_S
 from dashboard.http.server import PEER_KEY, THREAD_PER_REQUEST_STREAMS
 from dashboard.http.transports import MAX_REASON_BYTES, SEND_TIMEOUT_S, admitted_later
+from dashboard.http.viewer_socket import FLOOD_REASON, MAX_BYTES, MAX_FRAMES, POLICY_VIOLATION, WINDOW_S
 from dashboard.live.places import Place
 from dashboard.live.stream import Frame, Stream
 from otel_bridge.extras import missing_extra
@@ -55,7 +58,7 @@ AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 REQUEST_THREADS = 16
 AHEAD = 16
 """So many messages of a stream wait for a viewer that reads slowly; then its thread waits."""
-DONE, POLICY_VIOLATION = 1000, 1008
+DONE = 1000
 
 
 @dataclass(slots=True)
@@ -63,6 +66,8 @@ class AsgiPeer:
     """The viewer of one request; ``leave`` wakes the thread of its stream."""
 
     wake: threading.Event = field(default_factory=threading.Event)
+    floods: bool = False
+    """It sent more than a viewer has to say, and was left for it."""
     _left: bool = False
 
     def has_left(self) -> bool:
@@ -141,12 +146,15 @@ class AsgiDashboard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, websocket or lifespan."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self.blueprint.close)
+            return
+        # WSGI has one name for X_Forwarded_User and X-Forwarded-User, of which a proxy sets or removes the second.
+        scope = {**scope, "headers": [pair for pair in scope["headers"] if b"_" not in pair[0]]}
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._http({**scope, PEER_KEY: AsgiPeer()}, receive, send)
         else:
-            await _lifespan(receive, send, self.blueprint.close)
+            await self._http({**scope, PEER_KEY: AsgiPeer()}, receive, send)
 
     def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Any:
         environ[PEER_KEY] = environ["asgi.scope"][PEER_KEY]
@@ -156,7 +164,7 @@ class AsgiDashboard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_stream(scope):
-            await self._requests(scope, receive, send)
+            await self._requests(scope, _within(receive, BODY_S), send)
             return
         peer: AsgiPeer = scope[PEER_KEY]
         watching = asyncio.ensure_future(_until_gone(receive, peer))
@@ -191,6 +199,8 @@ class AsgiDashboard:
                 await _talk(opened, peer, _bounded(send, peer))
             finally:
                 watching.cancel()
+            if peer.floods:
+                await _hang_up(send)
         finally:
             peer.leave()
             opened.place.leave()
@@ -266,10 +276,37 @@ async def _frames(opened: _Opened, peer: AsgiPeer) -> AsyncIterator[Frame]:
 
 
 async def _until_gone(receive: Receive, peer: AsgiPeer) -> None:
-    """Drop what a viewer sends, until it leaves."""
-    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
-        continue
+    """Drop what a viewer sends, until it leaves, or has to: see ``viewer_socket``."""
+    messages = sent_bytes = 0
+    window_ends_at = time.monotonic() + WINDOW_S
+    while not peer.floods and (message := await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
+        if time.monotonic() > window_ends_at:
+            messages = sent_bytes = 0
+            window_ends_at = time.monotonic() + WINDOW_S
+        messages += 1
+        sent_bytes += len(message.get("bytes") or message.get("text") or message.get("body") or "")
+        peer.floods = messages > MAX_FRAMES or sent_bytes > MAX_BYTES
     peer.leave()
+
+
+def _within(receive: Receive, seconds: float) -> Receive:
+    """Return a ``receive`` for which a body that takes longer has ended: a thread waits for it."""
+    ends_at = time.monotonic() + seconds
+
+    async def receive_soon() -> Message:
+        try:
+            return await asyncio.wait_for(receive(), max(0.0, ends_at - time.monotonic()))
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+            return {"type": "http.disconnect"}
+
+    return receive_soon
+
+
+async def _hang_up(send: Send) -> None:
+    """Disconnect a viewer that floods, in words where it still reads."""
+    with suppress(TimeoutError, asyncio.TimeoutError, OSError):
+        close = {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": FLOOD_REASON.decode()}
+        await asyncio.wait_for(send(close), SEND_TIMEOUT_S)
 
 
 async def _nothing_more() -> Message:

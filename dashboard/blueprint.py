@@ -39,7 +39,7 @@ from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
 from dashboard.routes import all_routes, published
 from dashboard.routes.answers import actions_in
-from otel_bridge.codec import Codec, Redact, Serializer
+from otel_bridge.codec import Codec, Redact, Serializer, mask_text
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Ledger
@@ -99,8 +99,8 @@ def create_blueprint(
         allowed_origins: other dashboards' origins (``https://ops.example.com``) whose pages may read and act here.
         public_url: where others reach the dashboard, such as ``https://ops.example.com/durable``: kept in the ledger,
             where workers read it for the URLs of webhooks. Default: learnt from requests of operators.
-        allowed_hosts: the Host headers from which it may be learnt. Default: that of any authenticated operator, so
-            name them where ``auth`` believes the network.
+        allowed_hosts: the Host headers from which it may be learnt. Default: any that an operator used; none under
+            ``may``. Name them where ``auth`` believes the network.
         ledger: a ``Ledger`` or the URL to open one for; default: beside the store.
         ledger_schema: on Postgres, where the ledger keeps its tables; default by ``schema`` and ``namespace``.
         trace_url: link from a run to its trace: ``jaeger:https://host``, ``tempo:…``, ``datadog``, ``honeycomb:…``
@@ -300,7 +300,7 @@ class DashboardBlueprint(Blueprint):
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
-                log.exception("%s %s failed", request.method, request.path)
+                log.exception("%s %s failed", request.method, mask_text(request.path))
                 problem = Problem("Internal error. The details are in the server log; please report it.")
             response = problem_response(problem)
         response.headers.setdefault("Content-Security-Policy", API_POLICY)

@@ -237,6 +237,21 @@ _GONE = "No webhook has this address. It was used up, has ended, or was mistyped
 _DELIVERED = "This webhook was delivered already."
 
 
+def unseal_webhook(ctx: ActionContext, token: str) -> WebhookToken:
+    """Return what a third party's token is bound to.
+
+    Raises:
+        NotFound: the token is not ours, or has expired.
+    """
+    try:
+        bound = unseal(token, webhook_secret(ctx.ledger, ctx.webhook_secret))
+    except InvalidTokenError as error:
+        raise NotFound(_GONE) from error
+    if not webhook_is_good(bound, time.time() * 1000):
+        raise NotFound(_GONE)
+    return bound
+
+
 def deliver_webhook(ctx: ActionContext, token: str, body: Any, *, size_bytes: int, request: Any = None) -> None:
     """Deliver a third party's callback to the wait that its token is bound to.
 
@@ -250,12 +265,7 @@ def deliver_webhook(ctx: ActionContext, token: str, body: Any, *, size_bytes: in
     """
     if size_bytes > ctx.settings.max_webhook_bytes:
         raise TooLarge(f"A webhook takes at most {ctx.settings.max_webhook_bytes} bytes.")
-    try:
-        bound = unseal(token, webhook_secret(ctx.ledger, ctx.webhook_secret))
-    except InvalidTokenError as error:
-        raise NotFound(_GONE) from error
-    if not webhook_is_good(bound, time.time() * 1000):
-        raise NotFound(_GONE)
+    bound = unseal_webhook(ctx, token)
     if ctx.settings.verify_webhook is not None and not _verified(ctx, bound, request):
         raise NotFound(_GONE)
     _deliver(ctx, bound, body)

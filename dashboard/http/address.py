@@ -61,16 +61,22 @@ def check_allowed_hosts(hosts: Collection[str]) -> frozenset[str]:
     return frozenset(host.lower() for host in hosts)
 
 
-def learnt_from(request: Request, actor: Actor, base: str, hosts: Collection[str]) -> str | None:
+def learnt_from(
+    request: Request, actor: Actor, base: str, hosts: Collection[str], *, shared: bool = False
+) -> str | None:
     """Return the address that a request came to, if it may be believed; None otherwise.
 
     Anybody can send any Host header. Believed is one of ``hosts``; where none are named, the one that an authenticated
-    operator used, with no page of another site behind the request.
+    operator used, with no page of another site behind the request. The webhooks of every run lead there, so an operator
+    of some runs, or a token for some actions, is believed about named hosts alone.
+
+    Args:
+        shared: a policy limits operators to runs of their own.
     """
     origin = request.headers.get("Origin")
     if not actor.may("operator") or (origin is not None and not is_own(request, parse_origin(origin))):
         return None
-    if hosts and request.host.lower() not in hosts:
+    if request.host.lower() not in hosts if hosts else shared or actor.scopes:
         return None
     found = parse_origin(f"{request.scheme}://{request.host}")
     return None if found is None else f"{request.scheme}://{request.host.lower()}{base}"
@@ -98,7 +104,8 @@ class PublicAddress:
     def note(self, request: Request, actor: Actor, base: str) -> None:
         """Learn from a request that was admitted."""
         if self._given is None and self._services.acts:
-            url = learnt_from(request, actor, base, self._hosts)
+            shared = self._services.settings.may is not None
+            url = learnt_from(request, actor, base, self._hosts, shared=shared)
             if url is not None:
                 self._keep_in_background(Kept(url, given=False))
 

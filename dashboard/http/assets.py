@@ -103,5 +103,4 @@ class Assets:
         else:
             html = _HEAD.sub(lambda match: match.group(0) + page_config, html, count=1)
         response = Response(html, content_type="text/html; charset=utf-8")
-        response.headers["Cache-Control"] = "no-store"
         return response

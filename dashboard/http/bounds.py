@@ -1,15 +1,19 @@
-"""Bounds of every request under the blueprint, before anything else looks at it. Pure, but for the request."""
+"""Bounds of every request under the blueprint, before anything else looks at it. Reads the request and its socket."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import unquote
 
 from flask import Request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from dashboard.errors import BadRequest, TooLarge
+from dashboard.http.server import socket_of
 
 MAX_PATH_CHARS = 2_048
 MAX_QUERY_BYTES = 16 * 1024
@@ -17,6 +21,8 @@ MAX_PARAMETERS = 200
 MAX_HEADER_CHARS = 16 * 1024
 MAX_DROPPED_BYTES = 16 * 1024 * 1024
 """So much of a body that is refused for its size is read first, so that its sender can hear why."""
+BODY_S = 30.0
+"""A body that takes longer is given up: its sender would hold the thread for as long as it likes."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(^|[/\\])\.{1,2}($|[/\\])")
 
@@ -54,6 +60,45 @@ def check(request: Request) -> None:
     for name, value in request.headers:
         if len(value) > MAX_HEADER_CHARS:
             raise BadRequest(f"Header {name} has {len(value)} characters; at most {MAX_HEADER_CHARS} are accepted.")
+
+
+def read_body(request: Request, max_bytes: int, *, within_s: float = BODY_S) -> bytes:
+    """Return the body, which has to come whole, and soon where the server shows its socket.
+
+    Raises:
+        TooLarge: it is larger than ``max_bytes``.
+        BadRequest: it did not come.
+    """
+    with _read_within(request, within_s):
+        bound_body(request, max_bytes)
+        try:
+            return request.get_data(cache=True)
+        except RequestEntityTooLarge as error:
+            raise TooLarge(f"The body is larger than the {max_bytes} bytes accepted.") from error
+        except ClientDisconnected as error:
+            raise BadRequest(f"The body did not come whole within {within_s:g} s. Send it again.") from error
+
+
+@contextmanager
+def _read_within(request: Request, seconds: float) -> Iterator[None]:
+    sock = socket_of(request.environ)
+    if sock is None or not (request.content_length or request.environ.get("wsgi.input_terminated")):
+        yield
+        return
+    # The base class's: that of a TLS socket would send the answer unencrypted. A time-out of the socket would do for
+    # one that sends nothing, not for one that sends a byte at a time.
+    timer = threading.Timer(seconds, _stop_reading, (sock,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _stop_reading(sock: socket.socket) -> None:
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RD)
 
 
 def bound_body(request: Request, max_bytes: int) -> None:

@@ -25,7 +25,8 @@ def page_policy(request: Request) -> str:
 
 
 def secured(response: Response) -> Response:
-    """Return an answer that no browser takes for something else, and that gives no address away."""
+    """Return an answer that no browser takes for something else, and that gives no address away, and that nobody else is given."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cache-Control", "no-store")
     return response

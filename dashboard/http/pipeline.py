@@ -12,14 +12,14 @@ from urllib.parse import unquote_to_bytes
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from dashboard.actor import Actor, RequiredRole
 from dashboard.errors import BadRequest, Forbidden, NoDatabase, Problem, TooLarge, Unavailable
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
-from dashboard.http.bounds import bound_body
+from dashboard.http.bounds import read_body
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.relatives import within_sight, without_unseen
 from dashboard.read.seen import seen_by
@@ -109,11 +109,7 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
         BadRequest: not JSON, the wrong content type, or not of the declared shape.
         TooLarge: larger than ``max_bytes``.
     """
-    bound_body(request, max_bytes)
-    try:
-        raw = request.get_data(cache=True)
-    except RequestEntityTooLarge as error:
-        raise TooLarge(f"The body is larger than the {max_bytes} bytes accepted.") from error
+    raw = read_body(request, max_bytes)
     if not raw:
         if route.body_required:
             raise BadRequest("A JSON body is needed, and there is none.")
@@ -161,7 +157,6 @@ def problem_response(problem: Problem) -> Response:
         **problem.extra,
     }
     response = Response(to_json(document), status=problem.status, mimetype=PROBLEM_TYPE)
-    response.headers["Cache-Control"] = "no-store"
     if problem.retry_after_s is not None:
         response.headers["Retry-After"] = str(problem.retry_after_s)
     return response
@@ -179,7 +174,6 @@ def answer(result: Any, *, hides_tokens: bool = False) -> Response:
     text = to_json(reply.body)
     response = Response(mask_text(text) if hides_tokens else text, status=reply.status, mimetype=JSON_TYPE)
     response.headers.extend(dict(reply.headers))
-    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -23,7 +23,7 @@ from dashboard.actor import Actor
 from dashboard.errors import MethodNotAllowed, NotInstalled, Unavailable
 from dashboard.http.auth import AuthHook
 from dashboard.http.body import read_json
-from dashboard.http.bounds import bound_body
+from dashboard.http.bounds import read_body
 from dashboard.http.pipeline import admit, problem_response
 from dashboard.read.service import package_version
 from dashboard.read.services import Services
@@ -72,8 +72,7 @@ class McpEndpoint:
             refused.headers["Allow"] = "POST"
             return refused
         actor = admit(request, self._services, "viewer", writes=True)
-        bound_body(request, self._services.settings.max_body_bytes)
-        body = request.get_data(cache=True)
+        body = read_body(request, self._services.settings.max_body_bytes)
         read_json(body, unique_names=True)
         server = self._server(acts=self._services.acts and actor.role == "operator")
         context = copy_context()
@@ -187,5 +186,4 @@ def _response(sent: list[Message]) -> Response:
     for name, value in start["headers"]:
         if name.lower() != b"content-length":
             response.headers.add(name.decode("latin-1"), value.decode("latin-1"))
-    response.headers["Cache-Control"] = "no-store"
     return response

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.actions.messages import deliver_webhook as deliver
+from dashboard.actions.messages import unseal_webhook
 from dashboard.http.body import read_json
-from dashboard.http.bounds import bound_body
+from dashboard.http.bounds import read_body
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.routes.answers import actions_of
 from dashboard.wire.actions import (
@@ -27,8 +28,8 @@ routes = RouteTable()
 def deliver_webhook(ctx: RequestContext, *, token: str) -> Reply:
     """Any content type: JSON and forms arrive as objects, text as a string. Only the signed token says who may."""
     actions = actions_of(ctx)
-    bound_body(ctx.request, actions.settings.max_webhook_bytes)
-    raw = ctx.request.get_data(cache=True)
+    unseal_webhook(actions, token)  # before the body: who has no token must not hold a thread by sending slowly
+    raw = read_body(ctx.request, actions.settings.max_webhook_bytes)
     deliver(actions, token, _callback_body(ctx, raw), size_bytes=len(raw), request=ctx.request)
     return Reply(WebhookAnswer(), status=202)
 

@@ -20,6 +20,8 @@ OPS = "https://ops.example.com"
 def by_header(request: Request) -> Actor | None:
     """Who asks, by a header."""
     role = request.headers.get("X-Role")
+    if role == "token":
+        return Actor("token ci", "operator", frozenset({"retry"}))
     if role == "viewer":
         return Actor("ann", "viewer")
     return Actor("ann", "operator") if role == "operator" else None
@@ -51,6 +53,10 @@ OPERATOR = {"X-Role": "operator"}
         ({**OPERATOR, "base": "https://evil.example"}, {"allowed_hosts": ["OPS.example.com"]}, None),
         ({**OPERATOR, "base": f"{OPS}:8443"}, {"allowed_hosts": ["ops.example.com:8443"]}, f"{OPS}:8443/durable"),
         (OPERATOR, {"public_metrics": True, "path": "/durable/api/metrics"}, None),
+        ({"X-Role": "token", "base": "https://evil.example"}, {}, None),
+        ({"X-Role": "token"}, {"allowed_hosts": ["ops.example.com"]}, f"{OPS}/durable"),
+        ({**OPERATOR, "base": "https://evil.example"}, {"may": lambda *_: True}, None),
+        (OPERATOR, {"may": lambda *_: True, "allowed_hosts": ["ops.example.com"]}, f"{OPS}/durable"),
         (OPERATOR, {"public_url": "https://given.example/d"}, "https://given.example/d"),
     ],
 )
