@@ -10,6 +10,8 @@ action, and that have not ended again since. So nothing outside the preview is t
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import uuid
 from collections import Counter
@@ -59,6 +61,11 @@ class Preview:
     def ids(self) -> list[str]:
         """Their ids."""
         return [run.id for run in self.runs]
+
+    @property
+    def digest(self) -> str:
+        """Which runs they are, in short: the same for the same runs alone."""
+        return hashlib.sha256(json.dumps(sorted(self.ids)).encode()).hexdigest()[:32]
 
     @property
     def by_status(self) -> dict[str, int]:

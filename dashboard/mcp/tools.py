@@ -120,11 +120,13 @@ class ActionTools:
             raise ValueError("Give a filter: status, workflow, text or since.")
         preview = self._client.preview_bulk(action, **filters)
         whole: dict[str, Json] = {name: str(value) for name, value in filters.items()}
-        state: Json = {"matched": preview.matched, "byStatus": dict(preview.by_status or {})}
+        # As many runs in the same states need not be the same runs.
+        found: Answer = {"matched": preview.matched, "byStatus": dict(preview.by_status or {})}
+        state: Json = {**found, "digest": preview.digest}
         if confirm is None:
             sample = [run_line(run) for run in (preview.sample or [])[:5]]
             token = self._confirmations.issue(f"{action} all", whole, state)
-            return {"wouldDo": f"{action} {preview.matched} runs", **whole, **state, "sample": sample, "confirm": token}
+            return {"wouldDo": f"{action} {preview.matched} runs", **whole, **found, "sample": sample, "confirm": token}
         self._confirmations.take(confirm, f"{action} all", whole, state)
         done = self._client.bulk_action(action, bound_ms=preview.bound_ms, **filters)
         return {"done": action, "matched": done.matched, "applied": done.applied, "bulkId": done.bulk_id}
@@ -140,8 +142,16 @@ class ActionTools:
     ) -> Answer:
         detail = self._client.get_run(run_id)
         whole: dict[str, Json] = {"runId": run_id, **arguments}
-        # Not the whole run: a step that ends meanwhile changes nothing about a cancel that was looked at.
-        state: Json = {"status": detail.run.status, "attempts": detail.run.recovery_attempts, **(extra or {})}
+        # Not the whole run: a step that ends meanwhile changes nothing about a cancel that was looked at. But a run
+        # that was retried and failed again is to be looked at anew, and so is the next breakpoint.
+        waiting = detail.run.waiting if action == "continue" else None
+        state: Json = {
+            "status": detail.run.status,
+            "attempts": detail.run.recovery_attempts,
+            "finishedAt": detail.run.finished_at,
+            "waiting": None if waiting is None else waiting.model_dump(mode="json"),
+            **(extra or {}),
+        }
         if confirm is not None:
             self._confirmations.take(confirm, action, whole, state)
             return {"done": action, "run": act()}

@@ -74,6 +74,7 @@ def _preview(ctx: RequestContext, action: BulkAction, wanted: RunQuery, body: Bu
         by_status=seen.by_status,
         groups=groups,
         sample=ctx.services.rows(seen.sample),
+        digest=seen.digest,
         bound_ms=seen.bound_ms,
     )
 

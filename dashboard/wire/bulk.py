@@ -26,7 +26,8 @@ class BulkGroup(Wire):
 
 
 class BulkAnswer(Wire):
-    """A dry run's ``byStatus``, ``groups``, ``sample`` and ``boundMs``; or what was done.
+    """A dry run's ``byStatus``, ``groups``, ``sample``, ``digest`` (the same for the same runs alone) and ``boundMs``;
+    or what was done.
 
     ``results`` is there where it was done at once; else a worker does it: ``GET bulk/{bulkId}`` tells how far it is.
     """
@@ -36,6 +37,7 @@ class BulkAnswer(Wire):
     by_status: dict[str, int] | None = None
     groups: list[BulkGroup] | None = None
     sample: list[RunRow] | None = None
+    digest: str | None = None
     bound_ms: int | None = None
     applied: int | None = None
     bulk_id: str | None = None
