@@ -25,7 +25,7 @@ def page_policy(request: Request) -> str:
 
 
 def secured(response: Response) -> Response:
-    """Return an answer that no browser takes for something else, and that gives no address away, and that nobody else is given."""
+    """Return an answer that is taken for nothing else, gives no address away, and is kept by no cache."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Cache-Control", "no-store")

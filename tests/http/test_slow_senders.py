@@ -46,7 +46,7 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
         environ = {"werkzeug.socket": server, "wsgi.input": body, "CONTENT_LENGTH": "1000", "REQUEST_METHOD": "POST"}
         with (
             Flask("host").test_request_context("/", environ_overrides=environ),
-            pytest.raises(BadRequest, match="did not come whole within 0.05 s"),
+            pytest.raises(BadRequest, match="did not come whole within"),
         ):
             bounds.read_body(request, 10_000, within_s=0.05)
         server.sendall(b"answered")
@@ -60,7 +60,10 @@ def test_a_body_that_does_not_come_over_asgi_has_ended() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    assert asyncio.run(_within(nothing, 0.05)()) == {"type": "http.disconnect"}
+    async def received() -> Any:
+        return await _within(nothing, 0.05)()
+
+    assert asyncio.run(received()) == {"type": "http.disconnect"}
 
 
 def ask(dashboard: AsgiDashboard, scope: dict[str, Any], received: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from dashboard.client import AppTransport, DurableClient
 from dashboard.mcp.confirm import NotConfirmedError
 from dashboard.mcp.tools import ActionTools
 from otel_bridge.model.runs import Waiting
+from otel_bridge.model.status import RunStatus
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.actions.memory import RecordingClient
 from tests.story import mounted
@@ -21,7 +22,8 @@ Change = Callable[[MemoryStateStore], None]
 def store() -> MemoryStateStore:
     made = MemoryStateStore()
     at = made.now_ms() - 60_000
-    for number, status in enumerate(("failed", "completed", "failed")):
+    statuses: tuple[RunStatus, ...] = ("failed", "completed", "failed")
+    for number, status in enumerate(statuses):
         made.put_run(make_run(f"r-{number}", status=status, created_at_ms=at, finished_at_ms=at + 1, updated_at_ms=at))
     return made
 

@@ -876,6 +876,7 @@ export interface components {
             byStatus?: {
                 [key: string]: number;
             };
+            digest?: string;
             groups?: components["schemas"]["BulkGroup"][];
             matched: number;
             results?: {
