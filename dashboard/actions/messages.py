@@ -50,24 +50,42 @@ def send(ctx: ActionContext, run_id: str, topic: str, message: Any, *, key: str)
         )
 
 
-def continue_run(ctx: ActionContext, run_id: str, *, actor: str) -> Outcome:
+def continue_run(
+    ctx: ActionContext,
+    run_id: str,
+    *,
+    actor: str,
+    comment: str | None = None,
+    payload: Any = None,
+    seq: int | None = None,
+    kept: Any = None,
+) -> Outcome:
     """Release the breakpoint at which a run is paused; of several side by side, the one that it shows.
+
+    Args:
+        comment, payload: handed to the workflow.
+        seq: the breakpoint that is meant, by the number of its step.
+        kept: the payload as the audit log may show it; the comment is kept there, too.
 
     Raises:
         NotFound: there is no such run.
-        Refused: it is not paused at a breakpoint.
+        Unprocessable: the breakpoint declared a type that the payload is not of.
+        Refused: it is not paused at a breakpoint, or not at the one that is meant.
     """
-    with ctx.audited(actor, "continue", run_id):
+    with ctx.audited(actor, "continue", run_id, comment=comment or None, payload=kept, seq=seq):
         run = ctx.run(run_id)
         ctx.permission.require("continue", run)
-        paused = [wait for wait in _open_waits(ctx, run) if wait.on == "breakpoint"]
+        paused = [wait for wait in _open_waits(ctx, run) if wait.on == "breakpoint" and seq in (None, wait.seq)]
         if not paused:
-            raise Refused(
-                f"The run is {_state(run)}: it is not paused at a breakpoint, so there is nothing to continue."
-            )
+            what = "a breakpoint" if seq is None else f"breakpoint {seq}"
+            raise Refused(f"The run is {_state(run)}: it is not paused at {what}, so there is nothing to continue.")
         shown = None if run.waiting is None else run.waiting.seq
-        topic = next((wait for wait in paused if wait.seq == shown), paused[-1]).topic
-        send(ctx, run_id, topic, {"id": topic, "body": {"by": actor}}, key=f"continue:{_life(ctx, run)}:{topic}")
+        wait = next((wait for wait in paused if wait.seq == shown), paused[-1])
+        _require_fit([wait], payload)
+        body = {"by": actor, **({} if not comment else {"comment": comment}), "payload": payload}
+        again = f":{wait.dropped}" if wait.dropped else ""  # one that it dropped does not count as the answer
+        key = f"continue:{_life(ctx, run)}:{wait.topic}{again}"
+        send(ctx, run_id, wait.topic, {"id": wait.topic, "body": body}, key=key)
         return _sent(ctx, run_id)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dashboard.cli.options import runs_argument
+from dashboard.cli.options import as_json, runs_argument
 from dashboard.cli.session import Session, connected, width
 from dashboard.cli.text import acted_text, brief, coloured, plain, table
 from dashboard.wire.actions import ActionAnswer, RedispatchAnswer, UndoView
+from dashboard.wire.base import Json
 
 
 def answer_text(answer: ActionAnswer) -> str:
@@ -70,10 +71,13 @@ def undo_text(plan: UndoView) -> str:
 
 @click.command("continue")
 @runs_argument
+@click.option("--comment", default="", help="Handed to the workflow, and kept in the audit log.")
+@click.option("--payload", callback=as_json, help="Handed to the workflow: JSON, @FILE, or - for standard input.")
 @connected()
-def continue_(session: Session, *, run_ids: tuple[str, ...]) -> None:
+def continue_(session: Session, *, run_ids: tuple[str, ...], comment: str, payload: Json) -> None:
     """Release runs from their breakpoint."""
-    session.act(run_ids, session.client.continue_run, answer_text)
+    client = session.client
+    session.act(run_ids, lambda run_id: client.continue_run(run_id, comment=comment, payload=payload), answer_text)
 
 
 @click.command()

@@ -58,6 +58,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Errors": {
         "errors": "dashboard.cli.errors:errors",
         "decide": "dashboard.cli.errors:decide",
+        "inbox": "dashboard.cli.inbox:inbox",
     },
     "Service": {
         "workers": "dashboard.cli.fleet:workers",

@@ -26,7 +26,7 @@ from dashboard.read import listing
 from dashboard.read.services import Services
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
 from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
@@ -234,6 +234,13 @@ class SeenStore:
 
     def open_waits(self, run_id: str) -> list[OpenWait]:
         return self._store.open_waits(run_id) if self.get_run(run_id) else []
+
+    def questions(
+        self, *, most_runs: int = 20_000, run_ids: Sequence[str] | None = None
+    ) -> tuple[list[Question], bool]:
+        found, whole = self._store.questions(most_runs=most_runs, run_ids=run_ids)
+        seen = self.get_runs(list({one.run_id for one in found}))
+        return [one for one in found if one.run_id in seen], whole
 
     # -- the tail ---------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ from dashboard.wire.actions import (
     UpdateAnswer,
     UpdateRejected,
 )
+from dashboard.wire.base import Json
+from dashboard.wire.inbox import ContinueBody
+from dashboard.wire.json import to_json
 from otel_bridge.model.steps import Step
 
 routes = RouteTable()
@@ -60,10 +63,39 @@ def cancel(ctx: RequestContext, *, query: CancelQuery, run_id: str) -> ActionAns
     return acted(ctx, outcome)
 
 
-@routes.post(f"{RUN}/continue", summary="Release a breakpoint", answers={200: ActionAnswer}, problems=(404, 409))
-def continue_run(ctx: RequestContext, *, run_id: str) -> ActionAnswer:
-    """The run continues."""
-    return acted(ctx, messages.continue_run(actions_of(ctx), run_id, actor=ctx.actor.name))
+@routes.post(
+    f"{RUN}/continue",
+    summary="Release a breakpoint",
+    body=ContinueBody,
+    answers={200: ActionAnswer},
+    problems=(404, 409, 422),
+)
+def continue_run(ctx: RequestContext, *, body: ContinueBody, run_id: str) -> ActionAnswer:
+    """The run continues. It is handed ``comment`` and ``payload``, and the audit log keeps them.
+
+    422 where the breakpoint declared a type that the payload is not of.
+    """
+    outcome = messages.continue_run(
+        actions_of(ctx),
+        run_id,
+        actor=ctx.actor.name,
+        comment=body.comment,
+        payload=body.payload,
+        seq=body.seq,
+        kept=_kept(ctx, body.payload),
+    )
+    return acted(ctx, outcome)
+
+
+MOST_KEPT_CHARS = 2_000
+
+
+def _kept(ctx: RequestContext, payload: Json) -> Json:
+    """Return a payload as the audit log keeps it: redacted, and of a large one the size alone."""
+    redact = ctx.settings.codec.redact
+    shown: Json = payload if redact is None or payload is None else redact(payload)
+    size = len(to_json(shown))
+    return shown if size <= MOST_KEPT_CHARS else f"{size} characters of JSON"
 
 
 @routes.post(

@@ -36,6 +36,7 @@ RETRY_STEP = "durable.retry"
 WEBHOOK_STEP = "durable.webhook"
 
 MAX_TOPIC_CHARS = 200
+MAX_ASK_CHARS = 1_000
 
 WAKE = {"durable.wake": True}
 """Sent to a wait of ours when its run is cancelled. The engine notices a cancellation between steps only, so without it

@@ -26,7 +26,7 @@ from dbos import DBOS, WorkflowSerializationFormat
 from pydantic import TypeAdapter, ValidationError
 
 from dashboard.workflow import engine
-from dashboard.workflow.names import MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
+from dashboard.workflow.names import MAX_ASK_CHARS, MAX_TOPIC_CHARS, WAIT_EVENT_KEY, WAKE, wait_topic
 from dashboard.workflow.validators import UpdateRejectedError, type_schema
 from dashboard.workflow.validators import registry as validators
 from otel_bridge.model.runs import WaitingOn
@@ -52,9 +52,11 @@ class WaitTimeoutError(TimeoutError):
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """How a breakpoint was released: by whom (as the control plane knows them)."""
+    """How a breakpoint was released: by whom (as the control plane knows them), with what comment and payload."""
 
     by: str | None = None
+    comment: str | None = None
+    payload: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Wait:
     Args:
         seq: number of the receiving step.
         type: what the message is to be read as, if that was declared.
+        ask: what a person is asked; None: a program answers.
         dropped: how many messages it dropped because they did not fit.
     """
 
@@ -72,6 +75,7 @@ class Wait:
     seq: int
     timeout_s: float | None
     type: Any = field(default=None, kw_only=True)
+    ask: str | None = field(default=None, kw_only=True)
     dropped: int = field(default=0, kw_only=True)
 
     @property
@@ -87,25 +91,29 @@ class Wait:
         schema = None if self.type is None else type_schema(self.type)
         if schema is not None:  # so that whoever sends the message can be told before it is sent that it does not fit
             value["schema"] = schema
+        if self.ask is not None:  # so that it is in the inbox of those who answer
+            value["ask"] = self.ask
         if self.dropped:  # a webhook takes one delivery, and one more for each that it dropped
             value["dropped"] = self.dropped
         return value
 
 
-def plan_wait(on: WaitingOn, name: str, timeout_s: float | None, *, type: Any = None) -> Wait:
+def plan_wait(on: WaitingOn, name: str, timeout_s: float | None, *, type: Any = None, ask: str | None = None) -> Wait:
     """Return the wait that begins with the workflow's next step.
 
     Raises:
         NotInWorkflowError: not called from workflow code.
-        ValueError: an empty or overlong name, or a negative timeout.
+        ValueError: an empty or overlong name or question, or a negative timeout.
     """
+    if ask is not None and not 0 < len(ask) <= MAX_ASK_CHARS:
+        raise ValueError(f"What a person is asked has 1 to {MAX_ASK_CHARS} characters, not {len(ask)}.")
     if not name or len(name) > MAX_TOPIC_CHARS:
         raise ValueError(f"A {on} needs a name of 1 to {MAX_TOPIC_CHARS} characters, not {name[:80]!r}.")
     if on == "signal" and name.startswith("durable."):
         raise ValueError(f"Topic {name!r} is taken: names that begin with 'durable.' belong to the control plane.")
     if timeout_s is not None and timeout_s < 0:
         raise ValueError(f"A timeout of {timeout_s:g} s lies in the past.")
-    return Wait(on, name, engine.next_step_number(on) + 1, timeout_s, type=type)
+    return Wait(on, name, engine.next_step_number(on) + 1, timeout_s, type=type, ask=ask)
 
 
 Reader = Callable[[Any], T]
@@ -210,37 +218,55 @@ def typed(type_: Any, value: Any) -> Any:
 # -- breakpoint --------------------------------------------------------------------------------------------
 
 
-def breakpoint(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
-    """Pause until an operator continues the run.
+def breakpoint(
+    label: str = "breakpoint", *, timeout: float | None = None, ask: str | None = None, type: Any = None
+) -> Continued:
+    """Pause until an operator continues the run. It is in the inbox of those who do.
+
+    Args:
+        ask: what the operator is asked, for the inbox.
+        type: what the payload is read as that comes with the answer; None leaves it as it came. The control plane
+            refuses to continue with a payload that does not fit its JSON schema.
 
     Raises:
         WaitTimeoutError: nobody continued it within ``timeout`` seconds.
+
+    Example::
+
+        answer = breakpoint("refund", ask="Refund 100 EUR?", type=Approval)
+        if answer.payload.approved: ...
     """
-    return receive(plan_wait("breakpoint", label, timeout), _continued)
+    return receive(plan_wait("breakpoint", label, timeout, type=type, ask=ask), partial(_continued, type))
 
 
-async def breakpoint_async(label: str = "breakpoint", *, timeout: float | None = None) -> Continued:
+async def breakpoint_async(
+    label: str = "breakpoint", *, timeout: float | None = None, ask: str | None = None, type: Any = None
+) -> Continued:
     """``breakpoint`` for asynchronous workflows."""
-    return await receive_async(plan_wait("breakpoint", label, timeout), _continued)
+    wait = plan_wait("breakpoint", label, timeout, type=type, ask=ask)
+    return await receive_async(wait, partial(_continued, type))
 
 
-def _continued(message: Any) -> Continued:
+def _continued(type_: Any, message: Any) -> Continued:
     body = body_of(message)
-    return Continued(by=body.get("by") if isinstance(body, dict) else None)
+    given = body if isinstance(body, dict) else {}
+    payload = typed(type_, given.get("payload")) if type_ is not None else given.get("payload")
+    return Continued(by=given.get("by"), comment=given.get("comment"), payload=payload)
 
 
 # -- signal ------------------------------------------------------------------------------------------------
 
 
 @overload
-def wait_for_signal(topic: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+def wait_for_signal(topic: str, *, timeout: float | None = ..., ask: str | None = ..., type: type[T]) -> T: ...
 @overload
-def wait_for_signal(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
-def wait_for_signal(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
+def wait_for_signal(topic: str, *, timeout: float | None = ..., ask: str | None = ..., type: None = ...) -> Any: ...
+def wait_for_signal(topic: str, *, timeout: float | None = None, ask: str | None = None, type: Any = None) -> Any:
     """Wait for a message on ``topic``, from the control plane or from ``DBOS.send``.
 
     Args:
         timeout: seconds; None waits for as long as it takes.
+        ask: what a person is asked: the wait is in the inbox of those who answer. None: a program sends it.
         type: what the message is read as: a pydantic model, a dataclass, any annotation. None leaves it as it came.
             The control plane refuses a message that does not fit its JSON schema, while the run waits for it. One that
             is not of that type and came all the same is dropped, with a warning, and the run keeps waiting.
@@ -248,45 +274,53 @@ def wait_for_signal(topic: str, *, timeout: float | None = None, type: Any = Non
     Raises:
         WaitTimeoutError: nothing of that type came in time.
     """
-    return receive(plan_wait("signal", topic, timeout, type=type), partial(typed, type))
+    return receive(plan_wait("signal", topic, timeout, type=type, ask=ask), partial(typed, type))
 
 
 @overload
-async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+async def wait_for_signal_async(
+    topic: str, *, timeout: float | None = ..., ask: str | None = ..., type: type[T]
+) -> T: ...
 @overload
-async def wait_for_signal_async(topic: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
-async def wait_for_signal_async(topic: str, *, timeout: float | None = None, type: Any = None) -> Any:
+async def wait_for_signal_async(
+    topic: str, *, timeout: float | None = ..., ask: str | None = ..., type: None = ...
+) -> Any: ...
+async def wait_for_signal_async(
+    topic: str, *, timeout: float | None = None, ask: str | None = None, type: Any = None
+) -> Any:
     """``wait_for_signal`` for asynchronous workflows."""
-    return await receive_async(plan_wait("signal", topic, timeout, type=type), partial(typed, type))
+    return await receive_async(plan_wait("signal", topic, timeout, type=type, ask=ask), partial(typed, type))
 
 
 # -- update ------------------------------------------------------------------------------------------------
 
 
 @overload
-def on_update(name: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+def on_update(name: str, *, timeout: float | None = ..., ask: str | None = ..., type: type[T]) -> T: ...
 @overload
-def on_update(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
-def on_update(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
+def on_update(name: str, *, timeout: float | None = ..., ask: str | None = ..., type: None = ...) -> Any: ...
+def on_update(name: str, *, timeout: float | None = None, ask: str | None = None, type: Any = None) -> Any:
     """Wait for an update: a message that validators accepted in the caller's own request (see ``validator``).
 
     The control plane refuses an update that does not fit the JSON schema of ``type``. One that a validator of this
     process rejects, or that is not of ``type``, is dropped here too, with a warning, and the run keeps waiting: no way
-    around the validators can break the workflow.
+    around the validators can break the workflow. With ``ask`` it is in the inbox of those who answer.
 
     Raises:
         WaitTimeoutError: no acceptable update came in time.
     """
-    return receive(plan_wait("update", name, timeout, type=type), partial(_accepted, name, type))
+    return receive(plan_wait("update", name, timeout, type=type, ask=ask), partial(_accepted, name, type))
 
 
 @overload
-async def on_update_async(name: str, *, timeout: float | None = ..., type: type[T]) -> T: ...
+async def on_update_async(name: str, *, timeout: float | None = ..., ask: str | None = ..., type: type[T]) -> T: ...
 @overload
-async def on_update_async(name: str, *, timeout: float | None = ..., type: None = ...) -> Any: ...
-async def on_update_async(name: str, *, timeout: float | None = None, type: Any = None) -> Any:
+async def on_update_async(
+    name: str, *, timeout: float | None = ..., ask: str | None = ..., type: None = ...
+) -> Any: ...
+async def on_update_async(name: str, *, timeout: float | None = None, ask: str | None = None, type: Any = None) -> Any:
     """``on_update`` for asynchronous workflows."""
-    return await receive_async(plan_wait("update", name, timeout, type=type), partial(_accepted, name, type))
+    return await receive_async(plan_wait("update", name, timeout, type=type, ask=ask), partial(_accepted, name, type))
 
 
 def _accepted(name: str, type_: Any, message: Any) -> Any:

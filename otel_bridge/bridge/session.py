@@ -268,6 +268,7 @@ class ExportSession:
             self.ledger.prune_failures(ended_before_ms=oldest_ms)
             self.ledger.prune_bulks(begun_before_ms=oldest_ms)
             self.ledger.prune_usage(ended_before_ms=oldest_ms)
+            self.ledger.prune_assignments(made_before_ms=oldest_ms)
             self.ledger.prune_exports(lease, ended_before_ms=self._forget_before_ms())
 
     def _forget_before_ms(self) -> int:

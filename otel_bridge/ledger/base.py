@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from otel_bridge.ledger.records import (
     COPIED,
+    Assignment,
     AuditEntry,
     Bulk,
     BulkMember,
@@ -34,6 +35,7 @@ from otel_bridge.ledger.records import (
     UsageAxis,
     UsageTotal,
 )
+from otel_bridge.ledger.tables.assignments import Assignments
 from otel_bridge.ledger.tables.attempts import Attempts
 from otel_bridge.ledger.tables.audit import AuditLog
 from otel_bridge.ledger.tables.bulks import Bulks
@@ -49,6 +51,7 @@ from otel_bridge.ledger.tables.tokens import Tokens
 __all__ = [
     "COPIED",
     "REVIVED",
+    "Assignment",
     "AuditEntry",
     "Bulk",
     "BulkMember",
@@ -76,7 +79,20 @@ __all__ = [
 ]
 
 
-class Ledger(Leases, Lives, Attempts, Interrupted, Executors, AuditLog, Tokens, Failures, Decisions, Bulks, ModelCalls):
+class Ledger(
+    Leases,
+    Lives,
+    Attempts,
+    Interrupted,
+    Executors,
+    AuditLog,
+    Tokens,
+    Failures,
+    Decisions,
+    Bulks,
+    ModelCalls,
+    Assignments,
+):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 
     Each method is one transaction. A row that cannot be read is left out of every answer; ``damaged`` counts them.

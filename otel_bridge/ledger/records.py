@@ -385,3 +385,14 @@ class UsageTotal:
     calls: int
     input_tokens: int
     output_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Who is to answer the wait at step ``seq`` of a run, and who said so."""
+
+    run_id: str
+    seq: int
+    assignee: str
+    actor: str
+    at_ms: int = 0

@@ -35,6 +35,7 @@ class OpenWait:
         topic: where it listens.
         schema: JSON schema of what it takes; None where it did not say.
         dropped: how many messages it dropped because they did not fit.
+        ask: what a person is asked; None where it did not say.
     """
 
     seq: int
@@ -43,6 +44,22 @@ class OpenWait:
     topic: str
     schema: Mapping[str, Any] | None = None
     dropped: int = 0
+    ask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A wait that a person is to answer: at a breakpoint, or at one that says what it asks.
+
+    Args:
+        since_ms: when it was announced.
+        until_ms: when it gives up; None: never.
+    """
+
+    run_id: str
+    wait: OpenWait
+    since_ms: int
+    until_ms: int | None = None
 
 
 BlockedCode = Literal["version_gone", "executor_lost", "not_driven", "queue_unpolled", "workflow_unregistered"]

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
@@ -235,6 +235,13 @@ class SqlStateStore(abc.ABC):
     def open_waits(self, run_id: str) -> list[OpenWait]:
         """See ``StateStore.open_waits``."""
         return mailbox.open_waits(self, run_id)
+
+    @looks_again
+    def questions(
+        self, *, most_runs: int = 20_000, run_ids: Sequence[str] | None = None
+    ) -> tuple[list[Question], bool]:
+        """See ``StateStore.questions``."""
+        return mailbox.questions(self, most_runs=most_runs, run_ids=run_ids)
 
     def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
         """See ``StateStore.queues``."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Run, RunPage, RunQuery
+from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
@@ -147,6 +147,16 @@ class StateStore(Protocol):
 
     def open_waits(self, run_id: str) -> list[OpenWait]:
         """Return the waits of ``dashboard.workflow`` that an open run is in, side by side, by ``seq``."""
+
+    def questions(
+        self, *, most_runs: int = 20_000, run_ids: Sequence[str] | None = None
+    ) -> tuple[list[Question], bool]:
+        """Return the waits of all open runs that people are to answer, oldest first, and whether that is all of them.
+
+        Args:
+            most_runs: so many open runs are looked at, the oldest.
+            run_ids: of these runs only.
+        """
 
     def queues(self, *, backlog: bool = True) -> list[QueueInfo]:
         """Return every queue that is registered or that an unfinished run waits on.

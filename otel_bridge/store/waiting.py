@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from otel_bridge.model.runs import OpenWait, Waiting, WaitingOn
+from otel_bridge.model.runs import OpenWait, Question, Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
 
 TAIL_ROWS = 16
@@ -186,7 +186,7 @@ def parse_open_wait(seq: int, value: str) -> OpenWait | None:
     if wait is None or wait.name is None:
         return None
     data = json.loads(value)
-    topic, schema, dropped = data.get("topic"), data.get("schema"), data.get("dropped")
+    topic, schema, dropped, ask = data.get("topic"), data.get("schema"), data.get("dropped"), data.get("ask")
     if not isinstance(topic, str):
         return None
     return OpenWait(
@@ -196,7 +196,16 @@ def parse_open_wait(seq: int, value: str) -> OpenWait | None:
         topic=topic,
         schema=schema if isinstance(schema, dict) else None,
         dropped=dropped if isinstance(dropped, int) else 0,
+        ask=ask if isinstance(ask, str) else None,
     )
+
+
+def parse_question(run_id: str, seq: int, value: str, since_ms: int) -> Question | None:
+    """Return what a person is asked by the wait at ``seq``; None where it asks nobody."""
+    wait, announced = parse_open_wait(seq, value), parse_wait(value)
+    if wait is None or announced is None or (wait.on != "breakpoint" and wait.ask is None):
+        return None
+    return Question(run_id, wait, since_ms, announced.until_ms)
 
 
 def _time_ms(value: Any) -> int | None:

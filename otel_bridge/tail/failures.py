@@ -55,6 +55,7 @@ def catch_up(
     if reached // PRUNE_EVERY_MS != state["throughMs"] // PRUNE_EVERY_MS:
         ledger.prune_failures(ended_before_ms=now_ms - KEPT_MS)
         ledger.prune_bulks(begun_before_ms=now_ms - KEPT_MS)
+        ledger.prune_assignments(made_before_ms=now_ms - KEPT_MS)
     if not begun.get("done"):
         begun = _backwards(store, log, begun, now_ms - BACKFILL_MS, lambda: monotonic() >= ends_at)
     if begun != state:

@@ -258,6 +258,19 @@ if not options.bare:
         street: str
         city: str
 
+    @dataclass
+    class Approval:
+        """What comes with an approval."""
+
+        approved: bool
+
+    @DBOS.workflow()
+    def approval() -> list[Any]:
+        """A breakpoint that asks something, then an update that asks, then a signal for programs."""
+        answer = breakpoint("refund", ask="Refund 100 EUR?", type=Approval)
+        amount = on_update("amount", ask="How much?", type=int)
+        return [answer.by, answer.comment, answer.payload.approved, amount, wait_for_signal("go")]
+
     @DBOS.workflow()
     def typed_signal(busy: str | None = None) -> str:
         """A signal of a declared type, maybe after some work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_bridge.ledger import Ledger
 from otel_bridge.ledger.base import (
+    Assignment,
     AuditEntry,
     Bulk,
     BulkMember,
@@ -51,4 +52,5 @@ def fill(ledger: Ledger) -> None:
     ledger.record_failures([Failure(run_id="r", ended_at_ms=5, created_at_ms=1, signature=signature, workflow="order")])
     ledger.begin_bulk(Bulk(bulk_id="bulk:b", action="retry", actor="ada", matched=1, params={"canary": True}))
     ledger.put_bulk_members([BulkMember(bulk_id="bulk:b", run_id="r", created_at_ms=1, outcome="applied")])
+    ledger.assign(Assignment(run_id="r", seq=2, assignee="bob", actor="ada"))
     ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from otel_bridge.ledger import Ledger, MemoryLedger
 from otel_bridge.ledger.base import (
+    Assignment,
     Disposition,
     ErrorSignature,
     Executor,
@@ -54,6 +55,22 @@ def test_the_use_of_a_token_is_noted_to_the_minute() -> None:
         ledger.note_token_use(token)
         seen.append(ledger.tokens()[0].last_used_at_ms)
     assert seen == [1_000_000, 1_000_000, 1_060_001]
+
+
+# -- assignments ------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_is_assigned_to_one_person_at_a_time(ledger: Ledger) -> None:
+    """The last word counts; nobody is a word too; old ones are forgotten."""
+    first = ledger.assign(Assignment(run_id="r", seq=2, assignee="bob", actor="ada"))
+    assert first.at_ms > 0
+    later = ledger.assign(Assignment(run_id="r", seq=2, assignee="eve", actor="bob"))
+    ledger.assign(Assignment(run_id="r", seq=5, assignee="bob", actor="ada"))
+    assert ledger.assignments(["r", "other"])["r", 2] == later
+    ledger.unassign("r", 5)
+    assert set(ledger.assignments(["r"])) == {("r", 2)}
+    ledger.prune_assignments(made_before_ms=later.at_ms + 1)
+    assert ledger.assignments(["r"]) == {}
 
 
 # -- interrupted steps ----------------------------------------------------------------------------------------------

@@ -497,6 +497,21 @@ def test_open_waits_are_those_whose_receiving_step_is_not_there(store: SqlStateS
     assert store.open_waits("done-1") == store.open_waits("nobody") == []
 
 
+def test_questions_are_what_people_are_to_answer_in_any_open_run(store: SqlStateStore) -> None:
+    """A breakpoint always is; a wait of a program, or one that ended, is none."""
+    found = {one.run_id: one for one in store.questions()[0]}
+    asked = found["breakpoint-1"]
+    assert (asked.wait.on, asked.wait.name, asked.wait.ask) == ("breakpoint", "before shipping", None)
+    waiting = store.get_run("breakpoint-1")
+    assert waiting is not None
+    assert waiting.waiting is not None
+    assert asked.since_ms == pytest.approx(waiting.waiting.since_ms, abs=1_000)
+    assert all(store.get_run(run_id) is not None and one.wait.on == "breakpoint" for run_id, one in found.items())
+    assert store.questions(run_ids=["done-1"]) == ([], True)
+    assert [one.run_id for one in store.questions(run_ids=["breakpoint-1", "done-1"])[0]] == ["breakpoint-1"]
+    assert store.questions(most_runs=1)[1] is False
+
+
 def test_children_and_forks_are_found(store: SqlStateStore) -> None:
     """Oldest first; a fork knows where it came from."""
     assert sorted(ids(store.children("fan-1"))) == [f"fan-1-{n}" for n in range(1, 6)]

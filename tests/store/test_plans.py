@@ -157,6 +157,8 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.stream_entries(run_id(1), "s", limit=10, cap_bytes=100)
     store.unread_messages(run_id(1))
     store.open_waits(run_id(1))
+    store.questions()
+    store.questions(run_ids=[run_id(1)])
     store.queues()
     store.schedules()
     store.steps_recorded_since(now_ms - 5_000, limit=100)

@@ -7,10 +7,11 @@ from dashboard.client.asynchronous.actions import ActionRoutes
 from dashboard.client.asynchronous.bulk import BulkRoutes
 from dashboard.client.asynchronous.errors import ErrorRoutes
 from dashboard.client.asynchronous.fleet import FleetRoutes
+from dashboard.client.asynchronous.inbox import InboxRoutes
 from dashboard.client.asynchronous.runs import RunRoutes
 
 
-class AsyncDurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, FleetRoutes):
+class AsyncDurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

@@ -6,10 +6,11 @@ from dashboard.client.sync.actions import ActionRoutes
 from dashboard.client.sync.bulk import BulkRoutes
 from dashboard.client.sync.errors import ErrorRoutes
 from dashboard.client.sync.fleet import FleetRoutes
+from dashboard.client.sync.inbox import InboxRoutes
 from dashboard.client.sync.runs import RunRoutes
 
 
-class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, FleetRoutes):
+class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

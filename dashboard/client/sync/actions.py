@@ -35,9 +35,19 @@ class ActionRoutes(Connection):
         query = query_of(compensate=compensate or None, children=children or None)
         return self._send(Call("POST", path_of("runs", run_id, "cancel"), ActionAnswer, query))
 
-    def continue_run(self, run_id: str) -> ActionAnswer:
-        """Release a run from its breakpoint."""
-        return self._send(Call("POST", path_of("runs", run_id, "continue"), ActionAnswer))
+    def continue_run(
+        self, run_id: str, *, comment: str = "", payload: Json = None, seq: int | None = None
+    ) -> ActionAnswer:
+        """Release a run from its breakpoint; the workflow is handed ``comment`` and ``payload``.
+
+        Args:
+            seq: the breakpoint that is meant, where it is in several.
+
+        Raises:
+            RejectedError: the payload is not of the type that the breakpoint declared.
+        """
+        body = members(comment=comment or None, payload=payload, seq=seq)
+        return self._send(Call("POST", path_of("runs", run_id, "continue"), ActionAnswer, body=body))
 
     def redispatch(self, run_id: str, *, force: bool = False) -> RedispatchAnswer:
         """Put a run back on its queue that a lost executor held; ``force`` where presence does not say so."""

@@ -23,12 +23,34 @@ const asked = ({ compensate, children }: CancelOptions) => ({
 export const cancelRun = (id: string, options: CancelOptions) =>
   post("/runs/{runId}/cancel", { ...on(id), query: asked(options) });
 
-export const continueRun = (id: string) => post("/runs/{runId}/continue", on(id));
-
-export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
-
 /** What a person typed, where the API takes any JSON: ``post`` sends it as it was typed. */
 const typed = (value: ExactJson): Json => value as unknown as Json;
+
+export interface Release {
+  comment: string;
+  /** As it was typed; null: none. */
+  payload: ExactJson | null;
+  seq: number;
+}
+
+export const continueRun = (id: string, release?: Release) =>
+  post("/runs/{runId}/continue", {
+    ...on(id),
+    ...(release
+      ? {
+          body: {
+            comment: release.comment,
+            seq: release.seq,
+            ...(release.payload === null ? {} : { payload: typed(release.payload) }),
+          },
+        }
+      : {}),
+  });
+
+export const assignWait = (runId: string, seq: number, assignee: string | null) =>
+  post("/runs/{runId}/waits/{seq}/assign", { path: { runId, seq }, body: assignee === null ? {} : { assignee } });
+
+export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
 
 export const retryWithInput = (id: string, input: ExactJson) =>
   post("/runs/{runId}/retry-with-input", { ...on(id), body: { input: typed(input) } });

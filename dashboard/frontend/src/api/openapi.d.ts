@@ -160,6 +160,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -592,6 +608,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/waits/{seq}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["assign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schedules": {
         parameters: {
             query?: never;
@@ -819,6 +851,9 @@ export interface components {
             /** Format: date-time */
             until: string;
         };
+        AssignBody: {
+            assignee?: string;
+        };
         AttemptStep: {
             childRunId?: string;
             durationMs?: number;
@@ -1031,6 +1066,12 @@ export interface components {
             title: string;
             traceUrl?: string;
             version: string;
+        };
+        ContinueBody: {
+            /** @default  */
+            comment?: string;
+            payload?: components["schemas"]["Json"];
+            seq?: number;
         };
         CountView: {
             count: number;
@@ -1254,6 +1295,28 @@ export interface components {
             seq?: number;
             /** Format: date-time */
             startedAt: string;
+        };
+        InboxEntry: {
+            ask?: string;
+            assignedBy?: string;
+            assignee?: string;
+            name: string;
+            /** @enum {string} */
+            on: "breakpoint" | "signal" | "update";
+            run: components["schemas"]["RunRow"];
+            schema?: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            seq: number;
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until?: string;
+        };
+        InboxView: {
+            count: number;
+            entries: components["schemas"]["InboxEntry"][];
+            exact: boolean;
         };
         InputBody: {
             input?: components["schemas"]["Json"];
@@ -2058,6 +2121,28 @@ export interface operations {
             };
         };
     };
+    getInbox: {
+        parameters: {
+            query?: {
+                assignee?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxView"];
+                };
+            };
+        };
+    };
     getMetrics: {
         parameters: {
             query?: never;
@@ -2288,7 +2373,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ContinueBody"];
+            };
+        };
         responses: {
             200: {
                 headers: {
@@ -2747,6 +2836,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunUsage"];
+                };
+            };
+        };
+    };
+    assign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AssignBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxEntry"];
                 };
             };
         };

@@ -221,6 +221,24 @@ export function isDone(state: BulkStatus): boolean {
   return !isOpen(state);
 }
 
+const INBOX_EVERY_MS = 10_000;
+
+/** What waits for a person; of one assignee, or ("") of nobody. */
+export const inboxQuery = (assignee: string | null) =>
+  queryOptions({
+    queryKey: keys.inboxOf(assignee),
+    queryFn: ({ signal }) => get("/inbox", { query: assignee === null ? {} : { assignee }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: INBOX_EVERY_MS,
+  });
+
+/** How much waits for a person, for the navigation. */
+export const inboxCountQuery = queryOptions({
+  queryKey: keys.inboxCount,
+  queryFn: ({ signal }) => get("/inbox", { query: { limit: 0 }, signal }),
+  refetchInterval: INBOX_EVERY_MS,
+});
+
 export const workersQuery = queryOptions({
   queryKey: keys.workers,
   queryFn: ({ signal }) => get("/workers", { signal }),

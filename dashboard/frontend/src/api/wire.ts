@@ -50,6 +50,7 @@ export type BulkAnswer = Schemas["BulkAnswer"];
 export type BulkGroup = Schemas["BulkGroup"];
 export type BulkStage = Schemas["BulkStage"];
 export type BulkStatus = Schemas["BulkStatus"];
+export type InboxEntry = Schemas["InboxEntry"];
 export type ErrorsAnswer = Schemas["ErrorsView"];
 export type ErrorGroup = Schemas["ErrorGroupView"];
 export type ErrorState = ErrorGroup["state"];

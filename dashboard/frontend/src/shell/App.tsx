@@ -9,6 +9,8 @@ import { Boundary } from "./Boundary";
 import { Banners } from "./Banners";
 import { type Command, commandGroups, listenToKeys, useCommands } from "./commands";
 import { lazyPart } from "./lazyPart";
+import { InboxCount } from "./InboxCount";
+import { links } from "./links";
 import { LiveDot } from "./LiveDot";
 import { openOverlay, OverlayHost } from "./overlay";
 import { Link, navigate, useLocation, useScrollMemory } from "./router";
@@ -75,6 +77,11 @@ function TopBar({ current }: { current: string | undefined }) {
               onPointerEnter={preload}
             >
               {title}
+              {path === links.inbox ? (
+                <Boundary what="The inbox's count" quiet>
+                  <InboxCount />
+                </Boundary>
+              ) : null}
             </Link>
           ) : null,
         )}

@@ -20,6 +20,7 @@ export const links = {
       new URLSearchParams({ ...(since ? { since } : {}), ...(until ? { until } : {}) }),
     ),
   bulk: (bulkId: string): string => `/bulk/${encodeURIComponent(bulkId)}`,
+  inbox: "/inbox",
   versions: "/versions",
   workers: "/workers",
   schedules: "/schedules",

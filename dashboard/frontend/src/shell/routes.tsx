@@ -32,6 +32,10 @@ const error = lazyPart(
   () => import("../pages/errors/ErrorPage"),
   (module) => module.ErrorPage,
 );
+const inbox = lazyPart(
+  () => import("../pages/inbox/InboxPage"),
+  (module) => module.InboxPage,
+);
 const bulk = lazyPart(
   () => import("../pages/bulk/BulkPage"),
   (module) => module.BulkPage,
@@ -64,6 +68,7 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/errors", title: "Errors", nav: { key: "e" }, Page: errors.Part, preload: errors.preload },
   { path: "/errors/:id", title: "Error", under: "/errors", Page: error.Part, preload: error.preload },
   { path: "/bulk/:id", title: "Bulk action", under: "/", Page: bulk.Part, preload: bulk.preload },
+  { path: "/inbox", title: "Inbox", nav: { key: "i" }, Page: inbox.Part, preload: inbox.preload },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
   { path: "/versions", title: "Versions", nav: { key: "v" }, Page: versions.Part, preload: versions.preload },
   { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },

@@ -167,7 +167,7 @@ function Now({ bulk }: { bulk: BulkStatus }) {
                   {formatCount(found)}
                   {bulk.now?.exact === false ? "+" : ""}
                 </strong>
-                <span>{label}</span>
+                <span className={css.label}>{label}</span>
               </Link>
             </li>
           );
