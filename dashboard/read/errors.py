@@ -37,6 +37,8 @@ from otel_bridge.ledger.tables.failures import ErrorKey
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.tail.failures import catch_up
 
+MINUTE_MS = 60_000
+COUNTED_BY_MINUTES_MS = 60 * MINUTE_MS
 WINDOW_MS = 7 * 86_400_000
 COMPARED = 500
 """Failures, and runs that completed, that are compared with each other."""
@@ -343,9 +345,16 @@ def _successes(services: Services, workflows: Collection[str], window: Window) -
 
 
 def _runs_by_workflow(services: Services, window: Window) -> dict[str, int | None]:
-    """Return how many runs of each workflow were created within the window; None where they are too many to count."""
+    """Return how many runs of each workflow were created within the window; None where they are too many to count.
+
+    A long window is counted by whole minutes: one that ends now is then the same for a minute, and the store keeps
+    counts that were dear.
+    """
     counts: dict[str, int | None] = {}
-    query = RunQuery(since_ms=window.since_ms, until_ms=window.until_ms)
+    since_ms, until_ms = window.since_ms, window.until_ms
+    if until_ms - since_ms >= COUNTED_BY_MINUTES_MS:
+        since_ms, until_ms = since_ms // MINUTE_MS * MINUTE_MS, -(-until_ms // MINUTE_MS) * MINUTE_MS
+    query = RunQuery(since_ms=since_ms, until_ms=until_ms)
     for facet in services.store.facets(query, by_workflow=True):
         before = counts.get(facet.workflow or "", 0)
         counts[facet.workflow or ""] = None if before is None or not facet.exact else before + facet.count

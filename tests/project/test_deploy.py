@@ -54,7 +54,7 @@ def test_jaegers_links_use_attributes_that_spans_carry() -> None:
         assert pattern.get("key", semconv.RUN_ID) == semconv.RUN_ID
 
 
-def test_the_grafana_dashboard_asks_for_metrics_that_exist() -> None:
+def test_the_grafana_dashboard_and_the_alerts_ask_for_metrics_that_exist() -> None:
     """Every metric and label in every query is one that the bridge or the metrics route has."""
     source = Path(prometheus.__file__).read_text()
     known = set(re.findall(r'"(durable_\w+)"', source))
@@ -66,8 +66,13 @@ def test_the_grafana_dashboard_asks_for_metrics_that_exist() -> None:
         elif isinstance(value, str):
             known.add(value.replace(".", "_"))
     (dashboard,) = documents(TRACING / "grafana" / "dashboard.json")
+    (alerts,) = documents(TRACING / "grafana" / "alerts.yaml")
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    assert all(rule["annotations"].keys() == {"summary", "what"} for rule in rules)
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    assert len(queries) >= 10
+    queries += [rule["expr"] for rule in rules]
+    assert len(queries) >= 20
     for query in queries:
         assert set(re.findall(r"durable_\w+", query)) <= known, query
 

@@ -13,6 +13,7 @@ from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.ledger import Ledger, open_ledger
 from otel_bridge.ledger.tables.core import Session
 from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.runs import RunQuery
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.failing import put_completed, put_failed
 from tests.story import mounted
@@ -342,3 +343,28 @@ def test_a_ledger_that_cannot_be_used_hides_errors_and_not_runs(
         assert "error" not in row
         assert "cannot be used" in get(client, "errors", 503)["detail"]
         assert "cannot be used" in get(client, "runs?error=x", 503)["detail"]
+
+
+def test_runs_of_a_long_window_are_counted_once_a_minute(
+    store: MemoryStateStore, quick: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window up to now is another at each request; what is counted for the shares is the same, so it is kept."""
+    put_failed(store, "f1")
+    asked: list[RunQuery] = []
+    count = store.facets
+    now_ms = store.now_ms() // 60_000 * 60_000 + 5_000
+
+    def facets(query: RunQuery, **options: Any) -> Any:
+        asked.append(query)
+        return count(query, **options)
+
+    monkeypatch.setattr(store, "facets", facets)
+    for later_ms in (0, 700, 40_000):
+        monkeypatch.setattr(store, "now_ms", lambda at_ms=now_ms + later_ms: at_ms)
+        get(quick, "errors")
+    assert len(set(asked)) == 1
+    assert all(query.since_ms is not None and query.since_ms % 60_000 == 0 for query in asked)
+    asked.clear()
+    get(quick, f"errors?since={now_ms - 600_001}&until={now_ms + 600_001}")
+    (short,) = asked
+    assert (short.since_ms, short.until_ms) == (now_ms - 600_001, now_ms + 600_001)

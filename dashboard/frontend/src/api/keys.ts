@@ -17,6 +17,7 @@ export const keys = {
   graphOf: (id: string, expand: readonly string[]) => ["run", id, "graph", ...expand] as const,
   timing: (id: string) => ["run", id, "timing"] as const,
   timingAt: (id: string, finishedAt: string | undefined) => ["run", id, "timing", finishedAt ?? null] as const,
+  usageAt: (id: string, finishedAt: string | undefined) => ["run", id, "usage", finishedAt ?? null] as const,
   compare: (id: string, other: string | null, attempt: number | null, step: number | null) =>
     ["run", id, "compare", other, attempt, step] as const,
   step: (id: string, seq: number) => ["run", id, "step", seq] as const,

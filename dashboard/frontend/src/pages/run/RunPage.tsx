@@ -21,6 +21,7 @@ import { runSearch, type View, VIEWS } from "./search";
 import { StepPanel } from "./StepPanel";
 import { AuditTab, PayloadsTab, PublishedTab } from "./tabs";
 import { Timeline } from "./Timeline";
+import { ModelUsage } from "./ModelUsage";
 import { WhereTime } from "./WhereTime";
 import "./run.css";
 
@@ -185,6 +186,7 @@ function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
   return (
     <>
       {view === "graph" ? null : <WhereTime run={run} onStep={onSelect} />}
+      {view === "graph" ? null : <ModelUsage run={run} />}
       {graph ? (
         <Suspense
           fallback={
