@@ -237,7 +237,7 @@ def memory_mb() -> float:
 @contextmanager
 def database_of(runs: int) -> Iterator[Path]:
     """A system database as DBOS writes it, with completed runs."""
-    from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
+    from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 
     with tempfile.TemporaryDirectory(prefix="durable-bench-") as directory:
         path = Path(directory) / "bench.sqlite"

@@ -16,6 +16,7 @@
     * RetryableDeliveryError the collector may accept the same batch later
     * RejectedBatchError     the collector will never accept this batch
   * ConfigurationError       a setting is missing or malformed
+  * ArchiveError             a file is no archive of ours, or a line of it is wrong
 """
 
 from __future__ import annotations
@@ -122,3 +123,7 @@ class RejectedBatchError(DeliveryError):
 
 class ConfigurationError(BridgeError):
     """A setting is missing or malformed; the message names it."""
+
+
+class ArchiveError(BridgeError):
+    """A file is no archive, or a line of it is not what an archive holds. Nothing of that line was kept."""

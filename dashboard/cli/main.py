@@ -50,6 +50,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "retry-with-input": "dashboard.cli.starting:retry_with_input",
         "schedules": "dashboard.cli.schedules:schedules",
     },
+    "Archive": {
+        "export": "dashboard.cli.archive:export_",
+        "import": "dashboard.cli.archive:import_",
+    },
     "Serve": {
         "serve": "dashboard.cli.serving:serve",
         "mcp": "dashboard.cli.agents:mcp",

@@ -18,7 +18,7 @@ from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Que
 from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.sql import activity, backlog, changes, counts, keys, mailbox, queues, related, runs, steps
+from otel_bridge.store.sql import activity, backlog, changes, counts, keys, mailbox, queues, related, runs, steps, whole
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Dialect, Schema
 from otel_bridge.store.sql.session import Row, derive_runs, records_by_id
 from otel_bridge.store.sql.statement import Statement
@@ -167,6 +167,11 @@ class SqlStateStore(abc.ABC):
     ) -> StoredValue | None:
         """See ``StateStore.get_payload``."""
         return steps.run_payload(self, run_id, name, cap_bytes=cap_bytes)
+
+    @looks_again
+    def rows_of_runs(self, run_ids: Sequence[str]) -> dict[str, whole.TableRows]:
+        """Return every row of these runs as it stands, by run and table: for an archive."""
+        return whole.rows_of_runs(self, run_ids)
 
     # -- steps ------------------------------------------------------------------------------------------------------
 

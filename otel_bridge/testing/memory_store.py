@@ -23,10 +23,10 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import PayloadName
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.cells import fetch
+from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
 from otel_bridge.store.waiting import GET_RESULT, SET_EVENT, SLEEP
-from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
 _DERIVED = {"cancelling": "CANCELLED", "blocked": "ENQUEUED"}
 """What the engine's row says of a run whose status other rows, or executors, tell."""

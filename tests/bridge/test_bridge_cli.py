@@ -30,8 +30,8 @@ from otel_bridge.ledger.pending import BACKFILL_LEASE
 from otel_bridge.model.moments import parse_moment
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
 from otel_bridge.spans import SpanSettings
+from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
-from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 from tests.otlp.samples import ListTransport
 from tests.programs import ROOT
 

@@ -19,10 +19,10 @@ from otel_bridge import OTelBridge
 from otel_bridge.bridge.doctor import examine
 from otel_bridge.bridge.set_aside import SET_ASIDE_KEY
 from otel_bridge.errors import StoreUnavailableError
+from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sqlite import SqliteStateStore
 from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run
-from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 from tests import damage
 from tests.bridge.rows import Bridges, put_ended
 from tests.damage import NOT_UTF8, VALUES, VICTIM, Damage

@@ -134,8 +134,11 @@ def order_42(base_url: str) -> str:
 
 
 @pytest.mark.parametrize("snippet", SHELL, ids=lambda s: f"{s.page}: {s.text.split()[0]} {s.text.split()[1]}")
-def test_the_commands_of_a_page_run(snippet: Snippet, base_url: str, story_url: str, order_42: str) -> None:
+def test_the_commands_of_a_page_run(
+    snippet: Snippet, base_url: str, story_url: str, order_42: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each line of ours does something, or is refused in words: never a wrong command line, never a traceback."""
+    monkeypatch.chdir(tmp_path)
     ran = 0
     for line in snippet.text.splitlines():
         words = [word for word in shlex.split(line.partition(" > ")[0], comments=True) if word != "&&"]
@@ -144,7 +147,8 @@ def test_the_commands_of_a_page_run(snippet: Snippet, base_url: str, story_url: 
         assert words[0] == "durable", f"{snippet.page}: {line!r} is neither run nor shown by a test that it names"
         words = [word.replace("sqlite:///app.sqlite", story_url).replace("$DURABLE_TOKEN", "token") for word in words]
         words = [word.replace("http://127.0.0.1:8000/durable", base_url) for word in words]
-        done = run_durable(*words[1:], url=None if "--url" in words or "mcp" in words else base_url, stdin="")
+        says_where = {"--url", "mcp", "--system-database-url"} & {*words}
+        done = run_durable(*words[1:], url=None if says_where else base_url, stdin="")
         assert done.code in (0, 1, 5), f"{line}: {done.code}, {done.err}"
         ran += 1
     assert ran or not re.search(r"^durable", snippet.text, re.M), snippet.text

@@ -147,6 +147,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.get_step("keyed", 2)
     store.get_step("keyed", 3)
     store.step_outputs(one, ["step_1"])
+    store.rows_of_runs([one, run_id(1)])
     store.children(one)
     store.forks(one)
     for name in ("input", "output", "error"):

@@ -19,9 +19,9 @@ from sqlite_utils import Database
 from otel_bridge.errors import ConfigurationError, NotADbosDatabaseError, StoreMissingError, StoreUnavailableError
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import open_store, sqlite
+from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sql import counts, sources
 from otel_bridge.store.sqlite import SqliteStateStore
-from otel_bridge.testing.engine_schema import ENGINE_SCHEMA
 
 RUN = "INSERT INTO workflow_status (workflow_uuid, status, name, created_at, updated_at) VALUES (?, ?, 'w', ?, 9)"
 

@@ -1,4 +1,4 @@
-"""The engine's tables as SQLite statements, for the in-memory store only. Never run against a real database.
+"""The engine's tables as SQLite statements, for archives and the in-memory store. Never run against a real database.
 
 Source: DBOS 3.4.0, schema version 125: columns and indexes as a real file has them.
 """
