@@ -12,9 +12,10 @@ from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, Literal
 
+from dashboard.read.repeats import repeats
 from dashboard.read.segments import begin_ms, end_ms, segments
 from dashboard.wire.base import iso
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
@@ -80,6 +81,7 @@ class _Box:
     y: float = 0.0
     expanded: bool = False
     status: str = ""
+    turns: int | None = None
 
 
 def _step_box(step: Step) -> _Box:
@@ -132,15 +134,17 @@ def _stacked(lanes: list[_Lane], expand: Collection[str]) -> tuple[list[list[Ste
 
 
 def _chain(steps: Sequence[Step], expand: Collection[str]) -> list[_Box]:
-    """Return boxes of steps in a row; many like ones in a row are one group."""
+    """Return boxes of steps in a row; many like ones in a row are one group, and so are a loop's turns."""
     boxes: list[_Box] = []
-    for (name, _), run_of in groupby(steps, key=lambda step: (step.name, step.kind)):
-        alike = list(run_of)
-        if len(alike) >= STACK_FROM:
-            boxes.append(_group_box(alike, name, expand))
-        else:
-            boxes.extend(_step_box(step) for step in alike)
-    return boxes
+    at = 0
+    for repeat in repeats([(step.name, step.kind) for step in steps], least_items=STACK_FROM):
+        boxes.extend(_step_box(step) for step in steps[at : repeat.begin])
+        names = [step.name for step in steps[repeat.begin : repeat.begin + repeat.period]]
+        box = _group_box(list(steps[repeat.begin : repeat.end]), " → ".join(names), expand)
+        box.turns = repeat.turns if repeat.period > 1 else None
+        boxes.append(box)
+        at = repeat.end
+    return [*boxes, *(_step_box(step) for step in steps[at:])]
 
 
 class _Builder:
@@ -281,6 +285,7 @@ def _nodes(box: _Box, x: float, y: float) -> list[GraphNode]:
         kind=first.kind,
         worker_group=first.worker_group,
         count=len(box.steps),
+        turns=box.turns,
         by_status=dict(counts),
         seqs=[step.seq for step in box.steps],
         expanded=box.expanded,

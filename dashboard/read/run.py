@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dashboard.errors import NotFound
 from dashboard.read import payloads
+from dashboard.read.folds import folded
 from dashboard.read.graph import build_graph
 from dashboard.read.graph_attempts import with_attempts
 from dashboard.read.links import trace_link
@@ -15,12 +16,14 @@ from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import attempt_view, run_fields, step_view
+from dashboard.wire.folds import FoldView
 from dashboard.wire.graph import Graph
-from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunView, StepView
+from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunRow, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt
-from otel_bridge.model.runs import Run
+from otel_bridge.model.runs import Run, RunQuery
+from otel_bridge.model.status import UNSUCCESSFUL_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
@@ -100,21 +103,40 @@ def load(services: Services, run_id: str) -> Loaded:
     return Loaded(run, steps, undo, requeues, reported)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of a run is wanted.
+
+    Args:
+        start: the ``seq`` to begin with; None begins at the first.
+        limit: how many steps at most; the compensations come with the last of them.
+        fold: loops and long stretches folded; ``start`` and ``limit`` then do not count.
+        text: only steps whose name or error holds it, in either case.
+        children: how many children at most.
+    """
+
+    start: int | None = None
+    limit: int = STEPS_SHOWN
+    fold: bool = False
+    text: str | None = None
+    children: int = CHILDREN_SHOWN
+
+
+WHOLE_RUN = Part()
+FOLDED_RUN = Part(fold=True, children=200)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A part of a timeline, and the ``seq`` that the next one begins with; None: there is none."""
 
     steps: list[StepView]
     next_seq: int | None
+    folds: list[FoldView] | None = None
 
 
-def timeline(services: Services, loaded: Loaded, *, start: int | None = None, limit: int = STEPS_SHOWN) -> Page:
-    """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks.
-
-    Args:
-        start: the ``seq`` to begin with; None begins at the first.
-        limit: how many steps at most; the compensations come with the last of them.
-    """
+def timeline(services: Services, loaded: Loaded, part: Part = WHOLE_RUN) -> Page:
+    """Return the timeline: steps by ``seq``, then the compensations from -1 down; errors without their stacks."""
     codec, namespace = services.settings.codec, services.settings.namespace
     run_id = loaded.run.id
     known = exported_of(services, [run_id] if loaded.run.undo_id is None else [run_id, loaded.run.undo_id])
@@ -131,12 +153,27 @@ def timeline(services: Services, loaded: Loaded, *, start: int | None = None, li
             error=error,
         )
 
-    begin = 0 if start is None else bisect_left(loaded.steps, start, key=lambda step: step.seq)
-    shown_steps = loaded.steps[begin : begin + limit]
-    views = [view(step, step, groups.get(step.seq)) for step in shown_steps]
-    if begin + limit < len(loaded.steps):
-        return Page(views, loaded.steps[begin + limit].seq)
-    return Page([*views, *(view(shown, source or shown, None) for source, shown in loaded.undo)], None)
+    found = folded(loaded.steps) if part.fold and not part.text else None
+    steps = loaded.steps if found is None else found.steps
+    if part.text:
+        steps = [step for step in steps if _has_text(step, part.text.casefold(), codec)]
+    begin = 0 if part.start is None or found else bisect_left(steps, part.start, key=lambda step: step.seq)
+    end = len(steps) if found else begin + part.limit
+    views = [view(step, step, groups.get(step.seq)) for step in steps[begin:end]]
+    folds = None if found is None else found.folds
+    if end < len(steps):
+        return Page(views, steps[end].seq, folds)
+    undo = [] if part.text else [view(shown, source or shown, None) for source, shown in loaded.undo]
+    return Page([*views, *undo], None, folds)
+
+
+def _has_text(step: Step, text: str, codec: Codec) -> bool:
+    if text in step.name.casefold():
+        return True
+    if step.error is None:
+        return False
+    error = payloads.show_error(step.error, codec=codec, stack=False)
+    return text in f"{error.type or ''}: {error.message}".casefold()
 
 
 def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
@@ -200,27 +237,46 @@ def lineage(services: Services, run: Run) -> Lineage:
     return Lineage(forks=forks, **rows)
 
 
-def run_detail(
-    services: Services, run_id: str, *, codec: Codec, start: int | None = None, limit: int = STEPS_SHOWN
-) -> RunDetail:
+def _children(services: Services, run_id: str, page: Page, *, limit: int) -> tuple[list[RunRow], int]:
+    """Return the rows of children, oldest first, and how many there are.
+
+    Of a folded run with too many: those that went wrong, and those of the steps that are shown.
+    """
+    children = services.store.children(run_id, limit=limit + 1)
+    total = len(children)
+    if total > limit:
+        counts = services.store.facets(RunQuery(parent_id=run_id), exact=True)
+        total = max(total, sum(facet.count for facet in counts))
+        children = children[:limit]
+    if total > limit and page.folds is not None:
+        query = RunQuery(parent_id=run_id, statuses=UNSUCCESSFUL_STATUSES, limit=limit)
+        by_id = {run.id: run for run in services.runs.page(query).runs}
+        shown = [step.child_run_id for step in page.steps if step.child_run_id is not None]
+        by_id |= services.store.get_runs(shown[: limit - len(by_id)])
+        children = sorted(by_id.values(), key=lambda run: (run.created_at_ms, run.id))
+    return services.rows(children), total
+
+
+def run_detail(services: Services, run_id: str, *, codec: Codec, part: Part = WHOLE_RUN) -> RunDetail:
     """Return a run, its timeline, its children and its relatives.
 
     Args:
         codec: the viewer's: see ``Services.codec_for``.
-        start: of the timeline, as in ``timeline``; so is ``limit``.
 
     Raises:
         NotFound: there is no such run.
     """
     loaded = load(services, run_id)
-    children = services.rows(services.store.children(run_id, limit=CHILDREN_SHOWN))
-    page = timeline(services, loaded, start=start, limit=limit)
+    page = timeline(services, loaded, part)
+    children, children_total = _children(services, run_id, page, limit=part.children)
     return RunDetail(
         run=run_view(services, loaded.run, codec=codec),
         timeline=page.steps,
         next_step=page.next_seq,
+        folds=page.folds,
         steps_total=len(loaded.steps),
         children=[child.id for child in children],
+        children_total=children_total,
         child_runs=children,
         lineage=lineage(services, loaded.run),
         attempts=_attempt_views(history(services, loaded), codec=codec),

@@ -103,6 +103,20 @@ class TimelineQuery(Query):
         None, alias="from", ge=0, le=2**63 - 1, description="The `seq` to begin with: `nextStep` of the part before."
     )
     limit: Annotated[int, Field(ge=1, description="At most 5,000."), at_most(run.STEPS_SHOWN)] = run.STEPS_SHOWN
+    fold: bool = Field(
+        False,
+        description="Loops and long stretches as `folds`, less most of their steps, whatever `from` and `limit`.",
+    )
+    q: str | None = Field(
+        None, min_length=1, max_length=200, description="Only steps whose name or error holds this, in either case."
+    )
+    children: Annotated[
+        int, Field(ge=1, description="How many children at most; at most 2,000."), at_most(run.CHILDREN_SHOWN)
+    ] = run.CHILDREN_SHOWN
+
+    def part(self) -> run.Part:
+        """Return what is asked for."""
+        return run.Part(start=self.start, limit=self.limit, fold=self.fold, text=self.q, children=self.children)
 
 
 class RunIdQuery(TimelineQuery):
@@ -135,7 +149,7 @@ def get_run(ctx: RequestContext, *, query: TimelineQuery, run_id: str) -> RunDet
 
 
 def _detail(ctx: RequestContext, run_id: str, query: TimelineQuery) -> RunDetail:
-    return run.run_detail(ctx.services, run_id, codec=ctx.codec, start=query.start, limit=query.limit)
+    return run.run_detail(ctx.services, run_id, codec=ctx.codec, part=query.part())
 
 
 @routes.get(f"{RUN}/graph", summary="A run as a graph", query=GraphQuery, answers={200: Graph}, problems=(404,))

@@ -41,9 +41,10 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
     run.get_run(ctx.services, run_id)
     last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), ctx.services.hub, ctx.codec
     view = view_of(ctx.services)
+    part = run.FOLDED_RUN if query.fold else run.WHOLE_RUN
 
     def snapshot(subscription: Subscription) -> Wire:
-        detail = run.run_detail(ctx.services, run_id, codec=codec)
+        detail = run.run_detail(ctx.services, run_id, codec=codec, part=part)
         return RunSnapshot(id=subscription.last_id, detail=without_unseen(ctx.services, detail))
 
     return Stream(

@@ -209,6 +209,7 @@ class RunStreamQuery(Query):
     """Where a run's stream continues."""
 
     last_event_id: int | None = Field(None, ge=0, le=2**63 - 1)
+    fold: bool = Field(False, description="The snapshot is folded, as by `runs/{id}?fold=true`, with 200 children.")
 
 
 class ListStreamQuery(RunFilter):

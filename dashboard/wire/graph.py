@@ -42,6 +42,7 @@ class GraphNode(Wire):
     compensates: int | None = None
     parallel_group: int | None = None
     count: int | None = None
+    turns: int | None = Field(None, description="Of a group that is a loop of several steps: how often it went round.")
     by_status: dict[str, int] | None = None
     seqs: list[int] | None = None
     expanded: bool | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from dashboard.wire.base import Json, Timestamp, Wire
+from dashboard.wire.folds import FoldView
 from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import BlockedCode, WaitingOn
 from otel_bridge.model.status import RunStatus
@@ -220,8 +221,10 @@ class RunDetail(Wire):
     next_step: int | None = Field(
         None, description="The `seq` that the next part of a long timeline begins with; absent on the last part."
     )
+    folds: list[FoldView] | None = Field(None, description="With `fold=true`: which stretches are not shown whole.")
     steps_total: int = Field(description="How many steps the timeline has in all, compensations apart.")
     children: list[str]
+    children_total: int = Field(description="How many runs it started: of many not all are in the answer.")
     child_runs: list[RunRow]
     lineage: Lineage
     attempts: list[AttemptView]

@@ -43,8 +43,15 @@ def test_a_thousand_children_stay_usable(open_page: OpenPage, shop: Shop, prepar
     page.get_by_role("tab", name="Timeline").click()
     expect(page.locator(".tl-row").first).to_be_visible()
     assert page.locator(".tl-row").count() < 120
-    page.locator(".tl-scroll").evaluate("element => element.scrollTo(0, element.scrollHeight)")
-    expect(page.locator(f'[data-step="{CHILDREN}"]')).to_have_count(1)
+    fold = page.get_by_role("button", name="×1,000")
+    expect(fold).to_contain_text("each")
+    fold.click()
+    expect(fold).to_have_attribute("aria-expanded", "true")
+    page.locator(".tl-scroll").evaluate("element => element.scrollTo(0, 190 * 30)")
+    expect(page.locator('[data-step="200"]')).to_have_count(1)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator('[data-step="201"]')).to_have_count(1)
+    assert page.locator(".tl-row").count() < 120
 
     page.goto(f"{shop.page}/?parent={run_id}")
     expect(page.locator(".run-row").first).to_be_visible()

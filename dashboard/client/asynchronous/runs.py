@@ -64,19 +64,40 @@ class RunRoutes(Connection):
         """Count runs by when they were created and status; of the last day, unless the filter says ``since``."""
         return await self._send(Call("GET", "activity", ActivityView, query_of(**filters, buckets=buckets)))
 
-    async def get_run(self, run_id: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
+    async def get_run(
+        self,
+        run_id: str,
+        *,
+        start: int | None = None,
+        limit: int | None = None,
+        fold: bool = False,
+        q: str | None = None,
+        children: int | None = None,
+    ) -> RunReport:
         """Return a run, its timeline, children and lineage.
 
         Args:
             start: the ``seq`` to begin with, ``next_step`` of the part before: long timelines come in parts.
             limit: how many steps at most; the server allows 5,000.
+            fold: loops and long stretches as ``folds``, with the steps that matter.
+            q: only steps whose name or error holds this.
+            children: how many children at most; the server allows 2,000.
         """
-        query = {"from": start, "limit": limit}
+        query = {"from": start, "limit": limit, "fold": fold or None, "q": q, "children": children}
         return await self._send(Call("GET", path_of("runs", run_id), RunReport, query_of(**query)))
 
-    async def run_by_id(self, id_: str, *, start: int | None = None, limit: int | None = None) -> RunReport:
+    async def run_by_id(
+        self,
+        id_: str,
+        *,
+        start: int | None = None,
+        limit: int | None = None,
+        fold: bool = False,
+        q: str | None = None,
+        children: int | None = None,
+    ) -> RunReport:
         """Return what ``get_run`` does, by the id as a parameter."""
-        query = {"from": start, "limit": limit}
+        query = {"from": start, "limit": limit, "fold": fold or None, "q": q, "children": children}
         return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_, **query)))
 
     async def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:

@@ -18,6 +18,8 @@ export const keys = {
   timing: (id: string) => ["run", id, "timing"] as const,
   timingAt: (id: string, finishedAt: string | undefined) => ["run", id, "timing", finishedAt ?? null] as const,
   usageAt: (id: string, finishedAt: string | undefined) => ["run", id, "usage", finishedAt ?? null] as const,
+  stepsPart: (id: string, from: number) => ["run", id, "steps", from] as const,
+  stepsFound: (id: string, text: string) => ["run", id, "found", text] as const,
   compare: (id: string, other: string | null, attempt: number | null, step: number | null) =>
     ["run", id, "compare", other, attempt, step] as const,
   step: (id: string, seq: number) => ["run", id, "step", seq] as const,

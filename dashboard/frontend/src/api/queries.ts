@@ -10,7 +10,7 @@ import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
 import { get, getLinked, getPage, getText, post } from "./http";
 import { keys } from "./keys";
-import type { AuditEntry, BulkStatus, ErrorState, RunDetail } from "./wire";
+import type { AuditEntry, BulkStatus, ErrorState } from "./wire";
 
 export const PAGE_SIZE = 100;
 
@@ -67,30 +67,41 @@ const asked = new Map<string, number>();
 /** When the answer at hand about a run was asked for (``tick``). */
 export const askedFor = (runId: string): number => asked.get(runId) ?? 0;
 
-/** Long timelines come in parts of thousands of steps; so many are loaded, and the page says where it stops. */
-const MOST_PARTS = 4;
-
-async function wholeRun(runId: string, signal: AbortSignal): Promise<RunDetail> {
-  let detail = await get("/runs/{runId}", { path: { runId }, signal });
-  for (let part = 1; part < MOST_PARTS && detail.nextStep !== undefined; part += 1) {
-    const next = await get("/runs/{runId}", { path: { runId }, query: { from: detail.nextStep }, signal });
-    const known = new Set(detail.timeline.map(({ seq }) => seq));
-    const more = next.timeline.filter(({ seq }) => !known.has(seq));
-    detail = { ...next, timeline: [...detail.timeline, ...more] };
-  }
-  return detail;
-}
+/** Of thousands of children the page shows those that matter; the list has them all. */
+export const CHILDREN_SHOWN = 200;
+/** Steps of an opened loop that come at a time, and steps found by a search. */
+export const STEPS_AT_ONCE = 200;
 
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: keys.runDetail(id),
     queryFn: async ({ signal }) => {
       const at = tick();
-      const detail = await wholeRun(id, signal);
+      const query = { fold: true, children: CHILDREN_SHOWN };
+      const detail = await get("/runs/{runId}", { path: { runId: id }, query, signal });
       asked.set(id, at);
       runs.put(rowOf(detail.run), at);
       return detail;
     },
+  });
+
+/** A part of a run's steps as they are recorded: what a fold hides. */
+export const stepsPartQuery = (id: string, from: number) =>
+  queryOptions({
+    queryKey: keys.stepsPart(id, from),
+    queryFn: ({ signal }) =>
+      get("/runs/{runId}", { path: { runId: id }, query: { from, limit: STEPS_AT_ONCE, children: 1 }, signal }),
+    gcTime: 30_000,
+  });
+
+/** Steps whose name or error holds a text. */
+export const stepsFoundQuery = (id: string, text: string) =>
+  queryOptions({
+    queryKey: keys.stepsFound(id, text),
+    queryFn: ({ signal }) =>
+      get("/runs/{runId}", { path: { runId: id }, query: { q: text, limit: STEPS_AT_ONCE, children: 1 }, signal }),
+    enabled: text !== "",
+    placeholderData: keepPreviousData,
   });
 
 export const graphQuery = (id: string, expand: readonly string[]) =>

@@ -20,6 +20,7 @@ export type StepKind = Step["kind"];
 export type StepStatus = Step["status"];
 export type Lineage = Schemas["Lineage"];
 export type RunDetail = Schemas["RunDetail"];
+export type Fold = Schemas["FoldView"];
 export type Timing = Schemas["TimingView"];
 export type Usual = Schemas["UsualView"];
 export type Compare = Schemas["CompareView"];

@@ -59,7 +59,7 @@ export function useLiveRun(id: string) {
       }, pause.current);
     };
     const close = follow<RunSnapshot>(
-      { path: `/runs/${runSegment(id)}/stream`, name: "", query: {} },
+      { path: `/runs/${runSegment(id)}/stream`, name: "", query: { fold: "true" } },
       {
         onLook: async () => {
           await client.refetchQueries({ queryKey: detail }, { throwOnError: true });

@@ -66,6 +66,7 @@ export function detail(
     run: { ...row(1, run), ...run },
     timeline,
     children: [],
+    childrenTotal: 0,
     childRuns: [],
     stepsTotal: timeline.length,
     lineage: { forks: [] },

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { row } from "../support/rows";
 import type { RunRow, Step } from "../../src/api/wire";
-import { lasted } from "../../src/pages/run/Attempts";
+import { lasted } from "../../src/pages/run/attemptWords";
 import { barOf, isKept, isLine, lanesOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
 import { traceLink } from "../../src/lib/trace";

@@ -129,7 +129,7 @@ const StackNode = memo(function StackNode({ data }: NodeProps<FlowNode>) {
         <span className="node-name" title={node.label}>
           {node.label}
         </span>
-        <span className="group-count">×{count.toLocaleString("en-US")}</span>
+        <span className="group-count">×{(node.turns ?? count).toLocaleString("en-US")}</span>
         <span className="group-toggle" aria-hidden="true">
           <Glyph name={node.expanded ? "minus" : "plus"} size={12} />
         </span>

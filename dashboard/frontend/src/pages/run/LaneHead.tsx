@@ -1,7 +1,7 @@
 import { formatRunDuration } from "../../lib/time";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
-import { outcomeOf } from "./Attempts";
+import { outcomeOf } from "./attemptWords";
 import { type Lane, place, type Range } from "./bars";
 
 /** An earlier attempt, from its own beginning. */

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
-import type { RunDetail, RunRow } from "../../api/wire";
+import type { RunDetail, RunRow, RunStatus } from "../../api/wire";
 import { useNow } from "../../lib/clock";
 import { hasQueued, isRounded, measure } from "../../lib/measure";
-import { isHeld, isOpen, namedQueue, shortId, STATUS } from "../../lib/status";
+import { counted, isHeld, isOpen, namedQueue, shortId, STATUS } from "../../lib/status";
 import { formatDuration, formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -143,10 +143,13 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
   );
 }
 
+const WENT_WRONG: readonly RunStatus[] = ["failed", "dead", "cancelled"];
+const FAILED_SHOWN = 5;
+
 /** Parent, forks, dead letter, undo: each one click away. */
 function Relatives({ detail }: { detail: RunDetail }) {
   const { run, lineage } = detail;
-  const children = childRows(detail);
+  const failed = childRows(detail).filter(({ status }) => WENT_WRONG.includes(status));
   const related: [string, RunRow | undefined, string | undefined][] = [
     ["Child of", lineage.parent, run.parentId],
     ["Forked from", lineage.forkedFrom, run.forkedFrom],
@@ -157,7 +160,7 @@ function Relatives({ detail }: { detail: RunDetail }) {
     ...lineage.forks.map((fork): [string, RunRow, string] => ["Fork", fork, fork.id]),
   ];
   const shown = related.filter(([, row, id]) => row ?? id);
-  if (shown.length === 0 && children.length === 0) return null;
+  if (shown.length === 0 && detail.childrenTotal === 0) return null;
   return (
     <div className="relatives">
       {shown.map(([label, row, id]) => {
@@ -172,12 +175,23 @@ function Relatives({ detail }: { detail: RunDetail }) {
           </span>
         );
       })}
-      {children.length > 0 ? (
+      {detail.childrenTotal > 0 ? (
         <span className="relative">
           <span className="muted">Started</span>
-          <Link to={links.runs({ parent: run.id })}>
-            {children.length === 1 ? "1 child run" : `${children.length} child runs`}
+          <Link to={links.runs({ parent: run.id })}>{counted(detail.childrenTotal, "child run")}</Link>
+        </span>
+      ) : null}
+      {failed.slice(0, FAILED_SHOWN).map((child) => (
+        <span key={child.id} className="relative">
+          <StatusIcon status={child.status} size={14} />
+          <Link to={links.run(child.id)} title={`${STATUS[child.status].label} · ${child.id}`}>
+            {child.workflow} <span className="mono muted">{shortId(child.id)}</span>
           </Link>
+        </span>
+      ))}
+      {failed.length > FAILED_SHOWN ? (
+        <span className="relative">
+          <Link to={links.runs({ parent: run.id, status: [...WENT_WRONG] })}>All that went wrong</Link>
         </span>
       ) : null}
     </div>

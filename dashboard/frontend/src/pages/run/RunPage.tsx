@@ -14,6 +14,7 @@ import { Tabs } from "../../ui/Tabs";
 import { isLine, orderSteps } from "./bars";
 import { runCommands } from "./commands";
 import { ForkDialog } from "./dialogs/NewRunDialogs";
+import { countSteps } from "./folds";
 import { RunFacts } from "./RunFacts";
 import { RunHeader } from "./RunHeader";
 import { RunState } from "./RunState";
@@ -142,7 +143,9 @@ function Loaded({ detail, stale }: LoadedProps) {
               tabs={VIEWS.map((name) => ({
                 id: name,
                 label: VIEW_LABEL[name],
-                ...(name === "timeline" ? { count: steps.length.toLocaleString("en-US") } : {}),
+                ...(name === "timeline"
+                  ? { count: countSteps(timeline, detail.folds ?? []).toLocaleString("en-US") }
+                  : {}),
               }))}
             />
           </div>

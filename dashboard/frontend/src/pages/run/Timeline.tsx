@@ -1,37 +1,43 @@
+import { useQuery } from "@tanstack/react-query";
 import { type PointerEvent, useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
-import type { RunDetail, Step } from "../../api/wire";
-import { isRounded } from "../../lib/measure";
-import { isHeld, isOpen, KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
-import { axisTicks, formatDuration, formatGrowing, formatOffset, parseTime } from "../../lib/time";
-import { childRows } from "./children";
-import { LaneHead } from "./LaneHead";
-import {
-  type Bar,
-  barOf,
-  isKept,
-  isQueued,
-  type Lane,
-  lanesOf,
-  orderSteps,
-  pan,
-  place,
-  type Range,
-  rangeOf,
-  zoom,
-} from "./bars";
+import { stepsFoundQuery } from "../../api/queries";
+import type { Fold, RunDetail } from "../../api/wire";
 import { BULK_WORKFLOW, BulkRun } from "../../features/bulk/BulkRun";
-import { IconButton } from "../../ui/Button";
-import { Empty } from "../../ui/Notice";
 import { useQuickNow } from "../../lib/clock";
-import { KindIcon, StatusIcon } from "../../ui/icons";
+import { isRounded } from "../../lib/measure";
+import { counted, isHeld, isOpen } from "../../lib/status";
+import { axisTicks, formatDuration, formatOffset, parseTime } from "../../lib/time";
+import { useDebounced } from "../../lib/useDebounced";
+import { IconButton } from "../../ui/Button";
+import { StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
+import { Empty } from "../../ui/Notice";
 import { useWindow } from "../../ui/useWindow";
+import { barOf, isKept, type Lane, lanesOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
+import { childRows } from "./children";
+import { FoldRow, MoreRow } from "./FoldRow";
+import { entriesOf, withOpened } from "./folds";
+import { LaneHead } from "./LaneHead";
+import { StepRow } from "./StepRow";
+import { useFolds } from "./useFolds";
 import { useTiming } from "./useTiming";
 
 const ROW_PX = 30;
 const HEAD_PX = 38;
 /** With earlier attempts, so much of the axis is shown at least. */
 const LEAST_SHOWN_MS = 2000;
+
+const SEARCH_DELAY_MS = 250;
+/** Fewer steps are found by looking. */
+const SEARCHED_FROM = 12;
+const NO_FOLDS: readonly Fold[] = [];
+const NO_LANES: readonly Lane[] = [];
+
+/** "17 steps match"; of very many, that more do. */
+function foundWords({ timeline, nextStep }: RunDetail): string {
+  const count = timeline.filter((step) => !step.housekeeping).length;
+  return nextStep === undefined ? `${counted(count, "step")} found` : `the first ${count} that match`;
+}
 
 interface Props {
   detail: RunDetail;
@@ -53,7 +59,17 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const plot = useRef<HTMLDivElement>(null);
 
-  const steps = useMemo(() => orderSteps(timeline, housekeeping), [timeline, housekeeping]);
+  const folds = useFolds(run.id);
+  const [text, setText] = useState("");
+  const sought = useDebounced(text.trim(), SEARCH_DELAY_MS);
+  const found = useQuery(stepsFoundQuery(run.id, sought));
+  const results = sought === "" ? undefined : found.data;
+  const hides = results ? NO_FOLDS : (detail.folds ?? NO_FOLDS);
+  const all = useMemo(
+    () => (results ? results.timeline : withOpened(timeline, folds.opened)),
+    [results, timeline, folds.opened],
+  );
+  const steps = useMemo(() => orderSteps(all, housekeeping), [all, housekeeping]);
   const hidden = useMemo(() => timeline.filter((step) => step.housekeeping).length, [timeline]);
   const path = useTiming(run)?.criticalPath;
   const critical = useMemo(() => new Set(path), [path]);
@@ -82,14 +98,20 @@ export function Timeline({ detail, selected, onSelect }: Props) {
     from: own.from,
     to: Math.min(whole.to, own.from + Math.max((own.to - own.from) * 20, LEAST_SHOWN_MS)),
   };
-  const entries = useMemo(() => entriesOf(bars, lanes), [bars, lanes]);
+  const entries = useMemo(
+    () => entriesOf(bars, results ? NO_LANES : lanes, hides, folds.opened),
+    [bars, lanes, results, hides, folds.opened],
+  );
   const shown = view ?? first;
   const zoomed = shown.to - shown.from < whole.to - whole.from;
   const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
 
   const rows = useWindow(scroller, entries.length, ROW_PX, HEAD_PX);
   const { show: showRow } = rows;
-  const index = selected === null ? -1 : steps.findIndex((step) => step.seq === selected);
+  const index =
+    selected === null
+      ? -1
+      : entries.findIndex((entry) => "bar" in entry && entry.attempt === null && entry.bar.step.seq === selected);
   useEffect(() => {
     if (index >= 0) showRow(index);
   }, [index, showRow]);
@@ -149,16 +171,26 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       <div className="tl-tools">
         <span className="muted small">
           {formatDuration(shown.to - shown.from)} shown{zoomed ? ` of ${formatDuration(whole.to - whole.from)}` : ""}
-          {detail.nextStep !== undefined ? (
-            <span>
-              {" "}
-              · the first {timeline.length.toLocaleString("en-US")} of {detail.stepsTotal.toLocaleString("en-US")} steps
-            </span>
-          ) : null}
           {isRounded(run) && steps.length > 0 ? (
             <span title="This store keeps the times of runs in whole seconds; steps are exact"> · run ±1 s</span>
           ) : null}
         </span>
+        {detail.stepsTotal >= SEARCHED_FROM ? (
+          <input
+            type="search"
+            className="input tl-search"
+            value={text}
+            placeholder="Find a step or error"
+            aria-label="Find steps by name or error"
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => setText(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Escape") setText("");
+            }}
+          />
+        ) : null}
+        {results ? <span className="muted small">{foundWords(results)}</span> : null}
         <span className="grow" />
         {hidden > 0 ? (
           <label className="check small">
@@ -226,8 +258,9 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             ) : null}
           </div>
         </div>
-        {bars.length === 0 && run.workflow === BULK_WORKFLOW ? <BulkRun id={run.id} /> : null}
-        {bars.length === 0 && run.workflow !== BULK_WORKFLOW ? (
+        {entries.length === 0 && run.workflow === BULK_WORKFLOW ? <BulkRun id={run.id} /> : null}
+        {entries.length === 0 && results ? <Empty title="No step matches" icon="search" /> : null}
+        {entries.length === 0 && !results && run.workflow !== BULK_WORKFLOW ? (
           <Empty title={isOpen(run) ? "No steps yet" : "No steps"} icon="play">
             {isOpen(run)
               ? "They appear here as the workflow reaches them."
@@ -246,9 +279,32 @@ export function Timeline({ detail, selected, onSelect }: Props) {
             const top = (rows.from + offset) * ROW_PX;
             if ("lane" in entry)
               return <LaneHead key={`lane ${entry.lane.attempt.n}`} lane={entry.lane} top={top} view={shown} />;
+            if ("more" in entry)
+              return (
+                <MoreRow
+                  key={`more ${entry.more.first}`}
+                  left={entry.left}
+                  busy={folds.busy === entry.more.first}
+                  top={top}
+                  onMore={() => folds.more(entry.more)}
+                />
+              );
+            if ("opened" in entry)
+              return (
+                <FoldRow
+                  key={`fold ${entry.fold.first}`}
+                  fold={entry.fold}
+                  opened={entry.opened}
+                  busy={folds.busy === entry.fold.first}
+                  top={top}
+                  view={shown}
+                  now={now}
+                  onToggle={() => folds.toggle(entry.fold)}
+                />
+              );
             const { bar, attempt } = entry;
             return (
-              <Row
+              <StepRow
                 key={`${attempt ?? ""} ${bar.step.seq}`}
                 bar={bar}
                 top={top}
@@ -256,6 +312,7 @@ export function Timeline({ detail, selected, onSelect }: Props) {
                 narrow={narrow}
                 kept={attempt === null && isKept(bar, begun)}
                 critical={attempt === null && critical.has(bar.step.seq)}
+                folded={entry.fold !== null}
                 selected={attempt === null && bar.step.seq === selected}
                 onSelect={attempt === null ? onSelect : null}
               />
@@ -265,18 +322,6 @@ export function Timeline({ detail, selected, onSelect }: Props) {
       </div>
     </div>
   );
-}
-
-/** A row: a step (of the run as it is, or of an earlier attempt), or the head of an earlier attempt. */
-type Entry = { bar: Bar; attempt: number | null } | { lane: Lane };
-
-function entriesOf(bars: readonly Bar[], lanes: readonly Lane[]): Entry[] {
-  const entries: Entry[] = bars.map((bar) => ({ bar, attempt: null }));
-  for (const lane of lanes) {
-    entries.push({ lane });
-    for (const bar of lane.steps) entries.push({ bar, attempt: lane.attempt.n });
-  }
-  return entries;
 }
 
 function Legend({ critical }: { critical: boolean }) {
@@ -301,116 +346,5 @@ function Legend({ critical }: { critical: boolean }) {
         </span>
       ) : null}
     </span>
-  );
-}
-
-interface RowProps {
-  bar: Bar;
-  top: number;
-  view: Range;
-  /** Its result was taken over from an earlier attempt. */
-  kept: boolean;
-  /** The run's end waited for it. */
-  critical: boolean;
-  narrow: boolean;
-  selected: boolean;
-  /** Null for a step of an earlier attempt: its payloads are gone. */
-  onSelect: ((seq: number | null) => void) | null;
-}
-
-/** What the eye takes from shape and colour. */
-function describe(step: Step, queueMs: number, critical: boolean): string {
-  const queue = queueMs > 0 && step.status !== "pending" ? `, ${formatDuration(queueMs)} in queue` : "";
-  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}${critical ? ", on the critical path" : ""}`;
-}
-
-function Row({ bar, top, view, kept, critical, narrow, selected, onSelect }: RowProps) {
-  const { step } = bar;
-  const parked = step.kind === "sleep" || step.kind === "signal";
-  const queueMs = bar.startAt - bar.queuedAt;
-  const workMs = bar.endAt - bar.startAt;
-  const queue = queueMs > 0 ? place(bar.queuedAt, bar.startAt, view) : null;
-  const workEnd = bar.doneAt ?? bar.endAt;
-  const work = isQueued(step) ? null : place(bar.startAt, workEnd, view);
-  const uncollected = bar.doneAt !== null ? place(bar.doneAt, bar.endAt, view) : null;
-  const wake = bar.open ? parseTime(step.wakeAt) : null;
-  const ahead = wake !== null && wake > bar.endAt ? place(bar.endAt, wake, view) : null;
-  const tail = uncollected ?? work;
-  const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
-  const left = queue ? queue.left : work ? work.left : 0;
-  // Beside the bar where there is room: right of it, left of it, or in the margin that the plot keeps free.
-  const side = right <= 86 ? "right" : left > (narrow ? 34 : 14) ? "left" : "margin";
-  const text = isQueued(step)
-    ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}`
-    : bar.open
-      ? formatGrowing(workMs)
-      : formatDuration(step.durationMs ?? workMs);
-  return (
-    <button
-      type="button"
-      className="tl-row"
-      style={{ transform: `translateY(${top}px)` }}
-      aria-current={selected || undefined}
-      data-status={step.status}
-      data-housekeeping={step.housekeeping || undefined}
-      data-undo={step.compensates !== undefined || undefined}
-      data-step={step.seq}
-      data-kept={kept || undefined}
-      data-critical={critical || undefined}
-      disabled={onSelect === null}
-      onClick={() => onSelect?.(selected ? null : step.seq)}
-    >
-      <span className="tl-name">
-        <KindIcon kind={step.kind} size={14} />
-        <span className="tl-label" title={step.name}>
-          {stepLabel(step.name, step.compensates)}
-        </span>
-        {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
-        {step.status === "interrupted" ? (
-          <span className="tag" data-tone="warn" title={STATUS.interrupted.hint}>
-            may have had its effect
-          </span>
-        ) : null}
-        {step.attempts > 1 ? (
-          <span className="tag" data-tone="warn">
-            ×{step.attempts}
-          </span>
-        ) : null}
-      </span>
-      <span className="tl-plot">
-        {queue ? <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} /> : null}
-        {work ? (
-          <span
-            className="bar-work"
-            data-status={step.status}
-            data-waiting={parked || undefined}
-            data-undo={step.compensates !== undefined || undefined}
-            data-open={bar.open || undefined}
-            data-cut={workEnd > view.to || undefined}
-            style={{ left: `${work.left}%`, width: `${work.width}%` }}
-          />
-        ) : null}
-        {uncollected ? (
-          <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} />
-        ) : null}
-        {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
-        {kept ? (
-          <span className="tl-time" style={{ left: 0 }}>
-            kept from an earlier attempt · {text}
-          </span>
-        ) : work || queue ? (
-          side === "left" ? (
-            <span className="tl-time" data-side="left" style={{ right: `${100 - left}%` }}>
-              {text}
-            </span>
-          ) : (
-            <span className="tl-time" style={{ left: `${right}%` }}>
-              {text}
-            </span>
-          )
-        ) : null}
-      </span>
-      <span className="sr-only">{describe(step, queueMs, critical)}</span>
-    </button>
   );
 }

@@ -1,0 +1,120 @@
+import type { Step } from "../../api/wire";
+import { KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
+import { formatDuration, formatGrowing, parseTime } from "../../lib/time";
+import { KindIcon, StatusIcon } from "../../ui/icons";
+import { type Bar, isQueued, place, type Range } from "./bars";
+
+interface RowProps {
+  bar: Bar;
+  top: number;
+  view: Range;
+  /** Its result was taken over from an earlier attempt. */
+  kept: boolean;
+  /** The run's end waited for it. */
+  critical: boolean;
+  /** Within a loop that is shown in one line above. */
+  folded: boolean;
+  narrow: boolean;
+  selected: boolean;
+  /** Null for a step of an earlier attempt: its payloads are gone. */
+  onSelect: ((seq: number | null) => void) | null;
+}
+
+/** What the eye takes from shape and colour. */
+function describe(step: Step, queueMs: number, critical: boolean): string {
+  const queue = queueMs > 0 && step.status !== "pending" ? `, ${formatDuration(queueMs)} in queue` : "";
+  return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}${critical ? ", on the critical path" : ""}`;
+}
+
+/** One step: its name, and its bar. */
+export function StepRow({ bar, top, view, kept, critical, folded, narrow, selected, onSelect }: RowProps) {
+  const { step } = bar;
+  const parked = step.kind === "sleep" || step.kind === "signal";
+  const queueMs = bar.startAt - bar.queuedAt;
+  const workMs = bar.endAt - bar.startAt;
+  const queue = queueMs > 0 ? place(bar.queuedAt, bar.startAt, view) : null;
+  const workEnd = bar.doneAt ?? bar.endAt;
+  const work = isQueued(step) ? null : place(bar.startAt, workEnd, view);
+  const uncollected = bar.doneAt !== null ? place(bar.doneAt, bar.endAt, view) : null;
+  const wake = bar.open ? parseTime(step.wakeAt) : null;
+  const ahead = wake !== null && wake > bar.endAt ? place(bar.endAt, wake, view) : null;
+  const tail = uncollected ?? work;
+  const right = tail ? tail.left + tail.width : queue ? queue.left + queue.width : 0;
+  const left = queue ? queue.left : work ? work.left : 0;
+  // Beside the bar where there is room: right of it, left of it, or in the margin that the plot keeps free.
+  const side = right <= 86 ? "right" : left > (narrow ? 34 : 14) ? "left" : "margin";
+  const text = isQueued(step)
+    ? `${formatGrowing(queueMs)}${side === "margin" ? "" : " in queue"}`
+    : bar.open
+      ? formatGrowing(workMs)
+      : formatDuration(step.durationMs ?? workMs);
+  return (
+    <button
+      type="button"
+      className="tl-row"
+      style={{ transform: `translateY(${top}px)` }}
+      aria-current={selected || undefined}
+      data-status={step.status}
+      data-housekeeping={step.housekeeping || undefined}
+      data-undo={step.compensates !== undefined || undefined}
+      data-step={step.seq}
+      data-kept={kept || undefined}
+      data-critical={critical || undefined}
+      data-folded={folded || undefined}
+      disabled={onSelect === null}
+      onClick={() => onSelect?.(selected ? null : step.seq)}
+    >
+      <span className="tl-name">
+        <KindIcon kind={step.kind} size={14} />
+        <span className="tl-label" title={step.name}>
+          {stepLabel(step.name, step.compensates)}
+        </span>
+        {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
+        {step.status === "interrupted" ? (
+          <span className="tag" data-tone="warn" title={STATUS.interrupted.hint}>
+            may have had its effect
+          </span>
+        ) : null}
+        {step.attempts > 1 ? (
+          <span className="tag" data-tone="warn">
+            ×{step.attempts}
+          </span>
+        ) : null}
+      </span>
+      <span className="tl-plot">
+        {queue ? <span className="bar-queue" style={{ left: `${queue.left}%`, width: `${queue.width}%` }} /> : null}
+        {work ? (
+          <span
+            className="bar-work"
+            data-status={step.status}
+            data-waiting={parked || undefined}
+            data-undo={step.compensates !== undefined || undefined}
+            data-open={bar.open || undefined}
+            data-cut={workEnd > view.to || undefined}
+            style={{ left: `${work.left}%`, width: `${work.width}%` }}
+          />
+        ) : null}
+        {uncollected ? (
+          <span className="bar-tail" style={{ left: `${uncollected.left}%`, width: `${uncollected.width}%` }} />
+        ) : null}
+        {ahead ? <span className="bar-ahead" style={{ left: `${ahead.left}%`, width: `${ahead.width}%` }} /> : null}
+        {kept ? (
+          <span className="tl-time" style={{ left: 0 }}>
+            kept from an earlier attempt · {text}
+          </span>
+        ) : work || queue ? (
+          side === "left" ? (
+            <span className="tl-time" data-side="left" style={{ right: `${100 - left}%` }}>
+              {text}
+            </span>
+          ) : (
+            <span className="tl-time" style={{ left: `${right}%` }}>
+              {text}
+            </span>
+          )
+        ) : null}
+      </span>
+      <span className="sr-only">{describe(step, queueMs, critical)}</span>
+    </button>
+  );
+}
