@@ -1212,6 +1212,25 @@ export interface components {
             /** @default 0 */
             undone?: number;
         };
+        FoldView: {
+            byStatus: {
+                [key: string]: number;
+            };
+            count: number;
+            /** Format: date-time */
+            finishedAt?: string;
+            first: number;
+            kept: number[];
+            last: number;
+            maxMs?: number;
+            medianMs?: number;
+            minMs?: number;
+            names: string[];
+            slowest?: number;
+            /** Format: date-time */
+            startedAt?: string;
+            turns: number;
+        };
         ForkBody: {
             fromSeq: number;
         };
@@ -1256,6 +1275,7 @@ export interface components {
             /** Format: date-time */
             startedAt?: string;
             status: string;
+            turns?: number;
             /** @enum {string} */
             type: "start" | "end" | "step" | "group" | "join";
             /** @enum {string} */
@@ -1410,6 +1430,8 @@ export interface components {
             attempts: components["schemas"]["AttemptView"][];
             childRuns: components["schemas"]["RunRow"][];
             children: string[];
+            childrenTotal: number;
+            folds?: components["schemas"]["FoldView"][];
             lineage: components["schemas"]["Lineage"];
             nextStep?: number;
             run: components["schemas"]["RunView"];
@@ -2232,6 +2254,9 @@ export interface operations {
             query: {
                 from?: number;
                 limit?: number;
+                fold?: boolean;
+                q?: string;
+                children?: number;
                 id: string;
             };
             header?: never;
@@ -2296,6 +2321,9 @@ export interface operations {
             query?: {
                 from?: number;
                 limit?: number;
+                fold?: boolean;
+                q?: string;
+                children?: number;
             };
             header?: never;
             path: {
@@ -2686,6 +2714,7 @@ export interface operations {
         parameters: {
             query?: {
                 lastEventId?: number;
+                fold?: boolean;
             };
             header?: never;
             path: {
