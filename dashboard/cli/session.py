@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from dashboard.actor import Role
 from dashboard.cli.main import CLIENT
+from dashboard.cli.text import plain
 from dashboard.client import (
     ApiError,
     BadRequestError,
@@ -109,7 +110,7 @@ def fail(message: str, exit_code: int) -> NoReturn:
     Raises:
         Exit: always.
     """
-    click.echo(f"Error: {message}", err=True)
+    click.echo("\n".join(map(plain, f"Error: {message}".split("\n"))), err=True)
     raise click.exceptions.Exit(exit_code)
 
 
@@ -230,7 +231,7 @@ class Session:
                 answer = act(run_id)
             except DurableClientError as error:
                 code = max(code, exit_code_of(error))
-                click.echo(f"{run_id}: {error}", err=True)
+                click.echo(f"{plain(run_id)}: {plain(str(error))}", err=True)
                 continue
             done.append(answer)
             if not self.as_json:
@@ -242,9 +243,13 @@ class Session:
 
 
 def json_text(value: BaseModel | Sequence[BaseModel] | Json, *, indent: int | None = 2) -> str:
-    """Return wire models or a payload as JSON: readable characters where standard output can show them."""
+    """Return wire models or a payload as JSON: readable characters where standard output can show them.
+
+    What would act on a terminal stays escaped: control characters, and those that turn the direction of text.
+    """
     document = json.loads(to_json(value))
     text = json.dumps(document, indent=indent, ensure_ascii=False)
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):

@@ -162,6 +162,15 @@ def problem_response(problem: Problem) -> Response:
     return response
 
 
+def header_text(text: str) -> str:
+    """Return text as a header can hold it: a name that was stored may hold a line's end, or what is not ASCII.
+
+    >>> header_text("py_pickle"), header_text("a\\r\\nSet-Cookie: x")
+    ('py_pickle', 'a\\\\r\\\\nSet-Cookie: x')
+    """
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode()
+
+
 def answer(result: Any, *, hides_tokens: bool = False) -> Response:
     """Turn what a handler returned into a response.
 
@@ -173,7 +182,7 @@ def answer(result: Any, *, hides_tokens: bool = False) -> Response:
     reply = result if isinstance(result, Reply) else Reply(result)
     text = to_json(reply.body)
     response = Response(mask_text(text) if hides_tokens else text, status=reply.status, mimetype=JSON_TYPE)
-    response.headers.extend(dict(reply.headers))
+    response.headers.extend({name: header_text(value) for name, value in reply.headers.items()})
     return response
 
 

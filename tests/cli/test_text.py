@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 import click
 import pytest
 
+from dashboard.cli.session import Session, json_text
 from dashboard.cli.text import brief, cells, coloured, cut, facts, plain, runs_table, since, table
 from dashboard.cli.tree import FOLD_FROM, run_text
+from dashboard.client import DurableClient, RefusedError
 from dashboard.wire.runs import RunDetail, RunRow
 
 NOW = datetime(2026, 1, 1, 0, 0, 5, tzinfo=timezone.utc)
@@ -238,3 +241,23 @@ def test_why_a_run_began_again_is_reported() -> None:
     assert lines[0].split() == ["ATTEMPT", "BECAUSE", "OF", "STARTED", "ENDED", "OUTCOME", "EXECUTOR"]
     assert lines[2].split() == ["2", "retry", "by", "ada"]
     assert drawn(detail(step(1), attempts=(first,)))[0].startswith("STEP")
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;owned\x07", "\x9b31m", "\u202eexe.txt", "\U000e0041", "two\nlines"])
+def test_json_stays_the_same_value_and_does_nothing_to_a_terminal(text: str) -> None:
+    """Control characters, of two kinds, and what turns the direction of text are escaped, as JSON may."""
+    printed = json_text({"note": text, "name": "Grüße 日本"})
+    assert json.loads(printed) == {"note": text, "name": "Grüße 日本"}
+    assert "Grüße 日本" in printed
+    assert all(c.isprintable() or c == "\n" for c in printed)
+
+
+def test_a_refusal_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the run's id nor what the server says of it."""
+
+    def refuse(run_id: str) -> dict[str, str]:
+        raise RefusedError(409, {"detail": f"Run {run_id} has ended."})
+
+    with pytest.raises(click.exceptions.Exit):
+        Session(cast(DurableClient, None)).act(["\x1b]0;owned\x07"], refuse, str)
+    assert capsys.readouterr().err == "\\x1b]0;owned\\x07: Run \\x1b]0;owned\\x07 has ended.\n"
