@@ -45,7 +45,9 @@ def metrics_text(services: Services) -> bytes:
         StoreError: the store cannot be read; routing answers 503, which a scraper shows as a failed scrape.
     """
     registry = CollectorRegistry()
-    registry.register(_Families([*_of_runs(services), *_of_queues(services), *_of_processes(services)]))
+    registry.register(
+        _Families([*_of_runs(services), *_of_queues(services), *_of_inbox(services), *_of_processes(services)])
+    )
     return generate_latest(registry)
 
 
@@ -94,6 +96,17 @@ def _of_queues(services: Services) -> Iterable[GaugeMetricFamily]:
         "durable_queue_depth_per_worker",
         "Backlog by live worker, the signal to scale by; without a worker, the backlog itself.",
         (g.depth / max(1, len(g.live_workers)) for g in groups),
+    )
+
+
+def _of_inbox(services: Services) -> Iterable[GaugeMetricFamily]:
+    questions, _ = services.store.questions()
+    oldest_ms = services.store.now_ms() - questions[0].since_ms if questions else 0
+    yield GaugeMetricFamily("durable_inbox", "Waits that a person is to answer.", value=len(questions))
+    yield GaugeMetricFamily(
+        "durable_inbox_oldest_seconds",
+        "How long the oldest of them has waited; 0 when none does.",
+        value=max(0, oldest_ms) / 1000,
     )
 
 

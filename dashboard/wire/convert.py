@@ -125,6 +125,7 @@ def run_fields(
         "dead_letter_id": run.dead_letter_id,
         "dead_run_id": run.dead_run_id,
         "undo_id": run.undo_id,
+        "undo_stuck": run.undo_stuck or None,
         "undoes_id": run.undoes_id,
         "created_at": iso(run.created_at_ms),
         "started_at": iso(run.started_at_ms),

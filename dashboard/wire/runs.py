@@ -97,6 +97,7 @@ class RunRow(Wire):
     dead_letter_id: str | None = None
     dead_run_id: str | None = None
     undo_id: str | None = None
+    undo_stuck: bool | None = Field(None, description="True where the undo ended without undoing all of it.")
     undoes_id: str | None = None
     created_at: Timestamp
     started_at: Timestamp | None = None

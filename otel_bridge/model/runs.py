@@ -106,6 +106,7 @@ class Run:
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``). ``error`` is the
     last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
     ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
+    ``undo_stuck``: the undo ended without undoing all of it.
     ``unreadable`` names the engine's columns that hold what they do not declare: the other fields are right.
     """
 
@@ -138,6 +139,7 @@ class Run:
     waiting: Waiting | None = None
     blocked: Blocked | None = None
     undo_id: str | None = None
+    undo_stuck: bool = False
     dead_letter_id: str | None = None
     error: RunError | None = None
     bulk_parts: frozenset[tuple[str, BulkPart | None]] = frozenset()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, Waiting
-from otel_bridge.model.status import ENGINE_OPEN, STATUSES, status_of
+from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, STATUSES, status_of
 from otel_bridge.store.cells import plain, unreadable, unreadable_columns
 
 
@@ -135,5 +135,6 @@ def settle(run: Run, row: RunRecord, waiting: Waiting | None) -> Run:
         waiting=waiting,
         wake_at_ms=wake,
         undo_id=UNDO_PREFIX + run.id if row.undo is not None else None,
+        undo_stuck=row.undo in ENGINE_FAILED,
         dead_letter_id=DEAD_LETTER_PREFIX + run.id if row.dead_letter is not None else None,
     )

@@ -97,6 +97,9 @@ def test_the_count_alone_is_cheap_and_the_oldest_come_first(world: World, client
         asks(client, f"i3-{number}", "refund")
     counted = get(client, "inbox?limit=0")
     assert (counted["count"] >= 2, counted["exact"], counted["entries"]) == (True, True, [])
+    metrics = client.get("/durable/api/metrics").get_data(as_text=True)
+    assert f"\ndurable_inbox {counted['count']:.1f}\n" in metrics
+    assert "\ndurable_inbox_oldest_seconds 0.0\n" not in metrics
     shown = get(client, "inbox?limit=200")["entries"]
     assert [one["since"] for one in shown] == sorted(one["since"] for one in shown)
 

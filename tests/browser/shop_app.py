@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
@@ -33,6 +34,7 @@ FATED = "FATED_WORKER"
 """Environment variable of a process whose steps never end, or end it."""
 _asked: dict[str, int] = {}
 _carrier_open = threading.Event()
+_gateway_open = threading.Event()
 
 
 def release(undo: Compensation) -> str:
@@ -70,6 +72,36 @@ def approval(item: str) -> Any:
     set_event("progress", {"percent": 50})
     breakpoint("manager")
     return wait_for_signal("courier")
+
+
+@dataclass
+class Refund:
+    """What comes with an approval."""
+
+    approved: bool
+
+
+@DBOS.workflow()
+def refund(item: str) -> Any:
+    """Asks a person, and returns what was answered."""
+    answer = breakpoint("refund", ask=f"Refund the {item}?", type=Refund)
+    return [answer.comment, answer.payload.approved]
+
+
+@DBOS.step()
+def charge(card: str) -> str:
+    """Fails while the gateway is down; one kind of card always does."""
+    if card == "stolen":
+        raise PermissionError(f"card {card} is blocked")
+    if not _gateway_open.is_set():
+        raise TimeoutError("the gateway did not answer")
+    return "charged"
+
+
+@DBOS.workflow()
+def checkout(card: str) -> str:
+    """One step, which may fail in two ways."""
+    return charge(card)
 
 
 @DBOS.workflow()
@@ -191,7 +223,7 @@ def viewer(_: Request) -> str:
 
 WORKFLOWS = {
     function.__name__: function
-    for function in (order, approval, hold, brief, fan_out, shipment, amend, errand, mill, poison)
+    for function in (order, approval, refund, checkout, hold, brief, fan_out, shipment, amend, errand, mill, poison)
 }
 WITHOUT_ITEM = ("hold", "errand")
 
@@ -206,7 +238,9 @@ def create_app(url: str) -> Flask:
     @app.post("/start/<name>/<run_id>/<queue>")
     def start(name: str, run_id: str, queue: str | None = None) -> str:
         arguments: tuple[Any, ...] = (
-            () if name in WITHOUT_ITEM else (int(request.args.get("count", 1)) if name == "fan_out" else "lamp",)
+            ()
+            if name in WITHOUT_ITEM
+            else (int(request.args.get("count", 1)) if name == "fan_out" else request.args.get("item", "lamp"),)
         )
         with SetWorkflowID(run_id):
             if queue:
@@ -214,6 +248,11 @@ def create_app(url: str) -> Flask:
             else:
                 DBOS.start_workflow(WORKFLOWS[name], *arguments)
         return run_id
+
+    @app.post("/open-the-gateway")
+    def open_the_gateway() -> str:
+        _gateway_open.set()
+        return "open"
 
     @app.post("/open-the-carrier")
     def open_the_carrier() -> str:

@@ -10,7 +10,18 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, Shop
 
 GRAVE = ("serious", "critical")
-PAGES = ("/", "/workers", "/schedules", "/topology", "/audit", "/nowhere", "/runs/none", "/runs/seen-1")
+PAGES = (
+    "/",
+    "/workers",
+    "/inbox",
+    "/bulk/none",
+    "/schedules",
+    "/topology",
+    "/audit",
+    "/nowhere",
+    "/runs/none",
+    "/runs/seen-1",
+)
 
 
 def violations(page: Page) -> list[str]:

@@ -173,6 +173,7 @@ def test_metrics_give_autoscalers_the_backlog_by_worker(fleet_app: Flask, ledger
     assert found["durable_runs", "failed"] == 1
     assert found["durable_executors", "live"] == 1
     assert found["durable_stream_viewers",] == 0
+    assert (found["durable_inbox",], found["durable_inbox_oldest_seconds",]) == (0, 0)
 
 
 def test_metrics_are_exact_at_any_size(fleet_app: Flask, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> None:

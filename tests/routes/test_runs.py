@@ -393,3 +393,17 @@ def test_an_input_to_edit_says_whether_json_holds_all_of_it(story_url: str) -> N
         assert app.test_client().get(address).headers["X-Payload-Plain"] == "true"
     with mounted(story_url, redact=redact_keys(["args"])) as app:
         assert app.test_client().get(address).headers["X-Payload-Plain"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("completed", None), ("failed", True), ("dead", True), ("cancelled", True), ("running", None)]
+)
+def test_a_run_says_whether_its_undo_is_stuck(status: Any, shown: bool | None) -> None:
+    """An undo that failed has undone a part at most: the list must not call its run undone."""
+    store = MemoryStateStore()
+    store.put_run(make_run("r", status="cancelled"))
+    store.put_run(make_run("undo:r", workflow="durable.undo", status=status))
+    with mounted(store, ledger=MemoryLedger(), caretaker=False) as app:
+        rows = {row["id"]: row for row in app.test_client().get("/durable/api/runs").get_json()}
+    assert rows["r"]["undoId"] == "undo:r"
+    assert rows["r"].get("undoStuck") is shown

@@ -825,6 +825,7 @@ export interface components {
             timedOut?: boolean;
             traceId: string;
             undoId?: string;
+            undoStuck?: boolean;
             undoesId?: string;
             unreadable?: string;
             /** Format: date-time */
@@ -1473,6 +1474,7 @@ export interface components {
             timedOut?: boolean;
             traceId: string;
             undoId?: string;
+            undoStuck?: boolean;
             undoesId?: string;
             unreadable?: string;
             /** Format: date-time */
@@ -1547,6 +1549,7 @@ export interface components {
             traceUrl?: string;
             truncated?: components["schemas"]["Truncated"];
             undoId?: string;
+            undoStuck?: boolean;
             undoesId?: string;
             unreadable?: string;
             /** Format: date-time */

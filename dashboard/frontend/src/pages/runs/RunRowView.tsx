@@ -159,7 +159,13 @@ function Note({ row }: { row: RunRow }) {
       ) : null}
       {row.deadRunId ? <span className="tag">dead letter</span> : null}
       {row.undoesId ? <span className="tag">undo</span> : null}
-      {row.undoId && row.status !== "cancelling" ? <span className="tag">undone</span> : null}
+      {row.undoStuck ? (
+        <span className="tag" data-tone="warn" title="Some compensations failed: retry the undo">
+          undo stuck
+        </span>
+      ) : row.undoId && row.status !== "cancelling" ? (
+        <span className="tag">undone</span>
+      ) : null}
       {row.forkedFrom ? <span className="tag">fork</span> : null}
       {row.schedule ? <span className="tag">schedule</span> : null}
       {row.parentId ? (
