@@ -35,6 +35,28 @@ class BackfillProgress:
     exported: int = 0
     reached_ms: int | None = None
 
+    def words(self, elapsed_s: float) -> str:
+        """Return how far it is, how fast it goes, and how long it will take, after so many seconds.
+
+        >>> BackfillProgress(total=5_000, seen=1_000, spans=8_000).words(10.0)
+        '1,000 of 5,000 runs, 8,000 spans, 100 runs/s, 800 spans/s, about 40 s left'
+        """
+        rate = self.seen / elapsed_s if elapsed_s > 0 else 0.0
+        of = "" if self.total is None else f" of {self.total:,}"
+        parts = [f"{self.seen:,}{of} runs", f"{self.spans:,} spans"]
+        if rate:
+            parts += [f"{rate:,.0f} runs/s", f"{self.spans / elapsed_s:,.0f} spans/s"]
+            if self.total is not None and self.total > self.seen:
+                parts.append(f"about {_lasting((self.total - self.seen) / rate)} left")
+        return ", ".join(parts)
+
+
+def _lasting(seconds: float) -> str:
+    """Return a time as one reads it: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"
+
 
 def backfill(
     store: StateStore,

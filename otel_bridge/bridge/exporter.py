@@ -318,8 +318,10 @@ class Related:
 
     def of(self, run: Run, before: ExportedRun | None) -> Relatives:
         """Return one run's relatives."""
-        failed = run.status == "failed" and (before is None or not before.ended or before.status != "failed")
-        again = run.status == "failed" and before is not None and before.ended_at_ms != run.finished_at_ms
+        if run.status != "failed":
+            return self.of_past(run)
+        failed = before is None or not before.ended or before.status != "failed"
+        again = before is not None and before.ended_at_ms != run.finished_at_ms
         stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if failed or again else None
         error = decode_span_error(stored, self._settings)
         return replace(self.of_past(run), error=error)

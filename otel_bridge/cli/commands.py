@@ -243,12 +243,12 @@ def stop_event() -> threading.Event:
 
 @contextmanager
 def progress_bar(stop: threading.Event) -> Iterator[Callable[[BackfillProgress], None]]:
-    """Yield what shows how far a backfill is: a bar on a terminal, a line of the log now and then elsewhere.
+    """Yield what shows how far a backfill is, how fast and how long yet: a bar, or lines of the log where none can be.
 
     It raises ``DeliveryStoppedError`` once ``stop`` is set.
     """
-    logged_at = time.monotonic()
-    spans = 0
+    began = logged_at = time.monotonic()
+    spans = ""
     hidden = not sys.stderr.isatty()
     with click.progressbar(
         range(0),
@@ -257,18 +257,19 @@ def progress_bar(stop: threading.Event) -> Iterator[Callable[[BackfillProgress],
         file=sys.stderr,
         hidden=hidden,
         show_pos=True,
-        item_show_func=lambda _: f"{spans} spans",
+        item_show_func=lambda _: spans,
     ) as bar:
 
         def show(progress: BackfillProgress) -> None:
             nonlocal logged_at, spans
             if stop.is_set():
                 raise DeliveryStoppedError("Stopped by a signal.")
-            spans = progress.spans
+            now = time.monotonic()
+            spans = f"{progress.spans:,} spans, {progress.spans / max(now - began, 0.001):,.0f}/s"
             bar.length = max(progress.total or 0, progress.seen, 1)
             bar.update(progress.seen - bar.pos)
-            if hidden and time.monotonic() - logged_at >= LOG_EVERY_S:
-                logged_at = time.monotonic()
-                logger.info("%d of %s runs, %d spans", progress.seen, progress.total or "?", spans)
+            if hidden and now - logged_at >= LOG_EVERY_S:
+                logged_at = now
+                logger.info("%s", progress.words(now - began))
 
         yield show

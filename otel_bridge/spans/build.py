@@ -64,7 +64,7 @@ class RunSpans:
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:
         """Return the span of one step."""
         step = due.step
-        ended_ms = max(shown_end_ms(item) for item in (due, *due.folded))
+        ended_ms = max(map(shown_end_ms, (due, *due.folded))) if due.folded else shown_end_ms(due)
         start_ns, end_ns = self.step_times(due, ended_ms)
         attributes: Attributes = {
             **self._common,

@@ -401,7 +401,26 @@ def test_a_backfill_says_how_far_it_is(caplog: pytest.LogCaptureFixture, monkeyp
         stop.set()
         with pytest.raises(DeliveryStoppedError):
             show(BackfillProgress(total=10, seen=6, spans=60))
-    assert caplog.messages == ["5 of 10 runs, 50 spans"]
+    (message,) = caplog.messages
+    assert message.startswith("5 of 10 runs, 50 spans, ")
+
+
+@pytest.mark.parametrize(
+    ("progress", "elapsed_s", "words"),
+    [
+        (BackfillProgress(total=1_000, seen=250, spans=2_500), 10, "25 runs/s, 250 spans/s, about 30 s left"),
+        (BackfillProgress(total=100_000, seen=1_000), 10, "100 runs/s, 0 spans/s, about 16 min left"),
+        (BackfillProgress(total=1_000_000, seen=1_000), 10, "100 runs/s, 0 spans/s, about 2.8 h left"),
+        (BackfillProgress(total=10, seen=10, spans=50), 5, "10 of 10 runs, 50 spans, 2 runs/s, 10 spans/s"),
+        (BackfillProgress(seen=10, spans=50), 5, "10 runs, 50 spans, 2 runs/s, 10 spans/s"),
+        (BackfillProgress(total=10), 0, "0 of 10 runs, 0 spans"),
+    ],
+)
+def test_a_backfill_says_how_fast_it_is_and_how_long_it_will_take(
+    progress: BackfillProgress, elapsed_s: float, words: str
+) -> None:
+    """Where the number of runs is known; nothing is guessed at the beginning or the end."""
+    assert progress.words(elapsed_s).endswith(words)
 
 
 def test_a_backfill_draws_a_bar_on_a_terminal(database: str, collector: FakeCollector):
