@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otel_bridge.bridge import OTelBridge
-    from otel_bridge.instrumentation import DBOSInstrumentor, DurableIdGenerator, SkipReplayed, replaying
+    from otel_bridge.instrumentation import DBOSInstrumentor, DurableIdGenerator, RunContext, SkipReplayed, replaying
 
-__all__ = ["DBOSInstrumentor", "DurableIdGenerator", "OTelBridge", "SkipReplayed", "replaying"]
+__all__ = ["DBOSInstrumentor", "DurableIdGenerator", "OTelBridge", "RunContext", "SkipReplayed", "replaying"]
 
 _HOMES = {
     "OTelBridge": "otel_bridge.bridge",
     "DBOSInstrumentor": "otel_bridge.instrumentation",
     "DurableIdGenerator": "otel_bridge.instrumentation",
+    "RunContext": "otel_bridge.instrumentation",
     "SkipReplayed": "otel_bridge.instrumentation",
     "replaying": "otel_bridge.instrumentation",
 }

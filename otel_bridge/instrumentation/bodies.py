@@ -23,7 +23,7 @@ from opentelemetry import trace
 from otel_bridge.instrumentation import engine
 from otel_bridge.instrumentation.current import RUN_KEY, LiveRun
 from otel_bridge.instrumentation.guard import Guard, untraced
-from otel_bridge.spans import ids
+from otel_bridge.spans import ids, semconv
 
 _making = threading.Lock()
 guard = Guard()
@@ -149,3 +149,28 @@ class SkipReplayed(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to handle the record."""
         return not replaying()
+
+
+class RunContext(logging.Filter):
+    """Says on log records of workflows and steps whose they are: ``durable.run.id``, ``durable.step.seq`` and, where
+    the step is retried, ``durable.step.attempt``.
+
+    OpenTelemetry's handler sends them as attributes, beside the trace and span that it takes from the context; a
+    formatter of one's own finds them on the record. Records from elsewhere pass as they are.
+
+    Example::
+
+        handler.addFilter(RunContext())
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add what is known; never raises, and handles every record."""
+        try:
+            found = engine.position()
+            if found is not None:
+                for name, value in zip((semconv.RUN_ID, semconv.STEP_SEQ, semconv.STEP_ATTEMPT), found, strict=True):
+                    if value is not None:
+                        record.__dict__.setdefault(name, value)
+        except Exception as error:  # noqa: BLE001 - called by workflow code
+            guard.caught("finding out whose a log record is", error)
+        return True

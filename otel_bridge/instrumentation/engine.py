@@ -93,6 +93,17 @@ def _local_context() -> Callable[[], Any]:
     return get_local_dbos_context
 
 
+def position() -> tuple[str, int | None, int | None] | None:
+    """Return the run that the calling code belongs to, its step and the attempt at it; None outside of workflows."""
+    context = _local_context()()
+    run_id = None if context is None else context.workflow_id
+    if not run_id:
+        return None
+    seq = int(context.curr_step_function_id)
+    attempt = getattr(getattr(context, "step_status", None), "current_attempt", None)
+    return str(run_id), seq if seq >= 0 else None, None if attempt is None else int(attempt) + 1
+
+
 def entered(name: str) -> list[Any]:
     """Return what we keep under a name on the engine's current context; nothing outside of workflows."""
     context = _local_context()()
