@@ -98,7 +98,7 @@ def _run_gunicorn(sock: socket.socket, make: Callable[[], Standalone], threads: 
             options: dict[str, Any] = {
                 "bind": f"fd://{sock.fileno()}",
                 "workers": 1,
-                "worker_class": "gthread",
+                "worker_class": "dashboard.serve.worker.PublicWorker",
                 "threads": threads,
                 "worker_connections": threads * 2,  # what is more than threads may be kept alive
                 "timeout": 60,

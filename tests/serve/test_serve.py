@@ -181,3 +181,27 @@ def test_a_taken_port_is_said_in_one_line(free_port: int) -> None:
     assert done.returncode == 2
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+HASTY = "import dashboard.serve.worker as w; w.HEAD_S = 0.5; from dashboard.cli.main import main; main()"
+"""The command, with less patience."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
+def test_senders_of_half_a_head_hold_no_thread(story_url: str) -> None:
+    """As many as there are threads, and more; whoever comes after them is served."""
+    command = ("-c", HASTY, "serve", "--system-database-url", story_url, "--port", "0", "--threads", "4")
+    with running(*command, environ=environment()) as program:
+        base = program.wait_for("Dashboard:").split()[1].rstrip("/")
+        until(lambda: answers(base), what="the server")
+        address = httpx.URL(base).host, httpx.URL(base).port or 0
+        slow = [socket.create_connection(address) for _ in range(8)]
+        for sock in slow:
+            sock.sendall(b"GET /durable/ HTTP/1.1\r\nHost: local")
+        assert httpx.get(httpx.URL(base).join("/healthz"), timeout=60).text == "ok\n"
+        for sock in slow:
+            sock.settimeout(60)
+            assert sock.recv(1) == b"", "the server hung up"
+            sock.close()
+        assert program.stop() == 0, program.lines
+        assert not [line for line in program.lines if "Traceback" in line], program.lines
