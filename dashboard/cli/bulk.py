@@ -130,7 +130,7 @@ def act(
 
 def wait_for(session: Session, bulk_id: str) -> BulkStatus:
     """Return the status in which a bulk action ends; draw a progress bar on a terminal until then."""
-    found = session.client.bulk_status(bulk_id)
+    found = session.client.bulk_status(bulk_id, now=False)
     with click.progressbar(
         length=max(1, found.matched or 1), label=bulk_id, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -138,9 +138,9 @@ def wait_for(session: Session, bulk_id: str) -> BulkStatus:
             bar.length = max(1, found.matched or 1)
             bar.update(found.done - bar.pos)
             if found.status not in OPEN_STATUSES:
-                return found
+                return session.client.bulk_status(bulk_id)
             time.sleep(POLL_S)
-            found = session.client.bulk_status(bulk_id)
+            found = session.client.bulk_status(bulk_id, now=False)
 
 
 # -- text ---------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def bulk_status(ctx: RequestContext, *, query: BulkStatusQuery, bulk_id: str) ->
     run_id = bulk_run_id(bulk_id)
     try:
         known = ctx.ledger.bulk(run_id)
-        now = None if known is None else now_of(ctx.services, run_id)
+        now = None if known is None or not query.now else now_of(ctx.services, run_id)
     except LedgerError:
         return BulkStatus.model_validate(found)
     asked = (

@@ -110,6 +110,7 @@ def test_what_came_of_a_bulk_is_counted_and_each_count_is_a_filter(
     )
     assert (told["matched"], told["skipped"], told["applied"], told["refused"]) == (6, 2, 5, 1)
     assert told["now"] == {"succeeded": 1, "sameError": 1, "newError": 1, "cancelled": 1, "open": 1, "exact": True}
+    assert "now" not in get(client, "bulk/b?now=false")
     left = [result for result in told["results"] if result["outcome"] != "applied"]
     assert left == [{"runId": "left", "outcome": "changed", "detail": "It stood otherwise."}]
     for part, expected in PARTS.items():

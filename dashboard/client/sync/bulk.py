@@ -60,12 +60,16 @@ class BulkRoutes(Connection):
         body = {**members(bound_ms=bound_ms, bulk_id=bulk_id), **only}
         return self._send(Call("POST", f"bulk/{action}", BulkAnswer, [*query_of(**filters), *chosen, *flags], body))
 
-    def bulk_status(self, bulk_id: str, *, start: int | None = None) -> BulkStatus:
+    def bulk_status(self, bulk_id: str, *, start: int | None = None, now: bool = True) -> BulkStatus:
         """Return how far a bulk action is, with a result per run, from the result numbered ``start`` on.
 
-        ``now`` counts how its runs stand since; each count is a filter of ``list_runs``: ``bulk`` with ``bulk_part``.
+        Its ``now`` counts how its runs stand since; each count is a filter of ``list_runs``: ``bulk`` with
+        ``bulk_part``.
+
+        Args:
+            now: False leaves that out, for whoever only waits for the end.
         """
-        query: Params = [] if start is None else [("from", start)]
+        query: Params = [*([] if start is None else [("from", start)]), *query_of(now=now)]
         return self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))
 
     def list_bulks(self, *, limit: int = 50, before: str | None = None) -> Rows[BulkView]:

@@ -1993,6 +1993,7 @@ export interface operations {
         parameters: {
             query?: {
                 from?: number;
+                now?: boolean;
             };
             header?: never;
             path: {
