@@ -202,7 +202,10 @@ def _row(pair: Pair, codec: Codec) -> ComparedRow:
 
 def _step(step: Step, codec: Codec) -> ComparedStep:
     error = None if step.error is None else codec.decode_error(step.error)
-    line = None if error is None else f"{error.type or 'Error'}: {error.message.partition(chr(10))[0]}"[:BRIEF]
+    line = None
+    if error is not None:
+        kind = (error.type or "Error").rpartition(".")[2]
+        line = f"{kind}: {error.message.partition(chr(10))[0]}"[:BRIEF]
     return ComparedStep(
         seq=step.seq, name=step.name, kind=step.kind, status=step.status, duration_ms=step.duration_ms, error=line
     )

@@ -68,8 +68,22 @@ const dayClock = new Intl.DateTimeFormat(undefined, {
   hour12: false,
 });
 
-/** 14:02:09 today, "Mar 4, 14:02:09" on another day. Local time. */
-export function formatClock(at: number, now: number): string {
+const yearClock = new Intl.DateTimeFormat(undefined, {
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
+
+/**
+ * 14:02:09 on the day of ``now``, "Mar 4, 14:02:09" on another one, with its year where that is not ``today``'s. Local
+ * time. ``now`` may be long past: the end of a range that is looked at.
+ */
+export function formatClock(at: number, now: number, today = Date.now()): string {
+  if (new Date(at).getFullYear() !== new Date(today).getFullYear()) return yearClock.format(at);
   return new Date(at).toDateString() === new Date(now).toDateString() ? clock.format(at) : dayClock.format(at);
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   axisTicks,
   formatAgo,
+  formatClock,
   formatDuration,
   formatOffset,
   formatRunDuration,
@@ -30,4 +31,12 @@ test("an axis has round ticks inside its range and no more than asked", () => {
 test("a moving window becomes an instant, an instant stays", () => {
   expect(resolveSince("24h", Date.UTC(2026, 0, 2))).toBe("2026-01-01T00:00:00.000Z");
   expect(resolveSince("2026-01-01T00:00:00Z", 0)).toBe("2026-01-01T00:00:00Z");
+});
+
+test("a time of another year says its year, also at the end of a range of that year", () => {
+  const old = new Date(2024, 2, 4, 14, 2, 9).getTime();
+  const today = new Date(2026, 2, 4, 15).getTime();
+  expect(formatClock(old, old, today)).toContain("2024");
+  expect(formatClock(today - 60_000, today, today)).not.toContain("2026");
+  expect(formatClock(today - 86_400_000 * 3, today, today)).not.toContain("2026");
 });

@@ -42,7 +42,7 @@ const MOST_COMPACT_PX = 460;
 const MARGIN_PX = 24;
 
 /** How the graph is shown beside the timeline: as large as fits, from the left, all lanes in sight where they can be. */
-function compactView(graph: Graph, width: number): { zoom: number; height: number } {
+export function compactView(graph: Pick<Graph, "width" | "height">, width: number): { zoom: number; height: number } {
   const fits = Math.min((width - 2 * EDGE_PX) / graph.width, (MOST_COMPACT_PX - 2 * MARGIN_PX) / graph.height, 1);
   const zoom = Math.max(READABLE_ZOOM, fits);
   return { zoom, height: Math.round(Math.min(MOST_COMPACT_PX, graph.height * zoom + 2 * MARGIN_PX)) };
@@ -193,8 +193,10 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
       graph.nodes.find((node) => node.seq !== undefined && node.attempt === undefined && node.seq === selected) ??
       graph.nodes.find((node) => node.attempt === undefined && node.status === "failed" && node.type !== "end") ??
       graph.nodes.find((node) => node.status === "running" && node.type !== "end");
-    const close = Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
-    const middle = (clientHeight - graph.height * close) / 2;
+    // Beside the timeline the height was chosen for this zoom: a larger one would cut lanes.
+    const beside = compact ? compactView(graph, clientWidth) : null;
+    const close = beside?.zoom ?? Math.max(READABLE_ZOOM, Math.min(0.85, (clientHeight - 64) / graph.height));
+    const middle = ((beside?.height ?? clientHeight) - graph.height * close) / 2;
     if (!focus) {
       void flow.setViewport({ x: EDGE_PX, y: middle, zoom: close });
       return;

@@ -46,8 +46,12 @@ function Actions({ commands }: { commands: RunCommands }) {
   }));
   return (
     <div className="run-actions">
-      {commands.first.map((command) => (
-        <CommandButton key={command.id} command={command} tone={command.id === "run.cancel" ? "plain" : "primary"} />
+      {commands.first.map((command, index) => (
+        <CommandButton
+          key={command.id}
+          command={command}
+          tone={index === 0 && command.id !== "run.cancel" ? "primary" : "plain"}
+        />
       ))}
       {items.length > 0 ? (
         <Menu label="More actions" items={items}>
