@@ -146,7 +146,7 @@ def test_an_error_is_retried_a_part_first(
     assert error.fingerprint is not None
     monkeypatch.setattr(bulk_module, "POLL_S", 0.05)
     looked = durable("errors", "retry", error.fingerprint, "--dry-run")
-    assert "OrderError" in looked.out or str(error.type) in looked.out
+    assert "BankUnreachable · pay_back: No answer from the bank" in looked.out
     done = durable("errors", "retry", error.fingerprint, "--canary", "--yes")
     assert done.code == 0, done.err
     assert "Stages: 1 good" in done.out
