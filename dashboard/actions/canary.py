@@ -13,7 +13,7 @@ from typing import Any
 from dashboard.actions.context import ActionContext
 from otel_bridge.ledger.base import BulkMember
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import TERMINAL_STATUSES
+from otel_bridge.model.status import FAILED_STATUSES, TERMINAL_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.failures import FailureLog
 
@@ -57,7 +57,7 @@ def look_at(
     well: list[Run] = []
     still: list[Run] = []
     for run in runs:
-        if run.status in ("failed", "dead"):
+        if run.status in FAILED_STATUSES:
             before, now = members[run.id].fingerprint, errors.get(run.id)
             (again if before == now else other).append(run)
         elif run.status in TERMINAL_STATUSES or run.id in past:

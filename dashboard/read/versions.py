@@ -14,10 +14,9 @@ from dashboard.wire.base import iso
 from dashboard.wire.fleet import VersionFigures, VersionView
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import TERMINAL_STATUSES
+from otel_bridge.model.status import FAILED_STATUSES, TERMINAL_STATUSES
 
 RECENT = 5_000
-_UNSUCCESSFUL = frozenset({"failed", "dead"})
 
 
 def versions(services: Services) -> list[VersionView]:
@@ -79,7 +78,7 @@ def version_views(
 def figures(runs: Iterable[Run]) -> VersionFigures:
     """Return how ended runs did: how many, the share that failed, and how long the completed took. Pure."""
     ended = [run for run in runs if run.status in TERMINAL_STATUSES]
-    failed = sum(1 for run in ended if run.status in _UNSUCCESSFUL)
+    failed = sum(1 for run in ended if run.status in FAILED_STATUSES)
     took = sorted(
         max(0, run.finished_at_ms - run.started_at_ms)
         for run in ended

@@ -18,6 +18,7 @@ from otel_bridge.errors import LedgerError, RejectedBatchError, RetryableDeliver
 from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import FAILED_STATUSES
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp.logs import ERROR, INFO, MAX_RECORDS, WARN, LogData, LogSender, record_uid
 from otel_bridge.spans import SpanError, SpanSettings, Traces, decode_span_error, semconv
@@ -191,7 +192,7 @@ class LifecycleLogs:
             at_ms=event.at_ms,
             body=f"{run.workflow} {run.id} {words if words != 'ended' else f'ended: {status}'}",
             attributes=attributes,
-            severity=ERROR if status in ("failed", "dead") else INFO,
+            severity=ERROR if status in FAILED_STATUSES else INFO,
             trace_id=traces.trace_id(run.id),
             span_id=traces.life_id(run.id, life),
             service=run.namespace,

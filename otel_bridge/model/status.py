@@ -57,6 +57,8 @@ ENDED_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts
 OPEN_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.open)
 TERMINAL_STATUSES = frozenset(STATUSES) - OPEN_STATUSES
 UNSUCCESSFUL_STATUSES = TERMINAL_STATUSES - {"completed"}
+FAILED_STATUSES = UNSUCCESSFUL_STATUSES - {"cancelled"}
+"""Ended with an error, and not because somebody wanted it."""
 RETRIABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.retriable)
 CANCELLABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.cancellable)
 TAKEN_STATUSES = frozenset(status for status, facts in STATUSES.items() if "PENDING" in facts.engine)

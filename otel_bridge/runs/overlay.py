@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from otel_bridge.ledger.base import BulkMember, Executor, Failure, InFlightStep, InterruptedStep
 from otel_bridge.model.runs import BulkPart, Run, RunError
-from otel_bridge.model.status import RunStatus
+from otel_bridge.model.status import FAILED_STATUSES, RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -79,7 +79,7 @@ def bulk_part(run: Run, member: BulkMember) -> BulkPart | None:
         return None
     if member.outcome != "applied":
         return "left_alone"
-    if run.status in ("failed", "dead"):
+    if run.status in FAILED_STATUSES:
         same = run.error is not None and run.error.fingerprint == member.fingerprint
         return "same_error" if same or (run.error is None and member.fingerprint is None) else "new_error"
     ended: Mapping[RunStatus, BulkPart] = {"completed": "succeeded", "cancelled": "cancelled"}

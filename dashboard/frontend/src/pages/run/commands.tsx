@@ -1,6 +1,6 @@
 /** What can be done to a run, as commands: its buttons, its menu, its keys and Ctrl-K draw from this one list. */
 import type { Action, RunDetail } from "../../api/wire";
-import { isHeld, isOpen } from "../../lib/status";
+import { FACTS, isHeld, isOpen } from "../../lib/status";
 import { offers, whyReadOnly } from "../../shell/access";
 import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
@@ -20,8 +20,6 @@ export interface RunCommands {
   /** In the menu behind them. */
   more: Command[];
 }
-
-const HAS_FAILED: ReadonlySet<RunDetail["run"]["status"]> = new Set(["failed", "dead", "cancelled"]);
 
 /** Commands for a run as it is now. Only what the server offers; disabled, with the reason, for a viewer. */
 export function runCommands(detail: RunDetail): RunCommands {
@@ -95,7 +93,7 @@ export function runCommands(detail: RunDetail): RunCommands {
         icon: "fork",
         run: () => void openOverlay(<ForkDialog detail={detail} seq={null} />),
       }),
-      ...when(HAS_FAILED.has(run.status), {
+      ...when(FACTS[run.status].retriable, {
         id: "run.decide",
         label: run.dealtWith ? "Reopen the failure…" : "Mark as dealt with…",
         icon: "check",
