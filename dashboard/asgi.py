@@ -80,7 +80,7 @@ class AsgiPeer:
         self.wake.set()
 
 
-def create_app(store: str | Path | Database | StateStore, **options: Any) -> AsgiDashboard:
+def create_app(store: str | Path | Database | StateStore, **options: object) -> AsgiDashboard:
     """Return the dashboard as an ASGI application, to be mounted under any path.
 
     Args:
@@ -95,7 +95,7 @@ def create_app(store: str | Path | Database | StateStore, **options: Any) -> Asg
 
 
 def mount(
-    app: AsgiApp, store: str | Path | Database | StateStore, *, path: str = "/durable", **options: Any
+    app: AsgiApp, store: str | Path | Database | StateStore, *, path: str = "/durable", **options: object
 ) -> AsgiApp:
     """Put the dashboard under a path of an ASGI application, and return what is to be served.
 

@@ -266,7 +266,7 @@ class DashboardBlueprint(Blueprint):
             self._sock.route(rule, bp=checked, endpoint=f"ws_{route.name}", merge_slashes=False)(transports.talk)
 
     def _api_view(self, route: Route) -> Callable[..., Response]:
-        def view(**values: Any) -> Response:
+        def view(**values: object) -> Response:
             return self.guarded(lambda: self._respond(route, values))
 
         return view

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class Problem(Exception):
@@ -26,7 +26,7 @@ class Problem(Exception):
     title: ClassVar[str] = "Internal error"
     retry_after_s: ClassVar[int | None] = None
 
-    def __init__(self, detail: str, **extra: Any) -> None:
+    def __init__(self, detail: str, **extra: object) -> None:
         self.detail, self.extra = detail, extra
         super().__init__(detail)
 

@@ -48,7 +48,7 @@ class Durable:
         options: of ``create_blueprint``, for every app; a key of ``app.config`` goes before them.
     """
 
-    def __init__(self, app: Flask | None = None, **options: Any) -> None:
+    def __init__(self, app: Flask | None = None, **options: object) -> None:
         unknown = sorted(options.keys() - set(OPTIONS) - {"store"})
         if unknown:
             raise TypeError(f"Durable has no option {unknown[0]!r}. It has those of create_blueprint.")

@@ -72,7 +72,7 @@ def parts_of(conninfo: str, *, what: str) -> dict[str, Any]:
     return parts
 
 
-def _what_is_wrong(conninfo: str, parts: Mapping[str, Any]) -> str | None:
+def _what_is_wrong(conninfo: str, parts: Mapping[str, object]) -> str | None:
     """Return what the driver would find only when it connects, and would then say with a piece of the password.
 
     It takes the text before the first slash for a host and its port, so that of ``ada:pa/ss@db`` it says that ``pa`` is

@@ -185,7 +185,7 @@ def apply(
     query: RunQuery,
     *,
     actor: str,
-    params: Mapping[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
     chosen: Chosen = EVERY,
     bulk_id: str | None = None,
     canary: bool = False,

@@ -43,7 +43,7 @@ def touchable(action: BulkAction, run: Run, seen: Presence, bound_ms: int) -> bo
     return run.finished_at_ms is None or run.finished_at_ms <= bound_ms
 
 
-def watch_canary(request: Mapping[str, Any], ids: Sequence[str], bulk_id: str, wait: bool = True) -> dict[str, Any]:
+def watch_canary(request: Mapping[str, object], ids: Sequence[str], bulk_id: str, wait: bool = True) -> dict[str, Any]:
     """Look at what became of the runs that a bulk action took first. See ``dashboard.actions.canary``.
 
     Args:
@@ -62,7 +62,7 @@ def end(bulk_id: str) -> None:
         ctx.ledger.end_bulk(bulk_id)
 
 
-def apply_chunk(request: Mapping[str, Any], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
+def apply_chunk(request: Mapping[str, object], ids: Sequence[str], bulk_id: str) -> list[dict[str, Any]]:
     """Apply the action to some runs; return an outcome per run. Called again after a crash, it repeats nothing."""
     with _worker_context() as ctx:
         return apply_ids(_limited(ctx, request), request, ids, bulk_id=bulk_id)

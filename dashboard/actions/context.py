@@ -205,7 +205,7 @@ class ActionContext:
     # -- the audit log --------------------------------------------------------------------------------------
 
     @contextmanager
-    def audited(self, actor: str, action: str, run_id: str | None, **params: Any) -> Iterator[Audited]:
+    def audited(self, actor: str, action: str, run_id: str | None, **params: object) -> Iterator[Audited]:
         """Write what was asked, when, and how it ended, also when it was refused. A ledger that fails stops no action.
 
         An action is stamped when it begins: a worker may take the run before it has ended.
@@ -263,7 +263,7 @@ class _WithDeclared(ValidatorRegistry):
     def knows(self, workflow: str, name: str) -> bool:
         return super().knows(workflow, name) or declared_validators.knows(workflow, name)
 
-    def check(self, workflow: str, name: str, value: Any) -> None:
+    def check(self, workflow: str, name: str, value: object) -> None:
         super().check(workflow, name, value)
         declared_validators.check(workflow, name, value)
 

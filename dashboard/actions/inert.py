@@ -26,7 +26,7 @@ class _Primitives(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         raise ForeignObjectError(f"{module}.{name}")
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> Any:
         raise ForeignObjectError("persistent reference")
 
 
@@ -37,7 +37,7 @@ class InertSerializer(Serializer):
         """Return the engine's name of the format."""
         return "py_pickle"
 
-    def serialize(self, data: Any) -> str:
+    def serialize(self, data: object) -> str:
         """Return plain values in the engine's format."""
         return base64.b64encode(pickle.dumps(data)).decode()
 

@@ -50,7 +50,7 @@ _TYPE_NAMES = {
 }
 
 
-def misfit(schema: Schema, value: Any) -> str | None:
+def misfit(schema: Schema, value: object) -> str | None:
     """Return why ``value`` does not fit ``schema``, beginning with where; None where it fits.
 
     Example::
@@ -66,7 +66,7 @@ class _Check:
     def __init__(self, whole: Schema) -> None:
         self._whole = whole
 
-    def misfits(self, schema: object, value: Any, where: str, depth: int) -> Iterator[str]:
+    def misfits(self, schema: object, value: object, where: str, depth: int) -> Iterator[str]:
         """Yield what does not fit, the outermost first."""
         if schema is False:
             yield _say(where, f"{_shown(value)} is not expected.")
@@ -94,7 +94,7 @@ class _Check:
             found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
         return found
 
-    def _none_of(self, choices: list[Any], value: Any, where: str, depth: int) -> Iterator[str]:
+    def _none_of(self, choices: list[Any], value: object, where: str, depth: int) -> Iterator[str]:
         reasons = []
         for choice in choices:
             reason = next(self.misfits(choice, value, where, depth + 1), None)
@@ -119,12 +119,12 @@ class _Check:
             yield from self.misfits(inner, item, f"{where}[{number}]", depth + 1)
 
 
-def _is_any_of(schema: Schema, value: Any) -> bool:
+def _is_any_of(schema: Schema, value: object) -> bool:
     kinds = schema["type"]
     return any(_is(kind, schema, value) for kind in (kinds if isinstance(kinds, list) else [kinds]))
 
 
-def _is(kind: str, schema: Schema, value: Any) -> bool:
+def _is(kind: str, schema: Schema, value: object) -> bool:
     """Say whether pydantic may read a value of JSON as of this type."""
     form = schema.get("format")
     name = form if kind == "string" and isinstance(form, str) and form in _READ_AS else kind
@@ -142,7 +142,7 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(_READ_AS[name])
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """Return a value as a number where pydantic would; None where it is none."""
     if isinstance(value, int):  # which may be beyond what a float holds
         return value
@@ -153,7 +153,7 @@ def _number(value: Any) -> float | None:
     return number
 
 
-def _beyond(schema: Schema, value: Any, where: str) -> Iterator[str]:
+def _beyond(schema: Schema, value: object, where: str) -> Iterator[str]:
     """Yield what a value of the right type still lacks: bounds, lengths, choices."""
     if "enum" in schema and not _is_one_of(schema, value):
         yield _say(where, f"{_shown(value)} is none of {', '.join(map(repr, schema['enum']))}.")
@@ -181,7 +181,7 @@ def _beyond(schema: Schema, value: Any, where: str) -> Iterator[str]:
         yield _say(where, f"{_shown(value)} does not match {schema['pattern']!r}.")
 
 
-def _is_one_of(schema: Schema, value: Any) -> bool:
+def _is_one_of(schema: Schema, value: object) -> bool:
     """Say whether a value is one of the choices; a choice among numbers is read from a text too."""
     numeric = schema.get("type") in ("integer", "number")
     return value in schema["enum"] or (numeric and _number(value) in schema["enum"])
@@ -201,7 +201,7 @@ def _named(schema: Schema) -> str:
     return " or ".join(_TYPE_NAMES.get(kind, str(kind)) for kind in kinds)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = "null" if value is None else "true" if value is True else "false" if value is False else repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 

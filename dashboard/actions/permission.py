@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dashboard.errors import Forbidden, Unprocessable
 from dashboard.read.seen import SEE
@@ -62,7 +61,7 @@ class Permission:
         *,
         workflow: str,
         queue: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, object] | None = None,
         namespace: str | None = None,
         run_id: str | None = None,
     ) -> None:

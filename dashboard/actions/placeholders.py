@@ -13,7 +13,7 @@ from otel_bridge.model.values import StoredValue
 _MARKS = (REDACTED, WITHHELD)
 
 
-def refuse_placeholders(given: Any, stored: StoredValue | None, *, codec: Codec) -> None:
+def refuse_placeholders(given: object, stored: StoredValue | None, *, codec: Codec) -> None:
     """Refuse an input in which what redaction put there still stands where a real value belongs.
 
     A text of the original itself is always accepted, whatever it says, and so is everything where nothing is redacted.
@@ -41,7 +41,7 @@ def refuse_placeholders(given: Any, stored: StoredValue | None, *, codec: Codec)
             )
 
 
-def _texts(value: Any) -> Iterator[tuple[str, str]]:
+def _texts(value: object) -> Iterator[tuple[str, str]]:
     """Yield each text within JSON, with the path to it, in no stated order; deep nesting costs no stack."""
     todo: list[tuple[str, Any]] = [("input", value)]
     while todo:

@@ -32,7 +32,7 @@ _KEYED = uuid.UUID("8f0c4b0e-6d4f-5c1e-9a55-0b7d0f3c2a91")
 """Namespace of ids made from idempotency keys."""
 
 
-def arguments_of(input_: Any) -> tuple[list[Any], dict[str, Any]]:
+def arguments_of(input_: object) -> tuple[list[Any], dict[str, Any]]:
     """Return positional and named arguments of what a client gives as a run's input.
 
     ``{"args": [...], "kwargs": {...}}`` (how inputs are shown) is taken apart; a list is the positional arguments; any
@@ -58,10 +58,10 @@ def start(
     workflow: str,
     *,
     actor: str,
-    input_: Any = None,
+    input_: object = None,
     run_id: str | None = None,
     queue: str | None = None,
-    attributes: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, object] | None = None,
     key: str | None = None,
     format_: InputFormat | None = None,
 ) -> Outcome:
@@ -183,7 +183,7 @@ def _sample(ctx: ActionContext, workflow: str) -> Run | None:
     return page.runs[0] if page.runs else None
 
 
-def _enqueue(ctx: ActionContext, options: EnqueueOptions, input_: Any) -> str:
+def _enqueue(ctx: ActionContext, options: EnqueueOptions, input_: object) -> str:
     args, kwargs = arguments_of(input_)
     with ctx.engine.use(fast_queue=True) as client:
         try:
@@ -198,7 +198,7 @@ def _enqueue(ctx: ActionContext, options: EnqueueOptions, input_: Any) -> str:
 def retry_with_input(
     ctx: ActionContext,
     run_id: str,
-    input_: Any,
+    input_: object,
     *,
     actor: str,
     key: str | None = None,

@@ -91,7 +91,7 @@ def payload_of(ctx: ActionContext, run: Run) -> dict[str, Any]:
     }
 
 
-def _call(on_dead: OnDead, run: Run, payload: Mapping[str, Any]) -> None:
+def _call(on_dead: OnDead, run: Run, payload: Mapping[str, object]) -> None:
     try:
         on_dead(payload)
     except Exception:  # the host's hook must not stop the caretaker

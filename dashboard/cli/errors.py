@@ -46,7 +46,7 @@ def list_(session: Session, **filters: Any) -> None:
 
 @click.group(invoke_without_command=True, params=list_.params)
 @click.pass_context
-def errors(ctx: click.Context, /, **options: Any) -> None:
+def errors(ctx: click.Context, /, **options: object) -> None:
     """List failures by what they have in common; show one, or say that it is dealt with."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_, **options)

@@ -67,7 +67,7 @@ def filtered(function: F) -> F:
     """Give a command the filter of the run list, as ``filters``."""
 
     @functools.wraps(function)
-    def command(*args: Any, **options: Any) -> Any:
+    def command(*args: object, **options: object) -> Any:
         given = {name: options.pop(name) for name in RunFilter.__annotations__ if name in options}
         filters = cast(RunFilter, {name: value for name, value in given.items() if value not in (None, ())})
         return function(*args, filters=filters, **options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from dashboard.cli.session import Session, connected, now, width
@@ -25,7 +23,7 @@ def list_(session: Session) -> None:
 
 @click.group(invoke_without_command=True, params=list_.params)
 @click.pass_context
-def schedules(ctx: click.Context, /, **options: Any) -> None:
+def schedules(ctx: click.Context, /, **options: object) -> None:
     """List the cron schedules; pause, resume or trigger one."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_, **options)

@@ -145,7 +145,7 @@ ANYBODY = Acting()
 """Nothing was said: the operating system's user, who may do everything."""
 
 
-def where_of(params: Mapping[str, Any]) -> Where:
+def where_of(params: Mapping[str, object]) -> Where:
     """Return where the runs are, of a command's parameters."""
     given: dict[str, Any] = {name: params.get(name) for name in WHERE}
     return Where(**given)

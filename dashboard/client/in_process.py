@@ -25,7 +25,7 @@ class AppTransport(httpx.WSGITransport):
     """
 
     def __init__(self, app: WsgiApp, *, on_close: Callable[[], object] = lambda: None) -> None:
-        def ask(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def ask(environ: dict[str, Any], start_response: object) -> Iterable[bytes]:
             environ["PATH_INFO"] = environ["PATH_INFO"].encode("utf-8").decode("latin-1")
             return app(environ, start_response)
 

@@ -23,7 +23,7 @@ JSON_SCHEMA = {"x-json": True}
 PROSE = frozenset({"description", "summary", "title", "examples", "tags", "x-role"})
 
 
-def without_prose(node: Any) -> Any:
+def without_prose(node: object) -> Any:
     """Return a part of the document without what only people read. Names of properties are not prose."""
     if isinstance(node, list):
         return [without_prose(entry) for entry in node]
@@ -38,7 +38,7 @@ def without_prose(node: Any) -> Any:
     }
 
 
-def as_sent(schema: Any) -> Any:
+def as_sent(schema: object) -> Any:
     """Return a property's schema as a reader meets it: never null, and any JSON where it says nothing."""
     if not isinstance(schema, dict):
         return schema
@@ -54,7 +54,7 @@ def as_sent(schema: Any) -> Any:
     return {**parts, "required": sorted({*parts.get("required", []), *constants})} if constants else parts
 
 
-def as_part(key: str, value: Any) -> Any:
+def as_part(key: str, value: object) -> Any:
     """Return what a schema holds under a key, as it is sent."""
     if key == "additionalProperties" and value is True:
         return ANY_JSON

@@ -52,7 +52,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def check_value(value: Any) -> None:
+def check_value(value: object) -> None:
     """Refuse what is nested too deep, or holds what JSON text or a database cannot. Walks without recursion.
 
     Raises:
@@ -82,7 +82,7 @@ def _check_text(text: str) -> None:
             raise BadRequest("The body holds a lone surrogate, which is not a character.") from error
 
 
-def check_names(body: Any) -> None:
+def check_names(body: object) -> None:
     """Refuse NUL characters in what a declared body names; payloads (fields of any JSON) may hold them.
 
     Raises:

@@ -29,7 +29,7 @@ _REASONS = {
 }
 
 
-def _usable(type_: Any) -> bool:
+def _usable(type_: object) -> bool:
     return type_ is not None and type_ is not Any
 
 

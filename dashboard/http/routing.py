@@ -134,13 +134,13 @@ class RouteTable:
         self.routes: list[Route] = []
 
     def get(
-        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
+        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: object
     ) -> Callable[[Handler], Handler]:
         """Register a GET route (role ``viewer`` unless said otherwise). Options: see ``Route``."""
         return self._register("GET", path, summary, answers, {"role": "viewer", **options})
 
     def post(
-        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: Any
+        self, path: str, *, summary: str, answers: Mapping[int, Any], **options: object
     ) -> Callable[[Handler], Handler]:
         """Register a POST route (role ``operator`` unless said otherwise). Options: see ``Route``."""
         return self._register("POST", path, summary, answers, {"role": "operator", **options})

@@ -128,11 +128,11 @@ class SocketRoute:
     ) -> None:
         self._add_url_rule, self._open_stream = add_url_rule, open_stream
 
-    def route(self, rule: str, **options: Any) -> Callable[[Callable[..., Response]], None]:
+    def route(self, rule: str, **options: object) -> Callable[[Callable[..., Response]], None]:
         """Register flask-sock's view, as ``Blueprint.route`` does."""
 
         def register(upgrade: Callable[..., Response]) -> None:
-            def view(**values: Any) -> Response:
+            def view(**values: object) -> Response:
                 opened = self._open_stream(values)
                 if isinstance(opened, Response):
                     return opened

@@ -282,7 +282,7 @@ def shared(among: Collection[Collection[Fact]], others: Collection[Collection[Fa
     return [view for _, _, view in found[:MOST_SHARED]]
 
 
-def _facts(run: Run, shown: Any) -> set[Fact]:
+def _facts(run: Run, shown: object) -> set[Fact]:
     plain: dict[SharedAxis, str | None] = {
         "version": run.workflow_version,
         "executor": run.executor,
@@ -292,7 +292,7 @@ def _facts(run: Run, shown: Any) -> set[Fact]:
     return _plain_facts(plain) | _attribute_facts(run, shown)
 
 
-def _facts_of_failure(failure: Failure, run: Run | None, shown: Any) -> set[Fact]:
+def _facts_of_failure(failure: Failure, run: Run | None, shown: object) -> set[Fact]:
     """Return what was so when it failed: a retry moves a run to other queues and versions."""
     plain: dict[SharedAxis, str | None] = {
         "version": failure.version,

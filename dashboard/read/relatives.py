@@ -24,7 +24,7 @@ KEYS = frozenset({*map(to_camel, NAMES), "parent"})
 """The same in JSON; ``parent`` is a parameter of an entry of the audit log."""
 
 
-def without_unseen(services: Services, answered: Any) -> Any:
+def without_unseen(services: Services, answered: object) -> Any:
     """Return wire models, or a list of them, without the ids of runs that the actor may not see.
 
     Anything else, and everything where there is no policy, is returned as it is.
@@ -65,7 +65,7 @@ def _named(value: object) -> Iterator[str]:
             yield from _named(item)
 
 
-def _without(value: Any, hidden: set[str]) -> Any:
+def _without(value: object, hidden: set[str]) -> Any:
     if isinstance(value, list):
         return [_without(item, hidden) for item in value]
     if not isinstance(value, BaseModel):

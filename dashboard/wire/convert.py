@@ -39,13 +39,13 @@ ATTEMPT_STEPS = 1_000
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 
 
-def tags_of(attributes: Mapping[str, Any]) -> list[str]:
+def tags_of(attributes: Mapping[str, object]) -> list[str]:
     """Return a run's tags: the strings of its ``tags`` attribute."""
     tags = attributes.get("tags")
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def search_attributes_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def search_attributes_of(attributes: Mapping[str, object]) -> dict[str, Any]:
     """Return a run's scalar attributes, less its tags and what this product and the engine keep there."""
     return {
         key: value

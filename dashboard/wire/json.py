@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 log = logging.getLogger(__name__)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(by_alias=True, exclude_none=True)
     raise TypeError(f"{type(value).__name__} is not JSON")
@@ -23,7 +23,7 @@ def _fast(value: BaseModel) -> str:
     return value.model_dump_json(by_alias=True, exclude_none=True)
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Return wire models, lists of them, or plain JSON as JSON text. Lone surrogates are escaped, NaN is null."""
     try:
         if isinstance(value, BaseModel):
@@ -40,7 +40,7 @@ def to_json(value: Any) -> str:
         return json.dumps(_without_nan(value), default=_plain, separators=(",", ":"))
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> Any:
     if isinstance(value, float):
         return value if value == value and value not in (float("inf"), float("-inf")) else None
     if isinstance(value, BaseModel):

@@ -131,7 +131,7 @@ def _without_ids(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _work(name: str) -> Any:
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> Any:
         return getattr(importlib.import_module("dashboard.actions.bulk_work"), name)(*args)
 
     return call

@@ -179,7 +179,7 @@ def _recording(step: StepFunction, name: str) -> StepFunction:
     """Wrap a step so that what it is given is published before it runs."""
 
     @functools.wraps(step)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
+    def recorded(*args: object, **kwargs: object) -> Any:
         place = engine.current_step()
         if place is None:
             return step(*args, **kwargs)
@@ -188,7 +188,7 @@ def _recording(step: StepFunction, name: str) -> StepFunction:
             return step(*args, **kwargs)
 
     @functools.wraps(step)
-    async def recorded_async(*args: Any, **kwargs: Any) -> Any:
+    async def recorded_async(*args: object, **kwargs: object) -> Any:
         place = engine.current_step()
         if place is None:
             return await step(*args, **kwargs)
@@ -212,7 +212,7 @@ def _publish(
         raise UnrecordableInputError(name, error) from error
 
 
-def given_by_name(step: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def given_by_name(step: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, object]) -> dict[str, Any]:
     """Return arguments by parameter name, defaults included; empty when they no longer fit the signature."""
     try:
         bound = inspect.signature(step).bind(*args, **kwargs)

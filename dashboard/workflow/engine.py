@@ -81,7 +81,7 @@ def in_workflow_body() -> bool:
     return context is not None and context.is_workflow()
 
 
-def publish_in_step(key: str, value: Any) -> None:
+def publish_in_step(key: str, value: object) -> None:
     """Publish an event from inside a step, fenced: it fails when the run was cancelled or taken over.
 
     It blocks: asynchronous callers send it to a thread.
@@ -162,7 +162,7 @@ def register_workflow(name: str, function: Callable[..., Any], **options: Any) -
 
 def _fresh(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def workflow(*args: Any, **kwargs: Any) -> Any:
+    def workflow(*args: object, **kwargs: object) -> Any:
         return function(*args, **kwargs)
 
     @functools.wraps(function)

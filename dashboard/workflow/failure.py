@@ -33,7 +33,7 @@ def undo_on_failure(workflow: WorkflowFunction) -> WorkflowFunction:
         raise TypeError(f"Put @undo_on_failure below @DBOS.workflow(), next to the function {workflow.__qualname__!r}.")
 
     @functools.wraps(workflow)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: object, **kwargs: object) -> Any:
         try:
             return workflow(*args, **kwargs)
         except Exception:
@@ -42,7 +42,7 @@ def undo_on_failure(workflow: WorkflowFunction) -> WorkflowFunction:
             raise
 
     @functools.wraps(workflow)
-    async def guarded_async(*args: Any, **kwargs: Any) -> Any:
+    async def guarded_async(*args: object, **kwargs: object) -> Any:
         try:
             return await workflow(*args, **kwargs)
         except Exception:

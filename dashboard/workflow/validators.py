@@ -40,7 +40,7 @@ class ValidatorRegistry:
         for (workflow, name), validator in (validators or {}).items():
             self.add(workflow, name, validator)
 
-    def add(self, workflow: str, name: str, validator: Any) -> None:
+    def add(self, workflow: str, name: str, validator: object) -> None:
         """Register one more validator; all of them must accept."""
         with self._lock:
             known = self._validators.setdefault((workflow, name), [])
@@ -68,7 +68,7 @@ class ValidatorRegistry:
         with self._lock:
             return any(known == name for _, known in self._validators)
 
-    def check(self, workflow: str, name: str, value: Any) -> None:
+    def check(self, workflow: str, name: str, value: object) -> None:
         """Run the validators of an update.
 
         Raises:
@@ -88,7 +88,7 @@ def _schema(validators: list[Any]) -> dict[str, Any] | None:
     return {"allOf": schemas}
 
 
-def _schema_of(validator: Any) -> dict[str, Any] | None:
+def _schema_of(validator: object) -> dict[str, Any] | None:
     accepted = validator
     try:
         if callable(validator) and not isinstance(validator, type):
@@ -101,7 +101,7 @@ def _schema_of(validator: Any) -> dict[str, Any] | None:
     return type_schema(accepted)
 
 
-def type_schema(type_: Any) -> dict[str, Any] | None:
+def type_schema(type_: object) -> dict[str, Any] | None:
     """Return the JSON schema of what a type accepts; None where it has none, or one too long to be kept with a wait.
 
     Remembered by type: a workflow that waits in a loop asks each time.
@@ -151,7 +151,7 @@ registry = ValidatorRegistry()
 report_validators(registry.describe)
 
 
-def validator(workflow: str, name: str, type: Any = None) -> Any:
+def validator(workflow: str, name: str, type: object = None) -> Any:
     """Register a validator for updates ``name`` of ``workflow`` (``*``: of every workflow).
 
     Give a pydantic model (or any type), or decorate a callable::

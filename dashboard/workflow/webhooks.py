@@ -53,7 +53,7 @@ class Webhook:
     topic_seq: int
     timeout_s: float | None
 
-    def wait(self, *, type: Any = None) -> Any:
+    def wait(self, *, type: object = None) -> Any:
         """Wait for the callback; return its body (as ``type``, if given).
 
         While the run waits, a body that does not fit is answered with 422 and the caller may try again. One that came
@@ -64,16 +64,16 @@ class Webhook:
         """
         return receive(self._planned(type), partial(_body, type))
 
-    async def wait_async(self, *, type: Any = None) -> Any:
+    async def wait_async(self, *, type: object = None) -> Any:
         """``wait`` for asynchronous workflows."""
         return await receive_async(self._planned(type), partial(_body, type))
 
-    def _planned(self, type_: Any) -> Wait:
+    def _planned(self, type_: object) -> Wait:
         planned = plan_wait("webhook", self.name, self.timeout_s)
         return _BoundWait("webhook", self.name, planned.seq, self.timeout_s, self.topic_seq, type=type_)
 
 
-def _body(type_: Any, message: Any) -> Any:
+def _body(type_: object, message: object) -> Any:
     return typed(type_, body_of(message))
 
 

@@ -226,7 +226,7 @@ def placed(function: Command) -> Command:
         ledger_schema: str | None,
         namespace: str,
         verbose: bool,
-        **options: Any,
+        **options: object,
     ) -> None:
         level = logging.DEBUG if verbose else logging.INFO
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -252,7 +252,7 @@ def spanned(function: Command) -> Command:
     """Give a command ``spans``, the ``SpanOptions``, the ``codec`` for what is in them, and ``service_name``."""
 
     @functools.wraps(function)
-    def command(*args: Any, redact: tuple[str, ...], serializer: str | None, **options: Any) -> None:
+    def command(*args: object, redact: tuple[str, ...], serializer: str | None, **options: object) -> None:
         spans = {name: options.pop(name) for name in SpanOptions.__annotations__}
         codec = Codec(
             redact=redact_keys(redact) if redact else None,

@@ -108,7 +108,7 @@ class Codec:
             return DecodedError(message=WITHHELD)
         return DecodedError(message=cut(self._describer(Budget(limits, 0)).text(text), MAX_MESSAGE))
 
-    def show_members(self, members: Mapping[str, Any]) -> dict[str, Any]:
+    def show_members(self, members: Mapping[str, object]) -> dict[str, Any]:
         """Return JSON that is not a stored value, such as a run's attributes, as it may be shown."""
         shown = dict(members) if self.redact is None else self._redacted(dict(members))
         shown = shown if self.shows_tokens else map_strings(shown, mask_text)
@@ -146,7 +146,7 @@ class Codec:
             pass
         return self._raw(text, value.serialization, limits, was_cut, problem)
 
-    def _read_value(self, shown: Any, found: Read, budget: Budget, *, was_cut: bool) -> Decoded:
+    def _read_value(self, shown: object, found: Read, budget: Budget, *, was_cut: bool) -> Decoded:
         truncated = was_cut or budget.cut
         json = shown if self.redact is None or isinstance(self.redact, KeyRedactor) else self._redacted(shown)
         return Decoded(
@@ -181,7 +181,7 @@ class Codec:
             raw=True,
         )
 
-    def _redacted(self, shown: Any) -> Any:
+    def _redacted(self, shown: object) -> Any:
         """Pass JSON through the hook; one that raises hides what it was given."""
         if self.redact is None:
             return shown
@@ -191,7 +191,7 @@ class Codec:
             log.exception("The redact hook failed, so the value is withheld.")
             return "[withheld: the redact hook failed; see the log]"
 
-    def _under(self, key: str, shown: Any) -> Any:
+    def _under(self, key: str, shown: object) -> Any:
         """Pass JSON that stands under a key through the hook."""
         redacted = self._redacted({key: shown})
         return redacted.get(key, REDACTED) if isinstance(redacted, dict) else redacted

@@ -47,7 +47,7 @@ class Describer:
         self._short = min(_SHORT, budget.limits.max_string)
         self._exact = budget.limits.exact
 
-    def json(self, value: Any) -> Any:
+    def json(self, value: object) -> Any:
         """Return ``value`` as JSON-able data that nests at most twice ``max_depth`` deep."""
         answer = self._scalar(value)
         if answer is not _CONTAINER:
@@ -104,7 +104,7 @@ class Describer:
 
     # -- scalars --------------------------------------------------------------------------------------------------
 
-    def _scalar(self, value: Any) -> Any:
+    def _scalar(self, value: object) -> Any:
         """Return the JSON of what holds nothing else, or ``_CONTAINER``."""
         if value is None or isinstance(value, bool):
             return value
@@ -147,7 +147,7 @@ class Describer:
 
     # -- containers -----------------------------------------------------------------------------------------------
 
-    def _container(self, value: Any) -> Members:
+    def _container(self, value: object) -> Members:
         if isinstance(value, dict):
             return self._mapping(Mapping(list(value.items()))) if self._budget.show(len(value)) else _nothing()
         if isinstance(value, list):
@@ -237,7 +237,7 @@ class Describer:
                 after_key = hidden or self._hides(value)
         return result
 
-    def _hides(self, key: Any) -> bool:
+    def _hides(self, key: object) -> bool:
         if self._redactor is None:
             return False
         if not isinstance(key, str):
@@ -293,7 +293,7 @@ def _nothing() -> Members:
     return {"$cut": "more"}
 
 
-def _named_only(value: Any) -> Members:
+def _named_only(value: object) -> Members:
     yield from ()
     return {"$class": type(value).__name__}
 

@@ -50,7 +50,7 @@ class ErrorReader:
         self._hides = redact.hides if isinstance(redact, KeyRedactor) else lambda key: False
         self._redact = None if isinstance(redact, KeyRedactor) else redact
 
-    def read(self, value: Any, depth: int = 0) -> DecodedError:
+    def read(self, value: object, depth: int = 0) -> DecodedError:
         """Return the error that a node or JSON value tells; ``depth`` counts the errors around it."""
         if isinstance(value, Instance):
             return self._of_python(value, depth)
@@ -109,20 +109,20 @@ class ErrorReader:
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
-    def _json(self, value: Any) -> Any:
+    def _json(self, value: object) -> Any:
         shown = self._describer.json(value)
         return shown if self._redact is None or isinstance(shown, str) else self._redact(shown)
 
-    def _shown(self, value: Any) -> str:
+    def _shown(self, value: object) -> str:
         return "" if value is None else _text(self._json(value))
 
-    def _quoted(self, value: Any) -> str:
+    def _quoted(self, value: object) -> str:
         return _quoted(self._json(value))
 
     def _member(self, members: dict[str, Any], key: str) -> str:
         return REDACTED if self._hides(key) else self._shown(members.get(key))
 
-    def _plain(self, value: Any, limit: int) -> str | None:
+    def _plain(self, value: object, limit: int) -> str | None:
         if isinstance(value, CutText):
             value = value.text
         return cut(self._describer.text(value), limit) if isinstance(value, str) and value else None
@@ -143,11 +143,11 @@ def _members(value: Mapping) -> dict[str, Any]:
     return {key: member for key, member in value.pairs[:_MAX_MEMBERS] if isinstance(key, str)}
 
 
-def _text(shown: Any) -> str:
+def _text(shown: object) -> str:
     return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
 
 
-def _quoted(shown: Any) -> str:
+def _quoted(shown: object) -> str:
     return repr(shown) if known.is_scalar(shown) else json.dumps(shown, ensure_ascii=False)
 
 

@@ -141,7 +141,7 @@ class _Parser:
                 return
             raise _NotJson
 
-    def _put(self, value: Any) -> None:
+    def _put(self, value: object) -> None:
         if not self.stack:
             self.root.append(value)
             return

@@ -12,7 +12,7 @@ from otel_bridge.codec.redaction import NAME_MEMBERS, VALUE_MEMBERS, KeyRedactor
 _MAX_PARTS = 8
 
 
-def as_text(key: Any) -> str | None:
+def as_text(key: object) -> str | None:
     """Return a key as text, or None where it has none that people would write."""
     if isinstance(key, str):
         return key
@@ -34,7 +34,7 @@ def need_pairs(pairs: list[tuple[Any, Any]], names: list[str | None]) -> bool:
     return None in names or len(set(names)) < len(names)
 
 
-def is_hidden(key: Any, redactor: KeyRedactor) -> bool:
+def is_hidden(key: object, redactor: KeyRedactor) -> bool:
     """True when what stands under this key is to be hidden, whatever kind of key it is.
 
     A key that is itself cut may have said anything, so it hides.
@@ -42,7 +42,7 @@ def is_hidden(key: Any, redactor: KeyRedactor) -> bool:
     return any(word is None or redactor.hides(word) for word in _words(key))
 
 
-def _words(key: Any) -> Iterator[str | None]:
+def _words(key: object) -> Iterator[str | None]:
     """Return every word that a key consists of; None for one that is cut."""
     if isinstance(key, str):
         yield key

@@ -48,7 +48,7 @@ def member_name(instance: Instance) -> str | None:
     return f"{owner.name}.{name}" if isinstance(name, str) and len(name) <= _MAX_CHARACTERS else None
 
 
-def is_scalar(value: Any) -> bool:
+def is_scalar(value: object) -> bool:
     """True for what JSON has a word for, containers aside."""
     return value is None or isinstance(value, (bool, int, float, str))
 
@@ -122,15 +122,15 @@ def as_container(instance: Instance, budget: Budget) -> Sequence | Mapping | Non
     return Sequence("set" if name in _SETS else "list", _items(given) + instance.items, open_from)
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     return len(value.pairs) if isinstance(value, Mapping) else len(_items(value))
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: object) -> list[Any]:
     return value.items if isinstance(value, Sequence) else []
 
 
-def _pairs(value: Any) -> list[tuple[Any, Any]]:
+def _pairs(value: object) -> list[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return value.pairs
     found = [item.items for item in _items(value) if isinstance(item, Sequence)]
@@ -175,7 +175,7 @@ def _uuid(instance: Instance) -> str | None:
     return str(uuid.UUID(int=number))
 
 
-def zone_name(value: Any) -> str | None:
+def zone_name(value: object) -> str | None:
     """Return the name of a zoneinfo or pytz zone, which is not looked up."""
     if not isinstance(value, Instance):
         return None

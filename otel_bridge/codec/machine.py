@@ -60,7 +60,7 @@ class Machine:
 
     # -- the stack ----------------------------------------------------------------------------------------------
 
-    def push(self, value: Any) -> None:
+    def push(self, value: object) -> None:
         self.stack.append(value)
 
     def pop(self) -> Any:

@@ -46,7 +46,7 @@ _ITERATED: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
 _CALLABLE = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
-def nodes_of(value: Any, budget: Budget) -> Any:
+def nodes_of(value: object, budget: Budget) -> Any:
     """Return a live value as nodes; shared parts stay shared, so cycles end where they are shown.
 
     Raises:
@@ -64,14 +64,14 @@ class _Converter:
         self._kept: list[Any] = []  # ids are only good while their objects live
         self._todo: list[tuple[Any, Any]] = []
 
-    def convert(self, value: Any) -> Any:
+    def convert(self, value: object) -> Any:
         root = self._node(value)
         while self._todo:
             found, node = self._todo.pop()
             self._fill(found, node)
         return root
 
-    def _node(self, value: Any) -> Any:
+    def _node(self, value: object) -> Any:
         self._budget.read()
         if value is None or type(value) in (bool, int, float, str, bytes):
             return value
@@ -84,7 +84,7 @@ class _Converter:
             self._kept.append(value)
         return node
 
-    def _begin(self, value: Any) -> Any:
+    def _begin(self, value: object) -> Any:
         """Return the node of a value, to be filled with its parts if it has any."""
         kind = type(value)
         if isinstance(value, _CALLABLE):
@@ -120,7 +120,7 @@ class _Converter:
         elif isinstance(node, Instance):
             self._fill_instance(value, node)
 
-    def _fill_instance(self, value: Any, node: Instance) -> None:
+    def _fill_instance(self, value: object, node: Instance) -> None:
         state = _state(value)
         if isinstance(value, BaseException):
             node.args = [self._node(arg) for arg in _ARGS.__get__(value)]
@@ -134,14 +134,14 @@ class _Converter:
             node.state, node.built = Mapping([(key, self._node(member)) for key, member in state.items()]), True
 
 
-def _iterated(value: Any) -> Any:
+def _iterated(value: object) -> Any:
     for plain in _ITERATED:
         if isinstance(value, plain):
             return plain.__iter__(value)
     return ()
 
 
-def _state(value: Any) -> dict[str, Any]:
+def _state(value: object) -> dict[str, Any]:
     """Return what an instance holds: its dictionary and its slots, without asking the instance."""
     held: dict[str, Any] = {}
     for kind in type(value).__mro__:
@@ -163,6 +163,6 @@ def _state(value: Any) -> dict[str, Any]:
     return {**held, **own} if isinstance(own, dict) else held
 
 
-def _name_of(value: Any) -> str:
+def _name_of(value: object) -> str:
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None) or "object"
     return f"{module}.{name}" if isinstance(module, str) else str(name)

@@ -187,7 +187,7 @@ def _additems(machine: Machine) -> None:
     _add(machine.top(), items)
 
 
-def _add(target: Any, items: list[Any]) -> None:
+def _add(target: object, items: list[Any]) -> None:
     if not isinstance(target, (Sequence, Instance)):
         raise Malformed("items for something that takes none")
     target.items.extend(items)
@@ -205,7 +205,7 @@ def _setitems(machine: Machine) -> None:
     _set(machine.top(), pairs)
 
 
-def _set(target: Any, pairs: list[tuple[Any, Any]]) -> None:
+def _set(target: object, pairs: list[tuple[Any, Any]]) -> None:
     if not isinstance(target, (Mapping, Instance)):
         raise Malformed("keys for something that takes none")
     target.pairs.extend(pairs)
@@ -249,7 +249,7 @@ def _reduce(machine: Machine) -> None:
         _made(machine, factory, args)
 
 
-def _bytes(machine: Machine, factory: Any, args: list[Any]) -> bytes | CutBytes | None:
+def _bytes(machine: Machine, factory: object, args: list[Any]) -> bytes | CutBytes | None:
     """Return bytes that were written in a roundabout way: as text before protocol 3, as ``bytearray(...)`` before 5."""
     name = factory.name if isinstance(factory, Global) else None
     first = args[0] if args else None
@@ -298,7 +298,7 @@ def _build(machine: Machine) -> None:
     target.state, target.built = state, True
 
 
-def _latin(value: Any) -> Any:
+def _latin(value: object) -> Any:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 

@@ -44,7 +44,7 @@ class KeyRedactor:
         self.patterns = patterns
         self._match = re.compile("|".join(translate(pattern.casefold()) for pattern in patterns) or r"(?!)").match
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> Any:
         """Return a copy of JSON-able ``value`` without what matched, however deeply it nests."""
         holder: list[Any] = [value]
         todo: list[tuple[Any, Any]] = [(holder, 0)]
@@ -141,7 +141,7 @@ def _end_of_string(text: str, opening: re.Match[str]) -> int:
     return len(text)
 
 
-def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+def map_strings(value: object, change: Callable[[str], str]) -> Any:
     """Return a copy of JSON-able ``value`` with each of its strings changed, keys included."""
     holder: list[Any] = [value]
     todo: list[tuple[Any, Any]] = [(holder, 0)]
@@ -159,7 +159,7 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
     return holder[0]
 
 
-def _words(key: Any) -> Iterator[str]:
+def _words(key: object) -> Iterator[str]:
     """Return what a key of described JSON says: a text, the name or value of an enum's member, bytes."""
     if isinstance(key, str):
         yield key

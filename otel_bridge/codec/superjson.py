@@ -17,7 +17,7 @@ _CHARACTERS_PER_UNIT = 16
 _ITEMS_PER_UNIT = 8
 
 
-def is_superjson(value: Any, name: str | None) -> bool:
+def is_superjson(value: object, name: str | None) -> bool:
     """True for what superjson wrote, and nothing else beside it: no other JSON may hide behind a member ``json``.
 
     Without the format's name, the marker that DBOS for TypeScript puts there is asked for.
@@ -46,7 +46,7 @@ class _Annotations:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
 
-    def apply(self, tree: Any, holder: list[Any]) -> None:
+    def apply(self, tree: object, holder: list[Any]) -> None:
         """Apply the tree to ``holder[0]``, in place.
 
         Children come before the type of their parent, which replaces what their paths lead through.
@@ -72,7 +72,7 @@ class _Annotations:
             if isinstance(children, dict):
                 todo.extend((child, parent, key, path) for path, child in reversed(children.items()))
 
-    def _find(self, parent: Any, key: Any, dotted: str) -> tuple[Any, Any] | None:
+    def _find(self, parent: object, key: object, dotted: str) -> tuple[Any, Any] | None:
         """Return the container and key that a path leads to, from ``parent[key]`` on."""
         self._budget.read(len(dotted) // _CHARACTERS_PER_UNIT)
         path = _parse_path(dotted)
@@ -84,7 +84,7 @@ class _Annotations:
                 return None
         return parent, key
 
-    def _restored(self, kind: Any, value: Any) -> Any:
+    def _restored(self, kind: object, value: object) -> Any:
         self._budget.read(len(value) // _ITEMS_PER_UNIT if isinstance(value, list) else 0)
         if kind == "undefined":
             return None
@@ -103,7 +103,7 @@ _MISSING = object()
 class _Type:
     """The type of a value whose children have been restored."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: object) -> None:
         self.kind = kind
 
 
@@ -111,7 +111,7 @@ def _is_index(part: str) -> bool:
     return part.isascii() and part.isdigit() and len(part) < 12
 
 
-def _member(parent: Any, key: Any) -> Any:
+def _member(parent: object, key: object) -> Any:
     if isinstance(parent, dict):
         return parent.get(key, _MISSING)
     if isinstance(parent, list) and isinstance(key, int) and key < len(parent):
@@ -143,7 +143,7 @@ def _mapping(value: list[Any]) -> Any:
     return Mapping([(pair[0], pair[1]) for pair in value])
 
 
-def _tagged(tag: Any, name: str, value: Any) -> Any:
+def _tagged(tag: object, name: str, value: object) -> Any:
     if tag == "custom" and name == "Buffer":
         return _buffer(value)
     if tag == "symbol":
@@ -155,13 +155,13 @@ def _tagged(tag: Any, name: str, value: Any) -> Any:
     return value  # a typed array reads as an array
 
 
-def _buffer(value: Any) -> Any:
+def _buffer(value: object) -> Any:
     if isinstance(value, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
         return bytes(value)
     return value
 
 
-def from_dbosify(value: Any, budget: Budget) -> Any:
+def from_dbosify(value: object, budget: Budget) -> Any:
     """Return the value with the older ``{"dbos_type", "dbos_data"}`` and Node's buffers unwrapped, in place."""
     holder = [value]
     todo: list[tuple[Any, Any]] = [(holder, 0)]

@@ -23,7 +23,7 @@ def unwind(stack: list[Any], marks: list[list[Any]]) -> Any:
     return items[0] if len(items) == 1 else Sequence("tuple", items, open_from=0)
 
 
-def _extend(parent: Any, items: list[Any]) -> bool:
+def _extend(parent: object, items: list[Any]) -> bool:
     """Give an unfinished container what stood above its mark; False where the mark began something else."""
     if isinstance(parent, Mapping) or (isinstance(parent, Instance) and parent.pairs):
         if isinstance(parent, Mapping) and parent.open_from is None:
@@ -70,7 +70,7 @@ def _fold(stack: list[Any]) -> list[Any]:
     return items[::-1]
 
 
-def _joined(value: Any, above: list[Any]) -> list[Any] | None:
+def _joined(value: object, above: list[Any]) -> list[Any] | None:
     """Return what stands for ``value`` and all that lies above it, or None where these do not belong together."""
     if isinstance(value, Global):
         args = above[::-1]

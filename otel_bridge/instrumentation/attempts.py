@@ -21,7 +21,7 @@ BEGAN = "_durable_began_ns"
 """Attribute of the engine's object of an attempt: when it was entered."""
 
 
-def begin(attempt: Any) -> None:
+def begin(attempt: object) -> None:
     """Note when an attempt begins."""
     setattr(attempt, BEGAN, time.time_ns())
 

@@ -172,7 +172,7 @@ def keep_out_of_traces(database: Any, *, while_true: Callable[[], bool]) -> None
     connect = engine.connect
 
     @functools.wraps(connect)
-    def quietly(*args: Any, **kwargs: Any) -> Any:
+    def quietly(*args: object, **kwargs: object) -> Any:
         with untraced() if while_true() else nullcontext():
             return connect(*args, **kwargs)
 
@@ -238,7 +238,7 @@ def describe(instance: Any, *, instance_id: str, started_at_ms: int, interval_s:
     )
 
 
-def _active_runs(instance: Any) -> dict[str, tuple[str, ...]] | None:
+def _active_runs(instance: object) -> dict[str, tuple[str, ...]] | None:
     """Return the runs that the engine drives in the background, oldest first, each with the queues it came from.
 
     A run that is called directly, in its caller's thread, is not among them. None where this engine keeps no such list.
@@ -251,7 +251,7 @@ def _active_runs(instance: Any) -> dict[str, tuple[str, ...]] | None:
     return {run_id: tuple(entry[0] for entry in entries if entry is not None) for run_id, entries in buckets.items()}
 
 
-def _serializer_name(instance: Any) -> str | None:
+def _serializer_name(instance: object) -> str | None:
     serializer = getattr(instance, "_serializer", None)
     name = getattr(serializer, "name", None)
     return str(name()) if callable(name) else None

@@ -13,7 +13,7 @@ _HOOKS = "_durable_hooks"
 """Attribute of our methods: their hooks, and what they replaced."""
 
 
-def _less_retired(method: Any) -> Any:
+def _less_retired(method: object) -> Any:
     """Return the method without ours around it that have nothing left to do."""
     while (ours := getattr(method, _HOOKS, None)) is not None and ours[0]._retired:
         method = ours[1]
@@ -75,7 +75,7 @@ class Hooks:
     def _start_span(self, original: Callable[..., None]) -> Callable[..., None]:
         session = self._session
 
-        def _start_span(context: Any, attributes: Any) -> None:
+        def _start_span(context: object, attributes: object) -> None:
             if not self._active:
                 original(context, attributes)
                 return
@@ -111,15 +111,15 @@ class Hooks:
 
         return _end_span
 
-    def _begin_attempt(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def enter(attempt: Any) -> Any:
+    def _begin_attempt(self, original: Callable[..., object]) -> Callable[..., Any]:
+        def enter(attempt: object) -> Any:
             self._guarded("beginning an attempt of a step", attempts.begin, attempt)
             return original(attempt)
 
         return enter
 
-    def _end_attempt(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def leave(attempt: Any, kind: Any, error: BaseException | None, trace: Any) -> Any:
+    def _end_attempt(self, original: Callable[..., object]) -> Callable[..., Any]:
+        def leave(attempt: object, kind: object, error: BaseException | None, trace: object) -> Any:
             self._guarded("ending an attempt of a step", self._session.attempted, attempt, error)
             return original(attempt, kind, error, trace)
 
@@ -128,7 +128,7 @@ class Hooks:
     def _launch(self, original: Callable[..., None]) -> Callable[..., None]:
         session = self._session
 
-        def _launch(instance: Any, *args: Any, **kwargs: Any) -> None:
+        def _launch(instance: object, *args: object, **kwargs: object) -> None:
             if not getattr(instance, "_launched", False):  # a second launch does nothing
                 self._guarded("preparing for DBOS.launch", session.launching, instance)
             original(instance, *args, **kwargs)
@@ -139,7 +139,7 @@ class Hooks:
     def _destroy(self, original: Callable[..., None]) -> Callable[..., None]:
         session = self._session
 
-        def _destroy(instance: Any, *args: Any, **kwargs: Any) -> None:
+        def _destroy(instance: object, *args: object, **kwargs: object) -> None:
             try:
                 original(instance, *args, **kwargs)
             finally:
@@ -147,8 +147,8 @@ class Hooks:
 
         return _destroy
 
-    def _create(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def create(*args: Any, **kwargs: Any) -> Any:
+    def _create(self, original: Callable[..., object]) -> Callable[..., Any]:
+        def create(*args: object, **kwargs: object) -> Any:
             if not self._active:
                 return original(*args, **kwargs)
             with untraced():  # an SQLAlchemy engine made under it is never instrumented
@@ -158,10 +158,10 @@ class Hooks:
 
         return create
 
-    def _keep_out(self, database: Any) -> None:
+    def _keep_out(self, database: object) -> None:
         engine.keep_out_of_traces(database, while_true=lambda: self._active)
 
-    def _guarded(self, kind: str, function: Callable[..., None], *args: Any) -> None:
+    def _guarded(self, kind: str, function: Callable[..., None], *args: object) -> None:
         if not self._active:
             return
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
@@ -39,7 +38,7 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """The instrumented period that continues now, if one does."""
         return self._session
 
-    def _instrument(self, **kwargs: Any) -> None:
+    def _instrument(self, **kwargs: object) -> None:
         settings = InstrumentorSettings.build(kwargs, os.environ)
         session = Session(settings, kwargs.get("tracer_provider"))
         hooks = Hooks(session)
@@ -55,7 +54,7 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             session.guard.caught("making the tracer provider replay-safe", error)
         self._join(session)
 
-    def _uninstrument(self, **kwargs: Any) -> None:
+    def _uninstrument(self, **kwargs: object) -> None:
         hooks, session = self._hooks, self._session
         self._hooks = self._session = None
         if hooks is not None:

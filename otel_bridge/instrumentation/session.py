@@ -89,7 +89,7 @@ class Session:
             self.interrupted.append(Interruption(scope, time.time()))
         otel_context.detach(scope.token)
 
-    def attempted(self, attempt: Any, error: BaseException | None) -> None:
+    def attempted(self, attempt: object, error: BaseException | None) -> None:
         """Tell of an attempt of the current step that is over."""
         scopes = engine.entered(SCOPES)
         scope = next((found for session, found in reversed(scopes) if session is self and found is not None), None)
@@ -126,13 +126,13 @@ class Session:
 
     # -- the engine's life ------------------------------------------------------------------------------------
 
-    def launching(self, instance: Any) -> None:
+    def launching(self, instance: object) -> None:
         """The engine is about to launch; runs are recovered before it has finished."""
         self.prepare_provider()
         self.sources.use_database(*engine.system_database(instance))
         self.lookup.warm_up()
 
-    def launched(self, instance: Any) -> None:
+    def launched(self, instance: object) -> None:
         """The engine has launched: this process is an executor from now on."""
         if not self.settings.presence or not self.sources.ledger.available or self._heartbeat is not None:
             return

@@ -55,7 +55,7 @@ class InstrumentorSettings:
     flush_before_steps: bool = False
 
     @classmethod
-    def build(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> InstrumentorSettings:
+    def build(cls, given: Mapping[str, object], environ: Mapping[str, str]) -> InstrumentorSettings:
         """Return the settings: a keyword wins over its environment variable, which wins over the default.
 
         Raises:
@@ -113,7 +113,7 @@ def _parse(name: str, variable: str, text: str) -> Any:
     return text
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, value: object) -> Any:
     choices = {"children": get_args(Children), "parent": get_args(Parent)}.get(name)
     if choices is not None and value not in choices:
         raise ConfigurationError(f"{name} is {value!r}. Set it to {' or '.join(map(repr, choices))}.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.instrumentation import engine
@@ -18,7 +17,7 @@ from otel_bridge.ledger import Ledger
 
 
 @contextmanager
-def process_ledger(instance: Any) -> Iterator[Ledger]:
+def process_ledger(instance: object) -> Iterator[Ledger]:
     """Yield the ledger of a DBOS instance's process, open for as long as the block runs.
 
     Raises:

@@ -57,7 +57,7 @@ def _plain_fields(record: Any) -> tuple[tuple[str, frozenset[type], frozenset[An
     return tuple(found)
 
 
-def _kinds(hint: Any) -> tuple[set[type], frozenset[Any] | None]:
+def _kinds(hint: object) -> tuple[set[type], frozenset[Any] | None]:
     """Return the types that a plain annotation allows, and its choices if it is a literal; nothing for another."""
     if hint in (int, str, bool, float, type(None)):
         return {hint}, None

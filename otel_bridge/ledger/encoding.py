@@ -190,7 +190,7 @@ def _lives() -> TypeAdapter[PastLife]:
     return TypeAdapter(PastLife)
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Encode a small JSON value; what JSON has no word for becomes its ``str``."""
     return json.dumps(value, separators=(",", ":"), default=str)
 

@@ -63,7 +63,7 @@ def _readable(text: str) -> list[ExportedRun]:
         return []
 
 
-def pack(value: Any) -> str:
+def pack(value: object) -> str:
     """Return a JSON value as compact text."""
     text = json.dumps(value).encode("utf-8", "surrogatepass")
     return base64.b64encode(zlib.compress(text, 1)).decode("ascii")
@@ -95,5 +95,5 @@ def merge_exported(stored: ExportedRun | None, new: ExportedRun) -> ExportedRun:
     )
 
 
-def _first(preferred: Any, other: Any) -> Any:
+def _first(preferred: object, other: object) -> Any:
     return other if preferred is None else preferred

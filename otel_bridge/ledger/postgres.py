@@ -193,7 +193,7 @@ class _ReadingSession:
     def __init__(self, connections: Connections, schema: str) -> None:
         self._connections, self._schema = connections, schema
 
-    def rows(self, statement: str, **params: Any) -> list[Row]:
+    def rows(self, statement: str, **params: object) -> list[Row]:
         return self._connections.read(_render(statement, self._schema), params)
 
     def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
@@ -206,7 +206,7 @@ class _WritingSession:
     def __init__(self, connection: Connection, schema: str) -> None:
         self._connection, self._schema = connection, schema
 
-    def rows(self, statement: str, **params: Any) -> list[Row]:
+    def rows(self, statement: str, **params: object) -> list[Row]:
         cursor = self._connection.execute(_render(statement, self._schema), params)
         return cursor.fetchall() if cursor.description else []
 

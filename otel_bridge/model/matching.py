@@ -97,7 +97,7 @@ def _has_lasted(run: Run, at_least_ms: int, now_ms: int) -> bool:
     return (now_ms if run.finished_at_ms is None else run.finished_at_ms) - began_ms >= at_least_ms
 
 
-def _attributes_match(attributes: Mapping[str, Any], query: RunQuery) -> bool:
+def _attributes_match(attributes: Mapping[str, object], query: RunQuery) -> bool:
     tags = attributes.get("tags")
     has = {tag for tag in tags if isinstance(tag, str)} if isinstance(tags, list) else set()
     return (
@@ -107,7 +107,7 @@ def _attributes_match(attributes: Mapping[str, Any], query: RunQuery) -> bool:
     )
 
 
-def _attribute_matches(value: Any, wanted: AttributeFilter) -> bool:
+def _attribute_matches(value: object, wanted: AttributeFilter) -> bool:
     compare = _COMPARE[wanted.op]
     if isinstance(value, (bool, str)):
         return compare({True: "true", False: "false"}[value] if isinstance(value, bool) else value, wanted.value)
@@ -124,7 +124,7 @@ def _double(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     """Say whether what Python's parser accepted is JSON: it takes NaN and Infinity, which ``rows`` reads as NaN."""
     if isinstance(value, float):
         return not math.isnan(value)

@@ -61,7 +61,7 @@ class DeadlineAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **kwargs: object) -> Any:
         """See ``HTTPAdapter``."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
@@ -87,13 +87,13 @@ def _pools(deadline: Deadline) -> dict[str, Any]:
 class _Socket:
     """A socket whose files keep a deadline; everything else is the socket's own."""
 
-    def __init__(self, sock: Any, deadline: Deadline) -> None:
+    def __init__(self, sock: object, deadline: Deadline) -> None:
         self._sock, self._deadline = sock, deadline
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
-    def makefile(self, mode: str, *_: Any, **__: Any) -> io.BufferedReader:
+    def makefile(self, mode: str, *_: object, **__: object) -> io.BufferedReader:
         """Return a file to read an answer from."""
         return io.BufferedReader(_File(self._sock, self._deadline))
 

@@ -60,7 +60,7 @@ def _read(path: Path, environ: Mapping[str, str]) -> Mapping[str, Any]:
     return document
 
 
-def _resolved(value: Any, environ: Mapping[str, str]) -> Any:
+def _resolved(value: object, environ: Mapping[str, str]) -> Any:
     """Return a value with references replaced; one that is nothing else has the type that YAML gives its text."""
     if isinstance(value, dict):
         return {key: _resolved(item, environ) for key, item in value.items()}
@@ -78,7 +78,7 @@ def _resolved(value: Any, environ: Mapping[str, str]) -> Any:
     return yaml.safe_load(text) if whole and whole[1] and "\n" not in text else text
 
 
-def _variables(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+def _variables(document: Mapping[str, object], path: str) -> Iterator[tuple[str, str]]:
     if document.get("disabled") is True:
         yield "OTEL_SDK_DISABLED", "true"
     attributes = _attributes(_mapping(document, "resource"))
@@ -92,7 +92,7 @@ def _variables(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, st
             break
 
 
-def _attributes(resource: Mapping[str, Any]) -> dict[str, str]:
+def _attributes(resource: Mapping[str, object]) -> dict[str, str]:
     """Return the attributes; those that are named one by one win over those of the list."""
     listed = (pair.partition("=") for pair in str(resource.get("attributes_list") or "").split(","))
     found = {key.strip(): value.strip() for key, is_pair, value in listed if is_pair and key.strip()}
@@ -102,7 +102,7 @@ def _attributes(resource: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _exporters(parts: Sequence[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _exporters(parts: Sequence[object]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what sends by OTLP, in the order of the file, as its kind and its settings."""
     for part in parts:
         for held in part.values() if isinstance(part, dict) else ():
@@ -144,12 +144,12 @@ def _exporter(prefix: str, kind: str, exporter: Mapping[str, Any], path: str) ->
             yield prefix + name, str(value)
 
 
-def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _mapping(value: Mapping[str, object], key: str) -> Mapping[str, Any]:
     found = value.get(key)
     return found if isinstance(found, dict) else {}
 
 
-def _sequence(value: Mapping[str, Any], key: str) -> Sequence[Any]:
+def _sequence(value: Mapping[str, object], key: str) -> Sequence[Any]:
     found = value.get(key)
     return found if isinstance(found, list) else ()
 
@@ -158,7 +158,7 @@ def _pairs(values: Mapping[str, str]) -> str:
     return ",".join(f"{key}={quote(value, safe='')}" for key, value in values.items())
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(map(_text, value)) if isinstance(value, list) else str(value)

@@ -54,7 +54,7 @@ def _last_message(value: object) -> object:
     return value
 
 
-def _pydantic_ai(state: Mapping[str, Any]) -> Found:
+def _pydantic_ai(state: Mapping[str, object]) -> Found:
     """``pydantic_ai.messages.ModelResponse``"""
     tools = [_text(part.get("tool_name")) for part in _states(state.get("parts")) if part.get("tool_name")]
     return _found(
@@ -67,14 +67,14 @@ def _pydantic_ai(state: Mapping[str, Any]) -> Found:
     )
 
 
-def _agents_sdk(state: Mapping[str, Any]) -> Found:
+def _agents_sdk(state: Mapping[str, object]) -> Found:
     """``agents.items.ModelResponse`` of the OpenAI Agents SDK, which does not keep the model's name."""
     outputs = list(_states(state.get("output")))
     tools = [output.get("name") for output in outputs if output.get("type") == "function_call"]
     return _found(provider="openai", answer_id=state.get("response_id"), usage=state.get("usage"), tools=tools)
 
 
-def _openai_chat(state: Mapping[str, Any]) -> Found:
+def _openai_chat(state: Mapping[str, object]) -> Found:
     """``openai.types.chat.ChatCompletion``"""
     choices = list(_states(state.get("choices")))
     messages = [_object(choice.get("message"))[1] for choice in choices]
@@ -88,7 +88,7 @@ def _openai_chat(state: Mapping[str, Any]) -> Found:
     )
 
 
-def _openai_response(state: Mapping[str, Any]) -> Found:
+def _openai_response(state: Mapping[str, object]) -> Found:
     """``openai.types.responses.Response``"""
     outputs = list(_states(state.get("output")))
     tools = [output.get("name") for output in outputs if output.get("type") == "function_call"]
@@ -98,7 +98,7 @@ def _openai_response(state: Mapping[str, Any]) -> Found:
     )
 
 
-def _anthropic(state: Mapping[str, Any]) -> Found:
+def _anthropic(state: Mapping[str, object]) -> Found:
     """``anthropic.types.Message``"""
     tools = [block.get("name") for block in _states(state.get("content")) if block.get("type") == "tool_use"]
     return _found(
@@ -111,7 +111,7 @@ def _anthropic(state: Mapping[str, Any]) -> Found:
     )
 
 
-def _langchain(state: Mapping[str, Any]) -> Found:
+def _langchain(state: Mapping[str, object]) -> Found:
     """``langchain_core.messages.ai.AIMessage``, which LangGraph's nodes return."""
     about = _object(state.get("response_metadata"))[1]
     return _found(
@@ -124,7 +124,7 @@ def _langchain(state: Mapping[str, Any]) -> Found:
     )
 
 
-def _llama_index(state: Mapping[str, Any]) -> Found:
+def _llama_index(state: Mapping[str, object]) -> Found:
     """``llama_index…ChatResponse`` and ``CompletionResponse``, which keep the provider's own answer as ``raw``."""
     raw = state.get("raw")
     found = model_call(raw)

@@ -146,17 +146,17 @@ def _mended(row: Row, damaged: Iterable[tuple[int, type | None]], ids: Collectio
     return tuple(cells)
 
 
-def unreadable(row: Sequence[Any]) -> bool:
+def unreadable(row: Sequence[object]) -> bool:
     """True when a row has cells that ``fetch`` replaced."""
     return not _UNREADABLE.isdisjoint(map(type, row))
 
 
-def unreadable_columns(row: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
+def unreadable_columns(row: Sequence[object], names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the columns whose cells ``fetch`` replaced."""
     return tuple(name for name, cell in zip(names, row, strict=False) if type(cell) in _UNREADABLE)
 
 
-def plain(row: Sequence[Any], required: frozenset[int] = frozenset()) -> Row:
+def plain(row: Sequence[object], required: frozenset[int] = frozenset()) -> Row:
     """Return a row without marks: no number where none can be read, unless one must be there.
 
     Args:

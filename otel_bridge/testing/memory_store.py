@@ -90,7 +90,7 @@ class MemoryStateStore(SqlStateStore):
 
     # -- writing, which real stores do not ----------------------------------------------------------------------------
 
-    def put_row(self, table: str, **columns: Any) -> None:
+    def put_row(self, table: str, **columns: object) -> None:
         """Insert or replace one row of the engine's ``table``."""
         names = ", ".join(columns)
         signs = ", ".join("?" * len(columns))
@@ -300,7 +300,7 @@ class MemoryStateStore(SqlStateStore):
             self.rows(f"DELETE FROM {table} WHERE workflow_uuid = ? AND function_id >= ?", [run_id, from_seq])
         self._version += 1
 
-    def set_columns(self, run_id: str, columns: Mapping[str, Any]) -> None:
+    def set_columns(self, run_id: str, columns: Mapping[str, object]) -> None:
         """Change columns of a run's row, by the engine's names."""
         sets = ", ".join(f"{name} = ?" for name in columns)
         self.rows(f"UPDATE workflow_status SET {sets} WHERE workflow_uuid = ?", [*columns.values(), run_id])

@@ -29,7 +29,7 @@ _logger = logging.getLogger("otel_bridge")
 class Session(Protocol):
     """A transaction under way."""
 
-    def rows(self, statement: str, **params: Any) -> list[Row]:
+    def rows(self, statement: str, **params: object) -> list[Row]:
         """Run one statement; return all its rows."""
 
     def many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
@@ -57,17 +57,17 @@ class Tables(ABC):
     def give_back(self) -> None:
         """Give space that deleted rows left behind back, where the database does not do so by itself."""
 
-    def _read(self, statement: str, **params: Any) -> list[Row]:
+    def _read(self, statement: str, **params: object) -> list[Row]:
         return self._run(lambda session: session.rows(statement, **params), write=False)
 
-    def _write(self, statement: str, **params: Any) -> list[Row]:
+    def _write(self, statement: str, **params: object) -> list[Row]:
         return self._run(lambda session: session.rows(statement, **params), write=True)
 
     def _write_many(self, statement: str, params: Sequence[Mapping[str, Any]]) -> None:
         if params:
             self._run(lambda session: session.many(statement, params), write=True)
 
-    def _read_by_id(self, statement: str, ids: Sequence[str], **params: Any) -> Iterator[Row]:
+    def _read_by_id(self, statement: str, ids: Sequence[str], **params: object) -> Iterator[Row]:
         for start in range(0, len(ids), READ_BATCH):
             yield from self._read(statement, ids=list(ids[start : start + READ_BATCH]), **params)
 

@@ -102,7 +102,7 @@ class Facts(Tables):
         values = self._decoded("settings", self._read(GET_VALUE, key=key), lambda row: json.loads(row[1]))
         return next(values, None)
 
-    def put_value(self, key: str, value: Any, *, only_if_absent: bool = False) -> Any:
+    def put_value(self, key: str, value: object, *, only_if_absent: bool = False) -> Any:
         """Store a small JSON value; return what is stored now (the earlier one, with ``only_if_absent``)."""
 
         def work(session: Session) -> Any:
@@ -116,7 +116,7 @@ class Facts(Tables):
 
         return self._run(work, write=True)
 
-    def put_values(self, lease: Lease, values: Mapping[str, Any]) -> None:
+    def put_values(self, lease: Lease, values: Mapping[str, object]) -> None:
         """Store small JSON values in one transaction, as the holder of a lease.
 
         Raises:

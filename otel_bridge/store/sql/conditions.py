@@ -36,7 +36,7 @@ class Where:
     terms: list[str] = field(default_factory=list)
     params: list[Any] = field(default_factory=list)
 
-    def add(self, term: str, *params: Any) -> Where:
+    def add(self, term: str, *params: object) -> Where:
         """Add one condition."""
         self.terms.append(term)
         self.params.extend(params)
@@ -51,7 +51,7 @@ class Where:
         return " AND ".join(self.terms) if self.terms else "1 = 1"
 
 
-def in_list(column: str, values: Sequence[Any], dialect: Dialect) -> tuple[str, list[Any]]:
+def in_list(column: str, values: Sequence[object], dialect: Dialect) -> tuple[str, list[Any]]:
     """Return the condition that ``column`` is one of ``values``, and its parameters; an empty list matches nothing.
 
     On Postgres the list is one parameter, so that the statement stays the same whatever its length.

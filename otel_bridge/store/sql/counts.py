@@ -183,7 +183,7 @@ class _Counting:
         request: Request,
         statement: Statement,
         terms: Sequence[str],
-        params: Sequence[Any] = (),
+        params: Sequence[object] = (),
         *,
         walked: bool = False,
     ) -> None:

@@ -49,7 +49,7 @@ class Reader(Protocol):
 
     dialect: Dialect
 
-    def read(self, statement: Statement, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    def read(self, statement: Statement, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one statement (``?`` for parameters) and return all of its rows."""
 
     def schema(self) -> Schema:
@@ -65,7 +65,7 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def run_records(reader: Reader, statement: Statement, sql: str, params: Sequence[Any]) -> list[RunRecord]:
+def run_records(reader: Reader, statement: Statement, sql: str, params: Sequence[object]) -> list[RunRecord]:
     """Return the rows of a statement that selects ``schema.run_columns()``."""
     return list(map(RunRecord._make, reader.read(statement, sql, params)))
 
