@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from flask import Flask
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from dashboard import create_blueprint
 from dashboard.actor import Actor
 from dashboard.client import AppTransport, DurableClient
 from otel_bridge import OTelBridge
@@ -24,8 +24,11 @@ from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.prices import PriceTable, load_prices, parse_prices
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.otlp.samples import ListTransport
+from tests.story import mounted
 
 DAY_MS = 86_400_000
+ClientOver = Callable[..., DurableClient]
+"""Makes a client of a dashboard; options are those of the blueprint."""
 PRICES = parse_prices({"models": {"gpt-4o": {"input": 2.5, "output": 10}, "claude-*": {"input": 3, "output": 15}}})
 
 
@@ -53,16 +56,6 @@ CALLS = [
 ]
 
 
-def client_over(ledger: Ledger, *, now_ms: int = 2 * DAY_MS, **options: Any) -> DurableClient:
-    """Return a client of a dashboard over two teams' runs."""
-    store = MemoryStateStore(clock=lambda: now_ms)
-    for run_id in ("a-1", "b-1", "b-2"):
-        store.put_run(make_run(run_id, workflow="ask", attributes={"team": run_id[0]}))
-    app = Flask("usage")
-    app.register_blueprint(create_blueprint(store, ledger=ledger, **options), url_prefix="/durable")
-    return DurableClient("http://localhost/durable", transport=AppTransport(app))
-
-
 @pytest.fixture(params=["memory", "postgres"])
 def ledger(request: pytest.FixtureRequest) -> Any:
     """A ledger with four calls, two of them known twice."""
@@ -78,9 +71,26 @@ def ledger(request: pytest.FixtureRequest) -> Any:
     made.close()
 
 
-def test_sums_are_told_apart_as_asked_and_add_up(ledger: Ledger) -> None:
+@pytest.fixture
+def client_over(ledger: Ledger) -> Iterator[ClientOver]:
+    """Makes clients of dashboards over two teams' runs; closes everything."""
+    store = MemoryStateStore(clock=lambda: 2 * DAY_MS)
+    for run_id in ("a-1", "b-1", "b-2"):
+        store.put_run(make_run(run_id, workflow="ask", attributes={"team": run_id[0]}))
+    with ExitStack() as opened:
+
+        def make(**options: Any) -> DurableClient:
+            app = opened.enter_context(mounted(store, ledger=ledger, **options))
+            transport = AppTransport(app)
+            return opened.enter_context(DurableClient("http://localhost/durable", transport=transport))
+
+        yield make
+    store.close()
+
+
+def test_sums_are_told_apart_as_asked_and_add_up(client_over: ClientOver) -> None:
     """By workflow, version, day and run, alone and together; a call that was recorded twice counts once."""
-    client = client_over(ledger, prices=PRICES)
+    client = client_over(prices=PRICES)
     found = client.usage()
     assert [(row.workflow, row.calls, row.input_tokens, row.output_tokens) for row in found.items] == [
         ("ask", 3, 3_000_000, 300_000), ("write", 1, 1_000_000, 100_000),
@@ -99,23 +109,23 @@ def test_sums_are_told_apart_as_asked_and_add_up(ledger: Ledger) -> None:
     assert client.usage(since=str(DAY_MS), until=str(DAY_MS + 6)).total.calls == 1
 
 
-def test_a_run_says_what_its_models_used(ledger: Ledger) -> None:
+def test_a_run_says_what_its_models_used(client_over: ClientOver) -> None:
     """Model by model; a run without model calls, and one that is not there."""
-    client = client_over(ledger, prices=PRICES)
+    client = client_over(prices=PRICES)
     found = client.run_usage("a-1")
     assert (found.calls, found.input_tokens, found.cost, found.currency) == (2, 2_000_000, 8.0, "USD")
-    assert client_over(ledger).run_usage("a-1").cost is None
+    assert client_over().run_usage("a-1").cost is None
     with pytest.raises(Exception, match="no run"):
         client.run_usage("nobody")
 
 
-def test_sums_are_of_the_runs_that_may_be_seen(ledger: Ledger) -> None:
+def test_sums_are_of_the_runs_that_may_be_seen(client_over: ClientOver) -> None:
     """Totals of others' runs say how much others do."""
 
     def may(actor: Actor, action: str, run: Run) -> bool:
         return run.attributes.get("team") == "b"
 
-    client = client_over(ledger, may=may)
+    client = client_over(may=may)
     found = client.usage()
     assert {row.workflow: row.calls for row in found.items} == {"ask": 1, "write": 1}
     assert all(row.run_id is None for row in found.items)
@@ -125,11 +135,11 @@ def test_sums_are_of_the_runs_that_may_be_seen(ledger: Ledger) -> None:
         client.run_usage("a-1")
 
 
-def test_a_time_that_ends_before_it_begins_is_refused(ledger: Ledger) -> None:
+def test_a_time_that_ends_before_it_begins_is_refused(client_over: ClientOver) -> None:
     """The answer names the parameter."""
-    app = client_over(ledger)
+    client = client_over()
     with pytest.raises(Exception, match="is not before until"):
-        app.usage(since="2026-01-02", until="2026-01-01")
+        client.usage(since="2026-01-02", until="2026-01-01")
 
 
 def test_the_bridge_keeps_what_it_reads_of_steps_once() -> None:
