@@ -36,7 +36,8 @@ PAGES = [
     ROOT / "examples" / "tracing" / "README.md",
     ROOT / "examples" / "typescript_client" / "README.md",
 ]
-NOT_OURS = ("pip", "export", "mkdir", "eval", "python3")
+NOT_OURS = ("pip", "export", "mkdir", "eval", "python3", "otel-bridge")
+"""A bridge waits for a collector: its lines are parsed by ``test_docs``, and run by ``tests/bridge``."""
 PROGRAM = """
 import asyncio, json, runpy, sys
 
