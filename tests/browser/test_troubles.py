@@ -69,8 +69,8 @@ def test_more_runs_than_fit_a_request_are_retried_by_a_run_of_its_own(open_page:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name=f"Retry {BULK} runs").click()
     expect(dialog).to_contain_text(f"{BULK} of {BULK} retried", timeout=PATIENT_MS)
-    dialog.get_by_role("link", name="Open the bulk run").click()
-    expect(page.get_by_role("heading", name="durable.bulk")).to_be_visible()
+    dialog.get_by_role("link", name="What became of them").click()
+    expect(page.get_by_role("heading", name=re.compile(r"^Retry of"))).to_be_visible()
     page.goto(f"{shop.page}/?q=flood-&status=completed")
     expect(page.locator(".runs-foot")).to_contain_text(f"{BULK} runs, all shown")
 
