@@ -19,6 +19,8 @@ from dashboard.wire.stream import EventView, ListSnapshot, RunSnapshot
 from otel_bridge.model.status import RUN_STATUSES, RunStatus
 
 POLL_S = 2.0
+MOST_STEPS = 5_000
+"""``show`` draws so many steps of a run at most, and says so."""
 MOST_CHILDREN = 200
 """``show --depth`` reads at most so many runs below the one shown."""
 
@@ -102,7 +104,7 @@ def unfolded(client: DurableClient, run_id: str, depth: int) -> Iterator[RunDeta
         following: list[str] = []
         for one in level:
             try:
-                detail = client.get_run(one)
+                detail = client.get_run(one, limit=MOST_STEPS)
             except NotFoundError:
                 if one == run_id:
                     raise

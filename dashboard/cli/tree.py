@@ -48,7 +48,10 @@ def run_text(
     rows = [[prefix + branch.label, *branch.cells] for prefix, branch in _lines(branches)]
     heads = ["STEP", "KIND", "STATUS", "QUEUED", "TOOK", "RESULT"]
     steps = table(heads, rows, width=width) if rows else "No steps yet."
-    return "\n\n".join(filter(None, (head, attempts, steps)))
+    more = None
+    if detail.next_step is not None:
+        more = f"These are the first {len(detail.timeline):,} of {detail.steps_total:,} steps."
+    return "\n\n".join(filter(None, (head, attempts, steps, more)))
 
 
 def _attempts(attempts: Sequence[AttemptView], *, width: int | None) -> str:

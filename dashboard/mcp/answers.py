@@ -43,7 +43,7 @@ def run_answer(detail: RunDetail, *, last: int = LAST_STEPS) -> Answer:
     failed = [step for step in steps if step.status in FAILED and step not in shown]
     answer["failedSteps"] = [step_line(step) for step in failed[-last:]]
     answer["lastSteps"] = [step_line(step) for step in shown]
-    answer["stepsInAll"] = len(steps)
+    answer["stepsInAll"] = max(detail.steps_total, len(steps))
     answer["startedRuns"] = detail.children[:20]
     return answer
 

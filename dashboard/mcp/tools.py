@@ -13,9 +13,12 @@ from dashboard.client import DurableClient, RunFilter
 from dashboard.mcp.answers import LAST_STEPS, Answer, cut, run_answer, run_line, several, step_answer
 from dashboard.mcp.confirm import Confirmations
 from dashboard.wire.base import Json
+from dashboard.wire.runs import RunDetail
 from otel_bridge.model.status import RunStatus
 
 MOST_RUNS = 50
+MOST_PARTS = 40
+PART_STEPS = 5_000
 
 
 class ReadTools:
@@ -52,7 +55,8 @@ class ReadTools:
 
     def show_run(self, run_id: str, last_steps: int = LAST_STEPS) -> Answer:
         """One run: its state, why it failed, its failed and last steps, and what may be done to it (``allowed``)."""
-        return run_answer(self._client.get_run(run_id), last=_bounded(last_steps))
+        last = _bounded(last_steps)
+        return run_answer(_with_last_steps(self._client, self._client.get_run(run_id), last), last=last)
 
     def show_step(self, run_id: str, seq: int) -> Answer:
         """One step of a run with its input, output and error, cut where they are long."""
@@ -155,8 +159,26 @@ class ActionTools:
         if confirm is not None:
             self._confirmations.take(confirm, action, whole, state)
             return {"done": action, "run": act()}
-        preview = {"wouldDo": action, **whole, **(extra or {}), "run": run_answer(detail, last=3)}
+        preview = {
+            "wouldDo": action,
+            **whole,
+            **(extra or {}),
+            "run": run_answer(_with_last_steps(self._client, detail, 3), last=3),
+        }
         return {**preview, "confirm": self._confirmations.issue(action, whole, state)}
+
+
+def _with_last_steps(client: DurableClient, detail: RunDetail, last: int) -> RunDetail:
+    """Return the run with its last steps as well, where its timeline is long and comes in parts."""
+    steps, following = list(detail.timeline), detail.next_step
+    if following is not None:
+        following = max(following, detail.steps_total - last)  # some numbers have no step, none has two
+    for _ in range(MOST_PARTS):
+        if following is None:
+            break
+        part = client.get_run(detail.run.id, start=following, limit=PART_STEPS)
+        steps, following = [*steps, *part.timeline], part.next_step
+    return detail.model_copy(update={"timeline": steps})
 
 
 def _bounded(limit: int) -> int:

@@ -323,7 +323,7 @@ def _compare_steps(
         facts.add(fact)
     steps: dict[str, Any] = {}
     while missing := [run.id for run in good if run.id not in steps]:
-        steps |= services.store.get_steps_of(missing, most_rows=10_000)
+        steps |= services.store.get_steps_of(missing, most_rows=10_000, last_rows=5_000)
     for run, facts in zip(good, others, strict=True):
         if any(one.name == step for one in steps[run.id]):
             facts.add(fact)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dashboard.errors import NotFound
 from dashboard.read import payloads
+from dashboard.read.every_step import counted, every_step
 from dashboard.read.folds import folded
 from dashboard.read.graph import build_graph
 from dashboard.read.graph_attempts import with_attempts
@@ -24,7 +25,7 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import UNSUCCESSFUL_STATUSES
-from otel_bridge.model.steps import Step
+from otel_bridge.model.steps import Step, StepPart
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.overlay import may_be_cut_off, overlay_error, overlay_run, overlay_steps
@@ -32,6 +33,8 @@ from otel_bridge.spans import ids
 from otel_bridge.store.base import StateStore
 
 CHILDREN_SHOWN = 2_000
+REACH = 500
+"""So many steps before and behind one are looked at for what ran beside it."""
 STEPS_SHOWN = 5_000
 """Of a timeline, at once: a run of 100,000 steps is 30 MB of JSON."""
 
@@ -65,6 +68,9 @@ class Loaded:
     """Actions that put the run on a queue again, oldest first."""
     reported: Sequence[InterruptedStep]
     """What workers reported of its interrupted steps, in this attempt and in earlier ones."""
+    is_whole: bool = True
+    next_seq: int | None = None
+    """The ``seq`` that the steps behind these begin with; None: there are none."""
 
 
 def get_run(services: Services, run_id: str) -> Run:
@@ -79,8 +85,12 @@ def get_run(services: Services, run_id: str) -> Run:
     return overlay_run(run, services.presence())
 
 
-def load(services: Services, run_id: str) -> Loaded:
+def load(services: Services, run_id: str, *, start: int | None = None, limit: int | None = None) -> Loaded:
     """Read a run, its steps and its undo's steps.
+
+    Args:
+        start: the ``seq`` to begin with; None begins at the first.
+        limit: how many step rows to read at most; None: all of them, whatever ``start``.
 
     Raises:
         NotFound: there is no such run.
@@ -89,18 +99,23 @@ def load(services: Services, run_id: str) -> Loaded:
     requeues = services.requeues([run_id]).get(run_id, [])
     run = overlay_requeue(run, requeues)
     reported = reported_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
-    wanted = [run_id] if run.undo_id is None else [run_id, run.undo_id]
-    by_run = services.store.get_steps_of(wanted, errors=True)
-    seen = services.presence()
-    steps = overlay_steps(run, by_run.get(run_id, []), seen, reported)
+    store, seen = services.store, services.presence()
+    if limit is None:
+        start, found = None, StepPart(list(every_step(store, run_id, errors=True)), is_whole=True)
+    else:
+        found = store.get_step_part(run_id, start=start, limit=limit, errors=True)
+    steps = [
+        step
+        for step in overlay_steps(run, found.steps, seen, reported)
+        if (start is None or step.seq >= start) and (found.next_seq is None or step.seq < found.next_seq)
+    ]
     undo: list[Compensation] = []
     if run.undo_id is not None:
-        undo_run = services.store.get_run(run.undo_id)
-        undo_steps = by_run.get(run.undo_id, [])
+        undo_run, undo_steps = store.get_run(run.undo_id), store.get_steps(run.undo_id, errors=True)
         if undo_run is not None:
             undo_steps = overlay_steps(undo_run, undo_steps, seen)
-        undo = undo_of(services.store, run.undo_id, undo_steps)
-    return Loaded(run, steps, undo, requeues, reported)
+        undo = undo_of(store, run.undo_id, undo_steps)
+    return Loaded(run, steps, undo, requeues, reported, found.is_whole, found.next_seq)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +176,8 @@ def timeline(services: Services, loaded: Loaded, part: Part = WHOLE_RUN) -> Page
     end = len(steps) if found else begin + part.limit
     views = [view(step, step, groups.get(step.seq)) for step in steps[begin:end]]
     folds = None if found is None else found.folds
-    if end < len(steps):
-        return Page(views, steps[end].seq, folds)
+    if end < len(steps) or loaded.next_seq is not None:
+        return Page(views, steps[end].seq if end < len(steps) else loaded.next_seq, folds)
     undo = [] if part.text else [view(shown, source or shown, None) for source, shown in loaded.undo]
     return Page([*views, *undo], None, folds)
 
@@ -266,7 +281,8 @@ def run_detail(services: Services, run_id: str, *, codec: Codec, part: Part = WH
     Raises:
         NotFound: there is no such run.
     """
-    loaded = load(services, run_id)
+    in_part = not part.fold and not part.text
+    loaded = load(services, run_id, start=part.start, limit=part.limit if in_part else None)
     page = timeline(services, loaded, part)
     children, children_total = _children(services, run_id, page, limit=part.children)
     return RunDetail(
@@ -274,7 +290,7 @@ def run_detail(services: Services, run_id: str, *, codec: Codec, part: Part = WH
         timeline=page.steps,
         next_step=page.next_seq,
         folds=page.folds,
-        steps_total=len(loaded.steps),
+        steps_total=len(loaded.steps) if loaded.is_whole else counted(services, loaded.run, loaded.reported),
         children=[child.id for child in children],
         children_total=children_total,
         child_runs=children,
@@ -339,7 +355,7 @@ def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full
         NotFound: there is no such run or step.
     """
     settings = services.settings
-    loaded = load(services, run_id)
+    loaded = load(services, run_id, start=None if seq <= REACH else seq - REACH, limit=2 * REACH)
     pairs = [*((step, step) for step in loaded.steps), *((source or shown, shown) for source, shown in loaded.undo)]
     found = next((pair for pair in pairs if pair[1].seq == seq), None)
     if found is None:

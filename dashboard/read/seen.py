@@ -28,7 +28,7 @@ from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
 from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
-from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES, StateStore
@@ -194,11 +194,29 @@ class SeenStore:
         return self._store.step_outputs(run_id, names) if self.get_run(run_id) else []
 
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
+        self,
+        run_ids: Sequence[str],
+        *,
+        errors: bool = False,
+        most_rows: int | None = None,
+        least_one: bool = True,
+        last_rows: int | None = None,
     ) -> dict[str, list[Step]]:
         seen = self.get_runs(run_ids)
-        asked = [run_id for run_id in run_ids if run_id in seen]
-        return self._store.get_steps_of(asked, errors=errors, most_rows=most_rows, least_one=least_one)
+        wanted = [run_id for run_id in run_ids if run_id in seen]
+        return self._store.get_steps_of(
+            wanted, errors=errors, most_rows=most_rows, least_one=least_one, last_rows=last_rows
+        )
+
+    def get_step_part(
+        self, run_id: str, *, start: int | None = None, limit: int, whole_rows: int = 0, errors: bool = False
+    ) -> StepPart:
+        if not self.get_run(run_id):
+            return StepPart([], is_whole=True)
+        return self._store.get_step_part(run_id, start=start, limit=limit, whole_rows=whole_rows, errors=errors)
+
+    def count_steps(self, run_id: str) -> StepCounts:
+        return self._store.count_steps(run_id) if self.get_run(run_id) else StepCounts(0, 0)
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         return self._store.get_step(run_id, seq, cap_bytes=cap_bytes) if self.get_run(run_id) else None

@@ -33,9 +33,12 @@ def segments(steps: Sequence[Step]) -> list[list[Step]]:
 
 
 def parallel_groups(steps: Sequence[Step]) -> dict[int, int]:
-    """Return ``seq`` -> number of its parallel group, for steps that ran beside others. The first group is 1."""
+    """Return ``seq`` -> number of its parallel group, for steps that ran beside others.
+
+    The number is the lowest ``seq`` in the group, so that the groups of two parts of a timeline have different ones.
+    """
     groups: dict[int, int] = {}
-    parallel = [segment for segment in segments(steps) if len(segment) > 1]
-    for number, segment in enumerate(parallel, start=1):
-        groups.update((step.seq, number) for step in segment)
+    for segment in segments(steps):
+        if len(segment) > 1:
+            groups.update(dict.fromkeys((step.seq for step in segment), min(step.seq for step in segment)))
     return groups

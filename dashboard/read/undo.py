@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.read.every_step import every_step
 from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_WORKFLOW, undo_event_seq
 from otel_bridge.codec import decode
 from otel_bridge.model.names import UNDO_PREFIX
@@ -45,19 +46,17 @@ def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
     recorded end is a "maybe". (A declaration with ``even_if_failed`` is known to workers only, so its failed steps are
     not foreseen here.)
     """
-    steps = {step.seq: step for step in store.get_steps(run.id)}
     executing = {step.seq for _, step in seen.in_flight(run.id)}
     found: dict[int, PreviewedUndo] = {}
     for event in store.published_events(run.id, own=True):
         seq = undo_event_seq(event.key)
         if seq is None:
             continue
-        step = steps.get(seq)
+        step = store.get_step(run.id, seq)
         if step is not None and step.status == "failed":
             continue
         shown = decode(event.value).json
         given = shown if isinstance(shown, Mapping) else {}
-        whole = store.get_step(run.id, seq) if step is not None else None
         found[seq] = PreviewedUndo(
             PlannedUndo(
                 seq=seq,
@@ -66,10 +65,10 @@ def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
                 maybe=step is None or step.is_open,
             ),
             given=event.value,
-            output=whole.output if whole is not None else None,
+            output=step.output if step is not None else None,
             executing=seq in executing,
         )
-    for step in steps.values():
+    for step in every_step(store, run.id):
         if step.child_run_id and step.name != UNDO_WORKFLOW and has_compensations(store, step.child_run_id):
             planned = PlannedUndo(seq=step.seq, step=step.name, child_run_id=step.child_run_id)
             found[step.seq] = PreviewedUndo(planned, None, None, executing=False)

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TypedDict
 
 from dashboard.errors import BadRequest
-from dashboard.read.run import load
+from dashboard.read.run import get_run
 from dashboard.read.seen import SeenServices
 from dashboard.read.services import Services
 from dashboard.wire.base import iso, parse_time
@@ -67,7 +67,7 @@ def run_usage(services: Services, run_id: str) -> RunUsage:
     Raises:
         NotFound: there is no such run.
     """
-    load(services, run_id)
+    get_run(services, run_id)
     found, prices = services.ledger.usage_of([run_id]), services.settings.prices
     return RunUsage(
         run_id=run_id,

@@ -94,3 +94,23 @@ class StepKey(NamedTuple):
     seq: int
     finished_at_ms: int | None
     recorded_at_ms: int
+
+
+class StepPart(NamedTuple):
+    """Some of a run's steps, by ``seq``.
+
+    Args:
+        next_seq: the number that the next part begins with; None for the last part.
+        is_whole: these are all of the run's steps.
+    """
+
+    steps: list[Step]
+    next_seq: int | None = None
+    is_whole: bool = False
+
+
+class StepCounts(NamedTuple):
+    """How many steps a run has, and in how many of them an error was recorded."""
+
+    total: int
+    failed: int

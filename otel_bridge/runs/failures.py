@@ -25,6 +25,8 @@ _logger = logging.getLogger("otel_bridge")
 
 CHUNK_RUNS = 100
 MOST_STEPS = 10_000
+LAST_ROWS = 5_000
+"""Of a run with more rows its last ones are looked at for the step that it died of."""
 MOST_REFUSED = 3
 """Runs of a chunk that are tried alone and cannot be read, before the rest is left for later."""
 _NO_ERROR = DecodedError(message="The run failed, and its error was not stored.")
@@ -108,7 +110,7 @@ class FailureLog:
     def _steps_of(self, runs: Sequence[Run]) -> dict[str, list[Step]]:
         steps: dict[str, list[Step]] = {}
         while missing := [run.id for run in runs if run.id not in steps]:
-            steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS)
+            steps |= self._store.get_steps_of(missing, errors=True, most_rows=MOST_STEPS, last_rows=LAST_ROWS)
         return steps
 
     def _record(self, runs: Sequence[Run]) -> list[Failure]:

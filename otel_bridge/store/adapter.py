@@ -15,10 +15,23 @@ from typing import Concatenate, ParamSpec, TypeVar
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
-from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
-from otel_bridge.store.sql import activity, backlog, changes, counts, keys, mailbox, queues, related, runs, steps, whole
+from otel_bridge.store.sql import (
+    activity,
+    backlog,
+    changes,
+    counts,
+    keys,
+    mailbox,
+    parts,
+    queues,
+    related,
+    runs,
+    steps,
+    whole,
+)
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION, Dialect, Schema
 from otel_bridge.store.sql.session import Row, derive_runs, records_by_id
 from otel_bridge.store.sql.statement import Statement
@@ -187,15 +200,35 @@ class SqlStateStore(abc.ABC):
 
     @looks_again
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
+        self,
+        run_ids: Sequence[str],
+        *,
+        errors: bool = False,
+        most_rows: int | None = None,
+        least_one: bool = True,
+        last_rows: int | None = None,
     ) -> dict[str, list[Step]]:
         """See ``StateStore.get_steps_of``."""
-        return steps.steps_of(self, run_ids, errors=errors, most_rows=most_rows, least_one=least_one)
+        if last_rows is None:
+            return steps.steps_of(self, run_ids, errors=errors, most_rows=most_rows, least_one=least_one)
+        return parts.last_steps_of(self, run_ids, last_rows=last_rows, errors=errors, most_rows=most_rows)
+
+    @looks_again
+    def get_step_part(
+        self, run_id: str, *, start: int | None = None, limit: int, whole_rows: int = 0, errors: bool = False
+    ) -> StepPart:
+        """See ``StateStore.get_step_part``."""
+        return parts.part_of(self, run_id, start=start, limit=limit, whole_rows=whole_rows, errors=errors)
+
+    @looks_again
+    def count_steps(self, run_id: str) -> StepCounts:
+        """See ``StateStore.count_steps``."""
+        return parts.counts_of(self, run_id)
 
     @looks_again
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """See ``StateStore.get_step``."""
-        return steps.step(self, run_id, seq, cap_bytes=cap_bytes)
+        return parts.step(self, run_id, seq, cap_bytes=cap_bytes)
 
     # -- the rest of what people look at ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
-from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
@@ -104,14 +104,41 @@ class StateStore(Protocol):
         """Return (name, output) of the run's recorded steps of these names, by ``seq``, whole, in one read."""
 
     def get_steps_of(
-        self, run_ids: Sequence[str], *, errors: bool = False, most_rows: int | None = None, least_one: bool = True
+        self,
+        run_ids: Sequence[str],
+        *,
+        errors: bool = False,
+        most_rows: int | None = None,
+        least_one: bool = True,
+        last_rows: int | None = None,
     ) -> dict[str, list[Step]]:
         """``get_steps`` for many runs in few reads. A run without steps has an empty list.
 
         Args:
             most_rows: bounds what is read at once: some of the runs, at least one, may be all that is returned.
             least_one: False: none, where the first has more rows than that alone.
+            last_rows: of a run with more rows, only the steps that its last ones make.
         """
+
+    def get_step_part(
+        self, run_id: str, *, start: int | None = None, limit: int, whole_rows: int = 0, errors: bool = False
+    ) -> StepPart:
+        """Return the steps that ``limit`` rows of a run make, in memory that does not grow with the run.
+
+        Parts that begin where the one before says are ``get_steps``, each step once; some may be empty.
+
+        Args:
+            start: the ``seq`` to begin with; None begins at the first.
+            whole_rows: from the beginning, a run with no more rows than this is returned whole.
+
+        Example::
+
+            part = store.get_step_part("order-1", limit=500)
+            rest = store.get_step_part("order-1", start=part.next_seq, limit=500)
+        """
+
+    def count_steps(self, run_id: str) -> StepCounts:
+        """Return how many steps ``get_steps`` would return, and how many rows hold an error; none of them is read."""
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """Return one step with its stored output and error."""

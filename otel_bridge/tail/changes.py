@@ -28,6 +28,8 @@ from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
 
 OVERLAP_MS = 5_000
 """What workers tell of interrupted steps is looked for so far back: it may be committed later than it is stamped."""
+LAST_ROWS = 5_000
+"""Of a run with more rows its last ones are followed: whatever else changed of it is not told step by step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class ChangeTail:
             runs = {**self._store.get_runs(list(moved)), **scan.runs}
             partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
             runs.update(partners)
-            steps = self._store.get_steps_of(list(runs), errors=True) if runs else {}
+            steps = self._store.get_steps_of(list(runs), errors=True, last_rows=LAST_ROWS) if runs else {}
             undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
             cut = self._interrupted([run.id for run in runs.values() if may_be_cut_off(run)])
             compared = [

@@ -244,7 +244,7 @@ def test_a_group_of_an_earlier_attempt_unfolds_by_its_own_id(wanted: str) -> Non
 def test_steps_beside_others_share_the_number_of_their_group() -> None:
     """For the timeline: who ran beside whom; those alone have none."""
     steps = [step(1, 0, 1), step(2, 2, 9), step(3, 3, 9), step(4, 20, 21), step(5, 30, 40), step(6, 31, 40)]
-    assert parallel_groups(steps) == {2: 1, 3: 1, 5: 2, 6: 2}
+    assert parallel_groups(steps) == {2: 2, 3: 2, 5: 5, 6: 5}
 
 
 def test_a_thousand_steps_are_laid_out_in_no_time() -> None:

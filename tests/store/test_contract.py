@@ -11,10 +11,11 @@ from otel_bridge.codec import decode
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.runs import AttributeFilter, Run, RunQuery
 from otel_bridge.model.status import OPEN_STATUSES, RUN_STATUSES, RunStatus
-from otel_bridge.model.steps import Step, StepKey
+from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
 from otel_bridge.tail.scanner import changed_at_ms
+from tests.store.test_parts import in_parts
 
 EVERYTHING = RunQuery(limit=500)
 WAITING_RUNS: dict[str, tuple[str, str | None]] = {
@@ -448,6 +449,23 @@ def test_one_step_comes_with_its_payload(store: SqlStateStore) -> None:
     waiting = store.get_step("waits-1", 1)
     assert waiting is not None
     assert waiting.output is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_parts_are_the_whole_in_every_store(store: SqlStateStore, limit: int) -> None:
+    """Of what a real engine wrote."""
+    for run in store.list_runs(EVERYTHING).runs:
+        whole = store.get_steps(run.id, errors=True)
+        assert in_parts(store, run.id, limit) == whole
+        assert store.count_steps(run.id).total == len(whole)
+        assert [store.get_step(run.id, step.seq) is not None for step in whole] == [True] * len(whole)
+
+
+def test_a_part_begins_where_it_is_asked_to(store: SqlStateStore) -> None:
+    """Behind the last step there is nothing; of nobody's run there is nothing either."""
+    assert store.get_step_part("fan-1", start=10_000, limit=5) == StepPart([], None)
+    assert store.get_step_part("nobody", limit=5) == StepPart([], None, True)
+    assert store.count_steps("nobody") == StepCounts(0, 0)
 
 
 # -- payloads, events, queues --------------------------------------------------------------------------------

@@ -67,6 +67,13 @@ def extra_rows(now_ms: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "operation_outputs", {
         "workflow_uuid": "keyed", "function_id": 0, "function_name": "long", "error": "x" * (ERROR_BEGINNING_BYTES + 1),
     }  # fmt: skip
+    yield "workflow_status", {"workflow_uuid": "parted", "status": "SUCCESS", **stamps}
+    parted = ("start", "DBOS.setEvent", "DBOS.recv", "DBOS.sleep", *["charge"] * 5, "DBOS.getResult")
+    for seq, name in enumerate(parted, start=1):
+        child = "kid" if name in ("start", "DBOS.getResult") else None
+        yield "operation_outputs", {
+            "workflow_uuid": "parted", "function_id": seq, "function_name": name, "child_workflow_id": child,
+        }  # fmt: skip
     for n in range(AT_ONCE):
         row = {**stamps, "created_at": now_ms, "workflow_uuid": f"at-once-{n}", "status": "SUCCESS"}
         yield "workflow_status", row
@@ -146,6 +153,10 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.get_steps("keyed", errors=True)
     store.get_step("keyed", 2)
     store.get_step("keyed", 3)
+    store.get_step_part("parted", limit=1)
+    store.get_step_part("parted", start=2, limit=4)
+    store.get_steps_of(["parted", one], errors=True, last_rows=2)
+    store.count_steps("parted")
     store.step_outputs(one, ["step_1"])
     store.rows_of_runs([one, run_id(1)])
     store.children(one)

@@ -12,7 +12,7 @@ from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.values import StoredValue, StreamEntry
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.mailbox import NULL_TOPIC
-from otel_bridge.store.sql.session import Reader, chunks
+from otel_bridge.store.sql.session import Between, Reader, chunks
 from otel_bridge.store.sql.statement import MESSAGES, PRIMARY_KEY, Statement
 from otel_bridge.store.sql.values import capped, stored_value
 from otel_bridge.store.waiting import SET_EVENT
@@ -38,8 +38,14 @@ _SOURCES = {
 }
 
 
-def keys_of(reader: Reader, run_ids: Sequence[str], names: frozenset[str]) -> dict[str, dict[int, str]]:
-    """Return topic, event key or stream by run and step, for runs whose steps have these names."""
+def keys_of(
+    reader: Reader, run_ids: Sequence[str], names: frozenset[str], *, between: Between | None = None
+) -> dict[str, dict[int, str]]:
+    """Return topic, event key or stream by run and step, for runs whose steps have these names.
+
+    Args:
+        between: only of steps of these numbers.
+    """
     schema = reader.schema()
     found: dict[str, dict[int, str]] = {}
     for table, (run_column, seq_column, key_column, read_for) in _SOURCES.items():
@@ -47,11 +53,12 @@ def keys_of(reader: Reader, run_ids: Sequence[str], names: frozenset[str]) -> di
             continue
         for part in chunks(run_ids):
             among, params = in_list(f"k.{run_column}", part, reader.dialect)
+            numbered = f"k.{seq_column} IS NOT NULL" if between is None else f"k.{seq_column} BETWEEN ? AND ?"
             rows = reader.read(
                 STEP_KEYS,
                 f"SELECT k.{run_column}, k.{seq_column}, k.{key_column} FROM {schema.table(table)} k "
-                f"WHERE {among} AND k.{seq_column} IS NOT NULL",
-                params,
+                f"WHERE {among} AND {numbered}",
+                [*params, *(between or ())],
             )
             for run_id, seq, key in rows:
                 if key is not None and key not in (NULL_TOPIC, WAIT_EVENT_KEY):

@@ -27,6 +27,8 @@ from otel_bridge.store.waiting import (
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
+Between = tuple[int, int]
+"""The first and the last of some numbers of a run's steps."""
 CHUNK = 400
 """Ids in one statement."""
 _TAIL_REQUIRED = frozenset({1})
@@ -132,8 +134,12 @@ def tail_rows(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[TailRow]
     return found
 
 
-def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait]]:
-    """Return the waits that these runs announced, by run and by the ``seq`` of the announcing row."""
+def waits_of(reader: Reader, run_ids: Sequence[str], *, between: Between | None = None) -> dict[str, dict[int, Wait]]:
+    """Return the waits that these runs announced, by run and by the ``seq`` of the announcing row.
+
+    Args:
+        between: only those that rows of these numbers announced.
+    """
     schema, found = reader.schema(), {}  # type: tuple[Schema, dict[str, dict[int, Wait]]]
     if not schema.has("workflow_events_history", "function_id"):
         return found
@@ -143,7 +149,9 @@ def waits_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, dict[int, Wait
             f"SELECT h.workflow_uuid, h.function_id, h.value FROM {schema.table('workflow_events_history')} h "
             f"WHERE {among} AND h.key = ?"
         )
-        for run_id, seq, value in reader.read(ANNOUNCED_WAITS, sql, [*params, WAIT_EVENT_KEY]):
+        if between is not None:
+            sql += " AND h.function_id BETWEEN ? AND ?"
+        for run_id, seq, value in reader.read(ANNOUNCED_WAITS, sql, [*params, WAIT_EVENT_KEY, *(between or ())]):
             wait = parse_wait(value)
             if wait is not None:
                 found.setdefault(run_id, {})[seq] = wait

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from otel_bridge.model.status import ENGINE_OPEN
@@ -10,8 +10,8 @@ from otel_bridge.model.steps import Step, StepKey
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, PublishedEvent, StoredValue, text_of
 from otel_bridge.store.cells import LAST, plain, unreadable
 from otel_bridge.store.sql.conditions import in_list
-from otel_bridge.store.sql.keys import KEYED, keys_of, value_at
-from otel_bridge.store.sql.session import Reader, children_by_id, chunks, waits_of
+from otel_bridge.store.sql.keys import KEYED, keys_of
+from otel_bridge.store.sql.session import Between, Reader, children_by_id, chunks, waits_of
 from otel_bridge.store.sql.statement import PRIMARY_KEY, STEPS_COMPLETED, STEPS_RECORDED, Statement
 from otel_bridge.store.sql.values import (
     ERROR_BEGINNING_BYTES,
@@ -31,7 +31,6 @@ RUN_ENDS = Statement(
     "run_ends", "Whether and when runs ended: what is open in them, and what will never end.", (PRIMARY_KEY,)
 )
 STEP_ERROR = Statement("step_error", "The error of one step, where its row had only the beginning.", (PRIMARY_KEY,))
-STEP_PAYLOADS = Statement("step_payloads", "Output and error of one step.", (PRIMARY_KEY,))
 RUN_PAYLOAD = Statement("run_payload", "Input, output or error of one run.", (PRIMARY_KEY,))
 PUBLISHED_VALUES = Statement("published_values", "What a run published by set_event.", (PRIMARY_KEY,))
 RECORDED_STEPS = Statement(
@@ -67,20 +66,32 @@ def steps_of(
                 rows = _step_rows(reader, [last], errors=errors, limit=None)
             whole = list(dict.fromkeys(row.run_id for row in rows))
         found.update((run_id, []) for run_id in whole)
-        rows_of: dict[str, list[StepRow]] = {}
-        damaged: dict[str, set[int]] = {}
-        for row in rows:
-            if unreadable(row):
-                damaged.setdefault(row.run_id, set()).add(row.seq)
-            rows_of.setdefault(row.run_id, []).append(row)
-        for run_id in damaged:
-            rows_of[run_id] = [StepRow._make(plain(row, _REQUIRED)) for row in rows_of[run_id]]
-        if rows_of:
-            _fold_part(reader, rows_of, found)
-        for run_id, seqs in damaged.items():
-            found[run_id] = _marked(found[run_id], seqs)
+        found.update(folded(reader, rows))
         if len(whole) < len(part):
             break
+    return found
+
+
+def folded(reader: Reader, rows: Iterable[StepRow], *, between: Between | None = None) -> dict[str, list[Step]]:
+    """Return the steps that rows make, by run: what else they need is read.
+
+    Args:
+        rows: by run, and of each by number; all of a run's, unless ``between`` is given.
+        between: the first and the last of the numbers that are looked at, where these are not all of the run's rows.
+    """
+    found: dict[str, list[Step]] = {}
+    rows_of: dict[str, list[StepRow]] = {}
+    damaged: dict[str, set[int]] = {}
+    for row in rows:
+        if unreadable(row):
+            damaged.setdefault(row.run_id, set()).add(row.seq)
+        rows_of.setdefault(row.run_id, []).append(row)
+    for run_id in damaged:
+        rows_of[run_id] = [StepRow._make(plain(row, _REQUIRED)) for row in rows_of[run_id]]
+    if rows_of:
+        _fold_part(reader, rows_of, found, between)
+    for run_id, seqs in damaged.items():
+        found[run_id] = _marked(found[run_id], seqs)
     return found
 
 
@@ -89,7 +100,9 @@ def _marked(steps: list[Step], seqs: set[int]) -> list[Step]:
     return [step._replace(unreadable=not seqs.isdisjoint((step.seq, *step.folded))) for step in steps]
 
 
-def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[str, list[Step]]) -> None:
+def _fold_part(
+    reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[str, list[Step]], between: Between | None
+) -> None:
     children: list[str] = []
     announcing: list[str] = []
     folding: list[str] = []
@@ -104,11 +117,12 @@ def _fold_part(reader: Reader, rows_of: dict[str, list[StepRow]], found: dict[st
             announcing.append(run_id)
     if not folding:
         return
-    waits = waits_of(reader, announcing)
+    waits = waits_of(reader, announcing, between=between)
     child_of = children_by_id(reader, children) if children else {}
     keyed = {run_id: {row.name for row in rows_of[run_id]} & KEYED for run_id in folding}
-    keys = keys_of(reader, [run_id for run_id, names in keyed.items() if names], frozenset().union(*keyed.values()))
-    ends = _ends(reader, folding)
+    having = [run_id for run_id, names in keyed.items() if names]
+    keys = keys_of(reader, having, frozenset().union(*keyed.values()), between=between)
+    ends = ends_of(reader, folding)
     now_ms = reader.now_ms()
     for run_id in folding:
         rows = rows_of[run_id]
@@ -137,7 +151,8 @@ def step_outputs(reader: Reader, run_id: str, names: Sequence[str]) -> list[tupl
     return [(name, StoredValue(text, serialization, len(text))) for name, text, serialization in texts]
 
 
-def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[StepRow]:
+def select_rows(reader: Reader, *, errors: bool) -> str:
+    """Return the beginning of a statement that selects ``StepRow`` from ``operation_outputs o``."""
     schema = reader.schema()
 
     def column(name: str, otherwise: str = "NULL") -> str:
@@ -147,14 +162,17 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
     beginning, size = "NULL", "NULL"
     if errors:
         beginning, size = f"substr({error}, 1, {ERROR_BEGINNING_BYTES})", size_of(reader, error)
-    among, params = in_list("o.workflow_uuid", run_ids, reader.dialect)
-    sql = (
+    return (
         f"SELECT o.workflow_uuid, o.function_id, o.function_name, {column('started_at_epoch_ms')}, "
         f"{column('completed_at_epoch_ms')}, {schema.recorded_at()}, {column('child_workflow_id')}, "
         f"{output} IS NOT NULL, {error} IS NOT NULL, CASE WHEN o.function_name = '{SLEEP}' THEN {output} END, "
-        f"{beginning}, {column('serialization')}, {size} "
-        f"FROM {schema.table('operation_outputs')} o WHERE {among}"
+        f"{beginning}, {column('serialization')}, {size} FROM {schema.table('operation_outputs')} o"
     )
+
+
+def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: int | None) -> list[StepRow]:
+    among, params = in_list("o.workflow_uuid", run_ids, reader.dialect)
+    sql = f"{select_rows(reader, errors=errors)} WHERE {among}"
     order = "ORDER BY o.workflow_uuid, o.function_id LIMIT ?"
     rows: list[StepRow] = []
     after: list[object] = []
@@ -162,15 +180,15 @@ def _step_rows(reader: Reader, run_ids: Sequence[str], *, errors: bool, limit: i
         most = ROWS_AT_ONCE if limit is None else min(ROWS_AT_ONCE, limit - len(rows))
         behind = " AND (o.workflow_uuid, o.function_id) > (?, ?)" if after else ""
         page = reader.read(STEPS_OF_RUNS, f"{sql}{behind} {order}", [*params, *after, most])
-        rows += _sharing(page)
+        rows += sharing(page)
         before, after = after, [rows[-1].run_id, rows[-1].seq] if rows else []
         # what is not a number is behind every number, however often it was read
         if len(page) < most or after == before:
             break
-    return _with_whole_errors(reader, rows) if errors else rows
+    return with_whole_errors(reader, rows) if errors else rows
 
 
-def _sharing(page: Sequence[Sequence[Any]]) -> Iterator[StepRow]:
+def sharing(page: Sequence[Sequence[Any]]) -> Iterator[StepRow]:
     """Yield rows that share their texts: a driver makes every id and every name again, and a run may have very many."""
     known: dict[str, str] = {}
 
@@ -181,7 +199,7 @@ def _sharing(page: Sequence[Sequence[Any]]) -> Iterator[StepRow]:
         yield StepRow(shared(run_id), seq, shared(name), *rest)
 
 
-def _with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
+def with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
     """Read on where an error is longer than the beginning that each row has, as long as the total allows.
 
     One statement for each, by the primary key: long errors are few, and no more than one is held twice.
@@ -203,7 +221,8 @@ def _with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
     return rows
 
 
-def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
+def ends_of(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
+    """Return whether and when these runs ended."""
     schema = reader.schema()
     completed = schema.column("workflow_status", "completed_at", alias="w")
     among, params = in_list("w.workflow_uuid", run_ids, reader.dialect)
@@ -215,31 +234,6 @@ def _ends(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunEnd]:
         run_id: RunEnd(None if status in ENGINE_OPEN else (updated if completed is None else completed))
         for run_id, status, completed, updated in map(plain, reader.read(RUN_ENDS, sql, params))
     }
-
-
-def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Step | None:
-    """Return one step with its stored output and error."""
-    found = next((s for s in steps_of(reader, [run_id], errors=False)[run_id] if s.seq == seq), None)
-    if found is None:
-        return None
-    schema = reader.schema()
-    row_seq = found.folded[0] if found.kind == "remote" and found.folded else seq
-    output, cap_params = capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
-    error, error_params = capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
-    rows = reader.read(
-        STEP_PAYLOADS,
-        f"SELECT {output}, {error}, {schema.column('operation_outputs', 'serialization', alias='o')} "
-        f"FROM {schema.table('operation_outputs')} o WHERE o.workflow_uuid = ? AND o.function_id = ?",
-        [*cap_params, *error_params, run_id, row_seq],
-    )
-    if not rows or found.is_open:
-        return found
-    text, size, error_text, error_size, serialization = rows[0]
-    output_value = stored_value(text, size, serialization, cap_bytes)
-    return found._replace(
-        output=output_value or value_at(reader, run_id, seq, found.name, cap_bytes=cap_bytes),
-        error=stored_value(error_text, error_size, serialization, cap_bytes),
-    )
 
 
 def run_payload(reader: Reader, run_id: str, name: PayloadName, *, cap_bytes: int | None) -> StoredValue | None:
