@@ -56,6 +56,26 @@ def test_a_bulk_touches_runs_whose_state_allows_it_and_that_have_not_ended_again
     assert touchable(action, run, NOBODY, BOUND) is touched
 
 
+@pytest.mark.parametrize(
+    ("action", "params", "asked", "reaches"),
+    [
+        ("cancel", {}, "cancel", False),
+        ("cancel", {"children": True}, "cancel", True),
+        ("cancel", {"compensate": True}, "cancel_undo", True),
+        ("cancel", {"compensate": True, "children": True}, "cancel_undo", True),
+        ("retry", {}, "retry", True),
+        ("retry", {"compensate": True}, "retry", True),
+        ("move", {"children": True}, "move", False),
+    ],
+)
+def test_a_policy_is_asked_for_the_action_that_each_run_will_see(
+    action: str, params: dict[str, bool], asked: str, reaches: bool
+) -> None:
+    """And about every run that the action touches besides, where it touches any."""
+    name, reach = bulk._reach({"action": action, "params": params})
+    assert (name, reach is not None) == (asked, reaches)
+
+
 def test_the_hosts_policy_leaves_runs_out() -> None:
     """What somebody may not touch is not touched because it is among many."""
     store = MemoryStateStore(clock=FakeClock())

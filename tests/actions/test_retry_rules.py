@@ -256,6 +256,21 @@ def test_a_rewind_that_the_engine_refuses_is_done_where_somebody_was_quicker(bec
             retry.retry(ctx, "r", actor="ann")
 
 
+def test_a_chain_of_failed_children_is_retried_down_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deepest first; whatever lies deeper fails again with its parent, and a second retry finds it."""
+    monkeypatch.setattr(retry, "MAX_DEPTH", 2)
+    store = MemoryStateStore(clock=CLOCK)
+    for depth in range(5):
+        parent = f"r{depth - 1}" if depth else None
+        store.put_run(make_run(f"r{depth}", status="failed", created_at_ms=T, finished_at_ms=T + 100, parent_id=parent))
+        store.put_step(
+            make_step(f"r{depth}", 1, kind="remote", status="failed", child_run_id=f"r{depth + 1}", started_at_ms=T)
+        )
+    ctx, _, client = memory_context(store=store)
+    retry.retry(ctx, "r0", actor="ann")
+    assert [run_id for name, run_id, _ in client.calls if name == "rewind"] == ["r2", "r1", "r0"]
+
+
 def test_failed_children_before_the_step_that_failed_are_left_alone() -> None:
     """The parent caught their failure and keeps what it made of it."""
     store = MemoryStateStore(clock=CLOCK)

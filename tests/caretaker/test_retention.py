@@ -12,6 +12,7 @@ from dashboard.caretaker import retention
 from dashboard.caretaker.retention import RetentionPolicy, cutoff_ms, deletable, is_due, was_exported
 from otel_bridge.ledger.base import Cursor, ExportedRun
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run
 from tests.actions.memory import memory_context
 
@@ -43,6 +44,9 @@ def test_runs_are_over_the_count_from_behind_the_oldest_that_stays(
     [
         (make_run(workflow="w", status="completed", finished_at_ms=NOW_MS - 10_000), True),
         (make_run(workflow="w", status="completed", finished_at_ms=NOW_MS - 9_999), False),
+        (make_run(workflow="w", status="completed", finished_at_ms=None, updated_at_ms=NOW_MS - 10_000), True),
+        (make_run(workflow="w", status="completed", finished_at_ms=None, updated_at_ms=NOW_MS - 9_999), False),
+        (make_run(workflow="w", status="completed", finished_at_ms=NOW_MS, updated_at_ms=NOW_MS - 60_000), False),
         (make_run(workflow="other", status="completed", finished_at_ms=NOW_MS - 60_000), False),
         (make_run(workflow="w", status="failed", finished_at_ms=NOW_MS - 60_000), False),
         (make_run(workflow="w", status="running", updated_at_ms=NOW_MS - 60_000), False),
@@ -242,6 +246,11 @@ def test_a_policy_that_would_delete_too_much_is_refused(fields: dict[str, Any], 
     """When it is written."""
     with pytest.raises(ValueError, match=why):
         RetentionPolicy(**fields)
+
+
+def test_a_policy_may_be_for_every_run_that_has_ended() -> None:
+    """However it ended."""
+    assert RetentionPolicy(older_than_s=1, statuses=TERMINAL_STATUSES).statuses == TERMINAL_STATUSES
 
 
 def test_fewer_runs_than_are_kept_are_all_kept() -> None:

@@ -110,6 +110,13 @@ def test_a_damaged_row_that_is_written_again_is_whole_again(ledger: SqliteLedger
     assert ledger.damaged == {}
 
 
+def test_whether_a_runs_end_was_exported_is_yes_or_no(ledger: SqliteLedger, admin: sqlite3.Connection) -> None:
+    """Any other number is damage, and not a yes."""
+    admin.execute("UPDATE exported_runs SET ended = 2")
+    assert ledger.exported(["r"]) == {}
+    assert ledger.damaged == {"exported_runs": 1}
+
+
 def test_a_damaged_cursor_comes_back_from_what_was_exported(ledger: SqliteLedger, admin: sqlite3.Connection) -> None:
     """Nothing between then and now is lost; the years 1970 to then are not read again."""
     admin.execute("UPDATE cursors SET runs_ms = 'soon'")

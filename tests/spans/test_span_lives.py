@@ -12,6 +12,7 @@ from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
+from otel_bridge.spans.lives import run_end_ms
 from otel_bridge.spans.model import Housekeeping
 from otel_bridge.testing import make_run, make_step
 from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
@@ -287,6 +288,14 @@ def test_a_late_step_of_a_retry_that_recorded_no_other_is_sent_in_its_life():
     assert names(ended) == ["retry 1"]
     late = plan(retried, [steps[0], make_step(seq=3, started_at_ms=T + 4_000)], ended.record)
     assert only(late).parent_id == ids.retry_span_id("run-1", 1)
+
+
+def test_a_step_without_a_start_does_not_widen_the_end_of_its_run():
+    """Such as a child that was never taken from its queue."""
+    waiting = make_step(
+        seq=2, kind="remote", status="pending", child_run_id="c", started_at_ms=None, finished_at_ms=None
+    )
+    assert run_end_ms(make_run(status="cancelled", finished_at_ms=T + 50), [make_step(seq=1), waiting]) == T + 50
 
 
 def test_copied_steps_of_a_fork_are_not_sent_again():

@@ -211,6 +211,20 @@ def test_a_result_of_a_run_started_elsewhere_is_a_step() -> None:
     assert (step.kind, step.child_run_id, step.housekeeping) == ("remote", "other", False)
 
 
+def test_a_result_that_is_asked_for_again_is_housekeeping_and_another_runs_is_not() -> None:
+    """The child's own step says what became of it."""
+    rows = [
+        row(1, "a", child_id="x"),
+        row(2, "DBOS.getResult", child_id="x"),
+        row(3, "DBOS.getResult", child_id="x"),
+        row(4, "DBOS.getResult", child_id="other", started_ms=None),
+    ]
+    again, other = fold(*rows)[1:]
+    assert (again.seq, again.housekeeping) == (3, True)
+    assert (other.seq, other.housekeeping, other.started_at_ms) == (4, False, rows[3].finished_ms)
+    assert again.started_at_ms == rows[2].started_ms
+
+
 def test_the_engines_internal_queue_is_not_a_worker_group() -> None:
     """Rewind and resume put runs on it; people know the queue they named."""
     (step,) = fold(row(1, "work", child_id="c"), of=child("PENDING", queue="_dbos_internal_queue"))
