@@ -43,6 +43,7 @@ def detail(
         "run": row(**run),
         "timeline": timeline,
         "stepsTotal": len(timeline),
+        "childrenTotal": 0,
         "children": [child["id"] for child in children],
         "childRuns": children,
         "lineage": {"forks": []},

@@ -116,6 +116,7 @@ def test_a_run_stream_begins_with_the_detail_and_tells_its_steps(port: int, work
             "lineage",
             "attempts",
             "stepsTotal",
+            "childrenTotal",
         }
         worker.tell(f"send {run_id} approval")
         messages = receive(ws, is_type("run.completed"))
