@@ -22,7 +22,7 @@ def get_inbox(ctx: RequestContext, *, query: InboxQuery) -> InboxView:
 
 
 @routes.post(
-    f"{RUN}/waits/<int:seq>/assign",
+    f"{RUN}/waits/<int(signed=True):seq>/assign",
     summary="Say who is to answer a wait",
     body=AssignBody,
     answers={200: InboxEntry},
