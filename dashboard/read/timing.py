@@ -16,7 +16,7 @@ from dashboard.read.segments import begin_ms, parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.versions import percentile
 from dashboard.wire.base import iso
-from dashboard.wire.convert import run_duration_ms, run_queue_ms, run_rounded_ms
+from dashboard.wire.convert import run_rounded_ms
 from dashboard.wire.timing import LongStep, TimingView, UsualView
 from otel_bridge.model.runs import ROUNDING_MS, Run, RunQuery
 from otel_bridge.model.steps import Step
@@ -50,12 +50,12 @@ def axis(run: Run, steps: Sequence[Step], now_ms: int) -> Axis:
 
     Where the store cut the run's own times to whole seconds, its steps say when it began and ended.
     """
-    begin = run.created_at_ms if run.requeued_at_ms is None else max(run.created_at_ms, run.requeued_at_ms)
+    begin = run.enqueued_at_ms
     end = now_ms if run.finished_at_ms is None else run.finished_at_ms
     own = [step for step in steps if not _is_kept(step, begin, run)]
     first = min((int(moment) for step in own if (moment := begin_ms(step)) != math.inf), default=None)
     last = max((step.finished_at_ms for step in own if step.finished_at_ms is not None), default=None)
-    queue = run_queue_ms(run) or 0
+    queue = run.queue_ms or 0
     rounded = run_rounded_ms(run) is not None
     if first is not None and (first < begin or (rounded and 0 < first - queue - begin <= ROUNDING_MS)):
         begin = first if first < begin else first - queue
@@ -171,7 +171,7 @@ def history(services: Services, run: Run) -> History:
     measured = [axis(other, steps[other.id], 0) for other in before if other.id in steps]
     runs_ms = [end - start for _, start, end in measured]
     if len(runs_ms) < USUAL_FROM or (before and run_rounded_ms(before[0]) is None):
-        runs_ms = [took for other in before if (took := run_duration_ms(other)) is not None]
+        runs_ms = [took for other in before if (took := other.duration_ms) is not None]
     return History(runs_ms, _by_name(step for found in steps.values() for step in found))
 
 

@@ -69,13 +69,6 @@ def waiting_view(waiting: Waiting | None) -> WaitingView | None:
     )
 
 
-def run_queue_ms(run: Run) -> int | None:
-    """Return how long a run waited since it was last put on a queue; None where recovery overwrote its start."""
-    if run.started_at_ms is None or run.recovery_attempts > 1:
-        return None
-    return max(0, run.started_at_ms - (run.requeued_at_ms or run.created_at_ms))
-
-
 def run_rounded_ms(run: Run) -> int | None:
     """Return to what a run's stamps were cut down; None where they are of a millisecond.
 
@@ -83,13 +76,6 @@ def run_rounded_ms(run: Run) -> int | None:
     """
     stamps = (run.created_at_ms, run.updated_at_ms, run.started_at_ms, run.finished_at_ms)
     return ROUNDING_MS if all(stamp is None or stamp % ROUNDING_MS == 0 for stamp in stamps) else None
-
-
-def run_duration_ms(run: Run) -> int | None:
-    """Return the time from a run's (last) start to its end, its wait in the queue apart; None while it is open."""
-    if run.finished_at_ms is None:
-        return None
-    return max(0, run.finished_at_ms - (run.created_at_ms if run.started_at_ms is None else run.started_at_ms))
 
 
 def error_of(run: Run) -> ErrorView | None:
@@ -133,8 +119,8 @@ def run_fields(
         "finished_at": iso(run.finished_at_ms),
         "deadline_at": iso(run.deadline_at_ms),
         "timed_out": run.timed_out or None,
-        "duration_ms": run_duration_ms(run),
-        "queue_ms": run_queue_ms(run),
+        "duration_ms": run.duration_ms,
+        "queue_ms": run.queue_ms,
         "rounded_ms": run_rounded_ms(run),
         "trace_id": ids.trace_id(run.id, namespace=namespace).hex(),
         "error": error_of(run),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from otel_bridge.ledger.records import (
     COPIED,
+    GONE,
     Assignment,
     AuditEntry,
     Bulk,
@@ -50,6 +51,7 @@ from otel_bridge.ledger.tables.tokens import Tokens
 
 __all__ = [
     "COPIED",
+    "GONE",
     "REVIVED",
     "Assignment",
     "AuditEntry",

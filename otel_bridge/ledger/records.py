@@ -12,6 +12,8 @@ from otel_bridge.model.values import StoredValue
 
 COPIED = -1
 """Generation of a step that a fork copied from its original."""
+GONE = "deleted"
+"""How a run ended that the engine holds no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ExportedRun:
         steps: ``seq`` of every exported step -> (its ``finished_at_ms``, the generation it ran in).
         first_queue, first_started_at_ms: as first seen; the engine overwrites them on recovery.
         ended_at_ms: when the run last ended, for pruning and for the next generation's span.
-        status: the status in which it last ended.
+        status: the status in which it last ended; ``GONE`` where the run before it had the same id and was deleted.
         workflow: the workflow's name, for the root of a run that was deleted before it was seen to end.
         failed_step: (``seq``, generation) of the step whose failure ended it last, for the link from its retry.
         anchored: the last generation whose root, or ``retry N`` span, was sent when it began (``root="anchor"``).
@@ -68,6 +70,11 @@ class ExportedRun:
     workflow: str | None = None
     failed_step: tuple[int, int] | None = None
     anchored: int | None = None
+
+    @property
+    def is_another_run(self) -> bool:
+        """True of the first life of a run that was started under the id of one that is gone."""
+        return self.generation > 0 and not self.ended and self.status == GONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

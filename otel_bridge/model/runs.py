@@ -132,6 +132,7 @@ class Run:
     deduplication_id: str | None = None
     priority: int = 0
     wake_at_ms: int | None = None
+    delayed_until_ms: int | None = None
     deadline_at_ms: int | None = None
     requeued_at_ms: int | None = None
     authenticated_user: str | None = None
@@ -157,6 +158,25 @@ class Run:
     def is_queued(self) -> bool:
         """True while the run waits to be picked up, be it ``blocked`` there or about to be undone."""
         return self.status == "pending" or (self.waiting is not None and self.waiting.on in ("queue", "delay"))
+
+    @property
+    def queue_ms(self) -> int | None:
+        """How long the run waited since it was last put on a queue; None where recovery overwrote its start."""
+        if self.started_at_ms is None or self.recovery_attempts > 1:
+            return None
+        return max(0, self.started_at_ms - self.enqueued_at_ms)
+
+    @property
+    def enqueued_at_ms(self) -> int:
+        """When the run was last put on its queue: at its creation, after its delay, or by an action."""
+        return max(self.created_at_ms, self.delayed_until_ms or 0, self.requeued_at_ms or 0)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The time from the run's (last) start to its end, its wait in the queue apart; None while it is open."""
+        if self.finished_at_ms is None:
+            return None
+        return max(0, self.finished_at_ms - (self.created_at_ms if self.started_at_ms is None else self.started_at_ms))
 
     @property
     def timed_out(self) -> bool:

@@ -15,7 +15,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.status import STATUSES, RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
-from otel_bridge.runs.overlay import interrupted_step
+from otel_bridge.runs.overlay import CLOCKS_MS, interrupted_step
 
 REQUEUES = ("retry", "redispatch", "move")
 """Actions, by their names in the audit log, that put a run on a queue again."""
@@ -54,6 +54,7 @@ def overlay_requeue(run: Run, requeues: Sequence[AuditEntry]) -> Run:
     Args:
         requeues: the run's ``REQUEUES`` in the audit log, oldest first.
     """
+    requeues = of_this_run(run, requeues)
     if not requeues:
         return run
     at_ms = max(run.created_at_ms, requeues[-1].at_ms)
@@ -61,6 +62,11 @@ def overlay_requeue(run: Run, requeues: Sequence[AuditEntry]) -> Run:
     if waiting is not None and waiting.on == "queue":
         waiting = replace(waiting, since_ms=max(waiting.since_ms, at_ms))
     return replace(run, requeued_at_ms=at_ms, waiting=waiting)
+
+
+def of_this_run(run: Run, requeues: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
+    """Leave out what was done to a run that had the same id before and is gone."""
+    return [entry for entry in requeues if entry.at_ms >= run.created_at_ms - CLOCKS_MS]
 
 
 def attempts(
@@ -81,7 +87,9 @@ def attempts(
         reported: its interrupted steps, as workers reported them.
         steps: as they are now; those of earlier attempts that were not executed again are among them.
     """
-    starts = [run.created_at_ms, *(entry.at_ms for entry in requeues)]
+    requeues = of_this_run(run, requeues)
+    first_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
+    starts = [min([first_ms, *(entry.at_ms for entry in requeues)]), *(entry.at_ms for entry in requeues)]
     causes = [None, *requeues]
     found = []
     life = 0

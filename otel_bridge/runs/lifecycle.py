@@ -38,15 +38,13 @@ def run_events(
     """
 
     def event(kind: EventType, at_ms: int, **more: object) -> LifecycleEvent:
-        queue_ms = run.started_at_ms - run.created_at_ms if run.started_at_ms is not None else None
-        duration_ms = run.finished_at_ms - run.created_at_ms if run.finished_at_ms is not None else None
         return LifecycleEvent(
             type=kind,
             run_id=run.id,
             workflow=run.workflow,
             at_ms=at_ms,
-            queue_ms=max(0, queue_ms) if kind == "run.started" and queue_ms is not None else None,
-            duration_ms=max(0, duration_ms) if ending and duration_ms is not None and run.is_terminal else None,
+            queue_ms=run.queue_ms if kind == "run.started" else None,
+            duration_ms=run.duration_ms if ending and run.is_terminal else None,
             error=error(run) if error is not None and kind == "run.failed" else None,
             name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
         )

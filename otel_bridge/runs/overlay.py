@@ -38,7 +38,7 @@ def overlay_run(run: Run, seen: Presence) -> Run:
 
 def overlay_error(run: Run, failure: Failure | None) -> Run:
     """Return the run with the error that it died of last, as the ledger remembers it."""
-    if failure is None:
+    if failure is None or failure.ended_at_ms < run.created_at_ms:  # of a run that had the same id before and is gone
         return run
     signature = failure.signature
     error = RunError(

@@ -200,8 +200,12 @@ class RunSpans:
         return start_ns, end_ns
 
     def _life_name(self) -> str:
-        generation = self._life.facts.generation
-        return f"retry {generation}" if generation else self._run.workflow
+        return f"retry {self._life.facts.generation}" if self._is_retry else self._run.workflow
+
+    @property
+    def _is_retry(self) -> bool:
+        """True of a later life of the same run; one of another run under the same id has a root of its own."""
+        return self._life.facts.generation > 0 and not self._life.facts.is_another_run
 
     def _life_kind(self) -> SpanKind:
         return SpanKind.CONSUMER if self._queue() else SpanKind.INTERNAL
@@ -209,11 +213,13 @@ class RunSpans:
     def queue_wait(self) -> SpanData | None:
         """Return the span of the time that the run waited on its queue, if it did."""
         wait_ms, queue = self._queue_wait_ms(), self._queue()
-        if wait_ms is None or queue is None or self._life.facts.generation:
+        if wait_ms is None or queue is None:
             return None
-        start_ns = self._run.created_at_ms * NS_PER_MS
+        start_ns = self._enqueued_at_ms() * NS_PER_MS
         return self._span(
-            span_id=ids.queue_span_id(self._run.id, namespace=self._settings.namespace),
+            span_id=ids.queue_span_id(
+                self._run.id, generation=self._life.facts.generation, namespace=self._settings.namespace
+            ),
             parent_id=self._life_id,
             name=f"queue {queue}",
             kind=SpanKind.INTERNAL,
@@ -224,14 +230,14 @@ class RunSpans:
 
     def _life_start_ms(self) -> int:
         run, facts = self._run, self._life.facts
-        if not facts.generation:
+        if not self._is_retry:
             return run.created_at_ms
         earliest = facts.ended_at_ms if facts.ended_at_ms is not None else run.created_at_ms
         return max(earliest, run.started_at_ms if run.started_at_ms is not None else earliest)
 
     def _life_parent(self) -> tuple[bytes | None, bool]:
         run = self._run
-        if self._life.facts.generation:
+        if self._is_retry:
             return self._traces.root_id(run.id), False
         if run.undoes_id is not None:
             return self._traces.root_id(run.undoes_id), False
@@ -304,19 +310,27 @@ class RunSpans:
         return [SpanEvent(semconv.EVENT_RECOVERY, at_ns, {semconv.RUN_RECOVERIES: recoveries})]
 
     def _queue(self) -> str | None:
-        queue = self._life.facts.first_queue or self._run.queue
+        queue = self._run.queue if self._life.facts.is_another_run else self._life.facts.first_queue or self._run.queue
         return queue if queue and not queue.startswith(INTERNAL_QUEUE_PREFIX) else None
 
     def _queue_wait_ms(self) -> int | None:
         facts = self._life.facts
-        if self._queue() is None or facts.first_started_at_ms is None or facts.generation:
+        if facts.is_another_run:
+            first_start_ms = self._run.started_at_ms if self._run.recovery_attempts <= 1 else None
+        else:
+            first_start_ms = facts.first_started_at_ms
+        if self._queue() is None or first_start_ms is None or self._is_retry:
             return None
-        return max(0, facts.first_started_at_ms - self._run.created_at_ms)
+        return max(0, first_start_ms - self._enqueued_at_ms())
+
+    def _enqueued_at_ms(self) -> int:
+        """When the run was first put on its queue: a delayed one when its delay was over."""
+        return max(self._run.created_at_ms, self._run.delayed_until_ms or 0)
 
     def _life_links(self) -> list[SpanLink]:
         run, facts = self._run, self._life.facts
         links = []
-        if facts.generation:
+        if self._is_retry:
             links.append(self._link("previous_life", run.id, self._traces.life_id(run.id, facts.generation - 1)))
             if facts.failed_step is not None and facts.failed_step[1] == facts.generation - 1:
                 links.append(self._link("failed_step", run.id, self._step_id(*facts.failed_step)))
@@ -337,7 +351,7 @@ class RunSpans:
 
     def _dead_letter_links(self) -> list[SpanLink]:
         handler = self._run.dead_letter_id if self._run.status == "dead" else None
-        if handler is None or self._life.facts.generation:
+        if handler is None or self._is_retry:
             return []
         return [self._link("dead_letter", handler, self._traces.root_id(handler))]
 

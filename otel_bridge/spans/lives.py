@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from otel_bridge.ledger.base import COPIED, ExportedRun
+from otel_bridge.ledger.base import COPIED, GONE, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import Step
@@ -205,6 +205,8 @@ def _facts(
     run: Run, steps: Sequence[Step], before: ExportedRun | None, *, final: bool
 ) -> tuple[ExportedRun, ExportedRun | None]:
     """Return the ledger's facts brought up to the run's present life, and a life whose end nobody saw."""
+    if before is not None and before.created_at_ms not in (None, run.created_at_ms):
+        return _another_run(run, before)
     facts = _first_sight(run, before or ExportedRun(run_id=run.id))
     if facts.ended:
         if _revived(run, steps, facts, final=final):
@@ -215,6 +217,19 @@ def _facts(
         lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
         return lived, facts
     return facts, None
+
+
+def _another_run(run: Run, before: ExportedRun) -> tuple[ExportedRun, ExportedRun | None]:
+    """Return the facts of a run that was started under the id of one that is gone: nothing of that one is its own.
+
+    Neither a retry nor a resume changes when a run was created.
+    """
+    facts = ExportedRun(run_id=run.id, created_at_ms=run.created_at_ms, workflow=run.workflow)
+    begun = bool(before.steps) or before.anchored == before.generation
+    if not begun and not before.ended:
+        return _first_sight(run, replace(facts, generation=before.generation)), None
+    facts = replace(facts, generation=before.generation + 1, status=GONE, ended_at_ms=before.ended_at_ms)
+    return facts, None if before.ended else before
 
 
 def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from otel_bridge.errors import OpenRunError, OpenStepError
-from otel_bridge.ledger.base import ExportedRun
+from otel_bridge.ledger.base import GONE, ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
@@ -95,7 +95,7 @@ def plan_run(
 
 def plan_deleted(before: ExportedRun, *, settings: SpanSettings) -> Plan:
     """Return what is due of a run that was deleted before its end was sent: a root, out of the ledger's facts."""
-    record = replace(before, ended=True, status="deleted", ended_at_ms=before.ended_at_ms or before.created_at_ms)
+    record = replace(before, ended=True, status=GONE, ended_at_ms=before.ended_at_ms or before.created_at_ms)
     if before.ended:
         return Plan(spans=(), record=before, changed=False)
     begun = bool(before.steps) or before.anchored == before.generation

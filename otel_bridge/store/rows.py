@@ -107,6 +107,7 @@ def run_of(row: RunRecord) -> Run:
         deduplication_id=row.deduplication_id,
         priority=row.priority or 0,
         wake_at_ms=wake,
+        delayed_until_ms=row.delay_until_epoch_ms,
         deadline_at_ms=row.workflow_deadline_epoch_ms,
         authenticated_user=row.authenticated_user or None,
         attributes=attributes_of(row.attributes),

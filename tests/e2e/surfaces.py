@@ -169,7 +169,25 @@ class Surfaces:
         until(lambda: same() or True, what=f"all surfaces to agree on {run_id}", timeout_s=20, every_s=0.2)
         for seq, step in truth.items():
             self._counted(run_id, seq, step)
+        self.agree_on_run(run_id)
         return truth
+
+    def agree_on_run(self, run_id: str) -> None:
+        """Check that every surface says the same of an ended run itself: how it ended, how long it was queued and ran."""
+        run, row = self.detail(run_id)["run"], self.listed(run_id)
+        printed = json.loads(self.printed("show", run_id, "--json"))["run"]
+        figures = ("status", "durationMs", "queueMs", "startedAt", "finishedAt")
+        told = [[shown.get(figure) for figure in figures] for shown in (run, row, printed)]
+        assert told[0] == told[1] == told[2]
+        ends = [n["status"] for n in self.graph(run_id)["nodes"] if n["type"] == "end" and "attempt" not in n]
+        assert ends == [run["status"]]
+        end = f"run.{run['status']}"
+        heard = until(
+            lambda: [event for event in self.events(run_id) if event["type"] == end], what=f"{end} of {run_id}"
+        )
+        assert heard[-1]["durationMs"] == run["durationMs"]
+        started = [event for event in self.events(run_id) if event["type"] == "run.started"]
+        assert [event.get("queueMs") for event in started[-1:]] in ([run.get("queueMs")], [])
 
     def _counted(self, run_id: str, seq: int, step: Shown) -> None:
         """Check that the metric of step durations has the step, by name and status."""

@@ -118,6 +118,7 @@ def test_queue_time_counts_from_the_retry_and_the_first_attempt_stays(shown: Sur
     assert [line.split()[2:6] for line in tree[at + 1 : at + 3]] == [
         ["1", "work", "local", "completed"], ["2", "work", "local", "failed"]
     ]  # fmt: skip
+    shown.agree_on_run("again-1")
     lives = until(
         lambda: {
             marks[semconv.STEP_STATUS]: marks for _, marks in shown.spans("again-1") if marks.get(semconv.STEP_SEQ) == 2
@@ -127,6 +128,31 @@ def test_queue_time_counts_from_the_retry_and_the_first_attempt_stays(shown: Sur
     )
     assert set(lives) == {"failed", "completed"}
     assert lives["completed"][semconv.RUN_GENERATION] == 1
+
+
+def test_a_delay_is_no_time_on_a_queue(shown: Surfaces) -> None:
+    """It was asked for. List, run, event and trace count from its end."""
+    shown.listen("delayed-1")
+    with engine(shown) as client:
+        client.enqueue(
+            {
+                "workflow_name": "steps",
+                "queue_name": "durable.fast",
+                "workflow_id": "delayed-1",
+                "app_version": "v1",
+                "delay_seconds": 2.5,
+            },
+            "patient",
+        )
+    waiting = shown.world.run("delayed-1").waiting
+    assert waiting is not None
+    assert waiting.on == "delay"
+    shown.world.reaches("delayed-1", "completed")
+    shown.agree("delayed-1", {1: ("work", "completed")})
+    run = shown.detail("delayed-1")["run"]
+    assert run["queueMs"] <= _ms(run["startedAt"]) - waiting.until_ms
+    root = next(marks for span, marks in shown.spans("delayed-1") if not span.parent_span_id)
+    assert root[semconv.QUEUE_WAIT_MS] == run["queueMs"]
 
 
 def _ms(text: str) -> int:

@@ -445,3 +445,31 @@ def test_bookkeeping_is_sent_as_the_setting_says(setting: Housekeeping, spans: i
     result = plan_run(run, [token(1), token(2)], None, settings=settings, now_ms=T + 900)
     assert len(result.spans) == spans
     assert set(result.record.steps) == {1, 2}
+
+
+@pytest.mark.parametrize("seen", ["whole", "open", "nothing"])
+def test_a_run_started_under_the_id_of_one_that_is_gone_has_a_root_of_its_own(seen: str):
+    """Its creation says that it is another: no retry, nothing of the former is linked as done before, or counted."""
+    run, steps = failed_run()
+    former: ExportedRun | None = ExportedRun(run_id="run-1", created_at_ms=run.created_at_ms)
+    if seen != "nothing":
+        was = run if seen == "whole" else make_run(status="running", queue="q", started_at_ms=T)
+        former = plan(was, steps[:1], former).record
+    times = {"created_at_ms": T + 60_000, "started_at_ms": T + 60_300, "finished_at_ms": T + 61_000}
+    again = make_run(status="completed", queue="q", **times)
+    step = make_step(seq=1, started_at_ms=T + 60_400, finished_at_ms=T + 60_500)
+    begun = plan(replace(again, status="running", finished_at_ms=None), [step], former)
+    assert [span.name for span in begun.spans if span.name != "order"] == ["charge"]
+    assert [span.name for span in begun.spans if span.end_ns < (T + 60_000) * 10**6] == ["order"] * (seen == "open")
+    ended = plan(again, [step], begun.record)
+    root = only(ended)
+    generation = 0 if seen == "nothing" else 1
+    own = ids.root_span_id("run-1") if generation == 0 else ids.retry_span_id("run-1", 1)
+    assert (root.name, root.parent_id, root.span_id) == ("order", None, own)
+    assert (root.start_ns, links(root)) == ((T + 60_000) * 10**6, {})
+    assert root.attributes["durable.queue.wait_ms"] == 300
+    (charged,) = [span for span in begun.spans if span.name == "charge"]
+    assert (charged.parent_id, links(charged)) == (own, {})
+    assert names(plan(again, [step], ended.record)) == []
+    retried = replace(again, status="failed", finished_at_ms=T + 70_000)
+    assert only(plan(retried, [step], ended.record)).name == f"retry {generation + 1}"

@@ -8,16 +8,19 @@ export function measure(row: RunRow, now: number): { queueMs: number; workMs: nu
   const created = parseTime(row.createdAt) ?? now;
   const started = parseTime(row.startedAt);
   if (row.status === "pending" || (row.status === "blocked" && !isHeld(row)))
-    return { queueMs: Math.max(0, now - created), workMs: 0 };
-  // Recovery overwrites the start: an open run has been at work since it first left its queue.
-  const begin =
-    isOpen(row) && (row.recoveryAttempts > 1 || row.queueMs !== undefined)
-      ? created + (row.queueMs ?? 0)
-      : (started ?? created);
+    return { queueMs: Math.max(0, now - queuedSince(row, created)), workMs: 0 };
+  // Recovery overwrites the start: an open run has been at work since it was created, or a little later.
+  const begin = isOpen(row) && row.recoveryAttempts > 1 ? created : (started ?? created);
   const workMs =
     row.durationMs ??
     (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
   return { queueMs: row.queueMs ?? 0, workMs };
+}
+
+/** Since when a run is on its queue: not for the time that it was delayed on purpose, nor for an earlier attempt's. */
+function queuedSince(row: RunRow, created: number): number {
+  const { waiting } = row;
+  return parseTime(waiting?.on === "delay" ? (waiting.until ?? waiting.since) : waiting?.since) ?? created;
 }
 
 /** Some stores keep the times of runs in whole seconds, those of steps in milliseconds. */

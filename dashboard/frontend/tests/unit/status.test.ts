@@ -18,6 +18,16 @@ test("a run that nobody took waits in its queue, where a re-dispatch would put i
   expect(measure(queued, 5000)).toEqual({ queueMs: 4000, workMs: 0 });
 });
 
+test("neither a delay nor an earlier attempt is time on a queue, or at work", () => {
+  const delayed: RunRow = { ...row(1, { status: "pending" }), startedAt: undefined };
+  const until = { on: "delay", name: "gpu", since: at(1000), until: at(9000) } as const;
+  expect(measure({ ...delayed, waiting: until }, 5000)).toEqual({ queueMs: 0, workMs: 0 });
+  const again = { on: "queue", name: "gpu", since: at(54_000_000) } as const;
+  expect(measure({ ...delayed, waiting: again }, 54_003_000)).toEqual({ queueMs: 3000, workMs: 0 });
+  const retried: RunRow = { ...row(1, { status: "running", queueMs: 200 }), startedAt: at(54_000_200) };
+  expect(measure(retried, 54_003_200)).toEqual({ queueMs: 200, workMs: 3000 });
+});
+
 test("the engine's own queues are not named to people", () => {
   expect(waitingLabel({ on: "queue", name: "_dbos_internal_queue", since: at(0) })).toBe("in queue");
   expect(waitingLabel({ on: "queue", name: "gpu", since: at(0) })).toBe("in queue gpu");

@@ -1,0 +1,41 @@
+"""What is told of a run live. Pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_bridge.model.runs import Run
+from otel_bridge.runs.lifecycle import run_events
+
+HOURS_MS = 15 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("times", "queue_ms", "duration_ms"),
+    [
+        ({"started_at_ms": 4_000}, 3_000, 2_000),
+        ({"started_at_ms": 4_000, "delayed_until_ms": 3_900}, 100, 2_000),
+        ({"started_at_ms": 4_000, "delayed_until_ms": 4_500}, 0, 2_000),
+        ({"started_at_ms": HOURS_MS + 4_000, "requeued_at_ms": HOURS_MS + 3_000}, 1_000, 2_000),
+        ({"started_at_ms": 4_000, "recovery_attempts": 2}, None, 2_000),
+    ],
+)
+def test_an_event_tells_the_times_that_the_run_has(
+    times: dict[str, int], queue_ms: int | None, duration_ms: int
+) -> None:
+    """From its last start to its end, and from when it was last put on its queue, be its creation hours before."""
+    ended_ms = times["started_at_ms"] + 2_000
+    run = Run(
+        id="r",
+        workflow="w",
+        status="completed",
+        created_at_ms=1_000,
+        updated_at_ms=ended_ms,
+        finished_at_ms=ended_ms,
+        **times,  # type: ignore[arg-type]
+    )
+    begun = run_events(run, None, 0, ending=False)
+    ended = run_events(run, None, 0, ending=True)
+    assert [event.queue_ms for event in begun if event.type == "run.started"] == [queue_ms] == [run.queue_ms]
+    assert [(event.type, event.duration_ms) for event in ended] == [("run.completed", duration_ms)]
+    assert run.duration_ms == duration_ms
