@@ -149,6 +149,7 @@ def test_a_delay_is_no_time_on_a_queue(shown: Surfaces) -> None:
     assert waiting.on == "delay"
     shown.world.reaches("delayed-1", "completed")
     shown.agree("delayed-1", {1: ("work", "completed")})
+    shown.agree_on_run("delayed-1")
     run = shown.detail("delayed-1")["run"]
     assert run["queueMs"] <= _ms(run["startedAt"]) - waiting.until_ms
     root = next(marks for span, marks in shown.spans("delayed-1") if not span.parent_span_id)
