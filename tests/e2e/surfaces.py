@@ -172,7 +172,7 @@ class Surfaces:
         return truth
 
     def agree_on_run(self, run_id: str) -> None:
-        """Check that every surface says the same of an ended run itself: how it ended, how long it was queued and ran."""
+        """Check that every surface says the same of an ended run: how it ended, how long it was queued and ran."""
         run, row = self.detail(run_id)["run"], self.listed(run_id)
         printed = json.loads(self.printed("show", run_id, "--json"))["run"]
         figures = ("status", "durationMs", "queueMs", "startedAt", "finishedAt")
