@@ -455,7 +455,11 @@ def test_a_run_started_under_the_id_of_one_that_is_gone_has_a_root_of_its_own(se
     if seen != "nothing":
         was = run if seen == "whole" else make_run(status="running", queue="q", started_at_ms=T)
         former = plan(was, steps[:1], former).record
-    times = {"created_at_ms": T + 60_000, "started_at_ms": T + 60_300, "finished_at_ms": T + 61_000}
+    times: dict[str, Any] = {
+        "created_at_ms": T + 60_000,
+        "started_at_ms": T + 60_300,
+        "finished_at_ms": T + 61_000,
+    }
     again = make_run(status="completed", queue="q", **times)
     step = make_step(seq=1, started_at_ms=T + 60_400, finished_at_ms=T + 60_500)
     begun = plan(replace(again, status="running", finished_at_ms=None), [step], former)
