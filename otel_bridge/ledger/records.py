@@ -71,11 +71,6 @@ class ExportedRun:
     failed_step: tuple[int, int] | None = None
     anchored: int | None = None
 
-    @property
-    def is_another_run(self) -> bool:
-        """True of the first life of a run that was started under the id of one that is gone."""
-        return self.generation > 0 and not self.ended and self.status == GONE
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastLife:

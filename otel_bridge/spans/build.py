@@ -19,6 +19,9 @@ from otel_bridge.spans.lives import (
     DueStep,
     Life,
     ended_at_ms,
+    first_enqueued_ms,
+    is_another_run,
+    queue_wait_ms,
     shown_end_ms,
     span_times,
     step_start_ms,
@@ -205,7 +208,7 @@ class RunSpans:
     @property
     def _is_retry(self) -> bool:
         """True of a later life of the same run; one of another run under the same id has a root of its own."""
-        return self._life.facts.generation > 0 and not self._life.facts.is_another_run
+        return self._life.facts.generation > 0 and not is_another_run(self._life.facts)
 
     def _life_kind(self) -> SpanKind:
         return SpanKind.CONSUMER if self._queue() else SpanKind.INTERNAL
@@ -215,7 +218,7 @@ class RunSpans:
         wait_ms, queue = self._queue_wait_ms(), self._queue()
         if wait_ms is None or queue is None:
             return None
-        start_ns = self._enqueued_at_ms() * NS_PER_MS
+        start_ns = first_enqueued_ms(self._run) * NS_PER_MS
         return self._span(
             span_id=ids.queue_span_id(
                 self._run.id, generation=self._life.facts.generation, namespace=self._settings.namespace
@@ -310,22 +313,11 @@ class RunSpans:
         return [SpanEvent(semconv.EVENT_RECOVERY, at_ns, {semconv.RUN_RECOVERIES: recoveries})]
 
     def _queue(self) -> str | None:
-        queue = self._run.queue if self._life.facts.is_another_run else self._life.facts.first_queue or self._run.queue
+        queue = self._run.queue if is_another_run(self._life.facts) else self._life.facts.first_queue or self._run.queue
         return queue if queue and not queue.startswith(INTERNAL_QUEUE_PREFIX) else None
 
     def _queue_wait_ms(self) -> int | None:
-        facts = self._life.facts
-        if facts.is_another_run:
-            first_start_ms = self._run.started_at_ms if self._run.recovery_attempts <= 1 else None
-        else:
-            first_start_ms = facts.first_started_at_ms
-        if self._queue() is None or first_start_ms is None or self._is_retry:
-            return None
-        return max(0, first_start_ms - self._enqueued_at_ms())
-
-    def _enqueued_at_ms(self) -> int:
-        """When the run was first put on its queue: a delayed one when its delay was over."""
-        return max(self._run.created_at_ms, self._run.delayed_until_ms or 0)
+        return None if self._queue() is None else queue_wait_ms(self._run, self._life.facts)
 
     def _life_links(self) -> list[SpanLink]:
         run, facts = self._run, self._life.facts

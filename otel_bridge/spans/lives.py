@@ -232,6 +232,26 @@ def _another_run(run: Run, before: ExportedRun) -> tuple[ExportedRun, ExportedRu
     return facts, None if before.ended else before
 
 
+def is_another_run(facts: ExportedRun) -> bool:
+    """True of the first life of a run that was started under the id of one that is gone."""
+    return facts.generation > 0 and not facts.ended and facts.status == GONE
+
+
+def first_enqueued_ms(run: Run) -> int:
+    """Return when the run was first put on its queue: a delayed one when its delay was over."""
+    return max(run.created_at_ms, run.delayed_until_ms or 0)
+
+
+def queue_wait_ms(run: Run, facts: ExportedRun) -> int | None:
+    """Return how long the run first waited on its queue; None for a retry, and where nobody saw when it began."""
+    started_ms = facts.first_started_at_ms
+    if is_another_run(facts):
+        started_ms = run.started_at_ms if run.recovery_attempts <= 1 else None
+    elif facts.generation:
+        return None
+    return None if started_ms is None else max(0, started_ms - first_enqueued_ms(run))
+
+
 def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
     """Note what the engine will overwrite on recovery and retry."""
     queue, started = facts.first_queue, facts.first_started_at_ms
