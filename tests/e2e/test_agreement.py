@@ -331,7 +331,7 @@ def test_an_undo_comes_between_cancelling_and_the_end_in_its_order(shown: Surfac
     shown.world.reaches("saga-1", "cancelled")
     heard = until(
         lambda: shown.events("saga-1"),
-        lambda events: events[-1]["type"] == "run.cancelled",
+        lambda events: bool(events) and events[-1]["type"] == "run.cancelled",
         what="the end in the stream",
     )
     reported = [(event["type"], event.get("seq")) for event in heard]
