@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -71,6 +72,8 @@ def export_(
                 ended_before_ms=_ms(ended_before),
             )
             lines = -2  # the first and the last are of no run
+            # Payloads may be secrets: from its first byte the file is its owner's alone.
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             with _opened(partial, "wt", like=file) as written:
                 for line in archive_lines(store, runs):
                     written.write(line)
@@ -121,7 +124,7 @@ def _said() -> Iterator[None]:
     """End a command that failed with a sentence and its exit code."""
     try:
         yield
-    except (ArchiveError, ConfigurationError, OSError, EOFError, UnicodeDecodeError) as error:
+    except (ArchiveError, ConfigurationError, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         fail(str(error), BAD_USAGE)
     except BridgeError as error:
         fail(str(error), UNREACHABLE)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from otel_bridge.codec import Codec
 from otel_bridge.model.events import EventType, LifecycleEvent
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.overlay import is_cut_off_but_open
@@ -19,7 +20,6 @@ _ENDINGS: dict[str, EventType] = {
     "dead": "run.dead",
 }
 INTERRUPTED = "Interrupted: it may have had its effect."
-_WAITING = frozenset({"pending", "blocked"})
 
 
 def run_events(
@@ -49,26 +49,28 @@ def run_events(
             name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
         )
 
-    was = before.status if before is not None else None
+    status = _unblocked(run)
+    was = _unblocked(before) if before is not None else None
     is_new = before is None and run.created_at_ms >= since_ms - 1_000
     revived = before is not None and before.is_terminal and not run.is_terminal
     if not ending:
         events = []
-        if is_new or (revived and run.status != "cancelling"):
+        if is_new or (revived and status != "cancelling"):
             events.append(event("run.pending", run.created_at_ms if is_new else run.updated_at_ms))
-        left_queue = was in _WAITING or is_new or revived
-        ran = run.status not in _WAITING and not (run.status in ("cancelled", "dead") and run.started_at_ms is None)
-        if left_queue and ran and run.status != "cancelling":
+        taken_over = before is not None and before.status == "blocked" and before.started_at_ms != run.started_at_ms
+        left_queue = was == "pending" or is_new or revived or taken_over
+        ran = status != "pending" and not (status in ("cancelled", "dead") and run.started_at_ms is None)
+        if left_queue and ran and status != "cancelling":
             events.append(event("run.started", run.started_at_ms or run.created_at_ms))
         if before is not None and was == "suspended" and not run.is_terminal and not _still_waits(run, before):
             events.append(event("run.resumed", run.updated_at_ms))
         return events
-    if run.status == "suspended":
+    if status == "suspended":
         if before is None or was != "suspended" or not _still_waits(run, before):
             since = run.waiting.since_ms if run.waiting else run.updated_at_ms
             return [event("run.suspended", since)] if before is not None or since >= since_ms - 1_000 else []
         return []
-    if run.status not in _ENDINGS:
+    if status not in _ENDINGS:
         return []
     at_ms = run.finished_at_ms or run.updated_at_ms
     if undo_missed(run, before):
@@ -78,6 +80,15 @@ def run_events(
     else:
         return []
     return ends if before is not None or ends[-1].at_ms >= since_ms - 1_000 else []
+
+
+def _unblocked(run: Run) -> RunStatus:
+    """Return the status below ``blocked``: that nobody drives a run neither starts nor resumes it."""
+    if run.status != "blocked":
+        return run.status
+    if run.is_queued or run.started_at_ms is None:
+        return "pending"
+    return "running" if run.waiting is None else "suspended"
 
 
 def undo_missed(run: Run, before: Run | None) -> bool:
@@ -91,7 +102,7 @@ def _still_waits(run: Run, before: Run) -> bool:
     A run that waits for its children one after the other only waits, whichever of them is named at the moment.
     """
     now, then = run.waiting, before.waiting
-    if now is None or then is None or run.status != before.status:
+    if now is None or then is None or _unblocked(run) != _unblocked(before):
         return False
     return now.on == then.on == "child" or (now.on, now.seq, now.name) == (then.on, then.seq, then.name)
 

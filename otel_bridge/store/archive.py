@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -118,6 +119,8 @@ class ArchiveFile:
         new = not path.exists()
         if not new:
             _refuse_others(path)
+        if new:  # payloads may be secrets: from its first byte the file is its owner's alone
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._connection = sqlite3.connect(path, isolation_level=None)
         if new:
             self._connection.executescript(ENGINE_SCHEMA)
@@ -216,7 +219,9 @@ def _check_head(value: dict[str, Any]) -> None:
 def _rows_of(value: dict[str, Any], number: int) -> TableRows:
     """Return a line's rows, each of the line's own run, of tables and columns that can be."""
     rows = value["rows"]
-    if not isinstance(rows, dict) or not rows.keys() <= RUN_OF.keys() or len(rows.get("workflow_status", ())) != 1:
+    if not isinstance(rows, dict) or not rows.keys() <= RUN_OF.keys():
+        raise ArchiveError(f"Line {number} holds no rows of one run.")
+    if not all(isinstance(several, list) for several in rows.values()) or len(rows.get("workflow_status", ())) != 1:
         raise ArchiveError(f"Line {number} holds no rows of one run.")
     found: TableRows = {}
     for table, several in rows.items():
@@ -231,7 +236,10 @@ def _rows_of(value: dict[str, Any], number: int) -> TableRows:
 
 def _read_cell(cell: Any, number: int) -> Cell:
     if isinstance(cell, dict) and cell.keys() == {"base64"}:
-        return base64.b64decode(str(cell["base64"]))
+        try:
+            return base64.b64decode(str(cell["base64"]), validate=True)
+        except ValueError as error:
+            raise ArchiveError(f"Line {number} holds bytes that are not base64: {error}.") from error
     if cell is None or (isinstance(cell, (str, int, float)) and not (isinstance(cell, int) and abs(cell) >= 2**63)):
         return cell
     raise ArchiveError(f"Line {number} holds a value that no column can: {str(cell)[:80]!r}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ def test_ended_runs_become_an_archive_that_the_page_shows(story_url: str, tmp_pa
     imported = run_durable("import", str(file), "--to", str(archive))
     assert (imported.code, imported.out) == (0, f"{last['runs']} runs imported to {archive}.\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "archive.sqlite"])
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, archive)] == [0o600, 0o600], "payloads may be secrets"
 
     url = f"sqlite:///{archive}"
     listed = run_durable("runs", "--status", "failed", "--json", "--system-database-url", url)
@@ -60,3 +63,10 @@ def test_what_cannot_be_exported_or_imported_is_said(story_url: str, tmp_path: P
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"format": "durable-archive", "version": 1}\n' * 99)[:-9])
     cut = run_durable("import", str(tmp_path / "cut.jsonl.gz"), "--to", str(tmp_path / "other.sqlite"))
     assert (cut.code, cut.err.startswith("Error: ")) == (2, True)
+    packed = bytearray(gzip.compress(random.Random(1).randbytes(4_000)))
+    packed[1_000:1_100] = bytes(100)
+    for number, content in enumerate((bytes(packed), gzip.compress(b"\xff\xfe")[:-4], b"", b"\x1f\x8b")):
+        broken = tmp_path / f"broken{number}.jsonl.gz"
+        broken.write_bytes(content)
+        said = run_durable("import", str(broken), "--to", str(tmp_path / "third.sqlite"))
+        assert (said.code, said.err.startswith("Error: ")) == (2, True), (said, number)

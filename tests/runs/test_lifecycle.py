@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otel_bridge.model.runs import Run
+from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.status import RunStatus
 from otel_bridge.runs.lifecycle import run_events
 
 HOURS_MS = 15 * 3_600_000
@@ -39,3 +40,33 @@ def test_an_event_tells_the_times_that_the_run_has(
     assert [event.queue_ms for event in begun if event.type == "run.started"] == [queue_ms] == [run.queue_ms]
     assert [(event.type, event.duration_ms) for event in ended] == [("run.completed", duration_ms)]
     assert run.duration_ms == duration_ms
+
+
+WAIT = Waiting(on="signal", since_ms=2_000, seq=1, name="courier")
+
+
+def _stands(status: RunStatus, **fields: object) -> Run:
+    times = {"created_at_ms": 1_000, "started_at_ms": 1_500, "updated_at_ms": 3_000}
+    return Run(id="r", workflow="w", status=status, **{**times, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "types"),
+    [
+        (_stands("suspended", waiting=WAIT), _stands("blocked", waiting=WAIT), []),
+        (_stands("blocked", waiting=WAIT), _stands("suspended", waiting=WAIT), []),
+        (_stands("running"), _stands("blocked"), []),
+        (_stands("blocked"), _stands("running"), []),
+        (_stands("blocked"), _stands("running", started_at_ms=9_000), ["run.started"]),
+        (_stands("blocked", waiting=WAIT), _stands("running"), ["run.resumed"]),
+        (_stands("pending", started_at_ms=None), _stands("blocked", started_at_ms=None), []),
+        (_stands("blocked", started_at_ms=None), _stands("running"), ["run.started"]),
+        (_stands("blocked", started_at_ms=None), _stands("suspended", waiting=WAIT), ["run.started", "run.suspended"]),
+        (_stands("blocked"), _stands("completed", finished_at_ms=3_000), ["run.completed"]),
+        (_stands("suspended", waiting=WAIT), _stands("running"), ["run.resumed"]),
+    ],
+)
+def test_a_run_that_nobody_drives_has_neither_resumed_nor_started(before: Run, after: Run, types: list[str]) -> None:
+    """``blocked`` says who drives a run, not what it does: only what it does is told as its own event."""
+    events = [*run_events(after, before, 0, ending=False), *run_events(after, before, 0, ending=True)]
+    assert [event.type for event in events] == types

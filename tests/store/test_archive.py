@@ -189,6 +189,13 @@ def _first_row(value: dict[str, Any]) -> dict[str, Any]:
         (_changed(3, lambda value: _first_row(value).update({'x" TEXT); DROP TABLE streams; --': 1})), "no column", 2),
         (_changed(3, lambda value: _first_row(value).update(output={"a": 1})), "no column can", 2),
         (_changed(3, lambda value: _first_row(value).update(priority=2**70)), "no column can", 2),
+        (_changed(3, lambda value: _first_row(value).update(output={"base64": "a"})), "Line 4.*not base64", 2),
+        (_changed(3, lambda value: _first_row(value).update(output={"base64": "é!"})), "Line 4.*not base64", 2),
+        (_changed(3, lambda value: value.update(rows=7)), "Line 4 holds no rows of one run", 2),
+        (_changed(3, lambda value: value["rows"].update(workflow_status=1)), "Line 4 holds no rows of one run", 2),
+        (_changed(3, lambda value: value["rows"].update(operation_outputs=1)), "Line 4 holds no rows of one run", 2),
+        (_changed(3, lambda value: value["rows"].update(operation_outputs={"a": 1})), "no rows of one run", 2),
+        (_changed(3, lambda value: value["rows"].update(operation_outputs=[7])), "of another run", 2),
         (_changed(3, lambda value: _first_row(value).update(created_at=None)), "cannot be kept", 0),
     ],
 )
