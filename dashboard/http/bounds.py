@@ -101,19 +101,32 @@ def _stop_reading(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RD)
 
 
+def drop_rest(request: Request, *, within_s: float = BODY_S) -> None:
+    """Read and drop what was sent of a body that nobody read: where a route takes none, or refused before it.
+
+    A server that closes a connection with unread bytes resets it, and a proxy in front answers 502 in place of ours.
+    """
+    if request.content_length and not getattr(request.stream, "is_exhausted", False):
+        with _read_within(request, within_s):
+            _drop(request)
+
+
+def _drop(request: Request) -> None:
+    request.max_content_length = None
+    with suppress(HTTPException, OSError):
+        left = min(request.content_length or 0, MAX_DROPPED_BYTES)
+        while left > 0 and (chunk := request.stream.read(min(left, 65_536))):
+            left -= len(chunk)
+
+
 def bound_body(request: Request, max_bytes: int) -> None:
     """Refuse a body that says to be larger; make reading one that says nothing end there.
 
     Raises:
-        TooLarge: with its size. What was sent of it is read and dropped first, up to a bound: a server that closes a
-            connection with unread bytes resets it, and a proxy in front answers 502 in place of the reason.
+        TooLarge: with its size. What was sent of it is read and dropped first, up to a bound: see ``drop_rest``.
     """
     size = request.content_length or 0
     if size > max_bytes:
-        request.max_content_length = None
-        with suppress(HTTPException, OSError):
-            left = min(size, MAX_DROPPED_BYTES)
-            while left > 0 and (chunk := request.stream.read(min(left, 65_536))):
-                left -= len(chunk)
+        _drop(request)
         raise TooLarge(f"The body has {size} bytes; at most {max_bytes} are accepted.")
     request.max_content_length = max_bytes

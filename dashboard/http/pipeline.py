@@ -19,7 +19,7 @@ from dashboard.errors import BadRequest, Forbidden, NoDatabase, Problem, TooLarg
 from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
-from dashboard.http.bounds import read_body
+from dashboard.http.bounds import drop_rest, read_body
 from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.relatives import within_sight, without_unseen
 from dashboard.read.seen import seen_by
@@ -195,9 +195,13 @@ def admit(request: Request, services: Services, role: RequiredRole, *, writes: b
     if role == "public":
         return PUBLIC_ACTOR
     actor = authenticate(request, services.settings.auth)
-    if writes:
-        require_same_origin(request, services.settings.allowed_origins)
-    require_role(actor, role)
+    try:
+        if writes:
+            require_same_origin(request, services.settings.allowed_origins)
+        require_role(actor, role)
+    except Problem:
+        drop_rest(request)
+        raise
     return actor
 
 
@@ -228,15 +232,25 @@ def invoke(
         origin=request.host_url.rstrip("/"),
         request=request,
     )
+    try:
+        return context, _called(route, context, path_values)
+    finally:
+        # Not of just anybody: who has no name could hold a thread with a body that comes slowly.
+        if actor is not PUBLIC_ACTOR:
+            drop_rest(request)
+
+
+def _called(route: Route, context: RequestContext, path_values: Mapping[str, Any]) -> Any:
+    request, services = context.request, context.services
     check_encoding(request, path_values)
     keywords: dict[str, Any] = dict(path_values)
     query = parse_query(request.args, route.query)
     refuse_hidden(query, services.settings.codec)
     if route.query is not NoQuery:
-        keywords["query"] = within_sight(context.services, query)
+        keywords["query"] = within_sight(services, query)
     if route.has_body:
         keywords["body"] = parse_body(request, route, max_bytes=services.settings.max_body_bytes)
     result = route.handler(context, **keywords)
     if isinstance(result, Reply):
-        return context, replace(result, body=without_unseen(context.services, result.body))
-    return context, without_unseen(context.services, result)
+        return replace(result, body=without_unseen(services, result.body))
+    return without_unseen(services, result)

@@ -1,35 +1,32 @@
 """The API process behind a proxy, which says who asks and what the outside looks like.
 
-``gunicorn -c examples/deploy/gunicorn.conf.py 'examples.deploy.app:create_app()'``. Only the proxy may reach it:
-whoever else can, can claim to be anybody.
+``gunicorn -c examples/deploy/gunicorn.conf.py 'examples.deploy.app:create_app()'``. A name counts only together with
+the secret that the proxy sends (``DURABLE_PROXY_SECRET``): whoever reaches the process past the proxy is nobody.
 """
 
 from __future__ import annotations
 
 import os
 
-from flask import Flask, Request
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import create_blueprint
-from dashboard.actor import Actor
-
-OPERATORS = frozenset(os.environ.get("DURABLE_OPERATORS", "").split())
-
-
-def who(request: Request) -> Actor | None:
-    """Return whom the proxy let in: operators by name, everybody else to look."""
-    user = request.headers.get("X-Forwarded-User")
-    return Actor(user, "operator" if user in OPERATORS else "viewer") if user else None
+from dashboard.http.auth.hooks import proxy_header
 
 
 def create_app() -> Flask:
-    """Return the app over the database that ``DBOS_SYSTEM_DATABASE_URL`` names."""
+    """Return the app over the database that ``DBOS_SYSTEM_DATABASE_URL`` names. ``DURABLE_OPERATORS`` may act."""
     app = Flask(__name__)
     dashboard = create_blueprint(
         os.environ["DBOS_SYSTEM_DATABASE_URL"],
         title="Reports",
-        auth=who,
+        auth=proxy_header(
+            "X-Forwarded-User",
+            operators=os.environ.get("DURABLE_OPERATORS", "").split(),
+            secret_header="X-Proxy-Secret",
+            secret=os.environ["DURABLE_PROXY_SECRET"],
+        ),
         public_health=True,  # probes and scrapers come past the proxy
         public_metrics=True,
     )

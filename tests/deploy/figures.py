@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.databases import make_wal
-from tests.deploy.test_nginx import DEPLOY, NGINX, answers, free_port, write_config
+from tests.deploy.test_nginx import DEPLOY, NGINX, SETTINGS, answers, free_port, write_config
 from tests.programs import running
 from tests.story import Worker
 from tests.waiting import until
@@ -66,7 +66,7 @@ def main() -> None:
         url = make_wal(Path(folder) / "app.sqlite")
         worker = Worker(url)
         nginx = subprocess.Popen([NGINX, "-p", folder, "-c", str(path)])
-        environ = {**os.environ, "DBOS_SYSTEM_DATABASE_URL": url, "DURABLE_OPERATORS": "ada"}
+        environ = {**os.environ, **SETTINGS, "DBOS_SYSTEM_DATABASE_URL": url}
         served = (f"{DEPLOY}/gunicorn.conf.py", "--bind", f"127.0.0.1:{upstream}", "examples.deploy.app:create_app()")
         try:
             with running("-m", "gunicorn", "-c", *served, environ=environ) as program:

@@ -70,6 +70,9 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
+PROXY_SECRET = "between nginx and the dashboard"
+SETTINGS = {"DURABLE_OPERATORS": "ada", "DURABLE_PROXY_SECRET": PROXY_SECRET}
+"""What the example's application is told."""
 SIGNED_IN = httpx.BasicAuth("ada", "s3cret")._auth_header
 
 
@@ -80,10 +83,12 @@ def write_config(folder: Path, port: int, upstream: int) -> Path:
         ("server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};"),
         ("listen 8080;", f"listen 127.0.0.1:{port};"),
         ("/etc/nginx/durable.htpasswd", f"{folder}/htpasswd"),
+        ("/etc/nginx/durable.secret", f"{folder}/secret"),
     ):
         assert old in text
         text = text.replace(old, new)
     (folder / "site.conf").write_text(text)
+    (folder / "secret").write_text(f'proxy_set_header X-Proxy-Secret "{PROXY_SECRET}";\n')
     (folder / "htpasswd").write_text("ada:{PLAIN}s3cret\nbob:{PLAIN}s3cret\n")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
@@ -109,7 +114,7 @@ def site(config: tuple[Path, int, int], tmp_path_factory: pytest.TempPathFactory
     path, port, upstream = config
     url = make_wal(tmp_path_factory.mktemp("live") / "app.sqlite")
     worker = Worker(url)
-    environ = {**os.environ, "DBOS_SYSTEM_DATABASE_URL": url, "DURABLE_OPERATORS": "ada"}
+    environ = {**os.environ, **SETTINGS, "DBOS_SYSTEM_DATABASE_URL": url}
     served = (f"{DEPLOY}/gunicorn.conf.py", "--bind", f"127.0.0.1:{upstream}", "examples.deploy.app:create_app()")
     assert NGINX is not None
     nginx = subprocess.Popen([NGINX, "-p", str(path.parent), "-c", str(path)])
@@ -168,6 +173,17 @@ def test_only_whom_the_proxy_lets_in_gets_in(site: Site) -> None:
         assert hook.status_code == 404, "a webhook needs no password, only its token"
         assert hook.headers["content-type"] == "application/problem+json"
         assert nobody.get(f"{site.base}/api/stream", headers={**UPGRADE, **claim}).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Proxy-Secret": ""}, {"X-Proxy-Secret": "guessed, and of some length"}])
+def test_whoever_reaches_the_process_past_the_proxy_is_nobody(
+    site: Site, config: tuple[Path, int, int], headers: dict[str, str]
+) -> None:
+    """The name counts only together with the proxy's secret; with it, from anywhere: so it is a secret."""
+    url = f"http://127.0.0.1:{config[2]}/durable/api/runs"
+    assert httpx.get(url, headers={"X-Forwarded-User": "ada", **headers}, timeout=30).status_code == 401
+    known = {"X-Forwarded-User": "ada", "X-Proxy-Secret": PROXY_SECRET}
+    assert httpx.get(url, headers=known, timeout=30).status_code == 200
 
 
 def test_the_live_tail_comes_through_as_it_happens(site: Site) -> None:
@@ -229,8 +245,15 @@ def test_a_runs_id_may_hold_anything_and_a_request_may_be_large(site: Site) -> N
         found = browser.get(f"{site.base}/api/runs/{quote(ODD, safe='')}")
         assert found.status_code == 200, found.text
         assert found.json()["run"]["id"] == ODD
-        large = browser.post(f"{site.base}/api/runs/nothing/cancel", json={"text": "x" * 3_000_000})
-        assert large.headers["content-type"] == "application/problem+json", large.text
+
+
+@pytest.mark.parametrize(("user", "status"), [("ada", 404), ("bob", 403)])
+def test_a_large_body_that_nobody_reads_is_answered_all_the_same(site: Site, user: str, status: int) -> None:
+    """The route takes none, or refuses first: left unread it would reset the connection, and nginx would say 502."""
+    with site.client(user) as browser:
+        for _ in range(12):
+            large = browser.post(f"{site.base}/api/runs/nothing/cancel", json={"text": "x" * 3_000_000})
+            assert (large.status_code, large.headers["content-type"]) == (status, "application/problem+json")
 
 
 @pytest.mark.parametrize(
