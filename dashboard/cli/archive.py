@@ -33,7 +33,14 @@ from otel_bridge.store.archive import ArchiveFile, archive_lines, ended_runs
     required=True,
     help="The engine's database, or an archive.",
 )
-@click.option("--schema", envvar="DBOS_SYSTEM_DATABASE_SCHEMA", default="dbos", show_default=True, show_envvar=True)
+@click.option(
+    "--schema",
+    envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
+    default="dbos",
+    show_default=True,
+    show_envvar=True,
+    help="On Postgres: where DBOS keeps its tables.",
+)
 @click.option(
     "--status", multiple=True, type=click.Choice(sorted(TERMINAL_STATUSES)), help="May be given more than once."
 )

@@ -36,7 +36,14 @@ _PLACE = (
         required=True,
         help="The engine's database; the ledger is beside it.",
     ),
-    click.option("--schema", envvar="DBOS_SYSTEM_DATABASE_SCHEMA", default="dbos", show_envvar=True, show_default=True),
+    click.option(
+        "--schema",
+        envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
+        default="dbos",
+        show_envvar=True,
+        show_default=True,
+        help="On Postgres: where DBOS keeps its tables.",
+    ),
     click.option("--ledger", metavar="URL", envvar="DURABLE_LEDGER", show_envvar=True, help="Where it is elsewhere."),
     click.option("--ledger-schema", envvar="DURABLE_LEDGER_SCHEMA", show_envvar=True, help="On Postgres."),
 )

@@ -94,10 +94,6 @@ def _fold(steps: Sequence[Step], period: int | None) -> FoldView:
     )
 
 
-def _matters(step: Step) -> bool:
-    return step.went_wrong or step.is_open or step.status == "interrupted"
-
-
 def _took(turn: Sequence[Step]) -> int | None:
     """Return how long a turn took, from its first step's beginning to its last one's end; None while one is open."""
     if len(turn) == 1:

@@ -151,7 +151,8 @@ def test_a_delay_is_no_time_on_a_queue(shown: Surfaces) -> None:
     shown.agree("delayed-1", {1: ("work", "completed")})
     shown.agree_on_run("delayed-1")
     run = shown.detail("delayed-1")["run"]
-    assert run["queueMs"] <= _ms(run["startedAt"]) - (waiting.until_ms or 0)
+    # The run may have started in the very second in which its delay ended, and its stamp be cut to it.
+    assert run["queueMs"] <= max(0, _ms(run["startedAt"]) - (waiting.until_ms or 0))
     root = next(marks for span, marks in shown.spans("delayed-1") if not span.parent_span_id)
     assert root[semconv.QUEUE_WAIT_MS] == run["queueMs"]
 

@@ -25,7 +25,7 @@ def charge(size: int) -> None:
 
 
 @DBOS.workflow()
-def order(size: int) -> None:
+def long_order(size: int) -> None:
     """Fail as its step did."""
     charge(size)
 
@@ -37,7 +37,7 @@ def main(url: str) -> None:
     DBOS.launch()
     for size in SIZES:
         with SetWorkflowID(f"fails-{size}"):
-            handle = DBOS.start_workflow(order, size)
+            handle = DBOS.start_workflow(long_order, size)
         try:
             handle.get_result()
         except DeclinedError:

@@ -35,7 +35,13 @@ NOW = FakeClock().now_ms
 RUNS = [
     make_run(status="running"),
     make_run(status="pending", queue="q", waiting=Waiting("queue", "q", NOW)),
-    make_run(status="pending", queue="q", wake_at_ms=NOW + 9, waiting=Waiting("delay", "q", NOW, NOW + 9)),
+    make_run(
+        status="pending",
+        queue="q",
+        wake_at_ms=NOW + 9,
+        delayed_until_ms=NOW + 9,
+        waiting=Waiting("delay", "q", NOW, NOW + 9),
+    ),
     make_run(status="suspended", wake_at_ms=NOW + 9000, waiting=Waiting("sleep", None, NOW, NOW + 9000, 3)),
     make_run(status="suspended", waiting=Waiting("signal", None, NOW, NOW + 9000, 3)),
     make_run(status="suspended", waiting=Waiting("webhook", "payment", NOW, None, 3)),
