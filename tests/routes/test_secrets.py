@@ -81,6 +81,10 @@ def addresses(app: Flask, run_id: str, fingerprint: str) -> Iterator[str]:
                 yield f"{path}?full=true"
             if "/payload/" in path:
                 yield f"{path}?raw=true"
+            if path.endswith("/compare"):
+                yield from (f"{path}?with={run_id}{step}" for step in ("", "&step=1", "&step=2"))
+            if path == f"/runs/{run_id}":
+                yield from (f"{path}?fold=true", f"{path}?fold=true&q=bad")
 
 
 def answers_of(client: FlaskClient, app: Flask, run_id: str) -> str:
