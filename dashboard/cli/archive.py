@@ -15,7 +15,7 @@ from typing import TextIO, cast
 import click
 
 from dashboard.cli.options import as_moment
-from dashboard.cli.session import BAD_USAGE, INTERRUPTED, UNREACHABLE, fail
+from dashboard.cli.session import BAD_USAGE, INTERRUPTED, SCHEMA, UNREACHABLE, fail
 from otel_bridge.errors import ArchiveError, BridgeError, ConfigurationError
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 from otel_bridge.store import open_store
@@ -33,14 +33,7 @@ from otel_bridge.store.archive import ArchiveFile, archive_lines, ended_runs
     required=True,
     help="The engine's database, or an archive.",
 )
-@click.option(
-    "--schema",
-    envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
-    default="dbos",
-    show_default=True,
-    show_envvar=True,
-    help="On Postgres: where DBOS keeps its tables.",
-)
+@SCHEMA
 @click.option(
     "--status", multiple=True, type=click.Choice(sorted(TERMINAL_STATUSES)), help="May be given more than once."
 )

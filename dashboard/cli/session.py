@@ -45,6 +45,14 @@ T = TypeVar("T")
 
 NOT_COMPLETED, BAD_USAGE, UNREACHABLE, NOT_FOUND, REFUSED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
+SCHEMA = click.option(
+    "--schema",
+    envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
+    default="dbos",
+    show_envvar=True,
+    show_default=True,
+    help="On Postgres: where DBOS keeps its tables.",
+)
 OPTIONS = (
     click.option("--url", envvar="DURABLE_URL", show_envvar=True, help="Where the dashboard is mounted."),
     click.option("--token", envvar="DURABLE_TOKEN", show_envvar=True, help="Bearer token for it."),
@@ -55,14 +63,7 @@ OPTIONS = (
         show_envvar=True,
         help="Instead of --url: the engine's database, sqlite:/// or postgresql://, opened in this process.",
     ),
-    click.option(
-        "--schema",
-        envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
-        default="dbos",
-        show_envvar=True,
-        show_default=True,
-        help="On Postgres: where DBOS keeps its tables.",
-    ),
+    SCHEMA,
     click.option(
         "--ledger",
         metavar="URL",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from dashboard.actor import SCOPES, Role
-from dashboard.cli.session import BAD_USAGE, NOT_FOUND, UNREACHABLE, fail, now, width
+from dashboard.cli.session import BAD_USAGE, NOT_FOUND, SCHEMA, UNREACHABLE, fail, now, width
 from dashboard.cli.text import plain, since, table
 from dashboard.wire.base import iso
 from otel_bridge.errors import BridgeError, ConfigurationError
@@ -36,14 +36,7 @@ _PLACE = (
         required=True,
         help="The engine's database; the ledger is beside it.",
     ),
-    click.option(
-        "--schema",
-        envvar="DBOS_SYSTEM_DATABASE_SCHEMA",
-        default="dbos",
-        show_envvar=True,
-        show_default=True,
-        help="On Postgres: where DBOS keeps its tables.",
-    ),
+    SCHEMA,
     click.option("--ledger", metavar="URL", envvar="DURABLE_LEDGER", show_envvar=True, help="Where it is elsewhere."),
     click.option("--ledger-schema", envvar="DURABLE_LEDGER_SCHEMA", show_envvar=True, help="On Postgres."),
 )
