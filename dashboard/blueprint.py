@@ -164,7 +164,7 @@ def create_blueprint(
             settings=None if actions is True else actions,
             webhook_secret=webhook_secret,
             failures=services.failures,
-            look=services.look,
+            workers=services.workers,
         )
 
     services = Services(

@@ -55,6 +55,11 @@ class NotFound(Problem):
     status, title = 404, "Not found"
 
 
+def no_such_run(run_id: str) -> NotFound:
+    """Return the refusal for a run that the store does not hold."""
+    return NotFound(f"There is no run {run_id[:200]!r} in this store. It may have been deleted by retention.")
+
+
 class MethodNotAllowed(Problem):
     """The path exists, but not for this method."""
 

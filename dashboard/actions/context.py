@@ -17,7 +17,7 @@ from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock, RunLocks
 from dashboard.actions.permission import Permission
 from dashboard.actions.settings import ActionSettings
-from dashboard.errors import NotFound, Problem
+from dashboard.errors import Problem, no_such_run
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
 from dashboard.workflow.validators import ValidatorRegistry
 from dashboard.workflow.validators import registry as declared_validators
@@ -28,7 +28,8 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.placement import Need, place
-from otel_bridge.runs.presence import Presence, presence
+from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence_reader import PresenceReader
 from otel_bridge.store.base import StateStore
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class ActionContext:
         webhook_secret: shared with the workers; None: ``DURABLE_WEBHOOK_SECRET``, else one kept in the ledger.
         permission: what the caller may do by the host's policy.
         failures: records why a run failed before a retry has the engine delete it; None: nobody does here.
-        look: reads who is alive now, for a caller that keeps what was read; None: the ledger is read.
+        workers: reads who is alive, for a caller that keeps what was read; None: one of its own.
         via: by what the actor acts, for the audit log: ``by ada via mcp``.
     """
 
@@ -66,7 +67,7 @@ class ActionContext:
     webhook_secret: str | None = field(default=None, repr=False)
     permission: Permission = field(default_factory=Permission)
     failures: FailureLog | None = None
-    look: Callable[[], Presence] | None = None
+    workers: PresenceReader | None = None
     via: str | None = None
     locks: RunLocks = field(init=False)
 
@@ -85,17 +86,12 @@ class ActionContext:
         """
         run = self.store.get_run(run_id)
         if run is None:
-            raise NotFound(f"There is no run {run_id[:200]!r} in this store. It may have been deleted by retention.")
+            raise no_such_run(run_id)
         return run
 
     def presence(self) -> Presence:
         """Return who is there; nobody known where the ledger cannot be read."""
-        if self.look is not None:
-            return self.look()
-        try:
-            return presence(*self.ledger.executors_now())
-        except LedgerError:
-            return presence((), 0)
+        return (self.workers or PresenceReader(lambda: self.ledger)).read(fresh=True)
 
     def alone(self, run_id: str) -> AbstractContextManager[RunLock]:
         """Keep other actions, in any process, from deciding about the same run meanwhile. See ``RunLocks.hold``."""
@@ -276,14 +272,14 @@ def open_context(
     settings: ActionSettings | None = None,
     webhook_secret: str | None = None,
     failures: FailureLog | None = None,
-    look: Callable[[], Presence] | None = None,
+    workers: PresenceReader | None = None,
 ) -> ActionContext:
     """Return the context of a store's actions; it connects when the first action needs it.
 
     Args:
         client: a ``DBOSClient`` of the caller's own, or a callable that makes one.
         failures: see ``ActionContext``.
-        look: see ``ActionContext``.
+        workers: see ``ActionContext``.
 
     Example:
         >>> from otel_bridge.testing import MemoryLedger, MemoryStateStore
@@ -299,5 +295,5 @@ def open_context(
         settings=chosen,
         webhook_secret=webhook_secret,
         failures=failures,
-        look=look,
+        workers=workers,
     )

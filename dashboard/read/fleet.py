@@ -23,6 +23,7 @@ from dashboard.wire.fleet import (
 )
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.runs.presence import Presence
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 STEP_AS_WORKFLOW = "<temp>."
@@ -51,11 +52,10 @@ def worker_groups(services: Services) -> list[WorkerGroup]:
     """Return every queue with its backlog and workers. No worker is an alarm only where something waits."""
     now_ms = services.store.now_ms()
     seen = services.presence()
-    executors = services.executors()
-    return [_group(queue, executors, seen.now_ms, now_ms, known=seen.known) for queue in services.store.queues()]
+    return [_group(queue, seen, now_ms) for queue in services.store.queues()]
 
 
-def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms: int, *, known: bool) -> WorkerGroup:
+def _group(queue: QueueInfo, seen: Presence, now_ms: int) -> WorkerGroup:
     workers = [
         WorkerInstance(
             group=queue.name,
@@ -66,8 +66,8 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
                 in_flight=e.busy.get(queue.name, 0),
             ),
         )
-        for e in executors
-        if e.is_live(beat_now_ms) and works_on(e, queue.name)
+        for e in seen.live
+        if works_on(e, queue.name)
     ]
     oldest_ms = None if queue.oldest_created_at_ms is None else max(0, now_ms - queue.oldest_created_at_ms)
     return WorkerGroup(
@@ -76,8 +76,8 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
         running=queue.running,
         oldest_ms=oldest_ms,
         live_workers=workers,
-        presence_known=known,
-        no_worker=known and queue.depth > 0 and not workers,
+        presence_known=seen.known,
+        no_worker=seen.known and queue.depth > 0 and not workers,
         concurrency=queue.concurrency,
         worker_concurrency=queue.worker_concurrency,
         rate_limit_max=queue.rate_limit_max,
@@ -88,10 +88,9 @@ def _group(queue: QueueInfo, executors: list[Executor], beat_now_ms: int, now_ms
 
 def executor_views(services: Services) -> list[ExecutorView]:
     """Return worker processes: live, then lost, then those that signed off; the last beat first."""
-    now_ms = services.presence().now_ms
-    executors = services.ledger.executors()
-    visible = services.visible_ids(list({step.run_id for executor in executors for step in executor.in_flight}))
-    views = [_executor_view(executor, executor_status(executor, now_ms), visible) for executor in executors]
+    seen = services.workers.read(fresh=True)
+    visible = services.visible_ids(list({step.run_id for executor in seen.executors for step in executor.in_flight}))
+    views = [_executor_view(executor, executor_status(executor, seen.now_ms), visible) for executor in seen.executors]
     views.sort(key=lambda view: view.last_beat_at, reverse=True)
     views.sort(key=lambda view: _ORDER[view.status])
     return views

@@ -111,8 +111,8 @@ def _of_inbox(services: Services) -> Iterable[GaugeMetricFamily]:
 
 
 def _of_processes(services: Services) -> Iterable[GaugeMetricFamily]:
-    now_ms = services.presence().now_ms
+    seen = services.presence()
     executors = Counter({"live": 0, "lost": 0, "stopped": 0})
-    executors.update(executor_status(executor, now_ms) for executor in services.executors())
+    executors.update(executor_status(executor, seen.now_ms) for executor in seen.executors)
     yield _gauge("durable_executors", "Worker processes by status.", "status", executors.items())
     yield GaugeMetricFamily("durable_stream_viewers", "Open live streams of this process.", value=services.viewers())

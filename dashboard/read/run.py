@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from dashboard.errors import NotFound
+from dashboard.errors import NotFound, no_such_run
 from dashboard.read import payloads
 from dashboard.read.every_step import counted, every_step
 from dashboard.read.folds import folded
@@ -81,7 +81,7 @@ def get_run(services: Services, run_id: str) -> Run:
     """
     run = services.store.get_run(run_id)
     if run is None:
-        raise NotFound(f"There is no run {run_id[:200]!r} in this store. It may have been deleted by retention.")
+        raise no_such_run(run_id)
     return overlay_run(run, services.presence())
 
 

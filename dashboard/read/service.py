@@ -59,8 +59,8 @@ def health(services: Services) -> HealthView:
     warnings = list(info.warnings)
     live = lost = None
     try:
-        now_ms = services.ledger.now_ms()
-        statuses = Counter(executor_status(executor, now_ms) for executor in services.ledger.executors())
+        executors, now_ms = services.ledger.executors_now()  # not as presence: a ledger that fails is to be said here
+        statuses = Counter(executor_status(executor, now_ms) for executor in executors)
         live, lost = statuses["live"], statuses["lost"]
         if services.ledger.damaged:
             warnings.append(f"The ledger is damaged: {damage_text(services.ledger.damaged)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -16,17 +15,16 @@ from dashboard.read.listing import RunReader
 from dashboard.wire.convert import run_row
 from dashboard.wire.runs import RunRow
 from otel_bridge.codec import Codec
-from otel_bridge.errors import LedgerError, StoreError
-from otel_bridge.ledger.base import AuditEntry, Executor, Failure, Ledger
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import AuditEntry, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.overlay import overlay_bulks, overlay_error, overlay_run
-from otel_bridge.runs.presence import Presence, presence
+from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence_reader import PresenceReader
 from otel_bridge.store.base import StateStore
-
-PRESENCE_FRESH_S = 1.0
 
 
 class Closable(Protocol):
@@ -34,39 +32,6 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Release what it holds. Idempotent."""
-
-
-class PresenceCache:
-    """Who is alive, read at most once a second however many requests ask. Shared between threads."""
-
-    def __init__(self) -> None:
-        self._at_s = float("-inf")
-        self._executors: list[Executor] = []
-        self._seen: Presence = presence((), 0)
-
-    def get(self, open_ledger: Callable[[], Ledger], *, now: bool = False) -> Presence:
-        """Return the executors as presence; nobody, where the ledger cannot be read.
-
-        Args:
-            now: read them, however fresh those read before are.
-        """
-        self._refresh(open_ledger, now=now)
-        return self._seen
-
-    def executors(self, open_ledger: Callable[[], Ledger]) -> list[Executor]:
-        """Return every known executor."""
-        self._refresh(open_ledger)
-        return self._executors
-
-    def _refresh(self, open_ledger: Callable[[], Ledger], *, now: bool = False) -> None:
-        if not now and time.monotonic() - self._at_s < PRESENCE_FRESH_S:
-            return
-        try:
-            self._executors, now_ms = open_ledger().executors_now()
-            self._seen = presence(self._executors, now_ms)
-        except (LedgerError, StoreError):
-            self._executors, self._seen = [], presence((), 0)
-        self._at_s = time.monotonic()
 
 
 class Services:
@@ -86,7 +51,8 @@ class Services:
     ) -> None:
         self.settings = settings
         self.trace_template = trace_template(settings.trace_url)
-        self._presence = PresenceCache()
+        self.workers = PresenceReader(lambda: self.ledger)
+        """Who is alive: what is shown within a second of an action shows what the action decided by."""
         self._open_store, self._open_ledger, self._open_actions = open_store, open_ledger, open_actions
         self.acts = True
         """False when this blueprint offers no actions."""
@@ -241,15 +207,7 @@ class Services:
 
     def presence(self) -> Presence:
         """Return who is alive, at most a second old; nobody, where the ledger cannot be read."""
-        return self._presence.get(lambda: self.ledger)
-
-    def look(self) -> Presence:
-        """Return who is alive now, for those who decide by it; what is shown within a second shows the same."""
-        return self._presence.get(lambda: self.ledger, now=True)
-
-    def executors(self) -> list[Executor]:
-        """Return every known executor, at most a second old."""
-        return self._presence.executors(lambda: self.ledger)
+        return self.workers.read()
 
     def viewers(self) -> int:
         """Return how many streams are open."""

@@ -39,7 +39,8 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.status import ENGINE_OPEN
-from otel_bridge.runs.presence import presence
+from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence_reader import PresenceReader
 
 DEFAULT_GRACE_S = 5.0
 _POLL_S = 0.1
@@ -279,30 +280,23 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
     grace_ends = time.monotonic() + grace_s
     with ExitStack() as opened:
         ledger = _ledger(opened)
+        workers = PresenceReader(lambda: ledger, max_age_s=0)
         while True:
             status = DBOS.get_workflow_status(run_id)
             if status is None:
                 return {"gone": True}
             if status.status in ENGINE_OPEN:
                 grace_ends = time.monotonic() + grace_s
-            elif not _executing(run_id, ledger, grace_ends=grace_ends):
+            elif not _executing(run_id, workers.read(), grace_ends=grace_ends):
                 return {"quiet": True, "completed": status.status == WorkflowStatusString.SUCCESS.value}
             time.sleep(_POLL_S)
 
 
-def _executing(run_id: str, ledger: Ledger | None, *, grace_ends: float) -> bool:
+def _executing(run_id: str, seen: Presence, *, grace_ends: float) -> bool:
     if compensation.registry.in_flight(run_id):
         return True
-    seen = None
-    if ledger is not None:
-        try:
-            seen = presence(ledger.executors(), ledger.now_ms())
-        except BridgeError:
-            seen = None
     # A body that is parked in a wait of the engine's, or between steps, has no effect to wait for.
-    if seen is not None and any(
-        step.seq is not None and not step.name.startswith("DBOS.") for _, step in seen.in_flight(run_id)
-    ):
+    if any(step.seq is not None and not step.name.startswith("DBOS.") for _, step in seen.in_flight(run_id)):
         return True
     record = read_record(run_id)
     if not any(seq not in record.steps for seq in record.published):

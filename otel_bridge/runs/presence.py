@@ -31,6 +31,11 @@ class Presence:
         """True when any executor ever reported: only then does silence mean anything."""
         return bool(self.live or self.lost)
 
+    @property
+    def executors(self) -> tuple[Executor, ...]:
+        """Every executor that ever reported and is not pruned: the live ones first."""
+        return (*self.live, *self.lost)
+
     def in_flight(self, run_id: str) -> tuple[tuple[Executor, InFlightStep], ...]:
         """Return what live executors execute of a run now."""
         return self._in_flight.get(run_id, ())

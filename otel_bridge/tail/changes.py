@@ -6,6 +6,7 @@ compares with its ledger instead.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,10 +22,13 @@ from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.lifecycle import message_of, run_events, step_events
 from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
-from otel_bridge.runs.presence import Presence, presence
+from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence_reader import NOBODY, PresenceReader
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.clock import ClockWatch
 from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
+
+log = logging.getLogger(__name__)
 
 OVERLAP_MS = 5_000
 """What workers tell of interrupted steps is looked for so far back: it may be committed later than it is stamped."""
@@ -77,11 +81,10 @@ class ChangeTail:
         self._clock = ClockWatch(monotonic=monotonic)
         self._open_every_s = open_every_s
         self._scanner = self._new_scanner()
-        self._presence_every_s = presence_every_s
-        self._next_presence_at = monotonic()
+        self._workers = PresenceReader(lambda: ledger, max_age_s=presence_every_s, monotonic=monotonic)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._open: set[str] = set()
-        self.presence: Presence = presence((), self._since_ms)
+        self.presence: Presence = NOBODY
         self._reported: Presence = self.presence
         self._late: dict[str, int] = {}
         self._late_since_ms: int | None = None
@@ -125,17 +128,15 @@ class ChangeTail:
         self._since_ms = min(self._since_ms, self._cursor.runs_ms)
 
     def _refresh_presence(self) -> None:
-        if self._ledger is None or self._monotonic() < self._next_presence_at:
+        before, self.presence = self.presence, self._workers.read()
+        if self._ledger is None or self.presence is before or self.presence is NOBODY:
             return
-        self._next_presence_at = self._monotonic() + self._presence_every_s
         try:
-            now_ms = self._ledger.now_ms()
-            self.presence = presence(self._ledger.executors(), now_ms)
             if self._late_since_ms is not None:
                 self._late |= self._ledger.interrupted_since(self._late_since_ms, limit=REMEMBERED_RUNS)
-            self._late_since_ms = now_ms - OVERLAP_MS
+            self._late_since_ms = self.presence.now_ms - OVERLAP_MS
         except LedgerError:
-            self.presence = presence((), self._since_ms)
+            log.debug("Steps reported as interrupted cannot be read now; they are with the next presence.")
 
     def _interrupted(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[InterruptedStep]]:
         """Return what workers reported of the interrupted steps of these runs, as far as it can be read."""

@@ -27,7 +27,7 @@ Make = Callable[..., World]
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Call a run that nobody runs so without the ten seconds that a deploy gets."""
     monkeypatch.setattr("otel_bridge.runs.blocked.BLOCKED_AFTER_MS", 0)
-    monkeypatch.setattr("dashboard.read.services.PRESENCE_FRESH_S", 0.0)
+    monkeypatch.setattr("otel_bridge.runs.presence_reader.PRESENCE_FRESH_S", 0.0)
 
 
 def strand(world: World, *run_ids: str, version: str = "v2", executor: str = "new") -> None:

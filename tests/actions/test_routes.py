@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 from dashboard import create_blueprint
 from dashboard.actions import cancel, locks
 from dashboard.actor import Actor
-from dashboard.read import services
 from dashboard.wire.ids import hex_segment
 from dashboard.workflow.address import kept_address
 from otel_bridge.ledger.sqlite import SqliteLedger
+from otel_bridge.runs import presence_reader
 from otel_bridge.store.adapter import SqlStateStore
 from otel_bridge.store.sql.statement import Statement
 from tests.actions.world import World
@@ -101,7 +101,7 @@ def test_a_retry_asks_little_of_store_and_ledger(
 
     with monkeypatch.context() as patch:
         patch.setattr(locks, "RENEW_S", 60.0)  # on a busy machine the lease would be renewed in between
-        patch.setattr(services, "PRESENCE_FRESH_S", 60.0)  # and who is alive be read again
+        patch.setattr(presence_reader, "PRESENCE_FRESH_S", 60.0)  # and who is alive be read again
         patch.setattr(SqlStateStore, "read", note_read)
         patch.setattr(SqliteLedger, "_run", note_run)
         answer = post(client, "runs/h9/retry")

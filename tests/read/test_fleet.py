@@ -49,7 +49,7 @@ def ledger(clock: Clock) -> MemoryLedger:
 @pytest.fixture
 def fleet_app(story_url: str, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The dashboard over the story and that ledger, presence never stale."""
-    monkeypatch.setattr("dashboard.read.services.PRESENCE_FRESH_S", 0.0)
+    monkeypatch.setattr("otel_bridge.runs.presence_reader.PRESENCE_FRESH_S", 0.0)
     with mounted(story_url, ledger=ledger) as app:
         yield app
 
