@@ -38,7 +38,7 @@ from otel_bridge.otlp.logs import LogSender
 from otel_bridge.runs.prices import PriceTable
 from otel_bridge.spans import SpanSettings
 from otel_bridge.spans.exceptions import exception_signal
-from otel_bridge.spans.model import Housekeeping, Root
+from otel_bridge.spans.model import Children, Housekeeping, Parent, Root
 from otel_bridge.store import open_store
 from otel_bridge.store.base import StateStore
 
@@ -101,8 +101,8 @@ class OTelBridge:
         ledger_schema: str | None = None,
         exporter: SpanExporter | Transport | OtlpSettings | None = None,
         service_name: str | None = None,
-        children: Literal["link", "nest"] = "link",
-        parent: Literal["link", "adopt"] = "link",
+        children: Children = "link",
+        parent: Parent = "link",
         root: Root = "end",
         queue_spans: bool = False,
         housekeeping: Housekeeping = "fold",

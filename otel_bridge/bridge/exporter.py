@@ -28,6 +28,7 @@ from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
 from otel_bridge.spans.lives import LOOK_AGAIN_MS
 from otel_bridge.spans.model import SpanTimeError, check_times
+from otel_bridge.spans.traces import with_ancestors
 from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")
@@ -36,7 +37,6 @@ CHUNK_RUNS = 250
 MOST_STEPS = 10_000
 """Steps held at once, unless one run has more; and of such a run, steps that are sent and acknowledged at once."""
 Planned: TypeAlias = "tuple[Run | None, Plan]"
-_MAX_ANCESTORS = 100
 
 
 @dataclass(slots=True)
@@ -314,7 +314,8 @@ class Related:
         self._originals = store.get_steps_of(sorted(forks)) if forks else {}
         self._runs: dict[str, Run] = dict(runs)
         if settings.children == "nest" or settings.parent == "adopt":
-            self._load_ancestors()
+            # Their rows decide trace ids.
+            self._runs = with_ancestors(self._runs, _other_runs, read=store.get_runs)
 
     def of(self, run: Run, before: ExportedRun | None) -> Relatives:
         """Return one run's relatives."""
@@ -330,15 +331,6 @@ class Related:
         """Return the relatives of a run as it once was, less its error."""
         originals = self._originals.get(run.forked_from, ()) if run.forked_from is not None else ()
         return Relatives(runs=self._runs, exports=self._exports, original_steps=originals)
-
-    def _load_ancestors(self) -> None:
-        """Load parents, their parents and so on, originals of forks and of undos: their rows decide trace ids."""
-        for _ in range(_MAX_ANCESTORS):
-            missing = {other for run in self._runs.values() for other in _other_runs(run)} - self._runs.keys()
-            found = self._store.get_runs(sorted(missing)) if missing else {}
-            if not found:
-                return
-            self._runs.update(found)
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict, get_args
 
 import click
 
@@ -17,7 +17,7 @@ from otel_bridge.bridge.backfill import BackfillRunningError
 from otel_bridge.codec import Codec, load_serializer, redact_keys
 from otel_bridge.errors import ConfigurationError, LedgerError, StoreError
 from otel_bridge.model.moments import parse_moment
-from otel_bridge.spans.model import Housekeeping, Root
+from otel_bridge.spans.model import Children, Housekeeping, Parent, Root
 
 INCOMPLETE, MISCONFIGURED, UNUSABLE = 1, 2, 3
 
@@ -38,8 +38,8 @@ class SpanOptions(TypedDict):
     """How spans are made: the parameters of ``SpanSettings``."""
 
     dashboard_url: str | None
-    children: Literal["link", "nest"]
-    parent: Literal["link", "adopt"]
+    children: Children
+    parent: Parent
     root: Root
     queue_spans: bool
     housekeeping: Housekeeping
@@ -116,7 +116,7 @@ SPANS = (
         "--children",
         "DURABLE_CHILDREN",
         "Child runs: a trace of their own, or their parent's.",
-        type=click.Choice(["link", "nest"]),
+        type=click.Choice(get_args(Children)),
         default="link",
         show_default=True,
     ),
@@ -124,7 +124,7 @@ SPANS = (
         "--parent",
         "DURABLE_PARENT",
         "The caller's trace: link to it, or continue it.",
-        type=click.Choice(["link", "adopt"]),
+        type=click.Choice(get_args(Parent)),
         default="link",
         show_default=True,
     ),
@@ -132,7 +132,7 @@ SPANS = (
         "--root",
         "DURABLE_ROOT",
         "A run's root span: sent when the run has ended, or at its beginning, without length.",
-        type=click.Choice(["end", "anchor"]),
+        type=click.Choice(get_args(Root)),
         default="end",
         show_default=True,
     ),
@@ -153,7 +153,7 @@ SPANS = (
         "--housekeeping",
         "DURABLE_HOUSEKEEPING",
         "Fold like steps of the engine's own (events, streamed tokens) into one span, send all, or none.",
-        type=click.Choice(["fold", "all", "none"]),
+        type=click.Choice(get_args(Housekeeping)),
         default="fold",
         show_default=True,
     ),

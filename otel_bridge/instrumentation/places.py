@@ -18,9 +18,8 @@ from otel_bridge.instrumentation.sources import Sources
 from otel_bridge.ledger.pending import exported_or_pending
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.spans import Relatives, SpanSettings, Traces, ids, present_generation
-
-_MAX_ANCESTORS = 100
+from otel_bridge.spans import Relatives, Traces, ids, present_generation
+from otel_bridge.spans.traces import with_ancestors
 
 
 class RunPlaces:
@@ -28,7 +27,7 @@ class RunPlaces:
 
     def __init__(self, sources: Sources, settings: InstrumentorSettings) -> None:
         self._sources = sources
-        self._settings = SpanSettings(namespace=settings.namespace, children=settings.children, parent=settings.parent)
+        self._settings = settings.spans
         self._own_trace = settings.children == "link" and settings.parent == "link"
 
     def default(self, run_id: str) -> Placement:
@@ -69,21 +68,13 @@ class RunPlaces:
     def _traces(self, run_ids: Sequence[str]) -> dict[str, bytes]:
         if self._own_trace or not self._sources.store.available:
             return {run_id: ids.trace_id(run_id, namespace=self._settings.namespace) for run_id in run_ids}
-        runs = self._with_ancestors(run_ids)
+        store = self._sources.store.get()
+        own = store.get_runs(sorted({ids.traced_run_id(run_id) for run_id in run_ids}))
+        nested = self._settings.children == "nest"
+        runs = with_ancestors(own, _parent_of, read=store.get_runs) if nested else own
         traces = Traces(self._settings, Relatives(runs=runs))
         return {run_id: traces.trace_id(run_id) for run_id in run_ids if ids.traced_run_id(run_id) in runs}
 
-    def _with_ancestors(self, run_ids: Sequence[str]) -> dict[str, Run]:
-        store = self._sources.store.get()
-        known: dict[str, Run] = {}
-        wanted = {ids.traced_run_id(run_id) for run_id in run_ids}
-        for _ in range(_MAX_ANCESTORS):
-            found = store.get_runs(sorted(wanted))
-            known.update(found)
-            if self._settings.children != "nest":
-                break
-            parents = {ids.traced_run_id(run.parent_id) for run in found.values() if run.parent_id is not None}
-            wanted = parents - known.keys()
-            if not wanted:
-                break
-        return known
+
+def _parent_of(run: Run) -> list[str]:
+    return [ids.traced_run_id(run.parent_id)] if run.parent_id is not None else []

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any
 
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.ledger import Ledger, open_ledger
-
-Children = Literal["link", "nest"]
-Parent = Literal["link", "adopt"]
+from otel_bridge.spans.model import Children, Parent, SpanSettings
 
 _NOT_OURS = frozenset({"tracer_provider", "meter_provider", "logger_provider", "skip_dep_check"})
 """Keywords that people pass to every instrumentor alike. They are no settings of ours, who emit nothing."""
@@ -53,6 +51,14 @@ class InstrumentorSettings:
     presence_interval_s: float = 2.0
     replay_safe: bool = True
     flush_before_steps: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.spans  # checks what it has of ours
+
+    @property
+    def spans(self) -> SpanSettings:
+        """What of the bridge's settings decides the ids of spans."""
+        return SpanSettings(namespace=self.namespace, children=self.children, parent=self.parent)
 
     @classmethod
     def build(cls, given: Mapping[str, object], environ: Mapping[str, str]) -> InstrumentorSettings:
@@ -114,11 +120,6 @@ def _parse(name: str, variable: str, text: str) -> Any:
 
 
 def _checked(name: str, value: object) -> Any:
-    choices = {"children": get_args(Children), "parent": get_args(Parent)}.get(name)
-    if choices is not None and value not in choices:
-        raise ConfigurationError(f"{name} is {value!r}. Set it to {' or '.join(map(repr, choices))}.")
     if name == "presence_interval_s" and not (isinstance(value, (int, float)) and 0.05 <= value <= 3600):
         raise ConfigurationError(f"{name} is {value!r}. Set it to seconds between 0.05 and 3600.")
-    if name == "namespace" and not isinstance(value, str):
-        raise ConfigurationError(f"namespace is {value!r}. Set it to a string.")
     return value

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from otel_bridge.credentials import without_userinfo
 from otel_bridge.errors import ConfigurationError
@@ -113,6 +113,8 @@ class SpanError:
     stack: str | None = None
 
 
+Children = Literal["link", "nest"]
+Parent = Literal["link", "adopt"]
 Housekeeping = Literal["fold", "all", "none"]
 Root = Literal["end", "anchor"]
 
@@ -144,8 +146,8 @@ class SpanSettings:
 
     dashboard_url: str | None = None
     namespace: str = ""
-    children: Literal["link", "nest"] = "link"
-    parent: Literal["link", "adopt"] = "link"
+    children: Children = "link"
+    parent: Parent = "link"
     root: Root = "end"
     queue_spans: bool = False
     housekeeping: Housekeeping = "fold"
@@ -159,14 +161,16 @@ class SpanSettings:
             raise ConfigurationError(
                 "dashboard_url holds a user or password, and it stands on every span. Leave them out."
             )
+        if not isinstance(self.namespace, str):
+            raise ConfigurationError(f"namespace is {self.namespace!r}. Set it to a string.")
         for name, given, choices in (
-            ("children", self.children, ("link", "nest")),
-            ("parent", self.parent, ("link", "adopt")),
-            ("root", self.root, ("end", "anchor")),
-            ("housekeeping", self.housekeeping, ("fold", "all", "none")),
+            ("children", self.children, get_args(Children)),
+            ("parent", self.parent, get_args(Parent)),
+            ("root", self.root, get_args(Root)),
+            ("housekeeping", self.housekeeping, get_args(Housekeeping)),
         ):
             if given not in choices:
-                raise ConfigurationError(f"{name}={given!r} is none of {', '.join(map(repr, choices))}.")
+                raise ConfigurationError(f"{name} is {given!r}. Set it to {' or '.join(map(repr, choices))}.")
 
     def reader(self) -> Codec:
         """Return the codec, or one that hides tokens alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ OTEL_CARRIER_ATTRIBUTE = "dbos.otelContext"
 """Where DBOS keeps a caller's context. Source: ``dbos._context.OTEL_CARRIER_ATTRIBUTE``."""
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_MAX_ANCESTORS = 100
+MAX_ANCESTORS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,28 @@ class Relatives:
     exports: Mapping[str, ExportedRun] = field(default_factory=dict)
     original_steps: Sequence[Step] = ()
     error: SpanError | None = None
+
+
+def with_ancestors(
+    runs: Mapping[str, Run],
+    others: Callable[[Run], Collection[str]],
+    *,
+    read: Callable[[Sequence[str]], dict[str, Run]],
+) -> dict[str, Run]:
+    """Return runs with those that they depend on, the ones that these depend on, and so on, as far as they exist.
+
+    Args:
+        others: the ids that a run depends on directly.
+        read: reads runs by id; asked once for each generation, of at most ``MAX_ANCESTORS``.
+    """
+    known = dict(runs)
+    for _ in range(MAX_ANCESTORS):
+        missing = {other for run in known.values() for other in others(run)} - known.keys()
+        found = read(sorted(missing)) if missing else {}
+        if not found:
+            break
+        known.update(found)
+    return known
 
 
 def caller_context(run: Run) -> tuple[bytes, bytes] | None:
@@ -75,7 +97,7 @@ class Traces:
         """Return the run whose trace holds ``run_id``'s spans."""
         owner = ids.traced_run_id(run_id)
         if self.settings.children == "nest":
-            for _ in range(_MAX_ANCESTORS):
+            for _ in range(MAX_ANCESTORS):
                 run = self._runs.get(owner)
                 if run is None or run.parent_id is None or run.parent_id == owner:
                     break
