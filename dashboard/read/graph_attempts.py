@@ -30,19 +30,24 @@ def with_attempts(graph: Graph, earlier: Sequence[Attempt], *, expand: Collectio
         wanted = {id_.removeprefix(prefix) for id_ in expand if id_ == "all" or id_.startswith(prefix)}
         lane = draw(f"attempt {attempt.n}", attempt.steps, attempt.outcome or UNKNOWN, expand=wanted)
         top = bottom + LANE_GAP
-        nodes += [_in_lane(node, attempt.n, prefix, top) for node in lane.nodes]
-        edges += [_prefixed(edge, prefix) for edge in lane.edges]
+        nodes += [in_lane(node, prefix, top=top, attempt=attempt.n) for node in lane.nodes]
+        edges += [prefixed(edge, prefix) for edge in lane.edges]
         source = f"{prefix}end"
         edges.append(GraphEdge(id=f"{source}>{following}", source=source, target=following, kind="again"))
         width, bottom, following = max(width, lane.width), top + lane.height, f"{prefix}start"
     return Graph(nodes=nodes, edges=edges, width=width, height=bottom)
 
 
-def _in_lane(node: GraphNode, n: int, prefix: str, top: float) -> GraphNode:
+def in_lane(
+    node: GraphNode, prefix: str, *, top: float, left: float = 0, attempt: int | None = None, of_run: str | None = None
+) -> GraphNode:
+    """Return a node moved into a lane, its ids under the lane's prefix."""
     group = None if node.group_id is None else prefix + node.group_id
-    return node.model_copy(update={"id": prefix + node.id, "y": node.y + top, "group_id": group, "attempt": n})
+    moved = {"id": prefix + node.id, "group_id": group, "x": node.x + left, "y": node.y + top}
+    return node.model_copy(update={**moved, "attempt": attempt, "of_run": of_run})
 
 
-def _prefixed(edge: GraphEdge, prefix: str) -> GraphEdge:
+def prefixed(edge: GraphEdge, prefix: str) -> GraphEdge:
+    """Return an edge of a lane, its ids under the lane's prefix."""
     source, target = prefix + edge.source, prefix + edge.target
     return GraphEdge(id=f"{source}>{target}", source=source, target=target, kind=edge.kind)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.errors import NotFound, no_such_run
 from dashboard.read import payloads
 from dashboard.read.every_step import counted, every_step
 from dashboard.read.folds import folded
-from dashboard.read.graph import build_graph
-from dashboard.read.graph_attempts import with_attempts
 from dashboard.read.links import trace_link
 from dashboard.read.segments import parallel_groups
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from dashboard.wire.convert import attempt_view, run_fields, step_view
 from dashboard.wire.folds import FoldView
-from dashboard.wire.graph import Graph
 from dashboard.wire.runs import AttemptView, ErrorView, Lineage, RunDetail, RunRow, RunView, StepView
 from otel_bridge.codec import PREVIEW, WHOLE, Codec
 from otel_bridge.errors import LedgerError
@@ -306,20 +303,6 @@ def history(services: Services, loaded: Loaded) -> list[Attempt]:
         return attempts(run, [])
     kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
     return attempts(run, loaded.requeues, exported=exported, kept=kept, reported=loaded.reported, steps=loaded.steps)
-
-
-def run_graph(services: Services, run_id: str, *, expand: Collection[str] = ()) -> Graph:
-    """Return a run as a graph, its undo behind it and its earlier attempts below it.
-
-    Args:
-        expand: ids of group nodes to draw as a grid of their steps; ``all`` for every one.
-
-    Raises:
-        NotFound: there is no such run.
-    """
-    loaded = load(services, run_id)
-    graph = build_graph(loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=expand)
-    return with_attempts(graph, history(services, loaded)[:-1], expand=expand)
 
 
 def _attempt_views(found: Sequence[Attempt], *, codec: Codec) -> list[AttemptView]:

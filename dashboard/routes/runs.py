@@ -13,6 +13,8 @@ from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import payloads, run
 from dashboard.read.cursors import opened, sealed
+from dashboard.read.graph_children import MAX_CHILDREN
+from dashboard.read.run_graph import run_graph as read_graph
 from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import activity_view, facet_view
 from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
@@ -32,6 +34,9 @@ class GraphQuery(Query):
     """Which groups of the graph to draw as a grid of their steps."""
 
     expand: list[str] = []
+    child: list[str] = Field(
+        [], max_length=MAX_CHILDREN, description="Children, and children of theirs to four levels, to draw as lanes."
+    )
 
 
 class StepQuery(Query):
@@ -156,9 +161,10 @@ def _detail(ctx: RequestContext, run_id: str, query: TimelineQuery) -> RunDetail
 def run_graph(ctx: RequestContext, *, query: GraphQuery, run_id: str) -> Graph:
     """Nodes and edges, placed left to right. ``expand=<group id>`` (or ``all``) unfolds stacked steps.
 
-    Earlier attempts of a retried, redispatched or moved run are lanes below it: their nodes carry ``attempt``.
+    Earlier attempts of a retried, redispatched or moved run are lanes below it: their nodes carry ``attempt``. So are
+    the runs named by ``child``: their nodes carry ``ofRun``. An id that no step of what is drawn started is ignored.
     """
-    return run.run_graph(ctx.services, run_id, expand=frozenset(query.expand))
+    return read_graph(ctx.services, run_id, expand=frozenset(query.expand), children=frozenset(query.child))
 
 
 @routes.get(

@@ -18,7 +18,8 @@ class GraphNode(Wire):
     (``?expand=<id>``) it is a frame, and its steps are nodes in it that have its id as ``groupId``.
 
     Below the run as it is now each earlier attempt is a lane of its own, the last one first. Its nodes carry
-    ``attempt``, and their ids begin with ``attempt:<n>/``.
+    ``attempt``, and their ids begin with ``attempt:<n>/``. So is each child asked for (``?child=<run id>``): its nodes
+    carry ``ofRun``, and their ids begin with ``child:<run id>/``.
     """
 
     id: str
@@ -50,15 +51,19 @@ class GraphNode(Wire):
     attempt: int | None = Field(
         None, description="Which earlier attempt the node belongs to; absent: to the run as it is now."
     )
+    of_run: str | None = Field(None, description="Which opened child the node belongs to; absent: to the run itself.")
 
 
 class GraphEdge(Wire):
-    """An arrow: ``source`` happened before ``target``. ``again`` leads from an attempt to the one that followed it."""
+    """An arrow: ``source`` happened before ``target``.
+
+    ``again`` leads from an attempt to the one that followed it, ``child`` from a step to the child that it started.
+    """
 
     id: str
     source: str
     target: str
-    kind: Literal["next", "fan-out", "fan-in", "undo", "again"] = "next"
+    kind: Literal["next", "fan-out", "fan-in", "undo", "again", "child"] = "next"
 
 
 class Graph(Wire):

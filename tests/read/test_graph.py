@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dashboard.read.graph import MAX_LANES, STACK_FROM, build_graph
 from dashboard.read.graph_attempts import with_attempts
+from dashboard.read.graph_children import MAX_CHILDREN, with_children
 from dashboard.read.segments import parallel_groups, segments
 from dashboard.wire.graph import Graph, GraphNode
 from otel_bridge.model.runs import Run, Waiting
@@ -326,3 +327,61 @@ def test_segments_keep_every_step_and_never_overlap(steps: list[Step]) -> None:
     found = segments(steps)
     assert sorted(item.seq for segment in found for item in segment) == [item.seq for item in steps]
     assert STACK_FROM > 2
+
+
+def _family(depth: int) -> tuple[list[Step], dict[str, tuple[Run, list[Step]]]]:
+    """A run whose second step started c1, whose second step started c2, and so on."""
+
+    def of(level: int) -> list[Step]:
+        return [step(1, 0, 5, "plan"), step(2, 5, 9, f"c{level}", kind="remote", child_run_id=f"c{level}")]
+
+    return of(1), {f"c{level}": (replace(RUN, id=f"c{level}"), of(level + 1)) for level in range(1, depth + 1)}
+
+
+def test_an_opened_child_is_a_lane_below_the_step_that_started_it() -> None:
+    """The run stays where it was; the lane begins under its step, and its nodes say whose they are."""
+    steps, children = _family(1)
+    alone = build_graph(RUN, steps)
+    graph = with_children(alone, steps, {"c1", "elsewhere"}, read=children.get)
+    lane = [found for found in graph.nodes if found.of_run == "c1"]
+    assert graph.nodes[: len(alone.nodes)] == alone.nodes
+    assert {found.id for found in lane} == {f"child:c1/{name}" for name in ("start", "step:1", "step:2", "end")}
+    assert min(found.y for found in lane) > alone.height
+    assert min(found.x for found in lane) == node(graph, "step:2").x
+    assert ("step:2", "child:c1/start", "child") in {(e.source, e.target, e.kind) for e in graph.edges}
+    assert graph.height >= max(found.y + found.height for found in lane)
+    assert graph.width >= max(found.x + found.width for found in lane)
+
+
+def test_children_are_drawn_four_levels_deep_and_only_below_what_is_open() -> None:
+    """A closed child hides what is below it, and a fifth level is a page of its own."""
+    steps, children = _family(6)
+    every = {f"c{level}" for level in range(1, 7)}
+    graph = with_children(build_graph(RUN, steps), steps, every, read=children.get)
+    assert {found.of_run for found in graph.nodes if found.of_run} == {"c1", "c2", "c3", "c4"}
+    assert len({found.id for found in graph.nodes}) == len(graph.nodes)
+    graph = with_children(build_graph(RUN, steps), steps, every - {"c2"}, read=children.get)
+    assert {found.of_run for found in graph.nodes if found.of_run} == {"c1"}
+
+
+def test_a_stacked_child_hangs_below_its_group_and_no_more_than_twenty_are_read() -> None:
+    """Of 10,000 children one node is drawn, and what is read is bounded whatever is asked."""
+    steps = [step(n, 0, 9, "pack", kind="remote", child_run_id=f"c{n}") for n in range(1, 10_001)]
+    read: list[str] = []
+
+    def child(run_id: str) -> tuple[Run, list[Step]]:
+        read.append(run_id)
+        return replace(RUN, id=run_id), [step(1, 0, 5)]
+
+    alone = build_graph(RUN, steps)
+    graph = with_children(alone, steps, {f"c{n}" for n in range(1, 10_001)}, read=child)
+    assert len(read) == MAX_CHILDREN
+    assert len(graph.nodes) == len(alone.nodes) + 3 * MAX_CHILDREN
+    assert {edge.source for edge in graph.edges if edge.kind == "child"} == {"group:1"}
+
+
+def test_a_child_that_may_not_be_seen_is_not_drawn() -> None:
+    """The graph is the same as without it."""
+    steps, _ = _family(1)
+    alone = build_graph(RUN, steps)
+    assert with_children(alone, steps, {"c1"}, read=lambda _: None) == alone

@@ -100,9 +100,15 @@ class RunRoutes(Connection):
         query = {"from": start, "limit": limit, "fold": fold or None, "q": q, "children": children}
         return await self._send(Call("GET", "runs/by-id", RunReport, query_of(id=id_, **query)))
 
-    async def run_graph(self, run_id: str, *, expand: Iterable[str] = ()) -> Graph:
-        """Return a run as nodes and edges; ``expand`` unfolds groups by their ids, or ``all``."""
-        return await self._send(Call("GET", path_of("runs", run_id, "graph"), Graph, query_of(expand=list(expand))))
+    async def run_graph(self, run_id: str, *, expand: Iterable[str] = (), children: Iterable[str] = ()) -> Graph:
+        """Return a run as nodes and edges.
+
+        Args:
+            expand: groups to unfold, by their ids; or ``all``.
+            children: runs below it to draw as lanes, by their ids.
+        """
+        query = query_of(expand=list(expand), child=list(children))
+        return await self._send(Call("GET", path_of("runs", run_id, "graph"), Graph, query))
 
     async def run_timing(self, run_id: str) -> TimingView:
         """Return where a run's time went, and how long its like usually take."""

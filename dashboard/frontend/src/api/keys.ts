@@ -14,7 +14,8 @@ export const keys = {
   run: (id: string) => ["run", id] as const,
   runDetail: (id: string) => ["run", id, "detail"] as const,
   graph: (id: string) => ["run", id, "graph"] as const,
-  graphOf: (id: string, expand: readonly string[]) => ["run", id, "graph", ...expand] as const,
+  graphOf: (id: string, expand: readonly string[], children: readonly string[]) =>
+    ["run", id, "graph", expand, children] as const,
   timing: (id: string) => ["run", id, "timing"] as const,
   timingAt: (id: string, finishedAt: string | undefined) => ["run", id, "timing", finishedAt ?? null] as const,
   usageAt: (id: string, finishedAt: string | undefined) => ["run", id, "usage", finishedAt ?? null] as const,

@@ -1247,7 +1247,7 @@ export interface components {
              * @default next
              * @enum {string}
              */
-            kind?: "next" | "fan-out" | "fan-in" | "undo" | "again";
+            kind?: "next" | "fan-out" | "fan-in" | "undo" | "again" | "child";
             source: string;
             target: string;
         };
@@ -1269,6 +1269,7 @@ export interface components {
             /** @enum {string} */
             kind?: "local" | "remote" | "sleep" | "signal";
             label: string;
+            ofRun?: string;
             parallelGroup?: number;
             queueMs?: number;
             seq?: number;
@@ -2518,6 +2519,7 @@ export interface operations {
         parameters: {
             query?: {
                 expand?: string[];
+                child?: string[];
             };
             header?: never;
             path: {

@@ -104,11 +104,11 @@ export const stepsFoundQuery = (id: string, text: string) =>
     placeholderData: keepPreviousData,
   });
 
-export const graphQuery = (id: string, expand: readonly string[]) =>
+export const graphQuery = (id: string, expand: readonly string[], children: readonly string[] = []) =>
   queryOptions({
-    queryKey: keys.graphOf(id, expand),
+    queryKey: keys.graphOf(id, expand, children),
     queryFn: ({ signal }) =>
-      get("/runs/{runId}/graph", { path: { runId: id }, query: { expand: [...expand] }, signal }),
+      get("/runs/{runId}/graph", { path: { runId: id }, query: { expand: [...expand], child: [...children] }, signal }),
     placeholderData: keepPreviousData,
     gcTime: 30_000, // megabytes each, one for every set of unfolded groups
   });

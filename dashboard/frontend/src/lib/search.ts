@@ -21,6 +21,25 @@ export const integer: Param<number> = {
 
 export const flag: Param<true> = { parse: (value) => (value === "true" ? true : null), format: () => "true" };
 
+/** Ids of anything, in one parameter; at most ``most`` of them. */
+export function ids(most: number): Param<readonly string[]> {
+  return {
+    parse: (value) => {
+      const found = [...new Set(value.split(",").map(decoded))].filter((id) => id !== "").slice(0, most);
+      return found.length > 0 ? found : null;
+    },
+    format: (value) => value.map(encodeURIComponent).join(","),
+  };
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return "";
+  }
+}
+
 export function oneOf<const T extends string>(values: readonly T[]): Param<T> {
   return { parse: (value) => values.find((known) => known === value) ?? null, format: (value) => value };
 }

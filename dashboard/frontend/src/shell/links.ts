@@ -9,7 +9,7 @@ const withQuery = (path: string, params: URLSearchParams): string => (params.siz
 export const links = {
   runs: (filter: Partial<RunFilter> = {}): string => withQuery("/", filterToParams({ ...EMPTY_FILTER, ...filter })),
   run: (id: string, search: Partial<RunSearch> = {}): string =>
-    withQuery(`/runs/${runSegment(id)}`, runSearch.format({ view: null, step: null, ...search })),
+    withQuery(`/runs/${runSegment(id)}`, runSearch.format({ view: null, step: null, of: null, open: null, ...search })),
   /** Beside the last success of its workflow, unless another run or an earlier attempt is named. */
   compare: (id: string, search: Partial<CompareSearch> = {}): string =>
     withQuery(`/runs/${runSegment(id)}/compare`, compareSearch.format({ with: null, attempt: null, ...search })),

@@ -14,6 +14,9 @@ export interface NodeData extends Record<string, unknown> {
   alike?: boolean;
   /** Its worker is lost: what the store takes for running stands still. */
   stranded?: boolean;
+  /** Whether the child that it started is drawn below; absent where it started none. */
+  opened?: boolean;
+  onChild?: (childId: string) => void;
 }
 export type FlowNode = Node<NodeData>;
 
@@ -46,6 +49,26 @@ function Foot({ node }: { node: GraphNode }) {
     <span className="node-foot" title={`${formatDuration(queue)} in queue`}>
       <span className="node-queue" style={{ width: `${Math.max(4, (queue / total) * 100)}%` }} />
     </span>
+  );
+}
+
+function ChildToggle({ data: { node, opened, onChild } }: { data: NodeData }) {
+  const child = node.childRunId;
+  if (child === undefined || onChild === undefined) return null;
+  return (
+    <button
+      type="button"
+      className="node-child"
+      aria-expanded={opened}
+      aria-label={`Child of ${node.label}, step ${node.seq}`}
+      title={opened ? "Close this child" : "Open this child below"}
+      onClick={(event) => {
+        event.stopPropagation();
+        onChild(child);
+      }}
+    >
+      <Glyph name={opened ? "minus" : "plus"} size={12} />
+    </button>
   );
 }
 
@@ -111,6 +134,7 @@ const StepNode = memo(function StepNode({ data, selected }: NodeProps<FlowNode>)
         </span>
       </span>
       <StatusIcon status={parked && status === "running" ? "suspended" : status} />
+      <ChildToggle data={data} />
       <Foot node={node} />
     </div>
   );

@@ -19,6 +19,7 @@ import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { EarlierStep } from "./EarlierStep";
 import { type FlowNode, nodeTypes } from "./GraphNodes";
+import type { OpenChildren } from "./useLanes";
 import "./graph.css";
 
 interface Props {
@@ -28,7 +29,10 @@ interface Props {
   active: boolean;
   stranded: boolean;
   selected: number | null;
-  onSelect: (seq: number | null) => void;
+  /** The opened child that the selected step belongs to; null: the run itself. */
+  of: string | null;
+  opened: OpenChildren;
+  onSelect: (seq: number | null, of?: string) => void;
   attempts: RunDetail["attempts"];
 }
 
@@ -48,7 +52,15 @@ export function compactView(graph: Pick<Graph, "width" | "height">, width: numbe
   return { zoom, height: Math.round(Math.min(MOST_COMPACT_PX, graph.height * zoom + 2 * MARGIN_PX)) };
 }
 
-function toNode(node: GraphNode, selected: number | null): FlowNode {
+/** Whether a node is this step of this run (null: of the run itself). */
+function isStep(node: GraphNode, seq: number | null, of: string | null): boolean {
+  return seq !== null && node.seq === seq && node.attempt === undefined && (node.ofRun ?? null) === of;
+}
+
+/** Where an opened child's lane begins. */
+const laneId = (child: string): string => `child:${child}/start`;
+
+function toNode(node: GraphNode, selected: boolean): FlowNode {
   const middle = node.height / 2;
   return {
     id: node.id,
@@ -70,7 +82,8 @@ function toNode(node: GraphNode, selected: number | null): FlowNode {
       },
     ] as FlowNode["handles"],
     ...(node.attempt === undefined ? {} : { className: "of-earlier" }),
-    selected: node.seq !== undefined && node.attempt === undefined && node.seq === selected,
+    ...(node.ofRun === undefined ? {} : { className: "of-child" }),
+    selected,
     draggable: false,
     connectable: false,
     focusable: node.type === "step" || node.type === "group",
@@ -126,9 +139,10 @@ function withoutEarlier(graph: Graph): Graph {
   };
 }
 
-function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact = false }: Props) {
+function Canvas({ runId, active, stranded, selected, of, opened, onSelect, attempts, compact = false }: Props) {
   const [expand, setExpand] = useState<readonly string[]>([]);
-  const query = useQuery({ ...graphQuery(runId, expand), refetchInterval: active ? 4000 : false });
+  const { ids: children, toggle: toggleChild } = opened;
+  const query = useQuery({ ...graphQuery(runId, expand, children), refetchInterval: active ? 4000 : false });
   const flow = useReactFlow();
   const [earlier, setEarlier] = useState(!compact);
   const [past, setPast] = useState<GraphNode | null>(null);
@@ -148,15 +162,22 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
     const groups = new Map(graph?.nodes.filter((node) => node.type === "group").map((node) => [node.id, node.label]));
     return (
       graph?.nodes.map((node) => {
-        const drawn = toNode(node, selected);
+        const drawn = toNode(node, isStep(node, selected, of));
+        const child = node.childRunId;
+        const opens = child !== undefined && node.attempt === undefined && node.type === "step";
         if (node.type === "group") return { ...drawn, data: { node, onToggle: toggle } };
         return {
           ...drawn,
-          data: { node, stranded, alike: node.groupId !== undefined && groups.get(node.groupId) === node.label },
+          data: {
+            node,
+            stranded: stranded && node.ofRun === undefined,
+            alike: node.groupId !== undefined && groups.get(node.groupId) === node.label,
+            ...(opens ? { opened: children.includes(child), onChild: toggleChild } : {}),
+          },
         };
       }) ?? []
     );
-  }, [graph, selected, stranded, toggle]);
+  }, [graph, selected, of, stranded, toggle, children, toggleChild]);
   const edges = useMemo(() => (graph ? toEdges(graph) : []), [graph]);
 
   // First look: the whole run where it stays readable, else what matters now.
@@ -190,7 +211,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
       return;
     }
     const focus =
-      graph.nodes.find((node) => node.seq !== undefined && node.attempt === undefined && node.seq === selected) ??
+      graph.nodes.find((node) => isStep(node, selected, of)) ??
       graph.nodes.find((node) => node.attempt === undefined && node.status === "failed" && node.type !== "end") ??
       graph.nodes.find((node) => node.status === "running" && node.type !== "end");
     // Beside the timeline the height was chosen for this zoom: a larger one would cut lanes.
@@ -206,10 +227,26 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
     const leftmost = Math.min(EDGE_PX, clientWidth - EDGE_PX - graph.width * close);
     const y = middle >= 0 ? middle : clientHeight / 2 - (focus.y + focus.height / 2) * close;
     void flow.setViewport({ x: Math.min(EDGE_PX, Math.max(leftmost, x)), y, zoom: close });
-  }, [graph, flow, selected, compact]);
+  }, [graph, flow, selected, of, compact]);
   useEffect(() => {
     look();
   }, [look]);
+
+  // A child that was just opened comes into view.
+  const known = useRef(children);
+  useEffect(() => {
+    const start = graph?.nodes.find(({ id }) => children.some((c) => !known.current.includes(c) && id === laneId(c)));
+    if (!start || !box.current) return;
+    known.current = children;
+    const { x, y, zoom } = flow.getViewport();
+    const [left, top] = [start.x * zoom + x, start.y * zoom + y];
+    if (left >= 0 && left < box.current.clientWidth && top >= 0 && top + start.height * zoom < box.current.clientHeight)
+      return;
+    void flow.setViewport(
+      { x: x - left + EDGE_PX, y: y - top + box.current.clientHeight / 2, zoom },
+      { duration: 200 },
+    );
+  }, [graph, flow, children]);
 
   // A group that was just unfolded comes into view, its first steps legible.
   useEffect(() => {
@@ -228,7 +265,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
 
   useEffect(() => {
     if (selected === null || !placed.current) return;
-    const node = graph?.nodes.find((entry) => entry.attempt === undefined && entry.seq === selected);
+    const node = graph?.nodes.find((entry) => isStep(entry, selected, of));
     if (!node || !box.current) return;
     const { x, y, zoom } = flow.getViewport();
     const left = node.x * zoom + x;
@@ -241,16 +278,16 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
     if (out) void flow.setCenter(node.x + node.width / 2, node.y + node.height / 2, { zoom, duration: 200 });
     // Only a new selection moves the view, never a poll.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [selected, flow]);
+  }, [selected, of, flow]);
 
   const click: NodeMouseHandler<FlowNode> = useCallback(
     (_, node) => {
       const { node: data } = node.data;
       if (data.type === "group") toggle(data.id);
       else if (data.attempt !== undefined) setPast(data.seq === undefined ? null : data);
-      else if (data.seq !== undefined) onSelect(data.seq === selected ? null : data.seq);
+      else if (data.seq !== undefined) onSelect(isStep(data, selected, of) ? null : data.seq, data.ofRun);
     },
-    [onSelect, selected, toggle],
+    [onSelect, selected, of, toggle],
   );
 
   if (query.isPending)
@@ -285,7 +322,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
           setPast(null);
         }}
         onKeyDown={(event) => {
-          if (event.key !== "Enter" && event.key !== " ") return;
+          if ((event.key !== "Enter" && event.key !== " ") || event.target instanceof HTMLButtonElement) return;
           const id =
             event.target instanceof HTMLElement
               ? event.target.closest<HTMLElement>(".react-flow__node")?.dataset.id
@@ -295,7 +332,7 @@ function Canvas({ runId, active, stranded, selected, onSelect, attempts, compact
           event.preventDefault();
           if (node.type === "group") toggle(node.id);
           else if (node.attempt !== undefined) setPast(node.seq === undefined ? null : node);
-          else if (node.seq !== undefined) onSelect(node.seq);
+          else if (node.seq !== undefined) onSelect(node.seq, node.ofRun);
         }}
         minZoom={MIN_ZOOM}
         maxZoom={2}

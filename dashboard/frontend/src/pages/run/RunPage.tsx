@@ -19,10 +19,11 @@ import { RunFacts } from "./RunFacts";
 import { RunHeader } from "./RunHeader";
 import { RunState } from "./RunState";
 import { runSearch, type View, VIEWS } from "./search";
-import { StepPanel } from "./StepPanel";
+import { ChildStepPanel, StepPanel } from "./StepPanel";
 import { AuditTab, PayloadsTab, PublishedTab } from "./tabs";
 import { Timeline } from "./Timeline";
 import { ModelUsage } from "./ModelUsage";
+import { type OpenChildren, useLanes } from "./useLanes";
 import { WhereTime } from "./WhereTime";
 import "./run.css";
 
@@ -86,7 +87,8 @@ interface LoadedProps {
 
 function Loaded({ detail, stale }: LoadedProps) {
   const { run, timeline } = detail;
-  const [{ view: wanted, step: seq }, setSearch] = useSearch(runSearch);
+  const [{ view: wanted, step: seq, of }, setSearch] = useSearch(runSearch);
+  const opened = useLanes();
   const narrow = useMedia(NARROW);
   const wide = useMedia(WIDE);
   const view: View = wanted ?? (narrow ? "timeline" : "overview");
@@ -97,9 +99,9 @@ function Loaded({ detail, stale }: LoadedProps) {
     document.title = `${STATUS[run.status].label} · ${run.workflow} · ${shortId(run.id)}`;
   }, [run.status, run.workflow, run.id]);
 
-  const select = (next: number | null): void => setSearch({ step: next });
+  const select = (next: number | null, child?: string): void => setSearch({ step: next, of: child ?? null });
   const move = (by: number): boolean => {
-    const next = neighbour(steps, seq, by);
+    const next = neighbour(steps, of === null ? seq : null, by);
     if (next) select(next.seq);
     return next !== undefined;
   };
@@ -150,10 +152,12 @@ function Loaded({ detail, stale }: LoadedProps) {
             />
           </div>
           <section className="run-view" role="tabpanel" aria-label={VIEW_LABEL[view]}>
-            <ViewOf view={view} detail={detail} selected={seq} onSelect={select} />
+            <ViewOf view={view} detail={detail} selected={seq} of={of} opened={opened} onSelect={select} />
           </section>
         </div>
-        {seq !== null ? (
+        {seq !== null && of !== null ? (
+          <ChildStepPanel key={`${of} ${seq}`} id={of} seq={seq} onClose={() => select(null)} />
+        ) : seq !== null ? (
           <StepPanel
             key={seq}
             run={run}
@@ -176,10 +180,12 @@ interface ViewProps {
   view: View;
   detail: RunDetail;
   selected: number | null;
-  onSelect: (seq: number | null) => void;
+  of: string | null;
+  opened: OpenChildren;
+  onSelect: (seq: number | null, of?: string) => void;
 }
 
-function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
+function ViewOf({ view, detail, selected, of, opened, onSelect }: ViewProps) {
   const { run } = detail;
   // A plain line of steps: the timeline says all that a graph would.
   const graph = view === "graph" || (view === "overview" && !isLine(detail.timeline));
@@ -205,12 +211,16 @@ function ViewOf({ view, detail, selected, onSelect }: ViewProps) {
             active={run.finishedAt === undefined}
             stranded={run.status === "blocked"}
             selected={selected}
+            of={of}
+            opened={opened}
             onSelect={onSelect}
             attempts={detail.attempts}
           />
         </Suspense>
       ) : null}
-      {view !== "graph" ? <Timeline detail={detail} selected={selected} onSelect={onSelect} /> : null}
+      {view !== "graph" ? (
+        <Timeline detail={detail} selected={selected} of={of} opened={opened} onSelect={onSelect} />
+      ) : null}
     </>
   );
 }

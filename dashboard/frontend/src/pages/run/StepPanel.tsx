@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { apiUrl } from "../../api/http";
 import { ApiError } from "../../lib/errors";
-import { stepQuery } from "../../api/queries";
+import { runQuery, stepQuery } from "../../api/queries";
 import type { Run, Step } from "../../api/wire";
 import { config } from "../../config";
 import { whyReadOnly } from "../../shell/access";
@@ -27,6 +27,29 @@ interface Props {
   /** Given where the run can be forked. */
   onFork: ((seq: number) => void) | null;
   onClose: () => void;
+}
+
+/** A step of a child that is open in place. */
+export function ChildStepPanel({ id, seq, onClose }: { id: string; seq: number; onClose: () => void }) {
+  const query = useQuery(runQuery(id));
+  if (query.data === undefined)
+    return (
+      <aside className="panel" aria-label="Step">
+        <header className="panel-head">
+          <h2>Step {seq}</h2>
+          <IconButton icon="close" label="Close the step" onClick={onClose} />
+        </header>
+        {query.isError ? (
+          <Failure what="The child run" error={query.error} onRetry={() => void query.refetch()} />
+        ) : (
+          <Skeleton rows={6} />
+        )}
+      </aside>
+    );
+  const { run, timeline } = query.data;
+  return (
+    <StepPanel run={run} seq={seq} brief={timeline.find((step) => step.seq === seq)} onFork={null} onClose={onClose} />
+  );
 }
 
 /** One step: when, where, how long, with what and to what end. */

@@ -1,8 +1,9 @@
 import type { Step } from "../../api/wire";
 import { KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
 import { formatDuration, formatGrowing, parseTime } from "../../lib/time";
-import { KindIcon, StatusIcon } from "../../ui/icons";
+import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
 import { type Bar, isQueued, place, type Range } from "./bars";
+import { rowStyle } from "./LaneNoteRow";
 
 interface RowProps {
   bar: Bar;
@@ -14,6 +15,11 @@ interface RowProps {
   critical: boolean;
   /** Within a loop that is shown in one line above. */
   folded: boolean;
+  /** How deep below the run: 0 is the run itself, 1 an opened child. */
+  depth: number;
+  /** Whether the child that it started is open; null where there is none, or no deeper level is shown. */
+  opened: boolean | null;
+  onToggle: (childId: string) => void;
   narrow: boolean;
   selected: boolean;
   /** Null for a step of an earlier attempt: its payloads are gone. */
@@ -26,9 +32,11 @@ function describe(step: Step, queueMs: number, critical: boolean): string {
   return `, ${KIND_LABEL[step.kind]}, ${step.status}${queue}${critical ? ", on the critical path" : ""}`;
 }
 
-/** One step: its name, and its bar. */
-export function StepRow({ bar, top, view, kept, critical, folded, narrow, selected, onSelect }: RowProps) {
+/** One step: its name, its bar, and, where it started a child, what opens that in place. */
+export function StepRow(props: RowProps) {
+  const { bar, top, view, kept, critical, folded, depth, opened, onToggle, narrow, selected, onSelect } = props;
   const { step } = bar;
+  const child = step.childRunId;
   const parked = step.kind === "sleep" || step.kind === "signal";
   const queueMs = bar.startAt - bar.queuedAt;
   const workMs = bar.endAt - bar.startAt;
@@ -48,11 +56,12 @@ export function StepRow({ bar, top, view, kept, critical, folded, narrow, select
     : bar.open
       ? formatGrowing(workMs)
       : formatDuration(step.durationMs ?? workMs);
-  return (
+  const row = (
     <button
       type="button"
       className="tl-row"
-      style={{ transform: `translateY(${top}px)` }}
+      style={rowStyle(top, depth)}
+      data-depth={depth || undefined}
       aria-current={selected || undefined}
       data-status={step.status}
       data-housekeeping={step.housekeeping || undefined}
@@ -63,6 +72,10 @@ export function StepRow({ bar, top, view, kept, critical, folded, narrow, select
       data-folded={folded || undefined}
       disabled={onSelect === null}
       onClick={() => onSelect?.(selected ? null : step.seq)}
+      onKeyDown={(event) => {
+        if (child !== undefined && opened !== null && event.key === (opened ? "ArrowLeft" : "ArrowRight"))
+          onToggle(child);
+      }}
     >
       <span className="tl-name">
         <KindIcon kind={step.kind} size={14} />
@@ -116,5 +129,22 @@ export function StepRow({ bar, top, view, kept, critical, folded, narrow, select
       </span>
       <span className="sr-only">{describe(step, queueMs, critical)}</span>
     </button>
+  );
+  if (child === undefined || opened === null) return row;
+  return (
+    <>
+      {row}
+      <button
+        type="button"
+        className="tl-open"
+        style={rowStyle(top, depth)}
+        aria-expanded={opened}
+        aria-label={`Child of ${step.name}, step ${step.seq}`}
+        title={opened ? "Close this child (←)" : "Open this child here (→)"}
+        onClick={() => onToggle(child)}
+      >
+        <Glyph name="chevron" size={12} />
+      </button>
+    </>
   );
 }

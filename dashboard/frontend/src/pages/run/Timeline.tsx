@@ -8,7 +8,7 @@ import { isRounded } from "../../lib/measure";
 import { counted, isHeld, isOpen } from "../../lib/status";
 import { axisTicks, formatDuration, formatOffset, parseTime } from "../../lib/time";
 import { useDebounced } from "../../lib/useDebounced";
-import { IconButton } from "../../ui/Button";
+import { Button, IconButton } from "../../ui/Button";
 import { StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
 import { Empty } from "../../ui/Notice";
@@ -18,8 +18,11 @@ import { childRows } from "./children";
 import { FoldRow, MoreRow } from "./FoldRow";
 import { entriesOf, withOpened } from "./folds";
 import { LaneHead } from "./LaneHead";
+import { LaneNoteRow } from "./LaneNoteRow";
+import { MOST_LEVELS, withLanes, wrongChildren } from "./lanes";
 import { StepRow } from "./StepRow";
 import { useFolds } from "./useFolds";
+import type { OpenChildren } from "./useLanes";
 import { useTiming } from "./useTiming";
 
 const ROW_PX = 30;
@@ -42,11 +45,14 @@ function foundWords({ timeline, nextStep }: RunDetail): string {
 interface Props {
   detail: RunDetail;
   selected: number | null;
-  onSelect: (seq: number | null) => void;
+  /** The opened child that the selected step belongs to; null: the run itself. */
+  of: string | null;
+  opened: OpenChildren;
+  onSelect: (seq: number | null, of?: string) => void;
 }
 
 /** Every step on one time axis: hatched in the queue, solid at work, dotted while parked. */
-export function Timeline({ detail, selected, onSelect }: Props) {
+export function Timeline({ detail, selected, of, opened, onSelect }: Props) {
   const { run, timeline } = detail;
   const [housekeeping, setHousekeeping] = useState(false);
   const [view, setView] = useState<Range | null>(null);
@@ -99,9 +105,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
     to: Math.min(whole.to, own.from + Math.max((own.to - own.from) * 20, LEAST_SHOWN_MS)),
   };
   const entries = useMemo(
-    () => entriesOf(bars, results ? NO_LANES : lanes, hides, folds.opened),
-    [bars, lanes, results, hides, folds.opened],
+    () => withLanes(entriesOf(bars, results ? NO_LANES : lanes, hides, folds.opened), opened.lanes, now),
+    [bars, lanes, results, hides, folds.opened, opened.lanes, now],
   );
+  const wrongBelow = useMemo(() => wrongChildren(detail).length > 0, [detail]);
   const shown = view ?? first;
   const zoomed = shown.to - shown.from < whole.to - whole.from;
   const { ticks } = axisTicks(shown.from - whole.from, shown.to - whole.from, narrow ? 3 : 8);
@@ -111,7 +118,10 @@ export function Timeline({ detail, selected, onSelect }: Props) {
   const index =
     selected === null
       ? -1
-      : entries.findIndex((entry) => "bar" in entry && entry.attempt === null && entry.bar.step.seq === selected);
+      : entries.findIndex(
+          (entry) =>
+            "bar" in entry && entry.attempt === null && entry.bar.step.seq === selected && (entry.of ?? null) === of,
+        );
   useEffect(() => {
     if (index >= 0) showRow(index);
   }, [index, showRow]);
@@ -191,6 +201,11 @@ export function Timeline({ detail, selected, onSelect }: Props) {
           />
         ) : null}
         {results ? <span className="muted small">{foundWords(results)}</span> : null}
+        {wrongBelow ? (
+          <Button onClick={() => void opened.openWrong(detail)} title="Open the children that failed, and theirs">
+            Where it failed
+          </Button>
+        ) : null}
         <span className="grow" />
         {hidden > 0 ? (
           <label className="check small">
@@ -302,19 +317,26 @@ export function Timeline({ detail, selected, onSelect }: Props) {
                   onToggle={() => folds.toggle(entry.fold)}
                 />
               );
-            const { bar, attempt } = entry;
+            if ("note" in entry)
+              return <LaneNoteRow key={`${entry.note} ${entry.of}`} entry={entry} top={top} onMore={opened.more} />;
+            const { bar, attempt, depth = 0 } = entry;
+            const child = bar.step.childRunId;
+            const opens = child !== undefined && attempt === null && depth < MOST_LEVELS;
             return (
               <StepRow
-                key={`${attempt ?? ""} ${bar.step.seq}`}
+                key={`${attempt ?? ""} ${entry.of ?? ""} ${bar.step.seq}`}
+                depth={depth}
+                opened={opens ? opened.lanes.has(child) : null}
+                onToggle={opened.toggle}
                 bar={bar}
                 top={top}
                 view={shown}
                 narrow={narrow}
-                kept={attempt === null && isKept(bar, begun)}
-                critical={attempt === null && critical.has(bar.step.seq)}
+                kept={attempt === null && depth === 0 && isKept(bar, begun)}
+                critical={attempt === null && depth === 0 && critical.has(bar.step.seq)}
                 folded={entry.fold !== null}
-                selected={attempt === null && bar.step.seq === selected}
-                onSelect={attempt === null ? onSelect : null}
+                selected={attempt === null && bar.step.seq === selected && (entry.of ?? null) === of}
+                onSelect={attempt === null ? (seq) => onSelect(seq, entry.of) : null}
               />
             );
           })}

@@ -10,9 +10,13 @@ export interface Opened {
   next: number | null;
 }
 
-/** A row: a step (of the run as it is, or of an earlier attempt), the head of a fold or of an earlier attempt. */
+/** What a row of an opened child (``of``) says where it is no step; ``folded``: its other steps are in loops. */
+export type LaneNote = "loading" | "failed" | "empty" | "more" | "folded";
+
+/** A row: a step (of the run, of an earlier attempt, of an opened child), the head of a fold or of an earlier attempt. */
 export type Entry =
-  | { bar: Bar; attempt: number | null; fold: Fold | null }
+  | { bar: Bar; attempt: number | null; fold: Fold | null; of?: string; depth?: number }
+  | { note: LaneNote; of: string; depth: number; error: Error | null; left?: number }
   | { fold: Fold; opened: boolean }
   | { more: Fold; left: number }
   | { lane: Lane };
