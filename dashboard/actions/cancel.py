@@ -6,7 +6,7 @@ from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.locks import RunLock
-from dashboard.actions.messages import wake
+from dashboard.actions.messages import end_waits
 from dashboard.actions.permission import Reach, cancelled_with, undone_with
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
@@ -66,7 +66,7 @@ def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) 
     lock.fence()
     with ctx.engine.use() as client:
         client.cancel_workflow(run.id, cancel_children=children)
-    wake(ctx, run)
+    end_waits(ctx, run)
 
 
 def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
@@ -84,7 +84,7 @@ def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
         if run.status in CANCELLABLE_STATUSES:
             ctx.remember_queue(run)
             client.cancel_workflow(run.id, cancel_children=True)
-            wake(ctx, run)
+            end_waits(ctx, run)
             after = ctx.run(run.id)
             if after.status == "completed":
                 client.cancel_workflow(f"{UNDO_PREFIX}{run.id}")

@@ -1,4 +1,4 @@
-"""Messages to waiting runs: continue, signal, update, webhook. Each delivered exactly once.
+"""Messages to waiting runs: continue, wake, signal, update, webhook. Each delivered exactly once.
 
 Exactly once by the engine's idempotency keys: the same key on the same run inserts nothing again. Messages are written
 in the portable format, which runs of every language read.
@@ -75,18 +75,51 @@ def continue_run(
     with ctx.audited(actor, "continue", run_id, comment=comment or None, payload=kept, seq=seq):
         run = ctx.run(run_id)
         ctx.permission.require("continue", run)
-        paused = [wait for wait in _open_waits(ctx, run) if wait.on == "breakpoint" and seq in (None, wait.seq)]
-        if not paused:
+        wait = _meant(run, [wait for wait in _open_waits(ctx, run) if wait.on == "breakpoint"], seq)
+        if wait is None:
             what = "a breakpoint" if seq is None else f"breakpoint {seq}"
             raise Refused(f"The run is {_state(run)}: it is not paused at {what}, so there is nothing to continue.")
-        shown = None if run.waiting is None else run.waiting.seq
-        wait = next((wait for wait in paused if wait.seq == shown), paused[-1])
         _require_fit([wait], payload)
         body = {"by": actor, **({} if not comment else {"comment": comment}), "payload": payload}
         again = f":{wait.dropped}" if wait.dropped else ""  # one that it dropped does not count as the answer
         key = f"continue:{_life(ctx, run)}:{wait.topic}{again}"
         send(ctx, run_id, wait.topic, {"id": wait.topic, "body": body}, key=key)
         return _sent(ctx, run_id)
+
+
+def wake(ctx: ActionContext, run_id: str, *, actor: str, comment: str | None = None, seq: int | None = None) -> Outcome:
+    """End the sleep of a run before its time; of several side by side, the one that it shows.
+
+    Args:
+        comment: handed to the workflow.
+        seq: the sleep that is meant, by the number of its step.
+
+    Raises:
+        NotFound: there is no such run.
+        Refused: it is in no sleep of ``dashboard.workflow``, or not in the one that is meant; or it woke by itself
+            meanwhile.
+    """
+    with ctx.audited(actor, "wake", run_id, comment=comment or None, seq=seq):
+        run = ctx.run(run_id)
+        ctx.permission.require("wake", run)
+        wait = _meant(run, [wait for wait in _open_waits(ctx, run) if wait.on == "sleep"], seq)
+        if wait is None:
+            asleep = run.waiting is not None and run.waiting.on == "sleep"
+            engines = " The engine's own sleep cannot be woken: dashboard.workflow.sleep() can." if asleep else ""
+            which = "in no sleep that can be woken" if seq is None else f"not in sleep {seq}"
+            raise Refused(f"The run is {_state(run)}: it is {which}.{engines}")
+        key = f"wake:{_life(ctx, run)}:{wait.topic}"
+        body = {"by": actor, **({} if not comment else {"comment": comment})}
+        send(ctx, run_id, wait.topic, {"id": key, "body": body}, key=key)
+        _confirm(ctx, run_id, wait.seq, key)
+        return _sent(ctx, run_id)
+
+
+def _meant(run: Run, waits: Sequence[OpenWait], seq: int | None) -> OpenWait | None:
+    """Return the wait with this number; without one the wait that the run shows, else the last; None: none is open."""
+    meant = [wait for wait in waits if seq in (None, wait.seq)]
+    shown = None if run.waiting is None else run.waiting.seq
+    return next((wait for wait in meant if wait.seq == shown), meant[-1] if meant else None)
 
 
 def signal(ctx: ActionContext, run_id: str, topic: str, message: Any, *, actor: str, key: str | None = None) -> Outcome:
@@ -173,23 +206,25 @@ def _sent(ctx: ActionContext, run_id: str) -> Outcome:
 
 
 def _confirm(ctx: ActionContext, run_id: str, seq: int, delivery: str) -> None:
-    """Make sure that an update reached the wait it was meant for.
+    """Make sure that a message reached the wait it was meant for.
 
     The engine looks into the mailbox in the very transaction that ends a wait. So a wait that is still open after our
     message was committed will receive it. A wait that has ended holds what it received: ours, or not.
 
     Raises:
-        Refused: the wait ended without our update.
+        Refused: the wait ended without our message.
     """
     step = ctx.store.get_step(run_id, seq)
     if step is None or step.is_open:
         return
     received = decode(step.output).json if step.output is not None else None
+    if received == WAKE:  # the run was resumed: the wait begins again, and listens where it did
+        return
     if not isinstance(received, dict) or received.get("id") != delivery:
-        raise Refused("The run stopped waiting before the update came: it did not receive it.")
+        raise Refused("The run stopped waiting before the message came: it did not receive it.")
 
 
-def wake(ctx: ActionContext, run: Run) -> None:
+def end_waits(ctx: ActionContext, run: Run) -> None:
     """Wake the waits of a run that was just cancelled, so that the worker's thread which waits there notices.
 
     Only waits of ``dashboard.workflow`` are woken: they know what to make of it, should the run be resumed.

@@ -1,4 +1,4 @@
-"""``durable retry``, ``cancel``, ``undo``, ``continue`` and ``redispatch``: actions on runs that are named."""
+"""``durable retry``, ``cancel``, ``undo``, ``continue``, ``wake``, ``redispatch``: actions on named runs."""
 
 from __future__ import annotations
 
@@ -78,6 +78,15 @@ def continue_(session: Session, *, run_ids: tuple[str, ...], comment: str, paylo
     """Release runs from their breakpoint."""
     client = session.client
     session.act(run_ids, lambda run_id: client.continue_run(run_id, comment=comment, payload=payload), answer_text)
+
+
+@click.command()
+@runs_argument
+@click.option("--comment", default="", help="Handed to the workflow, and kept in the audit log.")
+@connected()
+def wake(session: Session, *, run_ids: tuple[str, ...], comment: str) -> None:
+    """Wake runs from dashboard.workflow.sleep()."""
+    session.act(run_ids, lambda run_id: session.client.wake_run(run_id, comment=comment), answer_text)
 
 
 @click.command()

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "cancel": "dashboard.cli.actions:cancel",
         "undo": "dashboard.cli.actions:undo",
         "continue": "dashboard.cli.actions:continue_",
+        "wake": "dashboard.cli.actions:wake",
         "redispatch": "dashboard.cli.actions:redispatch",
         "send": "dashboard.cli.messages:send",
         "update": "dashboard.cli.messages:update",

@@ -49,7 +49,7 @@ def create_server(
         server.tool(annotations=ToolAnnotations(read_only_hint=True))(_in_thread(tool))
     if acts:
         act = ActionTools(client, confirmations)
-        for gentle in (act.retry_run, act.continue_run, act.send_signal):
+        for gentle in (act.retry_run, act.continue_run, act.wake_run, act.send_signal):
             server.tool(annotations=ToolAnnotations(destructive_hint=False))(_in_thread(gentle))
         for harsh in (act.cancel_run, act.act_on_runs):
             server.tool(annotations=ToolAnnotations(destructive_hint=True))(_in_thread(harsh))

@@ -99,6 +99,10 @@ class ActionTools:
         """Release a run that waits at a breakpoint, as an approval does. Ask a person first."""
         return self._on_run("continue", run_id, {}, confirm, lambda: run_line(self._client.continue_run(run_id)))
 
+    def wake_run(self, run_id: str, confirm: str | None = None) -> Answer:
+        """Wake a run that sleeps, where its workflow lets it be woken (``allowed`` holds ``wake``)."""
+        return self._on_run("wake", run_id, {}, confirm, lambda: run_line(self._client.wake_run(run_id)))
+
     def send_signal(self, run_id: str, topic: str, message: Json = None, confirm: str | None = None) -> Answer:
         """Send a message to a run, on a topic that its workflow receives."""
         arguments = {"topic": topic, "message": message}
@@ -147,8 +151,8 @@ class ActionTools:
         detail = self._client.get_run(run_id)
         whole: dict[str, Json] = {"runId": run_id, **arguments}
         # Not the whole run: a step that ends meanwhile changes nothing about a cancel that was looked at. But a run
-        # that was retried and failed again is to be looked at anew, and so is the next breakpoint.
-        waiting = detail.run.waiting if action == "continue" else None
+        # that was retried and failed again is to be looked at anew, and so is the next breakpoint or sleep.
+        waiting = detail.run.waiting if action in ("continue", "wake") else None
         state: Json = {
             "status": detail.run.status,
             "attempts": detail.run.recovery_attempts,

@@ -36,7 +36,7 @@ from dashboard.wire.actions import (
     UpdateRejected,
 )
 from dashboard.wire.base import Json
-from dashboard.wire.inbox import ContinueBody
+from dashboard.wire.inbox import ContinueBody, WakeBody
 from dashboard.wire.json import to_json
 from otel_bridge.model.steps import Step
 
@@ -85,6 +85,15 @@ def continue_run(ctx: RequestContext, *, body: ContinueBody, run_id: str) -> Act
         kept=_kept(ctx, body.payload),
     )
     return acted(ctx, outcome)
+
+
+@routes.post(f"{RUN}/wake", summary="End a sleep", body=WakeBody, answers={200: ActionAnswer}, problems=(404, 409))
+def wake_run(ctx: RequestContext, *, body: WakeBody, run_id: str) -> ActionAnswer:
+    """The run continues before its time; it is handed ``comment``, and the audit log keeps it.
+
+    Only sleeps of ``dashboard.workflow`` can be woken: the engine's own go on to their end.
+    """
+    return acted(ctx, messages.wake(actions_of(ctx), run_id, actor=ctx.actor.name, comment=body.comment, seq=body.seq))
 
 
 MOST_KEPT_CHARS = 2_000

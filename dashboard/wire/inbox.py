@@ -54,6 +54,13 @@ class ContinueBody(Body):
     seq: int | None = Field(None, ge=0, le=2**31 - 1)
 
 
+class WakeBody(Body):
+    """What is handed to the workflow that is woken; ``seq`` names the sleep that is meant."""
+
+    comment: str = Field("", max_length=2_000)
+    seq: int | None = Field(None, ge=0, le=2**31 - 1)
+
+
 class AssignBody(Body):
     """Who is to answer; nobody: left out."""
 

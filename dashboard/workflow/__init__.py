@@ -15,18 +15,20 @@ from dashboard.workflow.compensation import (
 from dashboard.workflow.deadletters import DeadLetter, dead_letter
 from dashboard.workflow.engine import NotInWorkflowError
 from dashboard.workflow.failure import undo_on_failure
+from dashboard.workflow.published import set_event, set_event_async
 from dashboard.workflow.registration import register
 from dashboard.workflow.undo import UndoStuckError
 from dashboard.workflow.validators import UpdateRejectedError, validator
 from dashboard.workflow.waits import (
     Continued,
     WaitTimeoutError,
+    Woken,
     breakpoint,
     breakpoint_async,
     on_update,
     on_update_async,
-    set_event,
-    set_event_async,
+    sleep,
+    sleep_async,
     wait_for_signal,
     wait_for_signal_async,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "UpdateRejectedError",
     "WaitTimeoutError",
     "Webhook",
+    "Woken",
     "breakpoint",
     "breakpoint_async",
     "compensated_by",
@@ -52,6 +55,8 @@ __all__ = [
     "register",
     "set_event",
     "set_event_async",
+    "sleep",
+    "sleep_async",
     "undo_on_failure",
     "validator",
     "wait_for_signal",

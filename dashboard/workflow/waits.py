@@ -1,4 +1,4 @@
-"""Waits and published values for workflow code, on the engine's own primitives. Deterministic under replay.
+"""Waits for workflow code, on the engine's own primitives. Deterministic under replay.
 
 Every wait first publishes ``durable.wait`` (what, name, until), so that any process can say what the run waits for,
 and then receives. Both are recorded by the engine: a replay does neither again. Each has an ``_async`` twin, and those
@@ -7,9 +7,9 @@ may be awaited side by side.
 A message that does not fit the type which its wait declared is dropped with a warning, and the wait continues: one that
 came before its wait, or around the control plane, which refuses it otherwise, cannot break the workflow.
 
-Times out with ``WaitTimeoutError``; a timeout of None waits for as long as it takes. What is left of a timeout when a
-wait begins again (after a wake, or an update that was not acceptable) is counted from the announcement that the engine
-recorded, so a crash in between gives nobody more time.
+A wait times out with ``WaitTimeoutError``, except a sleep, which ends so; a timeout of None waits for as long as it
+takes. What is left of a timeout when a wait begins again (after a wake, or an update that was not acceptable) is
+counted from the announcement that the engine recorded, so a crash in between gives nobody more time.
 """
 
 from __future__ import annotations
@@ -60,6 +60,14 @@ class Continued:
 
 
 @dataclass(frozen=True, slots=True)
+class Woken:
+    """Who ended a sleep before its time (as the control plane knows them), and with what comment."""
+
+    by: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """One wait of one run, before it begins.
 
@@ -68,6 +76,8 @@ class Wait:
         type: what the message is to be read as, if that was declared.
         ask: what a person is asked; None: a program answers.
         dropped: how many messages it dropped because they did not fit.
+        topic_seq: the number in its topic, where that is not ``seq``: of the step that made its address, or at which it
+            began before its run was cancelled and resumed.
     """
 
     on: WaitingOn
@@ -77,11 +87,12 @@ class Wait:
     type: Any = field(default=None, kw_only=True)
     ask: str | None = field(default=None, kw_only=True)
     dropped: int = field(default=0, kw_only=True)
+    topic_seq: int | None = field(default=None, kw_only=True)
 
     @property
     def topic(self) -> str:
         """Where the wait listens."""
-        return wait_topic(self.on, self.name, self.seq)
+        return wait_topic(self.on, self.name, self.seq if self.topic_seq is None else self.topic_seq)
 
     def announcement(self) -> dict[str, Any]:
         """Return the value of ``durable.wait``."""
@@ -173,9 +184,15 @@ def left_s(on: WaitingOn, name: str, timeout_s: float | None, began_s: float) ->
 
 
 def _again(wait: Wait, timeout_s: float | None, dropped: int) -> Wait:
-    """Return the same wait, to begin again for what is left of its time."""
-    seq = engine.next_step_number(wait.on) + 1
-    return replace(wait, seq=seq, timeout_s=timeout_s, dropped=wait.dropped + dropped)
+    """Return the same wait, to begin again for what is left of its time.
+
+    After a wake it listens where it did: what an operator answers between the resume and the new announcement is for
+    it. After a message that did not fit it listens elsewhere, so that whoever sent another one meanwhile is told.
+    """
+    seq, topic_seq = engine.next_step_number(wait.on) + 1, wait.topic_seq
+    if wait.on != "webhook":  # its address has been handed out
+        topic_seq = None if dropped else topic_seq or wait.seq
+    return replace(wait, seq=seq, timeout_s=timeout_s, dropped=wait.dropped + dropped, topic_seq=topic_seq)
 
 
 def _seconds(wait: Wait) -> float:
@@ -252,6 +269,49 @@ def _continued(type_: Any, message: Any) -> Continued:
     given = body if isinstance(body, dict) else {}
     payload = typed(type_, given.get("payload")) if type_ is not None else given.get("payload")
     return Continued(by=given.get("by"), comment=given.get("comment"), payload=payload)
+
+
+# -- sleep -------------------------------------------------------------------------------------------------
+
+
+def sleep(seconds: float, *, name: str = "sleep") -> Woken | None:
+    """Sleep, unless an operator wakes the run before. ``DBOS.sleep`` is the same for a sleep that nobody may end.
+
+    The end is recorded when the sleep begins: no crash, restart, or cancel that is followed by a resume moves it.
+
+    Args:
+        name: shown with the run, so that who wakes it knows what it sleeps for.
+
+    Returns:
+        None after the whole time; else who ended it.
+
+    Raises:
+        NotInWorkflowError: not called from workflow code.
+        ValueError: an empty or overlong name, or a negative time.
+
+    Example::
+
+        if sleep(7 * 86_400, name="reminder") is None:
+            remind(customer)
+    """
+    try:
+        return receive(plan_wait("sleep", name, seconds), _woken)
+    except WaitTimeoutError:
+        return None
+
+
+async def sleep_async(seconds: float, *, name: str = "sleep") -> Woken | None:
+    """``sleep`` for asynchronous workflows."""
+    try:
+        return await receive_async(plan_wait("sleep", name, seconds), _woken)
+    except WaitTimeoutError:
+        return None
+
+
+def _woken(message: Any) -> Woken:
+    body = body_of(message)
+    given = body if isinstance(body, dict) else {}
+    return Woken(by=given.get("by"), comment=given.get("comment"))
 
 
 # -- signal ------------------------------------------------------------------------------------------------
@@ -334,48 +394,3 @@ def _accepted(name: str, type_: Any, message: Any) -> Any:
     if validators.names(name):  # else there is no need to ask what the workflow is called
         validators.check(engine.workflow_name(), name, body)
     return typed(type_, body)
-
-
-# -- published values --------------------------------------------------------------------------------------
-
-
-def set_event(key: str, value: Any) -> None:
-    """Publish ``value`` under ``key``, readable from outside while the run continues, and after.
-
-    It is stored as JSON that every language reads where it can be (pydantic models included), else as the
-    application's own format.
-    """
-    plain, format_ = _portable(_checked_key(key), value)
-    DBOS.set_event(key, plain, serialization_type=format_)
-
-
-async def set_event_async(key: str, value: Any) -> None:
-    """``set_event`` for asynchronous workflows."""
-    plain, format_ = _portable(_checked_key(key), value)
-    await DBOS.set_event_async(key, plain, serialization_type=format_)
-
-
-def _checked_key(key: str) -> str:
-    if key.startswith("durable."):
-        raise ValueError(f"Event key {key!r} is taken: keys that begin with 'durable.' belong to the control plane.")
-    return key
-
-
-def _portable(key: str, value: Any) -> tuple[Any, WorkflowSerializationFormat]:
-    dump: Callable[..., Any] | None = getattr(value, "model_dump", None)
-    plain = dump(mode="json") if dump is not None and not isinstance(value, type) else value
-    if _is_json(plain):
-        return plain, WorkflowSerializationFormat.PORTABLE
-    return value, WorkflowSerializationFormat.DEFAULT
-
-
-def _is_json(value: Any, depth: int = 0) -> bool:
-    if value is None or isinstance(value, (bool, int, str)):
-        return True
-    if isinstance(value, float):
-        return value == value and abs(value) != float("inf")
-    if depth > 50:
-        return False
-    if isinstance(value, list):
-        return all(_is_json(item, depth + 1) for item in value)
-    return isinstance(value, dict) and all(isinstance(k, str) and _is_json(v, depth + 1) for k, v in value.items())

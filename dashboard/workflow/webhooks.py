@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from dbos import DBOS
 
 from dashboard.workflow import engine
 from dashboard.workflow.address import kept_address
-from dashboard.workflow.names import WEBHOOK_STEP
+from dashboard.workflow.names import WEBHOOK_STEP, wait_topic
 from dashboard.workflow.tokens import WebhookToken, seal
 from dashboard.workflow.waits import Wait, body_of, plan_wait, receive, receive_async, typed
 from otel_bridge.ledger.base import Ledger
@@ -70,27 +70,16 @@ class Webhook:
 
     def _planned(self, type_: object) -> Wait:
         planned = plan_wait("webhook", self.name, self.timeout_s)
-        return _BoundWait("webhook", self.name, planned.seq, self.timeout_s, self.topic_seq, type=type_)
+        return replace(planned, type=type_, topic_seq=self.topic_seq)
 
 
 def _body(type_: object, message: object) -> Any:
     return typed(type_, body_of(message))
 
 
-@dataclass(frozen=True, slots=True)
-class _BoundWait(Wait):
-    """A wait whose topic was fixed when its URL was made."""
-
-    topic_seq: int = 0
-
-    @property
-    def topic(self) -> str:
-        return webhook_topic(self.name, self.topic_seq)
-
-
 def webhook_topic(name: str, seq: int) -> str:
     """Return where a webhook listens; ``seq`` is the number of the step that made its URL."""
-    return f"durable.webhook:{name}#{seq}"
+    return wait_topic("webhook", name, seq)
 
 
 def webhook(

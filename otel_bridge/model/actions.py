@@ -9,6 +9,7 @@ Action = Literal[
     "redispatch",
     "move",
     "continue",
+    "wake",
     "signal",
     "update",
     "cancel",

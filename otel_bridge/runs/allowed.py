@@ -38,6 +38,7 @@ def allowed_actions(run: Run, seen: Presence) -> list[Action]:
         "redispatch": may_be_redispatched(run, seen),
         "move": run.blocked is not None and run.blocked.code == "version_gone" and not undone,
         "continue": waits_for == "breakpoint" and named,
+        "wake": waits_for == "sleep" and named,  # the engine's own sleep has no name, and nothing wakes it
         "signal": waits_for == "signal",
         "update": waits_for == "update" and named,
         "cancel": run.status in CANCELLABLE_STATUSES,

@@ -54,7 +54,7 @@ HOUSEKEEPING = frozenset(
 
 _PICKLED_FLOAT = re.compile(rb"\x80.(?:\x95.{8})?G(.{8})\.", re.DOTALL)
 """A pickle of one float: protocol, from protocol 4 on a frame, the float, end."""
-_WAITING_ON: frozenset[str] = frozenset({"signal", "webhook", "update", "breakpoint"})
+_WAITING_ON: frozenset[str] = frozenset({"signal", "webhook", "update", "breakpoint", "sleep"})
 
 
 class TailRow(NamedTuple):

@@ -153,7 +153,7 @@ class MemoryStateStore(SqlStateStore):
             return
         since = waiting.since_ms
         seq = waiting.seq if waiting.seq is not None else self._next_seq(run.id) + 1
-        if waiting.on == "sleep":
+        if waiting.on == "sleep" and waiting.name is None:
             until = waiting.until_ms if waiting.until_ms is not None else since
             self._put_sleep(run.id, seq, since, until, until)
             return

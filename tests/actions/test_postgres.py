@@ -61,6 +61,10 @@ def test_every_kind_of_action_works_there_too(pg_world: World) -> None:
     world.waits("w", "update")
     messages.update(world.ctx, "w", "quantity", 2, actor="ann")
     world.reaches("w", "completed")
+    world.start("nap", 3600.0, run_id="n")
+    world.waits("n", "sleep", "cool down")
+    messages.wake(world.ctx, "n", actor="ann")
+    world.reaches("n", "completed")
 
 
 def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_world: World) -> None:

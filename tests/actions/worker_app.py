@@ -81,6 +81,8 @@ if not options.bare:
         on_update,
         on_update_async,
         set_event,
+        sleep,
+        sleep_async,
         undo_on_failure,
         wait_for_signal,
         wait_for_signal_async,
@@ -240,6 +242,26 @@ if not options.bare:
         heard.append(on_update("quantity", type=int, timeout=timeout))
         say(f"heard {heard}")
         return heard
+
+    @DBOS.workflow()
+    def nap(seconds: float) -> list[Any]:
+        """A step, a sleep that can be woken, a step."""
+        work("before")
+        woken = sleep(seconds, name="cool down")
+        work("after")
+        return ["slept"] if woken is None else ["woken", woken.by, woken.comment]
+
+    @DBOS.workflow()
+    async def naps(first: float, second: float) -> list[Any]:
+        """Two sleeps side by side."""
+        woken = await asyncio.gather(sleep_async(first, name="one"), sleep_async(second, name="two"))
+        return [None if one is None else one.comment for one in woken]
+
+    @DBOS.workflow()
+    def engines_nap() -> str:
+        """A sleep of the engine's own."""
+        DBOS.sleep(600)
+        return "slept"
 
     @DBOS.workflow()
     async def waits_async() -> Any:

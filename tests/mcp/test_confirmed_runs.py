@@ -9,7 +9,7 @@ import pytest
 from dashboard.client import AppTransport, DurableClient
 from dashboard.mcp.confirm import NotConfirmedError
 from dashboard.mcp.tools import ActionTools
-from otel_bridge.model.runs import Waiting
+from otel_bridge.model.runs import Waiting, WaitingOn
 from otel_bridge.model.status import RunStatus
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
 from tests.actions.memory import RecordingClient
@@ -70,15 +70,18 @@ def test_a_run_that_failed_again_is_to_be_looked_at_anew(
     assert engine.calls == []
 
 
-def test_the_next_breakpoint_is_not_released(store: MemoryStateStore, tools: ActionTools) -> None:
+@pytest.mark.parametrize(("on", "release"), [("breakpoint", "continue_run"), ("sleep", "wake_run")])
+def test_the_next_wait_is_not_released(
+    store: MemoryStateStore, tools: ActionTools, on: WaitingOn, release: str
+) -> None:
     """Somebody approved of the one that was shown, and of no other."""
 
     def paused_at(name: str, seq: int) -> None:
-        waiting = Waiting(on="breakpoint", name=name, since_ms=store.now_ms(), seq=seq)
+        waiting = Waiting(on=on, name=name, since_ms=store.now_ms(), seq=seq)
         store.put_run(make_run("paused", status="suspended", created_at_ms=store.now_ms() - 1_000, waiting=waiting))
 
     paused_at("first payment", 2)
-    preview = tools.continue_run("paused")
+    preview = getattr(tools, release)("paused")
     paused_at("all payments", 4)
     with pytest.raises(NotConfirmedError, match="changed since"):
-        tools.continue_run("paused", confirm=preview["confirm"])
+        getattr(tools, release)("paused", confirm=preview["confirm"])

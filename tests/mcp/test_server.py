@@ -16,6 +16,7 @@ from dashboard.actor import Actor
 from dashboard.client import DurableClient
 from tests.cli.conftest import run_durable
 from tests.client.conftest import base_url, client, shop
+from tests.client.orders import place_order
 from tests.client.test_acting import wait_for
 from tests.programs import ROOT
 from tests.story import mounted, served
@@ -24,7 +25,7 @@ __all__ = ["base_url", "client", "shop"]
 
 
 READ = {"overview", "list_runs", "show_run", "show_step", "show_payload"}
-ACT = {"retry_run", "cancel_run", "continue_run", "send_signal", "act_on_runs"}
+ACT = {"retry_run", "cancel_run", "continue_run", "wake_run", "send_signal", "act_on_runs"}
 
 
 @asynccontextmanager
@@ -86,6 +87,29 @@ async def test_an_agent_finds_a_failure_and_retries_it_when_it_was_confirmed(
         wait_for(client, run_id, "completed")
         assert client.audit(run=run_id)[0].actor == "local via mcp"
         assert "There is no run" in await refusal(connected, "show_run", run_id="none")
+
+
+@pytest.mark.asyncio
+async def test_an_agent_continues_signals_and_cancels_runs(base_url: str, client: DurableClient, shop: str) -> None:
+    """Each in two calls; a run that sleeps in the engine's own sleep is not woken, and the refusal says so."""
+    run_id, other_id = place_order(shop, items="lamp", total=900), place_order(shop, total=901)
+    for placed in (run_id, other_id):
+        wait_for(client, placed, "suspended", "breakpoint")
+
+    async with agent("--url", base_url) as connected:
+
+        async def confirmed(tool: str, **arguments: Any) -> dict[str, Any]:
+            preview = await ask(connected, tool, **arguments)
+            return await ask(connected, tool, **arguments, confirm=preview["confirm"])
+
+        woken = await ask(connected, "wake_run", run_id=run_id)
+        assert "in no sleep" in await refusal(connected, "wake_run", run_id=run_id, confirm=woken["confirm"])
+        assert (await confirmed("continue_run", run_id=run_id))["done"] == "continue"
+        wait_for(client, run_id, "suspended", "signal")
+        await confirmed("send_signal", run_id=run_id, topic="courier", message={"name": "Grace"})
+        wait_for(client, run_id, "completed")
+        assert (await confirmed("cancel_run", run_id=other_id, undo=True))["done"] == "cancel"
+        wait_for(client, other_id, "cancelled")
 
 
 @pytest.mark.asyncio

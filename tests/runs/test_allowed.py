@@ -58,18 +58,19 @@ def test_an_undo_itself_is_retried_and_never_undone():
 
 
 @pytest.mark.parametrize(
-    ("on", "action"), [("breakpoint", "continue"), ("signal", "signal"), ("update", "update"), ("webhook", None)]
+    ("on", "action"),
+    [("breakpoint", "continue"), ("sleep", "wake"), ("signal", "signal"), ("update", "update"), ("webhook", None)],
 )
 def test_a_wait_allows_what_ends_it(on, action):
     run = make_run(status="suspended", executor="e", waiting=Waiting(on, "x", NOW_MS, seq=3))
-    offered = set(allowed_actions(run, ALIVE)) & {"continue", "signal", "update"}
+    offered = set(allowed_actions(run, ALIVE)) & {"continue", "wake", "signal", "update"}
     assert offered == ({action} if action else set())
 
 
-@pytest.mark.parametrize("on", ["breakpoint", "update"])
+@pytest.mark.parametrize("on", ["breakpoint", "update", "sleep"])
 def test_a_wait_whose_name_is_not_known_cannot_be_answered_by_name(on):
     run = make_run(status="suspended", executor="e", waiting=Waiting(on, None, NOW_MS, seq=3))
-    assert not set(allowed_actions(run, ALIVE)) & {"continue", "update"}
+    assert not set(allowed_actions(run, ALIVE)) & {"continue", "update", "wake"}
 
 
 @pytest.mark.parametrize(

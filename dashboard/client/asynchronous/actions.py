@@ -50,6 +50,18 @@ class ActionRoutes(Connection):
         body = members(comment=comment or None, payload=payload, seq=seq)
         return await self._send(Call("POST", path_of("runs", run_id, "continue"), ActionAnswer, body=body))
 
+    async def wake_run(self, run_id: str, *, comment: str = "", seq: int | None = None) -> ActionAnswer:
+        """Wake a run from ``dashboard.workflow.sleep()``; the workflow is handed ``comment``.
+
+        Args:
+            seq: the sleep that is meant, where it is in several.
+
+        Raises:
+            RefusedError: it is in no sleep that can be woken.
+        """
+        body = members(comment=comment or None, seq=seq)
+        return await self._send(Call("POST", path_of("runs", run_id, "wake"), ActionAnswer, body=body))
+
     async def redispatch(self, run_id: str, *, force: bool = False) -> RedispatchAnswer:
         """Put a run back on its queue that a lost executor held; ``force`` where presence does not say so."""
         return await self._send(

@@ -47,6 +47,8 @@ export const continueRun = (id: string, release?: Release) =>
       : {}),
   });
 
+export const wakeRun = (id: string) => post("/runs/{runId}/wake", on(id));
+
 export const assignWait = (runId: string, seq: number, assignee: string | null) =>
   post("/runs/{runId}/waits/{seq}/assign", { path: { runId, seq }, body: assignee === null ? {} : { assignee } });
 

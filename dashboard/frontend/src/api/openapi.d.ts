@@ -624,6 +624,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/wake": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["wakeRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schedules": {
         parameters: {
             query?: never;
@@ -789,7 +805,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         ActionAnswer: {
-            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "wake" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
@@ -1441,7 +1457,7 @@ export interface components {
             timeline: components["schemas"]["StepView"][];
         };
         RunRow: {
-            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "wake" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
@@ -1506,7 +1522,7 @@ export interface components {
             unpriced: string[];
         };
         RunView: {
-            allowed: ("retry" | "redispatch" | "move" | "continue" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
+            allowed: ("retry" | "redispatch" | "move" | "continue" | "wake" | "signal" | "update" | "cancel" | "cancel_undo" | "fork" | "retry_with_input")[];
             blocked?: components["schemas"]["BlockedView"];
             /** Format: date-time */
             createdAt: string;
@@ -1791,6 +1807,11 @@ export interface components {
             since: string;
             /** Format: date-time */
             until?: string;
+        };
+        WakeBody: {
+            /** @default  */
+            comment?: string;
+            seq?: number;
         };
         WebhookAnswer: {
             /**
@@ -2897,6 +2918,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InboxEntry"];
+                };
+            };
+        };
+    };
+    wakeRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WakeBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionAnswer"];
                 };
             };
         };

@@ -93,7 +93,7 @@ export function namedQueue(queue: string | undefined): string | undefined {
 /** Names as people read them: "undo <step>" of a compensation, and of a wait its label; an icon says its kind. */
 export function stepLabel(name: string, compensates: number | undefined): string {
   if (compensates !== undefined) return `undo ${name.replace(/^compensate:/, "")}`;
-  return name.replace(/^(signal|breakpoint|webhook|update):/, "");
+  return name.replace(/^(signal|breakpoint|webhook|update|sleep):/, "");
 }
 
 /** A UUID by its first eight digits; ids that somebody chose stay whole. */

@@ -8,7 +8,7 @@ import { links } from "../../shell/links";
 import { navigate } from "../../shell/router";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
 import { RunDecisionDialog } from "./dialogs/RunDecisionDialog";
-import { ContinueDialog, RedispatchDialog } from "./dialogs/ContinueDialogs";
+import { ContinueDialog, RedispatchDialog, WakeDialog } from "./dialogs/ContinueDialogs";
 import { MoveDialog } from "./dialogs/MoveDialog";
 import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
 import { RetryDialog } from "./dialogs/RetryDialog";
@@ -43,6 +43,12 @@ export function runCommands(detail: RunDetail): RunCommands {
         label: "Continue",
         icon: "play",
         run: () => void openOverlay(<ContinueDialog detail={detail} />),
+      }),
+      ...when(may("wake"), {
+        id: "run.wake",
+        label: "Wake",
+        icon: "play",
+        run: () => void openOverlay(<WakeDialog detail={detail} />),
       }),
       ...when(may("redispatch") && stranded, redispatch),
       ...when(may("retry"), {

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { continueRun, redispatchRun } from "../../../api/actions";
+import { continueRun, redispatchRun, wakeRun } from "../../../api/actions";
 import type { RunDetail } from "../../../api/wire";
 import { isHeld } from "../../../lib/status";
 import { Dialog } from "../../../ui/Dialog";
@@ -17,6 +17,18 @@ export function ContinueDialog({ detail: { run } }: { detail: RunDetail }) {
     >
       <p>
         The run waits at <strong>{run.waiting?.name ?? "a breakpoint"}</strong>. It continues with its next step.
+      </p>
+    </Dialog>
+  );
+}
+
+export function WakeDialog({ detail: { run } }: { detail: RunDetail }) {
+  const { act, busy, refusal } = useRunAct(run.id, () => wakeRun(run.id), "Woken.");
+  return (
+    <Dialog title="Wake this run?" confirm="Wake" onConfirm={() => act(undefined)} busy={busy} refusal={refusal}>
+      <p>
+        The run sleeps: <strong>{run.waiting?.name ?? "sleep"}</strong>. It continues now, as its workflow does for one
+        that was woken.
       </p>
     </Dialog>
   );
