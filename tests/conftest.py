@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.collectors import collector
@@ -30,6 +31,9 @@ __all__ = [
     "worker",
     "worker_url",
 ]
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # an example that takes long on a busy machine is not wrong
 
 _exit_status = 0
 

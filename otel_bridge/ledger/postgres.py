@@ -173,6 +173,8 @@ class PostgresLedger(Ledger):
             )
         elif isinstance(error, pg.ReadOnlySqlTransaction) or "during recovery" in text:
             remedy = "The server is a read-only standby. Point the ledger at the primary: --ledger postgresql://…"
+        elif isinstance(error, pg.DiskFull):
+            remedy = "Make room on the server's disk. It continues by itself, and nothing is lost."
         elif isinstance(error, (PoolTimeout, PoolClosed)):
             remedy = "The server did not give a connection in time. Check that it is up and not out of connections."
         elif isinstance(error, (pg.QueryCanceled, pg.LockNotAvailable)):

@@ -175,6 +175,8 @@ class SqliteLedger(Ledger):
                 f"Let this process write to the file and to its directory {str(self.path.parent)!r}, "
                 "or keep the ledger elsewhere."
             )
+        elif "disk is full" in text:
+            remedy = "Make room on its disk, or keep the ledger elsewhere. It continues by itself; nothing is lost."
         elif "not a database" in text or "malformed" in text:
             remedy = (
                 "The file is damaged or not a ledger. Move it away: a new one is made at the next use, "

@@ -76,12 +76,14 @@ class Host:
         return client
 
     def event_stream(self, stack: ExitStack) -> httpx.Response:
-        """A viewer over SSE whose snapshot has come, or a refusal."""
+        """A viewer over SSE whose snapshot has come and who stays until the stack ends, or a refusal."""
         response = stack.enter_context(
             httpx.stream("GET", f"{self.base}/durable/api/stream", headers={"Accept": "text/event-stream"}, timeout=30)
         )
         if response.status_code == 200:
-            next(line for line in response.iter_lines() if line == "event: snapshot")
+            # httpx closes the connection as soon as nobody holds what reads it: the viewer would have left.
+            lines = stack.enter_context(contextlib.closing(response.iter_lines()))  # type: ignore[type-var]
+            next(line for line in lines if line == "event: snapshot")
         return response
 
 

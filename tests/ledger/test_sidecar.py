@@ -294,6 +294,18 @@ def test_a_ledger_of_which_a_table_was_dropped_says_how_to_make_it_again(path: P
     assert ledger.lease_holder("x") is None
 
 
+def test_a_full_disk_is_named_as_such_and_the_ledger_continues_when_there_is_room(ledger: SqliteLedger) -> None:
+    """What was to be written is not half written."""
+    ledger.put_value("k", 1)
+    (pages,) = ledger._open().execute("PRAGMA page_count").fetchone()
+    ledger._open().execute(f"PRAGMA max_page_count = {pages}")  # SQLite says the same of a disk that is full
+    with pytest.raises(LedgerUnavailableError, match=r"disk is full\. Make room on its disk"):
+        ledger.put_value("large", "x" * 100_000)
+    assert ledger.get_value("large") is None
+    assert ledger.put_value("large", "x" * 100_000) == "x" * 100_000, "the connection that failed was let go"
+    assert ledger.get_value("k") == 1
+
+
 def test_pages_of_what_was_forgotten_are_given_back(path: Path, ledger: SqliteLedger) -> None:
     """A month of runs does not stay on disk for ever."""
     lease = ledger.acquire_lease("otel-bridge", "me", ttl_s=60)

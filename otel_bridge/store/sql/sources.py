@@ -58,6 +58,9 @@ FEW_COUNTED = Statement(
     "Whether an index of its own finds few runs for a filter.",
     (BY_PARENT, ATTRIBUTES, PRIMARY_KEY, FAILED, *OPEN_RUNS),
 )
+_ALWAYS = "w.created_at >= -9e999"
+"""True of every row. SQLite 3.51 (3.40 does not) would rather sort the whole table than walk the index on creation
+where nothing bounds it: 55 ms for a page of 20,000 runs, and 0.3 ms with it."""
 FEW_RUNS = Statement(
     "few_runs",
     "The runs that an index of its own finds for a filter, when they are few.",
@@ -132,6 +135,7 @@ class Request:
             walked: False where another index finds the rows, so that no planner walks through all runs for them.
         """
         where, query, created = self.where.copy(), self.query, self._created(walked)
+        others = len(where.terms)
         if edge is not None:
             where.add(f"{created} > ?", edge)
         elif query.since_ms is not None:
@@ -141,6 +145,8 @@ class Request:
         if key is not None:
             after = f"{created} <= ? AND ({created} < ? OR {self._run_id} < ?)"
             where.add(after, key.created_ms, key.created_ms, key.run_id)
+        if walked and self.reader.dialect == "sqlite" and len(where.terms) == others:
+            where.add(_ALWAYS)
         return where
 
     def select(
