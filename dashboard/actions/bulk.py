@@ -88,26 +88,38 @@ class Applied:
     results: list[dict[str, Any]] | None
 
 
-def preview(ctx: ActionContext, action: BulkAction, query: RunQuery, *, bound_ms: int | None = None) -> Preview:
+def preview(
+    ctx: ActionContext,
+    action: BulkAction,
+    query: RunQuery,
+    *,
+    bound_ms: int | None = None,
+    ids: Sequence[str] | None = None,
+) -> Preview:
     """Return what the action would touch now.
 
     Args:
         bound_ms: only runs created up to then; default now.
+        ids: only these of the filter.
 
     Raises:
         Unprocessable: more than ``RUNS_MAX`` runs match.
     """
     bound = ctx.store.now_ms() + 1 if bound_ms is None else bound_ms
-    runs, skipped = _matching(ctx, action, query, bound)
+    runs, skipped = _matching(ctx, action, query, bound, ids)
     return Preview(runs, skipped, bound)
 
 
-def _matching(ctx: ActionContext, action: BulkAction, query: RunQuery, bound_ms: int) -> tuple[list[Run], int]:
+def _matching(
+    ctx: ActionContext, action: BulkAction, query: RunQuery, bound_ms: int, ids: Sequence[str] | None
+) -> tuple[list[Run], int]:
     until = bound_ms if query.until_ms is None else min(bound_ms, query.until_ms)
     seen = ctx.presence()
+    reader = RunReader(ctx.store, lambda: seen, lambda: ctx.ledger)
+    bounded = replace(query, until_ms=until)
     runs: list[Run] = []
     skipped = 0
-    for run in RunReader(ctx.store, lambda: seen, lambda: ctx.ledger).every(replace(query, until_ms=until)):
+    for run in reader.every(bounded) if ids is None else reader.named(ids, bounded):
         if not touchable(action, run, seen, bound_ms) or not ctx.permission.allows(action, run):
             skipped += 1
             continue
@@ -157,7 +169,7 @@ class Chosen:
 
     Args:
         bound_ms: from the preview, so that nothing newer is touched.
-        ids: only these.
+        ids: only these, which are read by their ids: what else there is in the store costs nothing.
         errors: only those whose last error has one of these fingerprints; an empty one: is not known.
     """
 
@@ -167,9 +179,6 @@ class Chosen:
 
     def of(self, ctx: ActionContext, runs: Sequence[Run]) -> list[Run]:
         """Return those of the preview's runs that are taken."""
-        if self.ids is not None:
-            ids = set(self.ids)
-            runs = [run for run in runs if run.id in ids]
         if self.errors is not None:
             last = last_errors(ctx, runs)
             runs = [run for run in runs if last.get(run.id, "") in self.errors]
@@ -201,7 +210,7 @@ def apply(
     given = {**(params or {}), **({"canary": True} if canary else {})}
     run_id = bulk_run_id(bulk_id) if bulk_id is not None else f"{BULK_PREFIX}{uuid.uuid4().hex}"
     with ctx.audited(actor, f"bulk.{action}", run_id, **given) as audited:
-        seen = preview(ctx, action, query, bound_ms=chosen.bound_ms)
+        seen = preview(ctx, action, query, bound_ms=chosen.bound_ms, ids=chosen.ids)
         wanted = [run.id for run in chosen.of(ctx, seen.runs)]
         audited.params["matched"] = len(wanted)
         request = {
@@ -219,7 +228,7 @@ def apply(
             actor=actor,
             matched=len(wanted),
             skipped=seen.skipped,
-            params=given,
+            params=given if chosen.ids is None else {**given, "ids": len(set(chosen.ids))},
             filter=params_of(query),
         )
         tries_some_first = len(wanted) > 1 and (canary or action == "move")  # and waits: a worker's work

@@ -64,7 +64,7 @@ def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action
 
 def _preview(ctx: RequestContext, action: BulkAction, wanted: RunQuery, body: BulkBody) -> BulkAnswer:
     actions = actions_of(ctx)
-    seen = bulk.preview(actions, action, wanted, bound_ms=body.bound_ms)
+    seen = bulk.preview(actions, action, wanted, bound_ms=body.bound_ms, ids=body.ids)
     groups = (
         [group_view(one.error, one.count) for one in bulk.by_error(actions, seen.runs)] if action == "retry" else None
     )

@@ -15,7 +15,7 @@ from dashboard.actions.bulk_work import BulkAction, touchable
 from dashboard.actions.permission import Permission
 from dashboard.errors import NotFound, Refused, Unavailable, Unprocessable
 from dashboard.workflow.bulk import CHUNKS, chunk_size
-from otel_bridge.model.runs import Blocked, Run, RunQuery
+from otel_bridge.model.runs import Blocked, Run, RunPage, RunQuery
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import presence
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
@@ -313,3 +313,24 @@ def test_more_runs_than_a_bulk_may_touch_are_refused(monkeypatch: pytest.MonkeyP
     store.put_run(make_run("r2", status="failed", created_at_ms=BOUND - 10, finished_at_ms=BOUND - 5))
     with pytest.raises(Unprocessable, match="More than 2 runs match"):
         bulk.preview(ctx, "retry", RunQuery())
+
+
+def test_runs_that_are_named_are_read_by_their_ids_alone() -> None:
+    """A few ticked among a million: a walk through the store would read them all, and refuse above the most."""
+
+    class Unlisted(MemoryStateStore):
+        def list_runs(self, query: RunQuery) -> RunPage:
+            raise AssertionError("The store is walked through.")
+
+    store = Unlisted(clock=FakeClock(BOUND))
+    for number, status in enumerate(("failed", "completed", "failed")):
+        store.put_run(make_run(f"r{number}", status=status, created_at_ms=BOUND - 10 + number))
+    ctx, _, _ = memory_context(store=store)
+    seen = bulk.preview(ctx, "retry", RunQuery(), ids=["r0", "r1", "r2", "r2", "gone"])
+    assert (seen.ids, seen.skipped) == (["r2", "r0"], 1)
+    assert bulk.preview(ctx, "retry", RunQuery(), ids=["r0", "r2"], bound_ms=BOUND - 8).ids == ["r0"]
+    assert bulk.preview(ctx, "retry", RunQuery(text="r2"), ids=["r0", "r2"]).ids == ["r2"]
+    done = bulk.apply(ctx, "retry", RunQuery(), actor="ann", chosen=bulk.Chosen(seen.bound_ms, ["r0", "r1"]))
+    assert [result["runId"] for result in done.results or ()] == ["r0"]
+    noted = ctx.ledger.bulk(done.bulk_id)
+    assert noted is not None and noted.params == {"ids": 2}

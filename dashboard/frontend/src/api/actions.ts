@@ -94,12 +94,18 @@ export interface BulkOptions extends CancelOptions {
   canary: boolean;
 }
 
-export const previewBulk = (action: BulkAction, filter: RunFilter) =>
-  post("/bulk/{action}", { path: { action }, query: { ...filterToQuery(filter, Date.now()), dryRun: true } });
+/** ``ids``: only these of the filter. */
+export const previewBulk = (action: BulkAction, filter: RunFilter, ids?: readonly string[]) =>
+  post("/bulk/{action}", {
+    path: { action },
+    query: { ...filterToQuery(filter, Date.now()), dryRun: true },
+    body: ids === undefined ? {} : { ids: [...ids] },
+  });
 
 /** What of the preview is meant: nothing newer than it (``boundMs``), and of its errors those that stayed ticked. */
 export interface BulkChosen {
   boundMs?: number;
+  ids?: string[];
   errors?: string[];
 }
 

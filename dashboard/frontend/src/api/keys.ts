@@ -29,8 +29,10 @@ export const keys = {
   undo: (id: string) => ["run", id, "undo"] as const,
   audit: ["audit"] as const,
   auditOf: (runId: string | null) => ["audit", runId] as const,
-  bulk: (id: string) => ["bulk", id] as const,
-  bulkPreview: (action: string, filter: RunFilter) => ["bulk-preview", action, named(filter)] as const,
+  bulk: (id: string) => ["bulk", "one", id] as const,
+  bulks: ["bulk", "list"] as const,
+  bulkPreview: (action: string, filter: RunFilter, ids: readonly string[] | undefined) =>
+    ["bulk-preview", action, named(filter), ids ?? null] as const,
   inbox: ["inbox"] as const,
   inboxOf: (assignee: string | null) => ["inbox", "list", assignee] as const,
   inboxCount: ["inbox", "count"] as const,

@@ -10,7 +10,7 @@ import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
 import { get, getLinked, getPage, getText, post } from "./http";
 import { keys } from "./keys";
-import type { AuditEntry, BulkStatus, ErrorState } from "./wire";
+import type { AuditEntry, BulkStatus, BulkView, ErrorState } from "./wire";
 
 export const PAGE_SIZE = 100;
 
@@ -229,6 +229,19 @@ export const bulkQuery = (bulkId: string) =>
       return (state.now?.open ?? 0) > 0 ? BULK_AFTER_MS : false;
     },
   });
+
+const BULKS_PAGE = 50;
+const BULKS_EVERY_MS = 10_000;
+
+/** Bulk actions, newest first. */
+export const bulksQuery = infiniteQueryOptions({
+  queryKey: keys.bulks,
+  queryFn: ({ pageParam, signal }) =>
+    get("/bulk", { query: { limit: BULKS_PAGE, ...(pageParam === null ? {} : { before: pageParam }) }, signal }),
+  initialPageParam: null as string | null,
+  getNextPageParam: (page: BulkView[]) => (page.length < BULKS_PAGE ? null : (page.at(-1)?.bulkId ?? null)),
+  refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : BULKS_EVERY_MS),
+});
 
 export function isDone(state: BulkStatus): boolean {
   return !isOpen(state);

@@ -50,6 +50,7 @@ export type UndoView = Schemas["UndoView"];
 export type BulkAnswer = Schemas["BulkAnswer"];
 export type BulkGroup = Schemas["BulkGroup"];
 export type BulkStage = Schemas["BulkStage"];
+export type BulkView = Schemas["BulkView"];
 export type BulkStatus = Schemas["BulkStatus"];
 export type InboxEntry = Schemas["InboxEntry"];
 export type ErrorsAnswer = Schemas["ErrorsView"];

@@ -117,6 +117,40 @@ export function isEmptyFilter(filter: RunFilter): boolean {
   return filterToParams(filter).size === 0;
 }
 
+const WORDS: Partial<Record<TextKey, string>> = {
+  q: "search",
+  parent: "started by",
+  namespace: "application",
+  minDurationMs: "ms or longer:",
+};
+
+/** A filter in a line: "failed · queue mail · amount ≥ 100"; null for none. */
+export function filterWords(filter: RunFilter): string | null {
+  const parts = [
+    ...(filter.status.length > 0 ? [filter.status.join(" or ")] : []),
+    ...TEXT_KEYS.flatMap((key) => {
+      const value = filter[key];
+      if (value === "") return [];
+      if (key === "bulkPart") return isBulkPart(value) ? [BULK_PARTS[value]] : [];
+      return [`${WORDS[key] ?? key} ${value}`];
+    }),
+    ...filter.tag.map((tag) => `tag ${tag}`),
+    ...filter.attr.map(describeAttr),
+  ];
+  return parts.length > 0 ? parts.join(" · ") : null;
+}
+
+/** The filter that the server keeps of something, as parameters of the run list. */
+export function filterFromRecord(record: Readonly<Record<string, unknown>>): RunFilter {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(record)) {
+    for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
+      if (typeof one === "string" || typeof one === "number") params.append(key, String(one));
+    }
+  }
+  return filterFromParams(params);
+}
+
 const ATTR = /^([\w.-]+)\s*(>=|<=|!=|=|>|<)\s*(.+)$/;
 const OPS: Record<string, string> = { "=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" };
 const SIGNS: Record<string, string> = { eq: "=", ne: "≠", gt: ">", gte: "≥", lt: "<", lte: "≤" };

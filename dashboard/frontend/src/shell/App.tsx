@@ -68,7 +68,7 @@ function TopBar({ current }: { current: string | undefined }) {
       </Link>
       <nav className="nav" aria-label="Pages">
         {ROUTES.map(({ path, title, nav, preload }) =>
-          nav ? (
+          nav && !nav.hidden ? (
             <Link
               key={path}
               to={path}
@@ -127,7 +127,7 @@ export function App() {
       >
         Skip to content
       </a>
-      <TopBar current={matched?.route.nav ? matched.route.path : matched?.route.under} />
+      <TopBar current={matched?.route.under ?? matched?.route.path} />
       <main id="main" className="main" tabIndex={-1} ref={main}>
         <Boundary what="The state of the service" quiet>
           <Banners />

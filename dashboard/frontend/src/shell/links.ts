@@ -19,6 +19,7 @@ export const links = {
       `/errors/${encodeURIComponent(fingerprint)}`,
       new URLSearchParams({ ...(since ? { since } : {}), ...(until ? { until } : {}) }),
     ),
+  bulks: "/bulk",
   bulk: (bulkId: string): string => `/bulk/${encodeURIComponent(bulkId)}`,
   inbox: "/inbox",
   versions: "/versions",

@@ -8,8 +8,8 @@ export interface PageRoute {
   /** Below the base; ``:id`` takes what is left of the path. */
   path: string;
   title: string;
-  /** Pages with a place in the top bar have a key: "g" and this. */
-  nav?: { key: string };
+  /** Pages that are gone to by themselves have a key: "g" and this. They have a place in the top bar, unless it is hidden. */
+  nav?: { key: string; hidden?: true };
   /** The entry of the top bar to which a page without its own belongs. */
   under?: string;
   Page: (props: { id: string }) => ReactNode;
@@ -40,6 +40,10 @@ const bulk = lazyPart(
   () => import("../pages/bulk/BulkPage"),
   (module) => module.BulkPage,
 );
+const bulks = lazyPart(
+  () => import("../pages/bulk/BulksPage"),
+  (module) => module.BulksPage,
+);
 const versions = lazyPart(
   () => import("../pages/versions/VersionsPage"),
   (module) => module.VersionsPage,
@@ -67,6 +71,7 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/runs/:id", title: "Run", under: "/", Page: run.Part, preload: run.preload },
   { path: "/errors", title: "Errors", nav: { key: "e" }, Page: errors.Part, preload: errors.preload },
   { path: "/errors/:id", title: "Error", under: "/errors", Page: error.Part, preload: error.preload },
+  { path: "/bulk", title: "Bulk actions", nav: { key: "b", hidden: true }, under: "/", Page: bulks.Part },
   { path: "/bulk/:id", title: "Bulk action", under: "/", Page: bulk.Part, preload: bulk.preload },
   { path: "/inbox", title: "Inbox", nav: { key: "i" }, Page: inbox.Part, preload: inbox.preload },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },

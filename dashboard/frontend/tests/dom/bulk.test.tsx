@@ -50,22 +50,35 @@ test("a preview stays under the pointer when the last run of the filter ends mea
   expect(screen.getByRole("button", { name: "Retry 3 runs" })).toBeTruthy();
 });
 
-test("runs that were ticked are those that are acted on, whatever they become meanwhile", async () => {
-  server
-    .on("POST runs/r3/retry", problem(409, "Refused on purpose."))
-    .on("POST runs/r2/retry", {})
-    .on("POST runs/r1/retry", {});
-  server.on("POST runs/r3/retry", () => problem(409, "Refused on purpose."));
+test("ticked runs are one bulk action, whatever they become meanwhile, and the ticks are gone when it is applied", async () => {
   showApp("/?status=failed");
   for (const box of await screen.findAllByRole("checkbox")) fireEvent.click(box);
-  fireEvent.click(screen.getByRole("button", { name: "Retry 3" }));
-  const dialog = screen.getByRole("dialog", { name: "Retry 3 runs?" });
+  fireEvent.click(screen.getByRole("button", { name: "Retry 3…" }));
+  const dialog = await screen.findByRole("dialog", { name: "Retry 3 ticked runs?" });
+  await within(dialog).findByRole("button", { name: "Retry 3 runs" });
+  expect(server.last("POST bulk/retry")?.body).toEqual({ ids: ["r3", "r2", "r1"] });
   left = 0;
-  fireEvent.click(within(dialog).getByRole("button", { name: "Retry" }));
-  expect(await within(dialog).findByText("1 refused")).toBeTruthy();
+  fireEvent.click(within(dialog).getByRole("button", { name: "Retry 3 runs" }));
+  await screen.findByRole("dialog", { name: "2 of 3 retried" });
+  expect(server.last("POST bulk/retry")?.body).toEqual({ boundMs: 9, ids: ["r3", "r2", "r1"] });
+  expect([...(server.last("POST bulk/retry")?.query.keys() ?? [])]).toEqual(["all"]);
   await screen.findByText("No run matches this filter");
-  expect(screen.getByRole("dialog", { name: "Retry 3 runs?" }).textContent).not.toContain("left out");
-  expect(within(dialog).getByRole("progressbar").getAttribute("max")).toBe("3");
+  expect(screen.queryByText("3 selected")).toBeNull();
+});
+
+test("bulk actions are listed, each with its runs in words and a way to what became of them", async () => {
+  const view = (n: number, more: object) => ({ bulkId: `bulk:${n}`, action: "retry", actor: "ada", matched: n, ...more });
+  server.on("GET bulk", [
+    view(3, { params: { ids: 3 }, filter: {} }),
+    view(103, { params: { canary: true }, filter: { status: ["failed"], attr: ["amount:gte:100"] } }),
+    view(9, { params: {}, filter: {} }),
+  ]);
+  showApp("/bulk");
+  const link = await screen.findByRole("link", { name: "Retry of 103 runs" });
+  expect(link.getAttribute("href")).toBe("/bulk/bulk%3A103");
+  expect(screen.getByText("failed · amount ≥ 100, a part first")).toBeTruthy();
+  expect(screen.getByText("ticked ones")).toBeTruthy();
+  expect(screen.getByText("every run")).toBeTruthy();
 });
 
 test("ticks belong to the filter they were made under", async () => {

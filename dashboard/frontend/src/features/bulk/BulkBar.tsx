@@ -1,12 +1,10 @@
 import type { BulkAction } from "../../api/actions";
 import type { Facet, RunRow } from "../../api/wire";
-import { isEmptyFilter, type RunFilter } from "../../lib/filter";
+import { EMPTY_FILTER, isEmptyFilter, type RunFilter } from "../../lib/filter";
 import { formatBound } from "../../lib/time";
 import { offers, whyReadOnly } from "../../shell/access";
-import { openOverlay } from "../../shell/overlay";
 import { Button } from "../../ui/Button";
-import { FilterDialog } from "./FilterDialog";
-import { SelectedDialog } from "./SelectedDialog";
+import { openBulk } from "./openBulk";
 import { countOf, DONE, touches, VERB } from "./words";
 import "./bulk.css";
 
@@ -26,7 +24,7 @@ export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
   if (selected.size > 0) {
     return (
       <Bar>
-        {<OfSelected rows={rows.filter((row) => selected.has(row.id))} count={selected.size} onClear={onClear} />}
+        <OfSelected rows={rows.filter((row) => selected.has(row.id))} ids={[...selected]} onClear={onClear} />
       </Bar>
     );
   }
@@ -47,7 +45,7 @@ export function BulkBar({ filter, selected, rows, facets, onClear }: Props) {
           icon={ICON[action]}
           disabled={whyReadOnly() !== undefined}
           title={whyReadOnly()}
-          onClick={() => openOverlay(<FilterDialog action={action} filter={filter} />)}
+          onClick={() => openBulk({ action, filter })}
         >
           {`${VERB[action]} all…`}
         </Button>
@@ -64,10 +62,10 @@ function Bar({ children }: { children: React.ReactNode }) {
   );
 }
 
-function OfSelected({ rows, count, onClear }: { rows: RunRow[]; count: number; onClear: () => void }) {
+function OfSelected({ rows, ids, onClear }: { rows: RunRow[]; ids: readonly string[]; onClear: () => void }) {
   return (
     <>
-      <strong>{count} selected</strong>
+      <strong>{ids.length} selected</strong>
       {ACTIONS.map((action) => {
         const able = rows.filter((row) => offers(row, action));
         const none = able.length === 0 ? `None of them can be ${DONE[action]}` : undefined;
@@ -78,13 +76,9 @@ function OfSelected({ rows, count, onClear }: { rows: RunRow[]; count: number; o
             icon={ICON[action]}
             disabled={why !== undefined}
             title={why}
-            onClick={() =>
-              openOverlay(
-                <SelectedDialog action={action} rows={able} skipped={rows.length - able.length} onDone={onClear} />,
-              )
-            }
+            onClick={() => openBulk({ action, filter: EMPTY_FILTER, ids, onDone: onClear })}
           >
-            {`${VERB[action]} ${able.length}`}
+            {`${VERB[action]} ${able.length}…`}
           </Button>
         );
       })}

@@ -2,10 +2,16 @@
 import type { BulkAction } from "../../api/actions";
 import type { Facet, Json, RunStatus } from "../../api/wire";
 import type { RunFilter } from "../../lib/filter";
-import { FACTS } from "../../lib/status";
+import { counted, FACTS } from "../../lib/status";
 
 export const VERB: Record<BulkAction, string> = { retry: "Retry", cancel: "Cancel", move: "Move" };
 export const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", move: "moved" };
+
+const NOUN: Record<string, string> = { retry: "Retry", cancel: "Cancellation", move: "Move" };
+
+/** "Retry of 103 runs". */
+export const bulkTitle = (action: string | undefined, matched: number): string =>
+  `${NOUN[action ?? ""] ?? "Bulk action"} of ${counted(matched, "run")}`;
 
 /** Whom the action can touch by their status; whether it may touch a run is in the run's ``allowed``. */
 export function touches(action: BulkAction, status: RunStatus): boolean {

@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { bulkQuery, isDone } from "../../api/queries";
 import type { BulkStage, BulkStatus, RunStatus } from "../../api/wire";
-import { type BulkResult, DONE, readResult } from "../../features/bulk/words";
+import { type BulkResult, bulkTitle, DONE, readResult } from "../../features/bulk/words";
 import { ApiError } from "../../lib/errors";
-import { type BulkPart, EMPTY_FILTER, filterFromParams, isEmptyFilter, type RunFilter } from "../../lib/filter";
-import { counted, shortId } from "../../lib/status";
+import { type BulkPart, filterFromRecord, isEmptyFilter } from "../../lib/filter";
+import { shortId } from "../../lib/status";
 import { formatCount } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -38,8 +38,6 @@ export function BulkPage({ id }: { id: string }) {
   );
 }
 
-const NOUN: Record<string, string> = { retry: "Retry", cancel: "Cancellation", move: "Move" };
-
 function Loaded({ bulk }: { bulk: BulkStatus }) {
   const ended = isDone(bulk);
   const matched = bulk.matched ?? bulk.done;
@@ -47,7 +45,7 @@ function Loaded({ bulk }: { bulk: BulkStatus }) {
   return (
     <>
       <header className="page-head">
-        <h1>{`${NOUN[bulk.action ?? ""] ?? "Bulk action"} of ${counted(matched, "run")}`}</h1>
+        <h1>{bulkTitle(bulk.action, matched)}</h1>
         <p className="muted">
           <Asked bulk={bulk} />
         </p>
@@ -79,33 +77,25 @@ function doneWord({ action }: BulkStatus): string {
 
 /** By whom, when, over which filter. */
 function Asked({ bulk }: { bulk: BulkStatus }) {
-  const filter = filterOf(bulk);
+  const filter = bulk.filter === undefined ? null : filterFromRecord(bulk.filter);
+  const ticked = bulk.params?.ids !== undefined;
   const canary = bulk.params?.canary === true;
   return (
     <>
       {bulk.actor ? <>By {bulk.actor}, </> : null}
       {bulk.startedAt ? <Ago at={bulk.startedAt} /> : null}
       {canary ? ", a part first" : ""}
-      {filter ? (
+      {ticked ? ", of runs that were ticked" : null}
+      {filter && !(ticked && isEmptyFilter(filter)) ? (
         <>
           {". "}
           <Link to={links.runs(filter)}>{isEmptyFilter(filter) ? "Every run" : "Its filter, as it matches now"}</Link>
         </>
       ) : null}
+      {". "}
+      <Link to={links.bulks}>All bulk actions</Link>
     </>
   );
-}
-
-/** The filter that it was asked with, for the run list. */
-function filterOf(bulk: BulkStatus): RunFilter | null {
-  if (bulk.filter === undefined) return null;
-  const params = new URLSearchParams();
-  for (const [key, value] of Object.entries(bulk.filter)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (typeof one === "string" || typeof one === "number") params.append(key, String(one));
-    }
-  }
-  return { ...EMPTY_FILTER, ...filterFromParams(params) };
 }
 
 const STAGE: Record<BulkStage["state"], string> = {

@@ -3,7 +3,7 @@ import { decideError } from "../../api/actions";
 import { keys } from "../../api/keys";
 import { errorQuery } from "../../api/queries";
 import type { ErrorDetail, ErrorGroup, ErrorState, RunRow, SharedValue } from "../../api/wire";
-import { FilterDialog } from "../../features/bulk/FilterDialog";
+import { openBulk } from "../../features/bulk/openBulk";
 import { TimeRangeField } from "../../features/activity/TimeRangeField";
 import { DecisionDialog } from "../../features/decision/DecisionDialog";
 import { ApiError } from "../../lib/errors";
@@ -156,7 +156,7 @@ function Actions({ group }: { group: ErrorGroup }) {
         tone="primary"
         disabled={why !== undefined}
         title={why}
-        onClick={() => void openOverlay(<FilterDialog action="retry" filter={filter} canary />)}
+        onClick={() => openBulk({ action: "retry", filter, canary: true })}
       >
         Retry all…
       </Button>

@@ -17,15 +17,19 @@ import { VERB } from "./words";
 const NO_OPTIONS: BulkOptions = { compensate: false, children: false, toQueue: "", canary: false };
 const SAMPLE_SHOWN = 8;
 
-interface Props {
+export interface BulkDialogProps {
   action: BulkAction;
   filter: RunFilter;
+  /** Only these of the filter: the runs that were ticked. */
+  ids?: readonly string[];
   /** Suggest to try a part first. */
   canary?: boolean;
+  /** When it was applied. */
+  onDone?: () => void;
 }
 
-/** Shows what an action on every run of a filter would touch, and does it. */
-export function FilterDialog({ action, filter, canary = false }: Props) {
+/** Shows what an action on every run of a filter, or on the ticked ones, would touch; and does it, as one bulk action. */
+export function BulkDialog({ action, filter, ids, canary = false, onDone }: BulkDialogProps) {
   // A moving window stands still from the preview on: what is applied is what was shown.
   const [fixed] = useState<RunFilter>(() =>
     filter.since ? { ...filter, since: resolveSince(filter.since, Date.now()) } : filter,
@@ -33,8 +37,8 @@ export function FilterDialog({ action, filter, canary = false }: Props) {
   const [options, setOptions] = useState<BulkOptions>({ ...NO_OPTIONS, canary });
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const look = useQuery({
-    queryKey: keys.bulkPreview(action, fixed),
-    queryFn: () => previewBulk(action, fixed),
+    queryKey: keys.bulkPreview(action, fixed, ids),
+    queryFn: () => previewBulk(action, fixed, ids),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });
@@ -46,16 +50,18 @@ export function FilterDialog({ action, filter, canary = false }: Props) {
     send: () =>
       applyBulk(action, fixed, options, {
         ...(preview?.boundMs === undefined ? {} : { boundMs: preview.boundMs }),
+        ...(ids === undefined ? {} : { ids: [...ids] }),
         ...(left.size === 0 ? {} : { errors: taken.map(keyOf) }),
       }),
     said: null,
+    then: () => onDone?.(),
   });
   const none = preview !== undefined && count === 0;
   const refusal = look.error ?? error;
   if (data) return <Outcome action={action} answer={data} />;
   return (
     <Dialog
-      title={`${VERB[action]} every run of this filter?`}
+      title={ids ? `${VERB[action]} ${counted(ids.length, "ticked run")}?` : `${VERB[action]} every run of this filter?`}
       confirm={preview && !none ? `${VERB[action]} ${counted(count, "run")}` : VERB[action]}
       danger={action === "cancel"}
       busy={isPending}
@@ -71,7 +77,7 @@ export function FilterDialog({ action, filter, canary = false }: Props) {
         {" Nothing has happened yet: this is what it would touch, and it touches nothing newer."}
       </p>
       {look.isPending ? <Skeleton rows={3} /> : null}
-      {preview ? <Preview preview={preview} /> : null}
+      {preview ? <Preview preview={preview} ticked={ids !== undefined} /> : null}
       {groups.length > 1 ? <Groups groups={groups} left={left} onChange={setLeft} /> : null}
       {preview && preview.matched > 0 ? (
         <Options action={action} options={options} several={count > 1} onChange={setOptions} />
@@ -184,9 +190,13 @@ function Options({
   );
 }
 
-function Preview({ preview }: { preview: BulkAnswer }) {
+function Preview({ preview, ticked }: { preview: BulkAnswer; ticked: boolean }) {
   if (preview.matched === 0)
-    return <Notice title="No run would be touched">No run of this filter is in a state that allows it.</Notice>;
+    return (
+      <Notice title="No run would be touched">
+        {ticked ? "None of these runs" : "No run of this filter"} is in a state that allows it.
+      </Notice>
+    );
   const sample = (preview.sample ?? []).slice(0, SAMPLE_SHOWN);
   return (
     <>
