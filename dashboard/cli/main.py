@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "See": {
         "runs": "dashboard.cli.runs:runs",
         "activity": "dashboard.cli.runs:activity",
+        "views": "dashboard.cli.views:views",
         "show": "dashboard.cli.runs:show",
         "tail": "dashboard.cli.runs:tail",
         "compare": "dashboard.cli.analysis:compare",

@@ -64,7 +64,7 @@ def json_argument(name: str, *, required: bool = True) -> Callable[[F], F]:
 
 
 def filtered(function: F) -> F:
-    """Give a command the filter of the run list, as ``filters``."""
+    """Give a command the filter of the run list, as ``filters``; ``connected`` puts the saved view into it."""
 
     @functools.wraps(function)
     def command(*args: object, **options: object) -> Any:
@@ -79,6 +79,7 @@ def filtered(function: F) -> F:
 
 
 _FILTER = (
+    click.option("--view", metavar="NAME", help="What a saved view shows (durable views); other options narrow it."),
     click.option("--status", multiple=True, type=click.Choice(RUN_STATUSES), help="Any of these; repeat."),
     click.option("--workflow", help="Exact name of the workflow."),
     click.option("-q", metavar="TEXT", help="Prefix of the run id, or part of the workflow's name."),

@@ -34,11 +34,13 @@ from dashboard.client import (
     NotFoundError,
     ServerError,
     UnavailableError,
+    filter_of,
 )
 from dashboard.client.base import DEFAULT_TIMEOUT_S
 from dashboard.wire.actions import VIA_HEADER
 from dashboard.wire.base import Json
 from dashboard.wire.json import to_json
+from dashboard.wire.views import ViewView
 from otel_bridge.errors import BridgeError, ConfigurationError
 
 T = TypeVar("T")
@@ -290,6 +292,8 @@ def connected(
             limits = Acting(*(options.pop(one) for one in ("role", "name", "may"))) if acting else ANYBODY
             try:
                 with open_client(where, via=via, acting=limits) as client:
+                    if (view := options.pop("view", None)) is not None:
+                        options["filters"] = {**filter_of(view_named(client, view).filter), **options["filters"]}
                     function(Session(client, as_json, every if watch else None), **options)
             except DurableClientError as error:
                 fail(str(error), exit_code_of(error))
@@ -306,6 +310,20 @@ def connected(
         return decorated
 
     return decorate
+
+
+def view_named(client: DurableClient, name: str) -> ViewView:
+    """Return a saved view by its name or its id.
+
+    Raises:
+        UsageError: there is none such; the message lists those that there are.
+    """
+    known = client.list_views()
+    for view in known:
+        if name in (view.name, view.id):
+            return view
+    listed = ", ".join(plain(view.name) for view in known) or "none yet"
+    raise click.UsageError(f"There is no view {name!r}. Saved are: {listed}.")
 
 
 def open_client(

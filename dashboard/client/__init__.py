@@ -22,7 +22,7 @@ except ImportError as _error:
     raise missing_extra(_error) or _error from _error
 
 from dashboard.client.asynchronous import AsyncDurableClient
-from dashboard.client.call import RunFilter
+from dashboard.client.call import RunFilter, filter_of
 from dashboard.client.errors import (
     ApiError,
     BadRequestError,
@@ -66,4 +66,5 @@ __all__ = [
     "ServerError",
     "UnauthorizedError",
     "UnavailableError",
+    "filter_of",
 ]

@@ -19,6 +19,7 @@ from dashboard.client.results import M, Rows, RunListPage
 from dashboard.wire.base import Json
 from dashboard.wire.ids import hex_segment, looks_hex
 from dashboard.wire.runs import RunRow
+from otel_bridge.model.moments import iso, parse_moment
 from otel_bridge.model.runs import BulkPart
 from otel_bridge.model.status import RunStatus
 
@@ -50,6 +51,9 @@ class RunFilter(TypedDict, total=False):
     error: str
     bulk: str
     bulk_part: BulkPart
+
+
+_LISTS = frozenset({"status", "tag", "attr"})
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,34 @@ def query_of(**values: Any) -> Params:
 def members(**values: Json) -> dict[str, Json]:
     """Return the members of a body: camelCase, None left out."""
     return {_camel(name): value for name, value in values.items() if value is not None}
+
+
+def body_of(filters: RunFilter) -> dict[str, Json]:
+    """Return a filter as a body says it: its lists as lists, though one value of them is given.
+
+    >>> body_of({"status": "failed", "min_duration_ms": 5})
+    {'status': ['failed'], 'minDurationMs': 5}
+    """
+    body: dict[str, Json] = {}
+    for name, value in filters.items():
+        if name in _LISTS:
+            body[_camel(name)] = [value] if isinstance(value, str) else list(cast(Iterable[str], value))
+        else:
+            body[_camel(name)] = value if isinstance(value, int) else _text(value)
+    return body
+
+
+def filter_of(view: Mapping[str, Json]) -> RunFilter:
+    """Return the filter of a saved view as ``list_runs`` takes it: spans before now are resolved.
+
+    >>> filter_of({"status": ["failed"], "minDurationMs": 5})
+    {'status': ['failed'], 'min_duration_ms': 5}
+    """
+    found = {re.sub(r"[A-Z]", lambda match: f"_{match.group().lower()}", name): value for name, value in view.items()}
+    for name in ("since", "until"):
+        if isinstance(found.get(name), str):
+            found[name] = iso(parse_moment(found[name]))
+    return cast(RunFilter, {name: value for name, value in found.items() if name in RunFilter.__annotations__})
 
 
 def once(idempotency_key: str | None) -> dict[str, str]:

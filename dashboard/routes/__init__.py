@@ -19,6 +19,7 @@ from dashboard.routes import (
     service,
     streams,
     usage,
+    views,
     webhooks,
 )
 from dashboard.wire.fleet import HealthView, PublicHealthView
@@ -39,6 +40,7 @@ def all_routes() -> list[Route]:
         webhooks,
         bulk,
         schedules,
+        views,
         audit,
     )
     return [route for module in modules for route in module.routes.routes]

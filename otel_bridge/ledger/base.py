@@ -48,9 +48,11 @@ from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
 from otel_bridge.ledger.tables.model_calls import ModelCalls
 from otel_bridge.ledger.tables.tokens import Tokens
+from otel_bridge.ledger.tables.views import EVERYBODY, SavedView, Views
 
 __all__ = [
     "COPIED",
+    "EVERYBODY",
     "GONE",
     "REVIVED",
     "Assignment",
@@ -73,6 +75,7 @@ __all__ = [
     "Ledger",
     "ModelCall",
     "PastLife",
+    "SavedView",
     "Token",
     "UpdateValidator",
     "UsageAxis",
@@ -94,6 +97,7 @@ class Ledger(
     Bulks,
     ModelCalls,
     Assignments,
+    Views,
 ):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 

@@ -333,4 +333,5 @@ def test_runs_that_are_named_are_read_by_their_ids_alone() -> None:
     done = bulk.apply(ctx, "retry", RunQuery(), actor="ann", chosen=bulk.Chosen(seen.bound_ms, ["r0", "r1"]))
     assert [result["runId"] for result in done.results or ()] == ["r0"]
     noted = ctx.ledger.bulk(done.bulk_id)
-    assert noted is not None and noted.params == {"ids": 2}
+    assert noted is not None
+    assert noted.params == {"ids": 2}

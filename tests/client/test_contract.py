@@ -111,7 +111,7 @@ def asked_by(name: str) -> Call[Any]:
         elif parameter.name in CHOICES:
             given[parameter.name] = CHOICES[parameter.name][0 if "Literal" in kind or "PayloadName" in kind else -1]
         else:
-            samples = {"bool": True, "int": 7, "Iterable": ["r"], "Mapping": {"a": 1}}
+            samples = {"bool": True, "int": 7, "Iterable": ["r"], "Mapping": {"a": 1}, "RunFilter": FILTERS}
             given[parameter.name] = next((value for word, value in samples.items() if kind.startswith(word)), "x")
     if name == "switch_schedule":
         given["action"] = "pause"

@@ -18,6 +18,7 @@ from otel_bridge.ledger.base import (
     KeptAttempt,
     ModelCall,
     PastLife,
+    SavedView,
     Token,
 )
 from otel_bridge.ledger.pending import EXPORT_LEASE, dump_records, records_key
@@ -53,4 +54,5 @@ def fill(ledger: Ledger) -> None:
     ledger.begin_bulk(Bulk(bulk_id="bulk:b", action="retry", actor="ada", matched=1, params={"canary": True}))
     ledger.put_bulk_members([BulkMember(bulk_id="bulk:b", run_id="r", created_at_ms=1, outcome="applied")])
     ledger.assign(Assignment(run_id="r", seq=2, assignee="bob", actor="ada"))
+    ledger.add_view(SavedView(view_id="v", name="late", filter={"status": ["failed"]}, is_default=True, actor="ada"))
     ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))

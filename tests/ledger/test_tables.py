@@ -17,6 +17,7 @@ from otel_bridge.ledger.base import (
     Executor,
     Failure,
     InterruptedStep,
+    SavedView,
     Token,
 )
 from otel_bridge.ledger.tables.failures import ErrorKey, RunKey
@@ -71,6 +72,38 @@ def test_a_wait_is_assigned_to_one_person_at_a_time(ledger: Ledger) -> None:
     assert set(ledger.assignments(["r"])) == {("r", 2)}
     ledger.prune_assignments(made_before_ms=later.at_ms + 1)
     assert ledger.assignments(["r"]) == {}
+
+
+# -- views ------------------------------------------------------------------------------------------------------
+
+LATE = SavedView(view_id="a", name="late", filter={"status": ["failed"], "since": "24h"}, is_default=True, actor="ada")
+
+
+def test_a_view_has_a_name_of_its_own_and_one_is_the_default(ledger: Ledger) -> None:
+    """A name that is taken changes nothing; a new default takes the place of the one before."""
+    made = ledger.add_view(LATE)
+    assert made == replace(LATE, at_ms=made.at_ms if made else 0)
+    assert ledger.add_view(replace(LATE, view_id="b")) is None
+    second = ledger.add_view(SavedView(view_id="b", name="all", is_default=True, actor="bob"))
+    assert second is not None
+    assert [(view.name, view.is_default) for view in ledger.views()] == [("all", True), ("late", False)]
+    assert ledger.change_view(replace(second, name="late")) is None
+    assert ledger.change_view(replace(second, view_id="gone")) is None
+    changed = ledger.change_view(replace(second, name="every", is_default=False, filter={"queue": "mail"}))
+    assert changed is not None
+    assert changed.filter == {"queue": "mail"}
+    assert [(view.name, view.is_default) for view in ledger.views()] == [("every", False), ("late", False)]
+    assert (ledger.delete_view("b"), ledger.delete_view("b")) == (True, False)
+
+
+def test_an_owners_views_are_of_no_other(ledger: Ledger) -> None:
+    """The same name may stand with each; nobody changes or deletes another's."""
+    ledger.add_view(LATE)
+    assert ledger.add_view(replace(LATE, view_id="b", owner="bob")) is not None
+    assert [view.view_id for view in ledger.views(owner="bob")] == ["b"]
+    assert ledger.change_view(replace(LATE, name="mine", owner="bob")) is None
+    assert not ledger.delete_view("a", owner="bob")
+    assert [(view.view_id, view.is_default) for view in ledger.views()] == [("a", True)]
 
 
 # -- interrupted steps ----------------------------------------------------------------------------------------------

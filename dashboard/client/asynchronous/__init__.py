@@ -9,9 +9,10 @@ from dashboard.client.asynchronous.errors import ErrorRoutes
 from dashboard.client.asynchronous.fleet import FleetRoutes
 from dashboard.client.asynchronous.inbox import InboxRoutes
 from dashboard.client.asynchronous.runs import RunRoutes
+from dashboard.client.asynchronous.views import ViewRoutes
 
 
-class AsyncDurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, FleetRoutes):
+class AsyncDurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, ViewRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

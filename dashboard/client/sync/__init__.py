@@ -8,9 +8,10 @@ from dashboard.client.sync.errors import ErrorRoutes
 from dashboard.client.sync.fleet import FleetRoutes
 from dashboard.client.sync.inbox import InboxRoutes
 from dashboard.client.sync.runs import RunRoutes
+from dashboard.client.sync.views import ViewRoutes
 
 
-class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, FleetRoutes):
+class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, ViewRoutes, FleetRoutes):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

@@ -768,6 +768,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listViews"];
+        put?: never;
+        post: operations["saveView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["changeView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["deleteView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/{token}": {
         parameters: {
             query?: never;
@@ -1797,6 +1845,50 @@ export interface components {
             previous?: string;
             previousFigures?: components["schemas"]["VersionFigures"];
             version: string;
+        };
+        ViewBody: {
+            filter?: components["schemas"]["ViewFilter"];
+            /** @default false */
+            isDefault?: boolean;
+            name: string;
+        };
+        ViewChangeBody: {
+            filter?: components["schemas"]["ViewFilter"];
+            isDefault?: boolean;
+            name?: string;
+        };
+        ViewFilter: {
+            app?: string;
+            attr?: string[];
+            bulk?: string;
+            /** @enum {string} */
+            bulkPart?: "applied" | "left_alone" | "succeeded" | "same_error" | "new_error" | "cancelled" | "open";
+            error?: string;
+            executor?: string;
+            minDurationMs?: number;
+            namespace?: string;
+            origin?: string;
+            parent?: string;
+            q?: string;
+            queue?: string;
+            since?: string;
+            status?: ("pending" | "running" | "suspended" | "cancelling" | "completed" | "failed" | "cancelled" | "dead" | "blocked")[];
+            tag?: string[];
+            unattributed?: boolean;
+            until?: string;
+            version?: string;
+            workflow?: string;
+        };
+        ViewView: {
+            actor: string;
+            /** Format: date-time */
+            at: string;
+            filter: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            id: string;
+            isDefault: boolean;
+            name: string;
         };
         WaitingView: {
             name?: string;
@@ -3121,6 +3213,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VersionView"][];
+                };
+            };
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewView"][];
+                };
+            };
+        };
+    };
+    saveView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ViewBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewView"];
+                };
+            };
+        };
+    };
+    changeView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                viewId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ViewChangeBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewView"];
+                };
+            };
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                viewId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewView"];
                 };
             };
         };

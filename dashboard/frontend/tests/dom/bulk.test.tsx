@@ -67,7 +67,13 @@ test("ticked runs are one bulk action, whatever they become meanwhile, and the t
 });
 
 test("bulk actions are listed, each with its runs in words and a way to what became of them", async () => {
-  const view = (n: number, more: object) => ({ bulkId: `bulk:${n}`, action: "retry", actor: "ada", matched: n, ...more });
+  const view = (n: number, more: object) => ({
+    bulkId: `bulk:${n}`,
+    action: "retry",
+    actor: "ada",
+    matched: n,
+    ...more,
+  });
   server.on("GET bulk", [
     view(3, { params: { ids: 3 }, filter: {} }),
     view(103, { params: { canary: true }, filter: { status: ["failed"], attr: ["amount:gte:100"] } }),

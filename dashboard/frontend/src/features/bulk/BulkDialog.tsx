@@ -61,7 +61,9 @@ export function BulkDialog({ action, filter, ids, canary = false, onDone }: Bulk
   if (data) return <Outcome action={action} answer={data} />;
   return (
     <Dialog
-      title={ids ? `${VERB[action]} ${counted(ids.length, "ticked run")}?` : `${VERB[action]} every run of this filter?`}
+      title={
+        ids ? `${VERB[action]} ${counted(ids.length, "ticked run")}?` : `${VERB[action]} every run of this filter?`
+      }
       confirm={preview && !none ? `${VERB[action]} ${counted(count, "run")}` : VERB[action]}
       danger={action === "cancel"}
       busy={isPending}
