@@ -16,6 +16,7 @@ from dashboard.actions.permission import Permission
 from dashboard.errors import NotFound, Refused, Unavailable, Unprocessable
 from dashboard.workflow.bulk import CHUNKS, chunk_size
 from otel_bridge.model.runs import Blocked, Run, RunPage, RunQuery
+from otel_bridge.model.status import RunStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import presence
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
@@ -323,7 +324,8 @@ def test_runs_that_are_named_are_read_by_their_ids_alone() -> None:
             raise AssertionError("The store is walked through.")
 
     store = Unlisted(clock=FakeClock(BOUND))
-    for number, status in enumerate(("failed", "completed", "failed")):
+    statuses: tuple[RunStatus, ...] = ("failed", "completed", "failed")
+    for number, status in enumerate(statuses):
         store.put_run(make_run(f"r{number}", status=status, created_at_ms=BOUND - 10 + number))
     ctx, _, _ = memory_context(store=store)
     seen = bulk.preview(ctx, "retry", RunQuery(), ids=["r0", "r1", "r2", "r2", "gone"])

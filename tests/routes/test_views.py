@@ -26,8 +26,8 @@ def client(ledger: MemoryLedger) -> Iterator[FlaskClient]:
         yield app.test_client()
 
 
-def get(client: FlaskClient, path: str = "views", **options: Any) -> Any:
-    answer = client.get(f"/durable/api/{path}", **options)
+def get(client: FlaskClient, **options: Any) -> Any:
+    answer = client.get("/durable/api/views", **options)
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return answer.get_json()
 
@@ -124,7 +124,8 @@ def test_under_a_policy_a_view_is_its_makers_alone() -> None:
 
     with mounted(MemoryStateStore(), ledger=ledger, caretaker=False, auth=actor, may=lambda *_: True) as app:
         client = app.test_client()
-        ada, bob = {"headers": {"Who": "ada"}}, {"headers": {"Who": "bob"}}
+        ada: dict[str, Any] = {"headers": {"Who": "ada"}}
+        bob: dict[str, Any] = {"headers": {"Who": "bob"}}
         mine = post(client, "views", {"name": "late", "filter": {"attr": ["customer:eq:4711"]}}, 201, **ada)
         assert get(client, **bob) == []
         post(client, "views", {"name": "late"}, 201, **bob)
