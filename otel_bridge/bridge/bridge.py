@@ -122,7 +122,7 @@ class OTelBridge:
         meter_provider: MeterProvider | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        _require(start_from in ("now", "beginning"), f"start_from={start_from!r} is neither 'now' nor 'beginning'.")
+        _require(start_from in ("now", "beginning"), f"start_from is {start_from!r}. Set it to 'now' or 'beginning'.")
         self._source, self._schema = store, schema
         self._given_ledger, self._ledger_schema, self._exporter = ledger, ledger_schema, exporter
         self._environ = os.environ if environ is None else environ
