@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,75 +19,125 @@ START_S = 60.0
 
 
 class Program:
-    """A process of ours. ``lines`` is what it has printed, standard error included."""
+    """A process of ours: the one harness of every test that runs something beside itself.
+
+    Args:
+        environ: instead of this process's.
+        commanded: it reads commands from its standard input: see ``tell``.
+
+    Attributes:
+        lines: what it has printed so far, standard error included.
+    """
 
     def __init__(
         self,
         *arguments: str,
         environ: dict[str, str] | None = None,
         cwd: Path = ROOT,
-        python: str | Path = sys.executable,
+        executable: str | Path = sys.executable,
+        commanded: bool = False,
     ) -> None:
         self.lines: list[str] = []
-        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._printed, self._read, self._is_read = threading.Condition(), 0, False
         self.process = subprocess.Popen(
-            [python, *arguments],
+            [executable, *arguments],
             cwd=cwd,
             env=environ,
+            stdin=subprocess.PIPE if commanded else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
         )
-        self._reader = threading.Thread(target=self._read, name="program-reader", daemon=True)
+        self._reader = threading.Thread(target=self._read_all, name="program-reader", daemon=True)
         self._reader.start()
 
-    def _read(self) -> None:
+    def _read_all(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._queue.put(line.rstrip("\n"))
-        self._queue.put(None)
+        with self.process.stdout as output:
+            for line in output:
+                with self._printed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._printed.notify_all()
+        with self._printed:
+            self._is_read = True
+            self._printed.notify_all()
 
-    def wait_for(self, text: str, timeout_s: float = START_S) -> str:
-        """Return the first line from here on that holds ``text``."""
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self.process.pid
+
+    @property
+    def text(self) -> str:
+        """What it has printed so far."""
+        return "\n".join(self.lines)
+
+    @property
+    def ended(self) -> bool:
+        """True once the process has ended."""
+        return self.process.poll() is not None
+
+    def count(self, words: str) -> int:
+        """Return how many printed lines hold ``words``."""
+        return sum(words in line for line in list(self.lines))
+
+    def wait_for(self, text: str, timeout_s: float = START_S, *, whole: bool = False) -> str:
+        """Return the next line that holds ``text``, or is it: ``whole``. What comes after is for the next call."""
         deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                line = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if line is None:
-                break
-            self.lines.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"The program never printed {text!r}. It printed:\n" + "\n".join(self.lines))
+        with self._printed:
+            while True:
+                for number, line in enumerate(self.lines[self._read :], self._read + 1):
+                    if line == text if whole else text in line:
+                        self._read = number
+                        return line
+                self._read = len(self.lines)
+                left = deadline - time.monotonic()
+                if self._is_read or left <= 0:
+                    raise AssertionError(f"The program never printed {text!r}. It printed:\n{self.text}")
+                self._printed.wait(left)
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 20.0) -> int:
-        """Send a signal, wait for the end, and return the exit code."""
-        if self.process.poll() is None:
+    def tell(self, command: str, answer: str = "done") -> None:
+        """Send a command, and wait for the line that says that it was obeyed."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        self.wait_for(answer, whole=True)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does. Idempotent."""
+        self.stop(signal.SIGKILL)
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 40.0) -> int:
+        """Send a signal, wait for the end, and return the exit code; one that does not end is killed. Idempotent."""
+        if not self.ended:
             self.process.send_signal(number)
-        code = self.process.wait(timeout_s)
-        self._reader.join(timeout_s)
-        while not self._queue.empty() and (line := self._queue.get()) is not None:
-            self.lines.append(line)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = START_S) -> int:
+        """Wait for the end and return the exit code; one that does not end is killed."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self._reader.join(5)  # a child of its own may hold the other end for longer
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
         return code
 
 
 @contextmanager
 def running(
-    *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT, python: str | Path = sys.executable
+    *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT, executable: str | Path = sys.executable
 ) -> Iterator[Program]:
     """Run a program; kill it at the end if it still runs."""
-    program = Program(*arguments, environ=environ, cwd=cwd, python=python)
+    program = Program(*arguments, environ=environ, cwd=cwd, executable=executable)
     try:
         yield program
     finally:
-        if program.process.poll() is None:
-            program.stop(signal.SIGKILL)
-        elif program.process.stdout is not None and not program.process.stdout.closed:
-            program.stop()
+        program.kill()
 
 
 @contextmanager

@@ -6,8 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,44 +16,14 @@ from werkzeug.serving import make_server
 
 from dashboard import create_blueprint
 from tests.databases import make_wal
+from tests.programs import ROOT, Program
 
-ROOT = Path(__file__).resolve().parent.parent
 
-
-class Worker:
-    """A DBOS process that obeys commands."""
-
-    def __init__(self, url: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine_app", url, "serve"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._expect("ready")
-
-    def _expect(self, word: str) -> None:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
-        assert line == word, f"the worker said {line!r} instead of {word!r}"
-
-    def tell(self, command: str) -> None:
-        """Send one command and wait until it is done."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        self._expect("done")
-
-    def stop(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+def commanded_worker(url: str) -> Program:
+    """Start a DBOS process that obeys commands: see ``engine_app``."""
+    worker = Program("-m", "tests.engine_app", url, "serve", commanded=True)
+    worker.wait_for("ready", whole=True)
+    return worker
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +44,11 @@ def worker_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def worker(worker_url: str) -> Iterator[Worker]:
+def worker(worker_url: str) -> Iterator[Program]:
     """A live worker process on ``worker_url``."""
-    process = Worker(worker_url)
+    process = commanded_worker(worker_url)
     yield process
-    process.stop()
+    process.kill()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def strand(world: World, *run_ids: str, version: str = "v2", executor: str = "ne
         world.start("evolving", run_id, run_id=run_id, version="v1")
     for run_id in run_ids:
         world.waits(run_id, "signal", "go")
-    other.ready()
+    world.ready(other)
     until(lambda: {one.app_version for one in world.ledger.executors()} == {"v1", version}, what="both heartbeats")
     old.kill()
     until(lambda: "v1" not in {one.app_version for one in world.ctx.presence().live}, what="version v1 to be gone")

@@ -1,4 +1,4 @@
-"""A worker of the tests' own: ``worker_app.py URL DIR [--version V] [--executor ID] [--bare] [--present]``.
+"""A worker of the tests' own: ``worker_app URL DIR [--version V] [--executor ID] [--bare] [--present]``.
 
 Workflows tell what they did by lines in ``DIR/log``, and wait for and are steered by files in ``DIR``. ``--bare``
 registers only ``plain`` and does not import ``dashboard.workflow``; ``--present`` reports presence;
@@ -12,12 +12,15 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbos import DBOS
+
+from tests.waiting import until
+
+HOLD_S = 600.0
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
@@ -40,8 +43,7 @@ def say(text: str) -> None:
 
 def wait_for(name: str) -> None:
     """Wait until the test makes a file."""
-    while not (here / name).exists():
-        time.sleep(0.02)
+    until((here / name).exists, what=name, timeout_s=HOLD_S, every_s=0.02)
 
 
 config: Any = {
@@ -360,15 +362,13 @@ if not options.bare:
 
 
 def until_killed() -> None:
-    """Launch, say so, and stay until the parent dies or kills us."""
+    """Launch, say so, and stay until the test closes our input, or dies, which closes it too."""
     DBOS.launch()
     if not options.bare:
         DBOS.register_queue("family", polling_interval_sec=0.15)
         DBOS.register_queue("slow-lane", polling_interval_sec=0.15, worker_concurrency=1)
     (here / f"ready-{os.getpid()}").touch()
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(0.2)
+    sys.stdin.read()
     os._exit(0)  # the engine's threads would keep the process alive, and it would go on reporting
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,39 +13,12 @@ from otel_bridge.codec import decode
 from otel_bridge.ledger import open_ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.store import open_store
+from tests.programs import Program
 from tests.waiting import until
 
 T = TypeVar("T")
-SCRIPT = Path(__file__).with_name("worker_app.py")
+SCRIPT = "tests.actions.worker_app"
 DEADLINE_S = 30.0
-
-
-class Worker:
-    """A worker process."""
-
-    def __init__(self, world: World, *arguments: str) -> None:
-        self.world = world
-        self.errors = world.dir / f"worker-{len(world.workers)}.err"
-        with self.errors.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), world.url, str(world.dir), *arguments],
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "OTEL_SDK_DISABLED": "true"},
-            )
-
-    def ready(self) -> Worker:
-        """Wait until it has launched."""
-        path = self.world.dir / f"ready-{self.process.pid}"
-        until(lambda: path.exists() or self.process.poll() is not None, what="a worker to launch")
-        assert path.exists(), self.errors.read_text()
-        return self
-
-    def kill(self) -> None:
-        """End it as ``kill -9`` does. Idempotent."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
 
 
 class World:
@@ -56,24 +26,32 @@ class World:
 
     def __init__(self, url: str, directory: Path, **settings: Any) -> None:
         self.url, self.dir = url, directory
-        self.workers: list[Worker] = []
+        self.workers: list[Program] = []
         self.store = open_store(url)
         self.ledger = open_ledger(url)
         secret = settings.pop("webhook_secret", None)
         chosen = ActionSettings(undo_grace_s=0.5, **settings)
         self.ctx = open_context(self.store, self.ledger, settings=chosen, webhook_secret=secret)
 
-    def launch(self, *arguments: str) -> Worker:
+    def launch(self, *arguments: str) -> Program:
         """Start a worker, and do not wait until it is ready; see ``worker_app``."""
-        worker = Worker(self, *arguments)
-        self.workers.append(worker)
+        environ = {**os.environ, "OTEL_SDK_DISABLED": "true"}
+        command = ("-m", SCRIPT, self.url, str(self.dir), *arguments)
+        self.workers.append(Program(*command, environ=environ, commanded=True))
+        return self.workers[-1]
+
+    def ready(self, worker: Program) -> Program:
+        """Wait until a worker has launched."""
+        path = self.dir / f"ready-{worker.pid}"
+        until(lambda: path.exists() or worker.ended, what="a worker to launch")
+        assert path.exists(), worker.text
         return worker
 
-    def worker(self, *arguments: str) -> Worker:
+    def worker(self, *arguments: str) -> Program:
         """Start a worker and wait until it has launched, and until its presence shows if it reports any."""
-        worker = self.launch(*arguments).ready()
+        worker = self.ready(self.launch(*arguments))
         if "--present" in arguments:
-            pid = worker.process.pid
+            pid = worker.pid
             until(lambda: pid in {executor.pid for executor in self.ledger.executors()}, what="a worker's first beat")
         return worker
 

@@ -42,7 +42,7 @@ def test_a_dead_run_and_its_handler_are_two_traces_that_lead_to_one_another(
     bridge = OTelBridge(world.url, start_from="beginning", environ=environ)
     world.start("deadly", run_id=RUN)
     first = world.launch("--present")
-    until(lambda: first.process.poll() is not None, what="the worker to die")
+    until(lambda: first.ended, what="the worker to die")
     bridge.run_once()
     assert collector.spans == {}, "a run that crashed has not ended"
     world.launch("--present")

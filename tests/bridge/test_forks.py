@@ -59,15 +59,14 @@ def python(script: str, *arguments: str, collector: FakeCollector, protocol: str
     """Run a script that has ``URL`` and ``make()``, which makes a bridge; return the lines that it printed."""
     preamble = """
         import os, sys, threading, time
+        from contextlib import closing
         from otel_bridge import OTelBridge
+        from otel_bridge.ledger import open_ledger
+        from otel_bridge.ledger.pending import EXPORT_LEASE
+        from tests.waiting import until
         URL = sys.argv[1]
         def make(**options):
             return OTelBridge(URL, start_from="beginning", poll_interval_s=0.05, lease_ttl_s=2.0, **options)
-        def until(ask, seconds=60):
-            end = time.monotonic() + seconds
-            while not ask():
-                assert time.monotonic() < end, "waited in vain"
-                time.sleep(0.01)
     """
     endpoint = collector.grpc_url if protocol == "grpc" else collector.http_url
     done = subprocess.run(
@@ -192,10 +191,11 @@ def test_a_child_that_stops_what_it_inherited_leaves_the_parent_alone(collector:
             bridge.stop()
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        end = time.monotonic() + 3
-        while time.monotonic() < end:
-            assert bridge.exporting
-            time.sleep(0.05)
+        with closing(open_ledger(URL)) as ledger:
+            before = ledger.lease_holder(EXPORT_LEASE)
+            holder = lambda: ledger.lease_holder(EXPORT_LEASE)
+            until(lambda: not bridge.exporting or holder().expires_at_ms > before.expires_at_ms + 2000)
+            assert bridge.exporting and holder().token == before.token
         bridge.stop()
     """
     python(script, url, collector=collector)

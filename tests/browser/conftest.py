@@ -6,9 +6,6 @@ import json
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.databases import make_wal
 from tests.programs import Program, running
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -80,13 +78,12 @@ class Shop:
 
     def until_completed(self, run_id: str) -> None:
         """Wait until a run is completed."""
-        deadline = time.monotonic() + START_S
-        while True:
+
+        def status() -> object:
             with urllib.request.urlopen(f"{self.page}/api/runs/{run_id}", timeout=10) as answer:
-                if json.load(answer)["run"]["status"] == "completed":
-                    return
-            assert time.monotonic() < deadline, f"{run_id} did not complete"
-            time.sleep(0.05)
+                return json.load(answer)["run"]["status"]
+
+        until(status, lambda now: now == "completed", what=f"{run_id} to complete", timeout_s=START_S, every_s=0.05)
 
     def widen(self, run_id: str, children: int) -> None:
         """Give a completed fan-out of one child many more, by copying the rows that the engine wrote for the one."""
@@ -144,23 +141,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     url = make_wal(folder / "app.sqlite")
     origin = f"http://127.0.0.1:{_free_port()}"
-    with (folder / "app.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.browser.shop_app", origin.rsplit(":", 1)[1], url],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            deadline = time.monotonic() + START_S
-            while not _answers(f"{origin}/ops/durable/api/runs"):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail("The app did not start:\n" + (folder / "app.log").read_text()[-3000:])
-                time.sleep(0.1)
-            yield Shop(origin, folder / "app.sqlite")
-        finally:
-            process.kill()
-            process.wait(timeout=20)
+    with running("-m", "tests.browser.shop_app", origin.rsplit(":", 1)[1], url) as app:
+        runs = f"{origin}/ops/durable/api/runs"
+        up = until(lambda: _answers(runs) or app.ended, what="the app to answer", timeout_s=START_S, every_s=0.1)
+        if not up or app.ended:
+            pytest.fail(f"The app did not start:\n{app.text[-3000:]}")
+        yield Shop(origin, folder / "app.sqlite")
 
 
 @pytest.fixture(scope="package")

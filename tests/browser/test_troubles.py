@@ -97,7 +97,7 @@ def test_the_run_of_a_lost_worker_is_blocked_until_it_is_re_dispatched(open_page
         worker.wait_for("grinding")
         page = open_page("/workers")
         expect(page.locator(".worker", has_text="fated-mill")).to_contain_text("grind")
-        worker.process.kill()
+        worker.kill()
         page.goto(f"{shop.page}/?q=mill-1")
         row = page.locator('[data-run="mill-1"]')
         expect(row).to_have_attribute("data-status", "blocked", timeout=PATIENT_MS)
@@ -119,7 +119,7 @@ def test_a_dead_run_leads_to_its_handler_and_back(open_page: OpenPage, shop: Sho
     """The engine gave it up; its dead letter is one click away."""
     for _ in range(2):
         with shop.fated_worker("poison", "poison-1") as worker:
-            worker.process.wait(timeout=60)
+            worker.wait(60)
     page = open_page("/runs/poison-1")
     expect(page.locator(".badge")).to_have_text("Dead")
     expect(page.locator(".notice", has_text="it crashed its worker too often")).to_be_visible()

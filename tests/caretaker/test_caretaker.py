@@ -27,7 +27,7 @@ def kill_until_dead(world: World, run_id: str) -> None:
     """Start the deadly workflow and workers until the engine gives it up."""
     world.start("deadly", run_id=run_id)
     first = world.launch("--present")
-    until(lambda: first.process.poll() is not None, what="the worker to die")
+    until(lambda: first.ended, what="the worker to die")
     world.launch("--present")
     world.reaches(run_id, "dead")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.chaos.scene import Process, Scene
+from tests.chaos.scene import Scene
 from tests.chaos.table import Row, fault
+from tests.programs import Program
 from tests.waiting import until
 
 KILLS = 6
@@ -21,7 +22,7 @@ def a_bridge_killed_at_random_points(scene: Scene) -> Row:
         _await_more(scene, application)
         time.sleep(scene.random.random())  # a point of the seed's choice
         bridge.kill()
-    application.popen.wait(120)
+    application.wait(120)
     scene.note_work(application, 60)
     bridge = scene.bridge()
     scene.settle()
@@ -29,7 +30,7 @@ def a_bridge_killed_at_random_points(scene: Scene) -> Row:
     return scene.row(f"killed {KILLS} times")
 
 
-def _await_more(scene: Scene, application: Process) -> None:
+def _await_more(scene: Scene, application: Program) -> None:
     """Return once more spans have come, or there will be none."""
     seen = len(scene.collector.seen)
     until(lambda: len(scene.collector.seen) > seen or application.ended, what="more spans")
@@ -66,10 +67,10 @@ def a_bridge_paused_for_longer_than_its_lease(scene: Scene) -> Row:
     scene.settle()
     second = scene.bridge()
     until(lambda: second.count("Standing by"), what="the second to stand by")
-    first.popen.send_signal(signal.SIGSTOP)
+    first.process.send_signal(signal.SIGSTOP)
     scene.work(10, "b")
     scene.settle()
-    first.popen.send_signal(signal.SIGCONT)
+    first.process.send_signal(signal.SIGCONT)
     scene.work(10, "c")
     scene.settle()
     for bridge in (first, second):
@@ -112,7 +113,7 @@ def _forked(scene: Scene, how: str) -> Row:
     lines = [line.split(" ", 1) for line in parent.text.splitlines() if "exporting" in line or "standing" in line]
     holders = {pid for pid, what in lines if what == "exporting"}
     ends.touch()
-    parent.popen.wait(60)
+    parent.wait(60)
     scene.must(len(holders) <= 1, f"{len(holders)} of 3 children exported")
     row = scene.row(f"{len(holders)} of 3 children exported")
     scene.must(not row.doubled, f"{row.doubled} spans were sent twice")

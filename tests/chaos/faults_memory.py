@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 
-from tests.chaos.scene import PREFIX, Scene, read
+from tests.chaos.scene import PREFIX, Scene, peak_mb, read, vitals
 from tests.chaos.table import Row, fault
 
 BIG_ERRORS, ERROR_BYTES = 60, 8_000_000
@@ -21,14 +21,14 @@ def errors_of_8_mb(scene: Scene) -> Row:
     scene.work(10, "a")
     bridge = scene.bridge()
     scene.settle()
-    before = bridge.vitals()
+    before = vitals(bridge.pid)
     error = json.dumps({"name": "ValueError", "message": "x" * ERROR_BYTES})
     for number in range(BIG_ERRORS):
         run_id = f"{PREFIX}big-{number}"
         scene.clone(f"{PREFIX}a-5", run_id, step__error=error, step__serialization="portable_json")
     scene.settle(timeout_s=240)  # 480 MB of errors to decode
-    after = bridge.vitals()
-    peak = bridge.peak_mb()
+    after = vitals(bridge.pid)
+    peak = peak_mb(bridge.pid)
     bridge.stop()
     scene.must(peak < before.memory_mb + MORE_MB, f"the bridge took {peak} MB, {before.memory_mb} before")
     row = scene.row(f"{BIG_ERRORS} x 8 MB; peak {peak} MB")
@@ -58,16 +58,16 @@ def a_run_of_100000_steps_and_children(scene: Scene) -> Row:
         connection.commit()
     server, base = scene.dashboard()
     read(f"{base}/api/runs/{PREFIX}a-1")
-    before = server.vitals()
+    before = vitals(server.pid)
     sizes = [
         len(read(f"{base}/api/runs/{run_id}{part}"))
         for run_id in (long, parent) for part in ("", "/graph", "?from=50000")
     ]  # fmt: skip
-    after, peak = server.vitals(), server.peak_mb()
+    after, peak = vitals(server.pid), peak_mb(server.pid)
     server.stop()
     bridge = scene.bridge()
     scene.settle(timeout_s=420)
-    bridge_peak = bridge.peak_mb()
+    bridge_peak = peak_mb(bridge.pid)
     bridge.stop()
     scene.must(max(sizes) < 4_000_000, f"answers of {sizes} bytes")
     scene.must(peak < before.memory_mb + 2 * MORE_MB, f"the server took {peak} MB, {before.memory_mb} before")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos.scene import Scene, free_port, read
+from tests.chaos.scene import Scene, free_port, read, vitals
 from tests.chaos.table import Row, fault
 from tests.pooler import transaction_pooler
 from tests.waiting import until
@@ -40,7 +40,7 @@ def two_applications_in_one_database(scene: Scene) -> Row:
     """Two schemas of one database, a bridge each: both export everything."""
     scene.work(15, "a")
     application = scene.start_work(15, "b", "--schema", "two")
-    application.popen.wait(120)
+    application.wait(120)
     scene.note_work(application, 15)
     one, two = scene.bridge(), scene.bridge("--schema", "two")
     scene.settle()
@@ -57,12 +57,12 @@ def connections_that_the_server_ends(scene: Scene) -> Row:
     bridge = scene.bridge()
     scene.work(10, "a")
     scene.settle()
-    before = bridge.vitals()
+    before = vitals(bridge.pid)
     for _ in range(10):
         scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'durable%'")
         scene.work(2, f"t{scene.random.randrange(10**9)}")
     scene.settle()
     row = scene.row(f"{bridge.count('WARNING')} warnings")
-    row.before, row.after = before, bridge.vitals()
+    row.before, row.after = before, vitals(bridge.pid)
     bridge.stop()
     return row

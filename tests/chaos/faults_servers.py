@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -63,12 +63,13 @@ def _left(scene: Scene, command: tuple[str, ...]) -> Row:
 
 def _settled(host: Host, before: Vitals) -> Vitals:
     """Return the vitals once threads have ended, or after a while."""
-    for _ in range(50):
-        now = _vitals(host)
-        if now.threads <= before.threads and now.descriptors <= before.descriptors:
-            break
-        time.sleep(0.2)
-    return now
+    with suppress(AssertionError):  # the row shows what is too much
+        until(
+            lambda: _vitals(host),
+            lambda now: now.threads <= before.threads and now.descriptors <= before.descriptors,
+            timeout_s=10,
+        )
+    return _vitals(host)
 
 
 def _come_and_leave(host: Host, count: int) -> list[int]:

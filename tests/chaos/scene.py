@@ -10,12 +10,8 @@ import os
 import random
 import re
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +21,7 @@ from typing import Any
 from examples.fake_collector import FakeCollector, SpanKey
 from otel_bridge.spans import ids
 from tests.chaos.table import Row, Vitals
-from tests.programs import ROOT
+from tests.programs import Program
 from tests.waiting import until
 
 PREFIX = "app"
@@ -35,59 +31,17 @@ SETTLE_S = 60.0
 _PASSED = re.compile(r"^passed (\d+) of (\d+)$", re.MULTILINE)
 
 
-@dataclass
-class Process:
-    """A process of this scene, with what it has printed so far."""
-
-    popen: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def text(self) -> str:
-        """Standard output and error so far."""
-        return self.log.read_text("utf-8", "replace")
-
-    def count(self, words: str) -> int:
-        """Return how many printed lines hold ``words``."""
-        return sum(words in line for line in self.text.splitlines())
-
-    @property
-    def ended(self) -> bool:
-        """True once the process has ended."""
-        return self.popen.poll() is not None
-
-    def vitals(self) -> Vitals:
-        """Return what the process holds now."""
-        return vitals(self.popen.pid)
-
-    def peak_mb(self) -> int:
-        """Return the most memory that the process has had."""
-        status = Path(f"/proc/{self.popen.pid}/status").read_text()
-        return int(re.findall(r"^VmHWM:\s+(\d+)", status, re.MULTILINE)[0]) // 1024
-
-    def kill(self) -> None:
-        """End the process without a word, as the kernel does."""
-        self.popen.kill()
-        self.popen.wait()
-
-    def stop(self, number: int = signal.SIGTERM, *, timeout_s: float = 40.0) -> float:
-        """Send a signal; return how many seconds the end took. A process that does not end is killed."""
-        began = time.monotonic()
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-        try:
-            self.popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-        return time.monotonic() - began
-
-
 def vitals(pid: int) -> Vitals:
     """Return what a process holds, from ``/proc``."""
     status = dict(re.findall(r"^(\w+):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
     descriptors = len(os.listdir(f"/proc/{pid}/fd"))
     return Vitals(int(status["Threads"]), descriptors, int(status["VmRSS"]) // 1024)
+
+
+def peak_mb(pid: int) -> int:
+    """Return the most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"^VmHWM:\s+(\d+)", status, re.MULTILINE)[0]) // 1024
 
 
 def free_port() -> int:
@@ -117,54 +71,47 @@ class Scene:
     collector: FakeCollector
     seed: int
     row_so_far: Row = field(default_factory=Row)
-    processes: list[Process] = field(default_factory=list)
+    processes: list[Program] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def spawn(self, *arguments: str, environ: Mapping[str, str] | None = None, clock: str | None = None) -> Process:
+    def spawn(self, *arguments: str, environ: Mapping[str, str] | None = None, clock: str | None = None) -> Program:
         """Start ``python ARGUMENTS``.
 
         Args:
             clock: as libfaketime writes it: ``+1h``, ``-3m``.
         """
         faketime = {"LD_PRELOAD": FAKETIME, "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"} if clock else {}
-        log = self.directory / f"process-{len(self.processes)}.log"
-        with log.open("wb") as out:
-            popen = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env={**os.environ, **faketime, **(environ or {})},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        self.processes.append(Process(popen, log))
+        self.processes.append(Program(*arguments, environ={**os.environ, **faketime, **(environ or {})}))
         return self.processes[-1]
 
     def work(self, count: int, name: str = "", *options: str, clock: str | None = None, url: str | None = None) -> None:
         """Let the application run ``count`` workflows, and note how many passed."""
         application = self.start_work(count, name, *options, clock=clock, url=url)
-        application.popen.wait(180)
+        application.wait(180)
         self.note_work(application, count)
 
     def start_work(
         self, count: int, name: str = "", *options: str, clock: str | None = None, url: str | None = None
-    ) -> Process:
+    ) -> Program:
         """Start what ``work`` waits for; ``note_work`` notes its outcome."""
         return self.spawn(
             "-m", "tests.chaos.app", url or self.url, f"{PREFIX}{name}", str(count), *options, clock=clock
         )
 
-    def note_work(self, application: Process, count: int) -> None:
+    def note_work(self, application: Program, count: int) -> None:
         """Note how many of an application's workflows passed."""
         outcome = _PASSED.search(application.text)
         row = self.row_so_far
         row.asked = (row.asked or 0) + count
         row.passed = (row.passed or 0) + (int(outcome[1]) if outcome else 0)
         if outcome is None:
-            row.wrong.append(f"the application ended with {application.popen.returncode}: {application.text[-300:]!r}")
+            row.wrong.append(
+                f"the application ended with {application.process.returncode}: {application.text[-300:]!r}"
+            )
 
     def bridge(
         self,
@@ -173,7 +120,7 @@ class Scene:
         endpoint: str | None = None,
         environ: Mapping[str, str] | None = None,
         clock: str | None = None,
-    ) -> Process:
+    ) -> Program:
         """Start ``otel-bridge export``, from the beginning."""
         database = ("--system-database-url", url or self.url)
         return self.spawn(
@@ -182,7 +129,7 @@ class Scene:
             clock=clock,
         )  # fmt: skip
 
-    def dashboard(self, url: str | None = None) -> tuple[Process, str]:
+    def dashboard(self, url: str | None = None) -> tuple[Program, str]:
         """Start a host application with the dashboard; return it and the dashboard's address."""
         port = free_port()
         host = self.spawn("-m", "tests.chaos.host", url or self.url, str(port))
@@ -195,14 +142,12 @@ class Scene:
             "-m", "otel_bridge.cli", "doctor", "--system-database-url", self.url, *options,
             environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint or self.collector.http_url},
         )  # fmt: skip
-        return doctor.popen.wait(60), doctor.text
+        return doctor.wait(60), doctor.text
 
     def close(self) -> None:
         """End every process of this scene."""
         for process in self.processes:
-            if process.popen.poll() is None:
-                process.popen.kill()
-                process.popen.wait()
+            process.kill()
 
     # -- the database -----------------------------------------------------------------------------------------------
 
@@ -295,4 +240,4 @@ def copy_template(template: Path, directory: Path) -> str:
     return f"sqlite:///{directory / 'app.sqlite'}"
 
 
-__all__: Sequence[str] = ["Process", "Scene", "copy_template", "free_port", "read", "scene", "vitals"]
+__all__: Sequence[str] = ["Scene", "copy_template", "free_port", "peak_mb", "read", "scene", "vitals"]

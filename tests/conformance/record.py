@@ -36,7 +36,7 @@ STARTED = {
 
 def in_step(world: World, name: str) -> None:
     """Wait until the last worker executes that step."""
-    path = world.dir / f"in-{name}-{world.workers[-1].process.pid}"
+    path = world.dir / f"in-{name}-{world.workers[-1].pid}"
     until(path.exists, what=f"a worker to be in step {name}")
 
 
@@ -93,7 +93,7 @@ def record(world: World) -> None:
 
 def main() -> None:
     """Record into ``data/``."""
-    worlds.SCRIPT = Path(__file__).with_name("worker.py")
+    worlds.SCRIPT = "tests.conformance.worker"
     with tempfile.TemporaryDirectory(prefix="durable-conformance-") as name:
         url = make_wal(Path(name) / "app.sqlite")
         run_dbos_database_migrations(url)
@@ -101,7 +101,7 @@ def main() -> None:
         try:
             record(world)
         except AssertionError as error:
-            sys.exit(f"{error}\n{world.workers[-1].errors.read_text()[-3000:]}")
+            sys.exit(f"{error}\n{world.workers[-1].text[-3000:]}")
         finally:
             world.close()
 

@@ -1,4 +1,4 @@
-"""The application whose runs are recorded: ``worker.py URL DIR``. Files in ``DIR`` steer it. See ``record``."""
+"""The recorded application: ``python -m tests.conformance.worker URL DIR``; files in ``DIR`` steer it. See ``record``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dbos import DBOS
 
 from dashboard.workflow import Compensation, compensated_by
 from otel_bridge import DBOSInstrumentor
+from tests.waiting import until
 
 YEARS_S = 50 * 365 * 86_400
 """What waits in a recording still waits when it is read."""
@@ -30,8 +31,7 @@ DBOS(config=config)
 
 def wait_for(name: str) -> None:
     """Wait until the recorder makes a file."""
-    while not (here / name).exists():
-        time.sleep(0.02)
+    until((here / name).exists, what=name, timeout_s=600.0, every_s=0.02)
 
 
 @DBOS.step()
@@ -156,5 +156,4 @@ def clock_jumps() -> None:
 DBOS.launch()
 DBOS.register_queue("conformance", polling_interval_sec=0.05)
 (here / f"ready-{os.getpid()}").touch()
-while True:
-    time.sleep(60)
+sys.stdin.read()

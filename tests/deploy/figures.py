@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.databases import make_wal
 from tests.deploy.test_nginx import DEPLOY, NGINX, SETTINGS, answers, free_port, write_config
 from tests.programs import running
-from tests.story import Worker
+from tests.story import commanded_worker
 from tests.waiting import until
 
 RUNS = 20
@@ -64,7 +64,7 @@ def main() -> None:
         port, upstream = free_port(), free_port()
         path = write_config(Path(folder), port, upstream)
         url = make_wal(Path(folder) / "app.sqlite")
-        worker = Worker(url)
+        worker = commanded_worker(url)
         nginx = subprocess.Popen([NGINX, "-p", folder, "-c", str(path)])
         environ = {**os.environ, **SETTINGS, "DBOS_SYSTEM_DATABASE_URL": url}
         served = (f"{DEPLOY}/gunicorn.conf.py", "--bind", f"127.0.0.1:{upstream}", "examples.deploy.app:create_app()")
@@ -85,7 +85,7 @@ def main() -> None:
         finally:
             nginx.terminate()
             nginx.wait(20)
-            worker.stop()
+            worker.kill()
 
 
 if __name__ == "__main__":

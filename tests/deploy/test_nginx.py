@@ -22,8 +22,8 @@ from simple_websocket import Client
 from otel_bridge.spans import ids
 from tests.databases import make_wal
 from tests.live.test_streams import is_type, receive, with_close
-from tests.programs import ROOT, running
-from tests.story import Worker
+from tests.programs import ROOT, Program, running
+from tests.story import commanded_worker
 from tests.waiting import until
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
@@ -47,7 +47,7 @@ class Site:
     """What the outside sees, and the worker inside."""
 
     port: int
-    worker: Worker
+    worker: Program
     url: str
 
     @property
@@ -113,7 +113,7 @@ def site(config: tuple[Path, int, int], tmp_path_factory: pytest.TempPathFactory
     """nginx, two gunicorn workers and a DBOS worker."""
     path, port, upstream = config
     url = make_wal(tmp_path_factory.mktemp("live") / "app.sqlite")
-    worker = Worker(url)
+    worker = commanded_worker(url)
     environ = {**os.environ, **SETTINGS, "DBOS_SYSTEM_DATABASE_URL": url}
     served = (f"{DEPLOY}/gunicorn.conf.py", "--bind", f"127.0.0.1:{upstream}", "examples.deploy.app:create_app()")
     assert NGINX is not None
@@ -126,7 +126,7 @@ def site(config: tuple[Path, int, int], tmp_path_factory: pytest.TempPathFactory
     finally:
         nginx.terminate()
         nginx.wait(20)
-        worker.stop()
+        worker.kill()
 
 
 def answers(url: str) -> bool:

@@ -40,9 +40,7 @@ def serving(name: str, server: tuple[str, ...], port: int, **environ: str) -> It
         try:
             yield host
         finally:
-            if program.process.poll() is None:
-                program.process.send_signal(signal.SIGTERM)  # a master that is killed leaves its workers behind
-                program.process.wait(60)
+            program.stop(timeout_s=60)  # a master that is killed leaves its workers behind
 
 
 @pytest.mark.parametrize(("name", "server"), CASES, ids=[f"{name} {server[1]}" for name, server in CASES])

@@ -103,9 +103,7 @@ def serving(command: tuple[str, ...], port: int) -> Iterator[Host]:
         try:
             yield host
         finally:
-            if program.process.poll() is None:
-                program.process.send_signal(signal.SIGTERM)  # a master that is killed leaves its workers behind
-                program.process.wait(60)
+            program.stop(timeout_s=60)  # a master that is killed leaves its workers behind
 
 
 def _answers(host: Host) -> bool:
@@ -118,9 +116,7 @@ def _answers(host: Host) -> bool:
 
 def has_printed(host: Host, text: str) -> int:
     """How often the server has printed a text."""
-    while not host.program._queue.empty():
-        host.program.lines.append(host.program._queue.get() or "")
-    return sum(text in line for line in host.program.lines)
+    return host.program.count(text)
 
 
 @pytest.mark.parametrize("server", STREAMING)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -353,7 +352,7 @@ def schedules() -> Callable[[], Any]:
         DBOS.create_schedule(schedule_name="each-second", workflow_fn=tick, schedule="* * * * * *", context="ctx")
         until(lambda: ticks, what="a tick")
         DBOS.delete_schedule("each-second")
-        time.sleep(0.3)
+        until(lambda: not any("(_loop)" in thread.name for thread in threading.enumerate()), what="the schedule to end")
         names = {run.name for run in DBOS.list_workflows()}
         for run in DBOS.list_workflows():
             until(lambda run=run: DBOS.retrieve_workflow(run.workflow_id).get_status().status == "SUCCESS")  # type: ignore[misc]

@@ -12,6 +12,7 @@ from pathlib import Path
 from dbos import DBOSClient
 
 from otel_bridge.ledger import open_ledger
+from tests.programs import ROOT
 from tests.waiting import until
 
 from .conftest import in_step
@@ -19,13 +20,19 @@ from .conftest import in_step
 WORKER = Path(__file__).with_name("worker.py")
 
 FORKER = """
-import os, sys, time
+import os, sys
+from contextlib import closing
 from dbos import DBOS
 from otel_bridge.instrumentation import DBOSInstrumentor
+from otel_bridge.ledger import open_ledger
+from tests.programs import ROOT
+from tests.waiting import until
 
 def launch(name):
     DBOS(config={"name": "app", "system_database_url": sys.argv[1], "application_version": "v1", "executor_id": name})
     DBOS.launch()
+    with closing(open_ledger(sys.argv[1])) as ledger:
+        until(lambda: os.getpid() in {executor.pid for executor in ledger.executors()}, what="the first beat")
 
 DBOSInstrumentor().instrument()
 if sys.argv[2] == "fork then launch":
@@ -33,11 +40,9 @@ if sys.argv[2] == "fork then launch":
     if child:
         os.waitpid(child, 0)
     launch("parent" if child else "child")
-    time.sleep(0.3)
     DBOS.destroy()
 else:
     launch("parent")
-    time.sleep(0.3)
     child = os.fork()
     if not child:
         sys.exit(0)
@@ -121,7 +126,11 @@ def test_a_worker_that_was_killed_is_seen_to_have_stopped_beating(sqlite_url: st
 def test_a_forked_worker_has_a_row_of_its_own(sqlite_url: str) -> None:
     """Instrumented before a fork, launched after it: parent and child each report and each say goodbye."""
     subprocess.run(
-        [sys.executable, "-c", FORKER, sqlite_url, "fork then launch"], check=True, timeout=60, capture_output=True
+        [sys.executable, "-c", FORKER, sqlite_url, "fork then launch"],
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+        capture_output=True,
     )
     ledger = open_ledger(sqlite_url)
     try:
@@ -137,7 +146,7 @@ def test_a_child_that_a_worker_forks_does_not_say_goodbye_for_it(sqlite_url: str
     """The child ends in the usual way, exit handlers and all; the parent still beats."""
     command = [sys.executable, "-c", FORKER, sqlite_url, "launch then fork"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         assert any("executors" in line for line in process.stdout)

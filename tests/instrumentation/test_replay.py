@@ -147,22 +147,21 @@ def test_concurrent_branches_keep_their_ids(worker: Instrument, tracing: Tracing
     """Branches of ``asyncio.gather`` end in any order; what one opens after its step has the id of its own place."""
     tracer = ready(worker, tracing)
     llm = stopping_at(4)
-    order = [2, 0, 1]  # in which the branches end, the other way round the second time
+    order = [2, 0, 1]  # in which the branches end the first time; then the engine answers from its record
+    ended: list[int] = []
 
     @DBOS.step()
-    async def tool(i: int, turn: int) -> int:
-        await asyncio.sleep(0.02 * (order[i] if turn == 1 else 2 - order[i]))
+    async def tool(i: int) -> int:
+        while len(ended) < order[i]:
+            await asyncio.sleep(0)
+        ended.append(i)
         return i
-
-    turns: list[int] = []
 
     @DBOS.workflow()
     async def agent() -> None:
-        turns.append(1)
-
         async def branch(i: int) -> None:
             with tracer.start_as_current_span(f"execute_tool {i}"):
-                await tool(i, len(turns))
+                await tool(i)
                 with tracer.start_as_current_span(f"parse {i}"):
                     pass
 
@@ -171,7 +170,7 @@ def test_concurrent_branches_keep_their_ids(worker: Instrument, tracing: Tracing
             await asyncio.to_thread(lambda: None)
         await asyncio.to_thread(llm, 1)
         with tracer.start_as_current_span("after"):
-            await tool(0, 1)
+            await tool(0)
 
     async def main() -> None:
         with SetWorkflowID("r"), pytest.raises(DBOSAwaitedWorkflowCancelledError):

@@ -1,7 +1,7 @@
 """A process that takes a lease and keeps it until it is killed. Prints a line when it holds it.
 
-``python holder.py URL OWNER TTL_S``; with ``race`` as a fourth argument it writes to the export cursor while it holds,
-counting up from what it finds, and prints each token and value that was accepted.
+``python -m tests.ledger.holder URL OWNER TTL_S``; with ``race`` as a fourth argument it writes to the export cursor
+while it holds, counting up from what it finds, and prints each token and value that was accepted.
 """
 
 from __future__ import annotations

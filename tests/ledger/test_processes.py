@@ -14,9 +14,9 @@ import pytest
 from otel_bridge.errors import LeaseLostError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Cursor
+from tests.programs import Program
 from tests.waiting import until
 
-HOLDER = Path(__file__).with_name("holder.py")
 TTL_S = 1.0
 
 
@@ -28,36 +28,17 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-class Holder:
-    """A process of ``holder.py``, whose lines go to a file."""
-
-    def __init__(self, url: str, owner: str, output: Path, *options: str) -> None:
-        self.output = output
-        command = [sys.executable, str(HOLDER), url, owner, str(TTL_S), *options]
-        with output.open("w") as file:
-            self.process = subprocess.Popen(command, stdout=file)
-
-    def lines(self) -> list[str]:
-        """Return the whole lines printed so far."""
-        return self.output.read_text().split("\n")[:-1]
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait(20)
-
-
-Start = Callable[..., Holder]
+Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start(url: str, tmp_path: Path) -> Iterator[Start]:
-    """Start a holder; all of them are ended afterwards."""
-    started: list[Holder] = []
+def start(url: str) -> Iterator[Start]:
+    """Start a process of ``holder``; all of them are ended afterwards."""
+    started: list[Program] = []
 
-    def begin(owner: str, *options: str) -> Holder:
-        started.append(Holder(url, owner, tmp_path / f"{owner}.out", *options))
-        until(started[-1].lines)
+    def begin(owner: str, *options: str) -> Program:
+        started.append(Program("-m", "tests.ledger.holder", url, owner, str(TTL_S), *options))
+        started[-1].wait_for("ready")
         return started[-1]
 
     yield begin
@@ -68,11 +49,11 @@ def start(url: str, tmp_path: Path) -> Iterator[Start]:
 def test_a_killed_holder_loses_the_lease_when_its_time_is_up(start: Start) -> None:
     """kill -9 says no goodbye; the next one takes over within the lease's time, and is told apart by its token."""
     first = start("first")
-    until(lambda: "held 1" in first.lines())
+    first.wait_for("held 1")
     second = start("second")
     killed = time.monotonic()
     first.kill()
-    until(lambda: "held 2" in second.lines())
+    second.wait_for("held 2")
     assert time.monotonic() - killed < TTL_S + 4
 
 
@@ -82,7 +63,7 @@ def test_a_paused_holder_that_comes_back_is_refused(start: Start, url: str) -> N
     stale = ledger.acquire_lease("export", "sleeper", ttl_s=0.2)
     assert stale is not None
     other = start("other")
-    until(lambda: "held 2" in other.lines())
+    other.wait_for("held 2")
     with pytest.raises(LeaseLostError):
         ledger.record_export(stale, cursor=Cursor(steps_ms=1, runs_ms=1), runs=[])
     assert ledger.cursor() is None
@@ -104,7 +85,7 @@ def test_racing_processes_never_overwrite_each_other(start: Start, url: str) -> 
     until(lambda: written() >= after + 40)
     for racer in racers[1:]:
         racer.kill()
-    lines = [line.split() for racer in racers for line in racer.lines() if line != "ready"]
+    lines = [line.split() for racer in racers for line in racer.lines if line != "ready"]
     writes = sorted(((int(token), int(value)) for token, value in lines), key=lambda write: write[1])
     values = [value for _, value in writes]
     tokens = [token for token, _ in writes]

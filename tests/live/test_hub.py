@@ -23,7 +23,7 @@ from otel_bridge.tail.changes import RunChange
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.failing import put_failed
 from tests.live.test_streams import is_type, receive, websocket
-from tests.story import Worker, mounted, served
+from tests.story import commanded_worker, mounted, served
 from tests.waiting import until
 
 
@@ -178,7 +178,7 @@ def test_a_bug_in_the_watcher_ends_no_stream(scene: Scene, caplog: pytest.LogCap
 @pytest.mark.postgres
 def test_on_postgres_the_tail_is_as_live(postgres_url: str, tmp_path: Path) -> None:
     """Another process's work is at the viewer, from start to end; no file is shared."""
-    worker = Worker(postgres_url)
+    worker = commanded_worker(postgres_url)
     try:
         with mounted(postgres_url) as app, served(app) as port, websocket(port, "stream") as ws:
             receive(ws, is_type("snapshot"))
@@ -186,4 +186,4 @@ def test_on_postgres_the_tail_is_as_live(postgres_url: str, tmp_path: Path) -> N
             messages = receive(ws, is_type("run.completed", "on-postgres"))
         assert next(m["type"] for m in messages if m.get("runId") == "on-postgres") in ("run.pending", "run.started")
     finally:
-        worker.stop()
+        worker.kill()

@@ -20,13 +20,14 @@ from dashboard.wire.stream import Heartbeat
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.testing import MemoryStateStore, make_run
 from tests.live.test_streams import UPGRADE, is_type, new_id, receive, websocket
-from tests.story import Worker, mounted, served
+from tests.programs import Program
+from tests.story import mounted, served
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_a_stream_ends_of_age_and_continues_unseen(worker_url: str, worker: Worker) -> None:
+def test_a_stream_ends_of_age_and_continues_unseen(worker_url: str, worker: Program) -> None:
     """It ends without a reason to start over; its last id is where the next connection continues."""
     with mounted(worker_url, heartbeat_s=30, stream_max_age_s=1) as app, served(app) as port:
         address = f"http://127.0.0.1:{port}/durable/api/stream"

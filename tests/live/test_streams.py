@@ -18,7 +18,8 @@ from simple_websocket import Client, ConnectionClosed
 from dashboard.live.hub import STOPPED_REASON, LiveHub
 from dashboard.live.subscription import SLOW_REASON
 from otel_bridge.model.runs import RunQuery
-from tests.story import Worker, mounted, served
+from tests.programs import Program
+from tests.story import mounted, served
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
@@ -31,7 +32,7 @@ def new_id(what: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def live_app(worker_url: str, worker: Worker) -> Iterator[Flask]:
+def live_app(worker_url: str, worker: Program) -> Iterator[Flask]:
     """The dashboard over the worker's database, in this process, which never drives."""
     with mounted(worker_url, heartbeat_s=0.5) as app:
         yield app
@@ -86,7 +87,7 @@ def is_type(kind: str, run_id: str | None = None) -> Callable[[dict[str, Any]], 
     return lambda message: message["type"] == kind and run_id in (None, message.get("runId"))
 
 
-def test_the_list_stream_tells_a_run_from_start_to_end(port: int, worker: Worker) -> None:
+def test_the_list_stream_tells_a_run_from_start_to_end(port: int, worker: Program) -> None:
     """A snapshot first, then the run's events in order with growing ids, each with the run's row."""
     run_id = new_id("simple")
     with websocket(port, "stream") as ws:
@@ -101,7 +102,7 @@ def test_the_list_stream_tells_a_run_from_start_to_end(port: int, worker: Worker
     assert identifiers == sorted(set(identifiers))
 
 
-def test_a_run_stream_begins_with_the_detail_and_tells_its_steps(port: int, worker: Worker) -> None:
+def test_a_run_stream_begins_with_the_detail_and_tells_its_steps(port: int, worker: Program) -> None:
     """The snapshot is what GET answers; steps follow with their views."""
     run_id = new_id("waiting")
     worker.tell(f"start waiting {run_id}")
@@ -126,7 +127,7 @@ def test_a_run_stream_begins_with_the_detail_and_tells_its_steps(port: int, work
     assert step["step"]["seq"] == step["seq"]
 
 
-def test_a_change_is_at_the_viewer_at_once(port: int, worker: Worker) -> None:
+def test_a_change_is_at_the_viewer_at_once(port: int, worker: Program) -> None:
     """From the engine's commit to the socket in under a second, on however busy a machine; bench_live measures it."""
     delays = []
     with websocket(port, "stream") as ws:
@@ -141,7 +142,7 @@ def test_a_change_is_at_the_viewer_at_once(port: int, worker: Worker) -> None:
     assert sorted(delays)[2] < 1.0
 
 
-def test_a_reconnect_misses_nothing(port: int, worker: Worker) -> None:
+def test_a_reconnect_misses_nothing(port: int, worker: Program) -> None:
     """With the last id it saw, a viewer gets what happened meanwhile, and no snapshot."""
     with websocket(port, "stream") as ws:
         receive(ws, is_type("snapshot"))
@@ -163,14 +164,14 @@ def test_an_id_of_another_process_gives_a_fresh_snapshot(port: int) -> None:
             assert receive(ws, lambda m: True)[0]["type"] == "snapshot"
 
 
-def test_a_quiet_stream_sends_heartbeats(port: int, worker: Worker) -> None:
+def test_a_quiet_stream_sends_heartbeats(port: int, worker: Program) -> None:
     """A viewer can tell a quiet stream from a dead one."""
     with websocket(port, "stream?workflow=none-such") as ws:
         beats = receive(ws, is_type("heartbeat"), within_s=5)
     assert beats[-1]["id"] >= beats[0]["id"]
 
 
-def test_the_filter_of_the_list_applies_to_its_stream(port: int, worker: Worker) -> None:
+def test_the_filter_of_the_list_applies_to_its_stream(port: int, worker: Program) -> None:
     """Events of runs outside the filter are not sent; a run that leaves it is sent once more."""
     inside, outside = new_id("waiting"), new_id("simple")
     with websocket(port, "stream?status=suspended&status=running&workflow=waiting") as ws:
@@ -183,7 +184,7 @@ def test_the_filter_of_the_list_applies_to_its_stream(port: int, worker: Worker)
     assert outside not in {m.get("runId") for m in messages}
 
 
-def test_sse_is_the_same_stream_on_the_same_route(port: int, worker: Worker) -> None:
+def test_sse_is_the_same_stream_on_the_same_route(port: int, worker: Program) -> None:
     """Snapshot and heartbeat have event names of their own; lifecycle events are plain data lines with ids."""
     run_id = new_id("waiting")
     worker.tell(f"start waiting {run_id}")
@@ -210,7 +211,7 @@ def test_sse_is_the_same_stream_on_the_same_route(port: int, worker: Worker) -> 
     assert json.loads(plain[-1]["data"])["type"] == "run.completed"
 
 
-def test_sse_continues_from_the_header_that_event_source_sends(port: int, worker: Worker) -> None:
+def test_sse_continues_from_the_header_that_event_source_sends(port: int, worker: Program) -> None:
     """A browser's reconnect carries Last-Event-ID."""
     run_id = new_id("simple")
     with websocket(port, "stream") as ws:
@@ -289,7 +290,7 @@ def test_an_event_streams_reader_that_leaves_is_noticed_before_the_next_heartbea
         until(lambda: hub.viewers == 0, what="the hub to notice that its only viewer left")
 
 
-def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str, worker: Worker) -> None:
+def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str, worker: Program) -> None:
     """The thread starts with the first viewer, is alone, and ends when nobody looks."""
     with mounted(worker_url) as app:
         hub = LiveHub(app.extensions["durable"].services, linger_s=0.1)
@@ -309,7 +310,7 @@ def test_one_watcher_serves_all_viewers_and_stops_after_the_last(worker_url: str
         hub.stop()
 
 
-def test_a_viewer_that_reads_too_slowly_is_dropped_and_no_other(worker_url: str, worker: Worker) -> None:
+def test_a_viewer_that_reads_too_slowly_is_dropped_and_no_other(worker_url: str, worker: Program) -> None:
     """A full queue ends that viewer's stream, with the reason; the others get everything."""
     with mounted(worker_url, stream_queue=3) as app:
         hub: LiveHub = app.extensions["durable"].hub
@@ -330,7 +331,7 @@ def test_a_viewer_that_reads_too_slowly_is_dropped_and_no_other(worker_url: str,
         assert [m.id for m in got] == sorted({m.id for m in got})
 
 
-def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, worker: Worker) -> None:
+def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, worker: Program) -> None:
     """A server that goes away says so; clients connect again."""
     with mounted(worker_url) as app, served(app) as port, websocket(port, "stream") as ws:
         receive(ws, is_type("snapshot"))
@@ -339,7 +340,7 @@ def test_closing_the_blueprint_ends_its_streams_with_a_reason(worker_url: str, w
         assert ws.close_message == STOPPED_REASON
 
 
-def test_a_store_that_cannot_be_read_is_reported_in_heartbeats_and_recovers(worker_url: str, worker: Worker) -> None:
+def test_a_store_that_cannot_be_read_is_reported_in_heartbeats_and_recovers(worker_url: str, worker: Program) -> None:
     """The stream stays open, says what is wrong, and continues when the store is back."""
     from otel_bridge.errors import StoreUnavailableError
     from otel_bridge.tail.changes import ChangeTail
@@ -372,7 +373,7 @@ def test_a_store_that_cannot_be_read_is_reported_in_heartbeats_and_recovers(work
         hub.stop()
 
 
-def test_two_processes_on_one_file_see_the_same_change(worker_url: str, worker: Worker, port: int) -> None:
+def test_two_processes_on_one_file_see_the_same_change(worker_url: str, worker: Program, port: int) -> None:
     """Any reader sees whoever's change: two blueprints on the file both tell it, with ids of their own."""
     run_id = new_id("simple")
     with mounted(worker_url) as other, served(other) as other_port:
@@ -384,7 +385,7 @@ def test_two_processes_on_one_file_see_the_same_change(worker_url: str, worker: 
             assert receive(there, is_type("run.completed", run_id))
 
 
-def test_the_snapshot_and_the_events_after_it_leave_no_gap(worker_url: str, worker: Worker) -> None:
+def test_the_snapshot_and_the_events_after_it_leave_no_gap(worker_url: str, worker: Program) -> None:
     """A first viewer, and a run that ends while its snapshot is read: it is in the snapshot, or an event follows."""
     for _ in range(5):
         run_id = new_id("simple")

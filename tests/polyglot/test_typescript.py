@@ -6,10 +6,8 @@ A real worker under Node (``worker.mjs``). Needs node and npm; npm fetches the S
 from __future__ import annotations
 
 import json
-import queue
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from otel_bridge import OTelBridge
 from otel_bridge.spans import ids
 from otel_bridge.store import open_store
 from otel_bridge.tail.changes import ChangeTail
+from tests.programs import Program, running
 from tests.waiting import until
 
 HERE = Path(__file__).parent
@@ -35,48 +34,11 @@ pytestmark = [
 ]
 
 
-class NodeWorker:
-    """``worker.mjs`` in a process; its lines of JSON, one at a time."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self._process = subprocess.Popen(
-            ["node", "worker.mjs", url],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        self.log: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.log.append(line)
-            self._lines.put(line)
-        self._lines.put("")
-
-    def wait_for(self, key: str) -> Any:
-        """Return the value of the first line of JSON that has ``key``."""
-        while line := self._lines.get(timeout=60):
-            if line.startswith("{") and key in (said := json.loads(line)):
-                return said[key]
-        raise AssertionError(f"The worker ended without saying {key!r}:\n{''.join(self.log)}")
-
-    def stop(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(5)
-        self._process.stdout.close()
+def said(worker: Program, key: str) -> Any:
+    """Return the value of the next line of JSON that has ``key``."""
+    while not (line := worker.wait_for(f'"{key}"')).startswith("{"):
+        pass
+    return json.loads(line)[key]
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +51,18 @@ def sdk_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def worker(sdk_folder: Path, postgres_url: str) -> Iterator[NodeWorker]:
+def worker(sdk_folder: Path, postgres_url: str) -> Iterator[Program]:
     host = postgres_url.split("host=")[1]
     name = postgres_url.split("?")[0].rsplit("/", 1)[1]
-    worker = NodeWorker(sdk_folder, f"postgresql://postgres@localhost/{name}?host={host}")
-    worker.wait_for("launched")
-    worker.wait_for("failed")
-    yield worker
-    worker.stop()
+    url = f"postgresql://postgres@localhost/{name}?host={host}"
+    with running("worker.mjs", url, executable="node", cwd=sdk_folder) as worker:
+        said(worker, "launched")
+        said(worker, "failed")
+        yield worker
 
 
 @pytest.fixture
-def client(worker: NodeWorker, postgres_url: str) -> Iterator[FlaskClient]:
+def client(worker: Program, postgres_url: str) -> Iterator[FlaskClient]:
     app = Flask(__name__)
     blueprint = create_blueprint(postgres_url)
     app.register_blueprint(blueprint, url_prefix="/durable")
@@ -121,7 +83,7 @@ def post(client: FlaskClient, path: str, body: Any = None) -> Any:
 
 
 def test_a_typescript_run_is_listed_drawn_tailed_acted_on_and_traced(
-    worker: NodeWorker, client: FlaskClient, postgres_url: str
+    worker: Program, client: FlaskClient, postgres_url: str
 ):
     """Steps count from 0, payloads are superjson, messages must be portable: none of it shows to a person."""
     store = open_store(postgres_url)
@@ -152,7 +114,7 @@ def test_a_typescript_run_is_listed_drawn_tailed_acted_on_and_traced(
 
     post(client, "runs/ts-order/signals/approval", {"approved": True})
     post(client, "runs/ts-fragile/retry")
-    assert worker.wait_for("finished")["approval"] == {"approved": True}
+    assert said(worker, "finished")["approval"] == {"approved": True}
     until(
         lambda: {row["status"] for row in get(client, "runs")} == {"completed"},
         what="every run to complete, the retried one under its own id",

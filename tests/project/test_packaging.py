@@ -83,7 +83,7 @@ def test_the_demo_runs_from_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) ->
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     python = tmp_path / "venv" / "bin" / "python"
     command = ("-m", "dashboard", "demo", "--port", "0", "--no-trickle")
-    with running(*command, environ=environ, cwd=tmp_path, python=python) as program:
+    with running(*command, environ=environ, cwd=tmp_path, executable=python) as program:
         page = program.wait_for("Dashboard:").split()[1]
         program.wait_for("Open for business")
         assert "durable-config" in httpx.get(page).text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from otel_bridge.store.postgres import PostgresStateStore
 from otel_bridge.store.sqlite import SqliteStateStore
 from otel_bridge.testing import MemoryStateStore
 from tests.databases import make_wal
+from tests.programs import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 STORES = ("memory", "sqlite", "postgres")
@@ -23,26 +22,13 @@ SCHEMA = "engine-7"
 """Not DBOS's default, so that the name is honoured everywhere."""
 
 
-def tell_story(url: str, schema: str, log: Path) -> None:
+def tell_story(url: str, schema: str) -> None:
     """Run the app until every run is where the tests want it; then kill it, so that nothing moves any more."""
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.store.story_app", url, schema],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            ready = any(line.strip() == b"ready" for line in iter(process.stdout.readline, b""))
-        finally:
-            process.kill()
-            process.wait(timeout=10)
-            process.stdin.close()
-            process.stdout.close()
-    assert ready, log.read_text()[-3000:]
+    program = Program("-m", "tests.store.story_app", url, schema, commanded=True)
+    try:
+        program.wait_for("ready", whole=True)
+    finally:
+        program.kill()
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +36,7 @@ def sqlite_story(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The system database of the story in a SQLite file."""
     folder = tmp_path_factory.mktemp("story")
     path = folder / "app.sqlite"
-    tell_story(make_wal(path), "dbos", folder / "log")
+    tell_story(make_wal(path), "dbos")
     return path
 
 
@@ -64,7 +50,7 @@ def postgres_story(postgres_server_url: str, tmp_path_factory: pytest.TempPathFa
         admin.execute(f'CREATE DATABASE "{name}"')
     base, _, query = postgres_server_url.partition("?")
     url = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
-    tell_story(url, SCHEMA, tmp_path_factory.mktemp("story") / "log")
+    tell_story(url, SCHEMA)
     yield url
     with psycopg.connect(postgres_server_url, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -34,7 +34,7 @@ BIG = 10_000
 def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A system database that a real DBOS app wrote."""
     folder = tmp_path_factory.mktemp("libsql")
-    tell_story(make_wal(folder / "app.sqlite"), "dbos", folder / "log")
+    tell_story(make_wal(folder / "app.sqlite"), "dbos")
     return folder / "app.sqlite"
 
 
