@@ -130,10 +130,14 @@ class Program:
 
 @contextmanager
 def running(
-    *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT, executable: str | Path = sys.executable
+    *arguments: str,
+    environ: dict[str, str] | None = None,
+    cwd: Path = ROOT,
+    executable: str | Path = sys.executable,
+    commanded: bool = False,
 ) -> Iterator[Program]:
     """Run a program; kill it at the end if it still runs."""
-    program = Program(*arguments, environ=environ, cwd=cwd, executable=executable)
+    program = Program(*arguments, environ=environ, cwd=cwd, executable=executable, commanded=commanded)
     try:
         yield program
     finally:

@@ -1,4 +1,4 @@
-"""The recorded application: ``python -m tests.conformance.worker URL DIR``; files in ``DIR`` steer it. See ``record``."""
+"""The recorded application: ``python -m tests.conformance.worker URL DIR``; files in ``DIR`` steer it."""
 
 from __future__ import annotations
 

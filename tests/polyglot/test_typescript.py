@@ -55,7 +55,7 @@ def worker(sdk_folder: Path, postgres_url: str) -> Iterator[Program]:
     host = postgres_url.split("host=")[1]
     name = postgres_url.split("?")[0].rsplit("/", 1)[1]
     url = f"postgresql://postgres@localhost/{name}?host={host}"
-    with running("worker.mjs", url, executable="node", cwd=sdk_folder) as worker:
+    with running("worker.mjs", url, executable="node", cwd=sdk_folder, commanded=True) as worker:
         said(worker, "launched")
         said(worker, "failed")
         yield worker
