@@ -90,7 +90,12 @@ function Row({ version: one }: { version: Version }) {
         )}
       </td>
       <td data-label="Failed" className="num">
-        <Figure now={figures.failureShare} before={before?.failureShare} format={formatShare} />
+        <Figure
+          now={figures.failureShare}
+          before={before?.failureShare}
+          format={formatShare}
+          {...(figures.failureShare ? { to: links.runs({ version: one.version, status: ["failed", "dead"] }) } : {})}
+        />
       </td>
       <td data-label="Median" className="num">
         <Figure now={figures.p50Ms} before={before?.p50Ms} format={formatRunDuration} />
@@ -106,14 +111,16 @@ interface FigureProps {
   now: number | undefined;
   before: number | undefined;
   format: (value: number) => string;
+  /** Where the runs are that it counts. */
+  to?: string;
 }
 
 /** A figure, and under it what it was in the version before. */
-function Figure({ now, before, format }: FigureProps) {
+function Figure({ now, before, format, to }: FigureProps) {
   if (now === undefined) return <span className="muted">–</span>;
   return (
     <>
-      {format(now)}
+      {to === undefined ? format(now) : <Link to={to}>{format(now)} of runs</Link>}
       {before !== undefined ? <div className="muted small nowrap">was {format(before)}</div> : null}
     </>
   );
