@@ -29,6 +29,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "compare": "dashboard.cli.analysis:compare",
         "timing": "dashboard.cli.analysis:timing",
         "usage": "dashboard.cli.usage:usage",
+        "report": "dashboard.cli.reports:report",
+        "test": "dashboard.cli.reports:test",
         "step": "dashboard.cli.details:step",
         "payload": "dashboard.cli.details:payload",
         "events": "dashboard.cli.details:events",

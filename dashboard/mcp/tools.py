@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from dashboard.client import DurableClient, RunFilter
-from dashboard.mcp.answers import LAST_STEPS, Answer, cut, run_answer, run_line, several, step_answer
+from dashboard.mcp.answers import LAST_STEPS, Answer, cut, run_answer, run_line, several, step_answer, text_of
 from dashboard.mcp.confirm import Confirmations
 from dashboard.wire.base import Json
 from dashboard.wire.runs import RunDetail
@@ -19,6 +19,7 @@ from otel_bridge.model.status import RunStatus
 MOST_RUNS = 50
 MOST_PARTS = 40
 PART_STEPS = 5_000
+MOST_REPORT = 40_000
 
 
 class ReadTools:
@@ -65,6 +66,10 @@ class ReadTools:
     def show_payload(self, run_id: str, which: Literal["input", "output", "error"]) -> Answer:
         """A run's input, output or error, cut where it is long. Secrets are hidden as the dashboard hides them."""
         return {which: cut(self._client.get_payload(run_id, which))}
+
+    def report_run(self, run_id: str, steps: int = 20) -> Answer:
+        """A run as Markdown for a bug report: links, versions, error, last steps, input, who did what."""
+        return {"markdown": text_of(self._client.run_report(run_id, steps=_bounded(steps)), MOST_REPORT)}
 
 
 class ActionTools:

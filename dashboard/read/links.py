@@ -1,8 +1,15 @@
-"""Links from a run to its trace in the tracing tool. Pure."""
+"""Links from a run to its trace in the tracing tool, and from elsewhere to the run's page."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from dashboard.workflow.address import kept_address
+from otel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from dashboard.read.services import Services
 
 TRACE_PRESETS = {
     "jaeger": "{host}/trace/{trace_id}?uiFind={span_id}",
@@ -47,3 +54,14 @@ def trace_link(template: str | None, *, trace_id: str, span_id: str, run_id: str
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)
     return template
+
+
+def public_base(services: Services) -> str | None:
+    """Return where people reach the dashboard: by the settings, or as the ledger learnt; None: nobody knows."""
+    if services.settings.public_url is not None:
+        return services.settings.public_url
+    try:
+        kept = kept_address(services.ledger)
+    except BridgeError:
+        return None
+    return None if kept is None else kept.url

@@ -28,7 +28,7 @@ from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
 from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
-from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
+from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES, StateStore
@@ -220,6 +220,13 @@ class SeenStore:
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         return self._store.get_step(run_id, seq, cap_bytes=cap_bytes) if self.get_run(run_id) else None
+
+    def recording(
+        self, run_id: str, *, limit: int, cap_bytes: int = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> list[RecordedOperation]:
+        if not self.get_run(run_id):
+            return []
+        return self._store.recording(run_id, limit=limit, cap_bytes=cap_bytes)
 
     def published_events(
         self, run_id: str, *, own: bool = False, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES

@@ -114,3 +114,17 @@ class StepCounts(NamedTuple):
 
     total: int
     failed: int
+
+
+class RecordedOperation(NamedTuple):
+    """One row that the engine replays a run from: a step, or its own bookkeeping, as it stands.
+
+    Args:
+        name: as the engine compares it: ``charge``, ``DBOS.sleep``, ``DBOS.getResult``.
+    """
+
+    seq: int
+    name: str
+    output: StoredValue | None = None
+    error: StoredValue | None = None
+    child_run_id: str | None = None

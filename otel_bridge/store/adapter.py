@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
-from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
+from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
 from otel_bridge.store.sql import (
@@ -27,6 +27,7 @@ from otel_bridge.store.sql import (
     mailbox,
     parts,
     queues,
+    recording,
     related,
     runs,
     steps,
@@ -229,6 +230,13 @@ class SqlStateStore(abc.ABC):
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """See ``StateStore.get_step``."""
         return parts.step(self, run_id, seq, cap_bytes=cap_bytes)
+
+    @looks_again
+    def recording(
+        self, run_id: str, *, limit: int, cap_bytes: int = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> list[RecordedOperation]:
+        """See ``StateStore.recording``."""
+        return recording.recording(self, run_id, limit=limit, cap_bytes=cap_bytes)
 
     # -- the rest of what people look at ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
 from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
-from otel_bridge.model.steps import Step, StepCounts, StepKey, StepPart
+from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
 DEFAULT_PAYLOAD_CAP_BYTES = 64 * 1024
@@ -142,6 +142,11 @@ class StateStore(Protocol):
 
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """Return one step with its stored output and error."""
+
+    def recording(
+        self, run_id: str, *, limit: int, cap_bytes: int = DEFAULT_PAYLOAD_CAP_BYTES
+    ) -> list[RecordedOperation]:
+        """Return the first ``limit`` rows that the engine would replay the run from, by number, unfolded."""
 
     # -- the rest of what people look at ---------------------------------------------------------------------
 

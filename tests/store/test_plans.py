@@ -158,6 +158,7 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.get_steps_of(["parted", one], errors=True, last_rows=2)
     store.count_steps("parted")
     store.step_outputs(one, ["step_1"])
+    store.recording("keyed", limit=100)
     store.rows_of_runs([one, run_id(1)])
     store.children(one)
     store.forks(one)

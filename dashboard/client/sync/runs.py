@@ -124,6 +124,18 @@ class RunRoutes(Connection):
         query = {"with": other, "attempt": attempt, "step": step}
         return self._send(Call("GET", path_of("runs", run_id, "compare"), CompareView, query_of(**query)))
 
+    def run_report(self, run_id: str, *, steps: int | None = None) -> str:
+        """Return a run as Markdown, for a bug report; ``steps``: how many of its last ones."""
+        return self._send(Call("GET", path_of("runs", run_id, "report"), as_text, query_of(steps=steps)))
+
+    def run_test(self, run_id: str, *, module: str | None = None) -> str:
+        """Return a pytest file that replays the run's recorded steps.
+
+        Args:
+            module: the module that registers the workflow; without it, the file says where to fill it in.
+        """
+        return self._send(Call("GET", path_of("runs", run_id, "test"), as_text, query_of(module=module)))
+
     def run_usage(self, run_id: str) -> RunUsage:
         """Return what the model calls of a run used: tokens, and cost where the server has a price table."""
         return self._send(Call("GET", path_of("runs", run_id, "usage"), RunUsage))

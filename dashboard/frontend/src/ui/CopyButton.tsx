@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { copyText } from "../lib/clipboard";
 import { Glyph } from "./icons";
 import "./Button.css";
 
@@ -11,12 +12,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     return () => window.clearTimeout(timer);
   }, [done]);
   const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      copyByHand(text);
-    }
-    setDone(true);
+    if (await copyText(text)) setDone(true);
   };
   return (
     <button
@@ -29,15 +25,4 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
       <Glyph name={done ? "check" : "copy"} />
     </button>
   );
-}
-
-/** For pages served without TLS, where the clipboard API is missing. */
-function copyByHand(text: string): void {
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "sr-only";
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
 }

@@ -6,6 +6,7 @@ import type { Command } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
 import { links } from "../../shell/links";
 import { navigate } from "../../shell/router";
+import { copyRun } from "./copying";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
 import { RunDecisionDialog } from "./dialogs/RunDecisionDialog";
 import { ContinueDialog, RedispatchDialog, WakeDialog } from "./dialogs/ContinueDialogs";
@@ -92,6 +93,18 @@ export function runCommands(detail: RunDetail): RunCommands {
         label: "Compare with the last success",
         icon: "compare",
         run: () => navigate(links.compare(run.id)),
+      },
+      {
+        id: "run.report",
+        label: "Copy report",
+        icon: "copy",
+        run: () => void copyRun("report", run.id),
+      },
+      {
+        id: "run.test",
+        label: "Copy as a test",
+        icon: "copy",
+        run: () => void copyRun("test", run.id),
       },
       ...when(may("fork") && hasSteps, {
         id: "run.fork",
