@@ -1,11 +1,18 @@
 /** Shows a payload as a tree. Text only: nothing in a payload ever becomes markup or a link. */
-import { memo, useState } from "react";
+import { memo, type ReactNode, useMemo, useState } from "react";
 import type { Json } from "../api/wire";
+import { CopyButton } from "./CopyButton";
 import { Glyph } from "./icons";
+import { countOf, find, pathTo } from "./payload/find";
+import { kindOf } from "./payload/kinds";
+import { Prose } from "./payload/Prose";
+import { Special } from "./payload/Special";
 import "./JsonView.css";
 
 const FIRST_ITEMS = 100;
 const LONG_TEXT = 600;
+/** Smaller payloads are seen at a glance. */
+const SEARCHED_FROM = 25;
 
 function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -47,7 +54,8 @@ function Text({ value }: { value: string }) {
 
 function Leaf({ value }: { value: Json }) {
   if (value === null) return <span className="j-null">null</span>;
-  if (typeof value === "string") return <Text value={value} />;
+  if (typeof value === "string")
+    return value.includes("\n") || value.startsWith("data:image/") ? <Prose text={value} /> : <Text value={value} />;
   if (typeof value === "boolean") return <span className="j-bool">{String(value)}</span>;
   return <span className="j-number">{JSON.stringify(value)}</span>;
 }
@@ -55,11 +63,27 @@ function Leaf({ value }: { value: Json }) {
 interface NodeProps {
   name: string | null;
   value: Json;
+  path: string;
   depth: number;
   open: number;
+  /** Paths that a search found: they are marked, and what leads to them is open. */
+  found: readonly string[] | null;
 }
 
-const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps) {
+/** Where a member stands, to be copied; seen by the pointer and by focus. */
+function CopyPath({ path }: { path: string }) {
+  return path === "$" ? null : (
+    <span className="j-path">
+      <CopyButton text={path} label={`Copy the path ${path}`} />
+    </span>
+  );
+}
+
+const leadsTo = (path: string, found: readonly string[] | null): boolean =>
+  found?.some((one) => one.length > path.length && one.startsWith(path) && /[.[]/.test(one[path.length] ?? "")) ??
+  false;
+
+const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found }: NodeProps) {
   const typed = classOf(value);
   const body = typed ? typed.rest : value;
   const branch = typeof body === "object" && body !== null;
@@ -68,7 +92,12 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
     : isObject(body)
       ? Object.entries(body)
       : [];
-  const [expanded, setExpanded] = useState(depth < open);
+  const [chosen, setExpanded] = useState<boolean | null>(null);
+  const expanded = chosen ?? (found === null ? depth < open : leadsTo(path, found));
+  const [asData, setAsData] = useState(false);
+  const special = useMemo(() => kindOf(value), [value]);
+  const inList = Array.isArray(body);
+  const hit = found?.includes(path) || undefined;
   const [shown, setShown] = useState(FIRST_ITEMS);
   const label = name === null ? null : <span className="j-key">{name}</span>;
   const tag = typed ? (
@@ -76,11 +105,41 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
       {typed.name.split(".").at(-1)}
     </span>
   ) : null;
+  if (special && !asData && found === null) {
+    const tree = (part: Json, key: string): ReactNode => (
+      <JsonNode
+        key={key}
+        name={key}
+        value={part}
+        path={pathTo(path, key, false)}
+        depth={depth + 1}
+        open={open}
+        found={found}
+      />
+    );
+    return (
+      <div className="j-special">
+        {label}
+        <Special found={special} tree={tree} />
+        <button type="button" className="j-more" onClick={() => setAsData(true)}>
+          as data
+        </button>
+      </div>
+    );
+  }
   if (name === null && branch && entries.length > 0 && !typed) {
     return (
       <div className="j-root">
         {entries.slice(0, shown).map(([key, item]) => (
-          <JsonNode key={key} name={key} value={item} depth={depth + 1} open={open} />
+          <JsonNode
+            key={key}
+            name={key}
+            value={item}
+            path={pathTo(path, key, inList)}
+            depth={depth + 1}
+            open={open}
+            found={found}
+          />
         ))}
         {entries.length > shown ? (
           <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
@@ -92,27 +151,39 @@ const JsonNode = memo(function JsonNode({ name, value, depth, open }: NodeProps)
   }
   if (!branch || entries.length === 0) {
     return (
-      <div className="j-row">
+      <div className="j-row" data-hit={hit}>
         {label}
         {tag}
         {branch ? <span className="j-null">{Array.isArray(body) ? "[ ]" : "{ }"}</span> : <Leaf value={body} />}
+        <CopyPath path={path} />
       </div>
     );
   }
   return (
     <div className="j-branch">
-      <button type="button" className="j-toggle" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
-        <Glyph name="chevron" size={12} />
-        {label}
-        {tag}
-        <span className="j-summary">
-          {Array.isArray(body) ? `[${summary(body)}]` : expanded ? "" : `{ ${summary(body)} }`}
-        </span>
-      </button>
+      <div className="j-head" data-hit={hit}>
+        <button type="button" className="j-toggle" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
+          <Glyph name="chevron" size={12} />
+          {label}
+          {tag}
+          <span className="j-summary">
+            {Array.isArray(body) ? `[${summary(body)}]` : expanded ? "" : `{ ${summary(body)} }`}
+          </span>
+        </button>
+        <CopyPath path={path} />
+      </div>
       {expanded ? (
         <div className="j-children">
           {entries.slice(0, shown).map(([key, item]) => (
-            <JsonNode key={key} name={key} value={item} depth={depth + 1} open={open} />
+            <JsonNode
+              key={key}
+              name={key}
+              value={item}
+              path={pathTo(path, key, inList)}
+              depth={depth + 1}
+              open={open}
+              found={found}
+            />
           ))}
           {entries.length > shown ? (
             <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
@@ -143,9 +214,41 @@ export function asCall(value: Json): Json {
 }
 
 export function JsonView({ value, open = 2, label }: { value: Json; open?: number; label: string }) {
+  const [raw, setRaw] = useState(false);
+  const [text, setText] = useState("");
+  const sought = text.trim();
+  const found = useMemo(() => (sought === "" ? null : find(value, sought)), [value, sought]);
+  const large = useMemo(() => countOf(value, SEARCHED_FROM) >= SEARCHED_FROM, [value]);
+  const branch = typeof value === "object" && value !== null;
   return (
     <div className="json" role="group" aria-label={label}>
-      <JsonNode name={null} value={value} depth={0} open={open} />
+      {branch && (large || raw) ? (
+        <div className="j-tools">
+          {raw ? null : (
+            <input
+              type="search"
+              className="input"
+              value={text}
+              placeholder="Find a key or value"
+              aria-label={`Find in ${label}`}
+              spellCheck={false}
+              autoComplete="off"
+              onChange={(event) => setText(event.target.value)}
+            />
+          )}
+          {found ? <span className="muted small">{found.length} found</span> : null}
+          <button type="button" className="j-more" aria-pressed={raw} onClick={() => setRaw(!raw)}>
+            {raw ? "as a tree" : "raw"}
+          </button>
+        </div>
+      ) : null}
+      {raw ? (
+        <pre className="j-raw" tabIndex={0} aria-label={`${label}, raw`}>
+          {JSON.stringify(value, null, 2)}
+        </pre>
+      ) : (
+        <JsonNode key={sought} name={null} value={value} path="$" depth={0} open={open} found={found} />
+      )}
     </div>
   );
 }
