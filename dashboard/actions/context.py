@@ -191,10 +191,10 @@ class ActionContext:
             except LedgerError:
                 log.warning("The queue of run %s could not be remembered; a retry will use another.", run.id)
 
-    def keep_attempt(self, run: Run, steps: Sequence[Step]) -> None:
-        """Keep how an open run stands, for its history, before an action makes the engine forget it."""
+    def keep_attempt(self, run: Run, steps: Sequence[Step], *, at_ms: int) -> None:
+        """Keep how an open run stands, for its history, before an action that began at ``at_ms`` puts it back."""
         try:
-            self.ledger.keep_attempt(attempt_of(run, steps, None))
+            self.ledger.keep_attempt(attempt_of(run, steps, None, at_ms=at_ms))
         except LedgerError:
             log.warning("The present attempt of run %s could not be kept; its history will lack the steps.", run.id)
 

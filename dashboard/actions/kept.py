@@ -1,8 +1,7 @@
-"""What an action keeps of a run before it makes the engine forget it. Reads a clock."""
+"""What an action keeps of a run before it makes the engine forget it. Pure."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from otel_bridge.ledger.base import KeptAttempt, PastLife
@@ -11,7 +10,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 
 
-def attempt_of(run: Run, steps: Sequence[Step], error: StoredValue | None) -> KeptAttempt:
-    """Return how a run stands now, to be kept."""
+def attempt_of(run: Run, steps: Sequence[Step], error: StoredValue | None, *, at_ms: int) -> KeptAttempt:
+    """Return how a run stands when an action puts it back, which began at ``at_ms``."""
     life = PastLife(run=run, generation=0, steps=tuple(steps), error=error)
-    return KeptAttempt(at_ms=int(time.time() * 1000), life=life)
+    return KeptAttempt(at_ms=at_ms, life=life)

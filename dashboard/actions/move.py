@@ -76,7 +76,7 @@ def move(
                     f"{run.workflow_version}, or move it with force."
                 )
             where = ctx.queue_for(run, None, seen)
-            ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen))
+            ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen), at_ms=audited.at_ms)
             notes = move_to(ctx, lock, run, Destination(target, *where))
             return Moved(Outcome(ctx.run(run_id), tuple(notes)), target, check, moved=True)
 

@@ -49,7 +49,7 @@ def redispatch(ctx: ActionContext, run_id: str, *, actor: str, forced: bool = Fa
                 return Outcome(run), False
             if run.status not in CANCELLABLE_STATUSES:
                 raise Refused(f"The run is {run.status}: no executor holds it. Retry it instead.")
-            return put_back(ctx, lock, run, forced=forced), True
+            return put_back(ctx, lock, run, at_ms=audited.at_ms, forced=forced), True
 
 
 def _gone(run: Run, seen: Presence) -> str | None:
@@ -58,8 +58,13 @@ def _gone(run: Run, seen: Presence) -> str | None:
     return run.workflow_version if blocked is not None and blocked.code == "version_gone" else None
 
 
-def put_back(ctx: ActionContext, lock: RunLock, run: Run, *, queue: str | None = None, forced: bool = False) -> Outcome:
+def put_back(
+    ctx: ActionContext, lock: RunLock, run: Run, *, at_ms: int, queue: str | None = None, forced: bool = False
+) -> Outcome:
     """Put an open run back on a queue, where a live worker can take it. Called under the run's lock.
+
+    Args:
+        at_ms: when the action began, as the audit log says.
 
     Raises:
         Refused: see ``redispatch``.
@@ -73,8 +78,9 @@ def put_back(ctx: ActionContext, lock: RunLock, run: Run, *, queue: str | None =
             f"No live worker has workflow {run.workflow!r}, so the run would only wait. Start one, then redispatch it."
         )
     ctx.remember_queue(run)
-    ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen))
+    in_flight = interrupted_steps(run, ctx.store.get_steps(run.id), seen)
     if not seen.known or where.version == run.workflow_version:
+        ctx.keep_attempt(run, in_flight, at_ms=at_ms)
         lock.fence()
         with ctx.engine.use(fast_queue=True) as client:
             client.resume_workflow(run.id, queue_name=where.queue)
@@ -88,6 +94,7 @@ def put_back(ctx: ActionContext, lock: RunLock, run: Run, *, queue: str | None =
             f"{run.workflow_version}, or fork the run from an earlier step."
         )
     unknown = () if check.compared else (f"No completed run of version {where.version} was there to compare with.",)
+    ctx.keep_attempt(run, in_flight, at_ms=at_ms)
     kept = move_to(ctx, lock, run, where)
     return Outcome(ctx.run(run.id), (*where.notes, *unknown, *kept))
 

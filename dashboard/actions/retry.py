@@ -92,7 +92,7 @@ def _retry_bottom_up(
                 check_queue(ctx, queue, run)
             if run.status in CANCELLABLE_STATUSES:
                 audited.params[PUT_BACK] = True
-                return put_back(ctx, lock, run, queue=queue)
+                return put_back(ctx, lock, run, at_ms=audited.at_ms, queue=queue)
             ended = _read(ctx.store, run)
             start = _start_of(ended)
             every = ctx.permission.store or ctx.store  # a child that the caller may not see is refused, not left out
@@ -101,7 +101,7 @@ def _retry_bottom_up(
             if waiting:
                 ctx.permission.require_reach("retry", partial(retried_with, run=run, depth=depth))
             if not waiting:
-                return _revive_and_enqueue(ctx, lock, ended, start, queue, notes)
+                return _revive_and_enqueue(ctx, lock, ended, start, queue, notes, at_ms=audited.at_ms)
         for child in waiting:
             tried.add(child)
             notes += _retry(ctx, child, None, actor=actor, depth=depth + 1, parent=run_id).notes
@@ -161,7 +161,14 @@ def retried_with(store: StateStore, run: Run, *, depth: int = 0) -> Iterator[Run
 
 
 def _revive_and_enqueue(
-    ctx: ActionContext, lock: RunLock, ended: Ended, start: int, queue: str | None, notes: Sequence[str]
+    ctx: ActionContext,
+    lock: RunLock,
+    ended: Ended,
+    start: int,
+    queue: str | None,
+    notes: Sequence[str],
+    *,
+    at_ms: int,
 ) -> Outcome:
     run = ended.run
     aim = ctx.aim(run, queue)
@@ -171,7 +178,7 @@ def _revive_and_enqueue(
     unread = [] if resumes else ctx.store.unread_messages(run.id)
     lock.fence()
     failure = _failure_of(ctx, ended)
-    where = aim.at(revive(ctx, ended, failure))
+    where = aim.at(revive(ctx, ended, failure, at_ms=at_ms))
     lock.fence()
     if resumes:
         with ctx.engine.use(fast_queue=True) as client:
@@ -219,7 +226,7 @@ def _failure_of(ctx: ActionContext, ended: Ended) -> Failure | None:
     return ctx.failures.failure_of(ended.run, ended.steps, ended.error)
 
 
-def revive(ctx: ActionContext, ended: Ended, failure: Failure | None) -> str | None:
+def revive(ctx: ActionContext, ended: Ended, failure: Failure | None, *, at_ms: int) -> str | None:
     """Note in the ledger that an ended run is about to live again: its trace continues, its webhooks are good again.
 
     What the bridge has not exported of its present life is kept, because the engine deletes the rows, and its queue,
@@ -234,7 +241,7 @@ def revive(ctx: ActionContext, ended: Ended, failure: Failure | None) -> str | N
             run.id,
             lambda exported, lives: life_to_keep(run, ended.steps, ended.error, exported, lives),
             queue=queue_to_remember(run),
-            attempt=attempt_of(run, ended.steps, ended.error),
+            attempt=attempt_of(run, ended.steps, ended.error, at_ms=at_ms),
             failure=failure,
         )
     except LedgerError as problem:

@@ -241,7 +241,7 @@ class LiveHub:
     def _publish(self, changes: list[RunChange]) -> None:
         runs = self._services.with_bulks(self._services.with_errors([change.run for change in changes]))
         changes = [replace(change, run=run) for change, run in zip(changes, runs, strict=True)]
-        rows = self._services.rows(runs)
+        rows = self._services.rows(runs, just_now=True)
         with self._lock:
             messages = [
                 message for change, row in zip(changes, rows, strict=True) for message in self._messages(change, row)

@@ -214,15 +214,16 @@ def _step(step: Step, codec: Codec) -> ComparedStep:
 def _side(side: Side, view: RunView, services: Services) -> ComparedRun:
     run, attempt = side.loaded.run, side.attempt
     if attempt is not None:
-        begun = attempt.started_at_ms or attempt.enqueued_at_ms
+        begun = attempt.enqueued_at_ms if attempt.started_at_ms is None else attempt.started_at_ms
+        queued = attempt.enqueued_at_ms
         return ComparedRun(
             id=run.id,
             workflow=run.workflow,
             status=attempt.outcome or "interrupted",
             attempt=attempt.n,
-            created_at=iso(attempt.enqueued_at_ms) or "",
-            took_ms=None if attempt.ended_at_ms is None else max(0, attempt.ended_at_ms - begun),
-            queue_ms=max(0, begun - attempt.enqueued_at_ms),
+            created_at=iso(begun if queued is None else queued) or iso(run.created_at_ms) or "",
+            took_ms=None if attempt.ended_at_ms is None or begun is None else max(0, attempt.ended_at_ms - begun),
+            queue_ms=None if begun is None or queued is None else max(0, begun - queued),
         )
     times = axis(run, side.loaded.steps, services.store.now_ms())
     return ComparedRun(
@@ -232,7 +233,7 @@ def _side(side: Side, view: RunView, services: Services) -> ComparedRun:
         status=view.status,
         created_at=view.created_at,
         took_ms=times.end_ms - times.start_ms,
-        queue_ms=times.start_ms - times.begin_ms,
+        queue_ms=None if run.was_put_back else times.start_ms - times.begin_ms,
         error=view.error,
     )
 

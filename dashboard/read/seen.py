@@ -329,9 +329,10 @@ class SeenServices(Services):
         """Return a run as listed, with what this actor may do to it."""
         return self.permitted(super().row(run, **options), run)
 
-    def rows(self, runs: Sequence[Run]) -> list[RunRow]:
+    def rows(self, runs: Sequence[Run], *, just_now: bool = False) -> list[RunRow]:
         """Return runs as listed, each with what this actor may do to it."""
-        return [self.permitted(row, run) for row, run in zip(super().rows(runs), runs, strict=True)]
+        listed = super().rows(runs, just_now=just_now)
+        return [self.permitted(row, run) for row, run in zip(listed, runs, strict=True)]
 
     def permitted(self, row: RunRow, run: Run) -> RunRow:
         """Return a row less the actions that the policy refuses."""

@@ -133,7 +133,7 @@ class Services:
                 ended again already.
         """
         known = None if failure is None or run.status in TERMINAL_STATUSES else {run.id: failure}
-        return self._rows([run], None if requeue is None else {run.id: [requeue]}, known)[0]
+        return self._rows([run], None if requeue is None else {run.id: [requeue]}, known, {})[0]
 
     def with_errors(self, runs: Sequence[Run]) -> list[Run]:
         """Return runs, each with the error that it died of last; without, where the ledger cannot be used."""
@@ -152,15 +152,21 @@ class Services:
         """Return what is known about these runs' failures, recorded now where nobody has."""
         return failure_facts_of(runs, log=lambda: self.failures, ledger=lambda: self.ledger, known=known)
 
-    def rows(self, runs: Sequence[Run]) -> list[RunRow]:
-        """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error."""
-        return self._rows(runs, None, None)
+    def rows(self, runs: Sequence[Run], *, just_now: bool = False) -> list[RunRow]:
+        """Return runs as listed, as presence shows them, each with when it was last put on a queue, and its error.
+
+        Args:
+            just_now: the runs have just changed: a worker may have taken one before the action that put it back
+                has written the audit log, so when that action began is asked for too.
+        """
+        return self._rows(runs, None, None, self._requeue_begun_at(runs) if just_now else {})
 
     def _rows(
         self,
         runs: Sequence[Run],
         requeued: Mapping[str, Sequence[AuditEntry]] | None,
         failures: Mapping[str, Failure] | None,
+        begun: Mapping[str, int],
     ) -> list[RunRow]:
         seen, settings = self.presence(), self.settings
         facts = self.failure_facts(runs, failures)
@@ -168,7 +174,8 @@ class Services:
         return [
             run_row(
                 overlay_error(
-                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ())), facts.failures.get(run.id)
+                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ()), begun_ms=begun.get(run.id)),
+                    facts.failures.get(run.id),
                 ),
                 seen=seen,
                 codec=settings.codec,
@@ -195,6 +202,12 @@ class Services:
         """Return what put these runs on a queue again; nothing, where the ledger cannot be read."""
         try:
             return self.ledger.audit_of_runs(run_ids, REQUEUES) if run_ids else {}
+        except LedgerError:
+            return {}
+
+    def _requeue_begun_at(self, runs: Sequence[Run]) -> Mapping[str, int]:
+        try:
+            return self.ledger.requeue_begun_at([run.id for run in runs]) if runs else {}
         except LedgerError:
             return {}
 

@@ -67,7 +67,8 @@ def axis(run: Run, steps: Sequence[Step], now_ms: int) -> Axis:
 
 def _is_kept(step: Step, begin: int, run: Run) -> bool:
     """Say whether the last attempt took the step's result over from an earlier one."""
-    return run.requeued_at_ms is not None and step.finished_at_ms is not None and step.finished_at_ms < begin
+    again = run.requeued_at_ms is not None or run.was_put_back
+    return again and step.finished_at_ms is not None and step.finished_at_ms < begin
 
 
 def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:

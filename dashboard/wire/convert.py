@@ -161,7 +161,7 @@ def attempt_view(
     ]
     return AttemptView(
         n=attempt.n,
-        enqueued_at=iso(attempt.enqueued_at_ms) or "",
+        enqueued_at=iso(attempt.enqueued_at_ms),
         started_at=iso(attempt.started_at_ms),
         ended_at=iso(attempt.ended_at_ms),
         outcome=attempt.outcome,

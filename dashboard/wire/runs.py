@@ -196,11 +196,12 @@ class AttemptView(Wire):
     """One execution of a run, from when it was put on a queue; the last is the run as it is now.
 
     ``outcome`` is a run's status, ``lost`` where its worker was, or absent where nobody kept it or it continues.
-    ``cause`` is what began the attempt (``start``, ``retry``, ``redispatch``, ``move``), ``by`` whoever did that.
+    ``cause`` is what began the attempt (``start``, ``retry``, ``redispatch``, ``move``; ``resume``: the engine's
+    own resume or rewind), ``by`` whoever did that. ``enqueuedAt`` is absent where nobody saw when the engine did so.
     """
 
     n: int
-    enqueued_at: Timestamp
+    enqueued_at: Timestamp | None = None
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
     outcome: str | None = None

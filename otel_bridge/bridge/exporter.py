@@ -16,6 +16,7 @@ from otel_bridge.bridge.interruptions import Interruptions
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.model_calls import calls_of, with_model_calls
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.bridge.resumes import note_resumes
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
@@ -160,6 +161,9 @@ class RunExporter:
                     progress.again[run_id] = plan.again_at_ms
                 elif cut.goes_on(run_id):
                     progress.again[run_id] = now_ms + LOOK_AGAIN_MS
+        if lease is not None and self._delivery is not None:
+            fresh = [(run, plan) for run, plan in plans if run is not None and run.id not in past]
+            note_resumes(self._ledger, [(run, before.get(run.id), plan.record) for run, plan in fresh])
         sent = self._send(lease, lived, plans, progress)
         while sent := [(run, plan) for run, plan in sent if run is not None and plan.more]:
             # Each part is acknowledged by itself, so the spans of a long run are never held together.

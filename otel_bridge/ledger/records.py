@@ -89,10 +89,10 @@ class PastLife:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAttempt:
-    """How a run stood when an action was about to put it on a queue again, or to cancel it.
+    """How a run stood when an action was about to put it on a queue again.
 
     Args:
-        at_ms: when that was.
+        at_ms: when that action began, as the audit log will say.
         life: the row, its steps, those in flight as ``interrupted``, and why it had failed.
     """
 

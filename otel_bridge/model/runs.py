@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
 from otel_bridge.model.status import STATUSES, RunStatus
 
 ROUNDING_MS = 1_000
 """Run rows on SQLite may be cut to whole seconds."""
+_BEGIN_ON_ENGINES = "sched-"
+"""Ids of scheduled runs: older schemas have no column for the schedule."""
+_ENGINES_OWN = "_dbos_"
+"""Workflows of the engine itself, such as its debouncer."""
 WaitingOn = Literal["signal", "webhook", "update", "breakpoint", "child", "sleep", "queue", "delay"]
 
 
@@ -103,7 +107,8 @@ class Run:
 
     ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
-    action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``). ``error`` is the
+    action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``);
+    ``resumed_by_engine`` where it was the engine's own resume or rewind, which nobody timed. ``error`` is the
     last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
     ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
     ``undo_stuck``: the undo ended without undoing all of it.
@@ -135,6 +140,7 @@ class Run:
     delayed_until_ms: int | None = None
     deadline_at_ms: int | None = None
     requeued_at_ms: int | None = None
+    resumed_by_engine: bool = False
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
@@ -161,15 +167,40 @@ class Run:
 
     @property
     def queue_ms(self) -> int | None:
-        """How long the run waited since it was last put on a queue; None where recovery overwrote its start."""
-        if self.started_at_ms is None or self.recovery_attempts > 1:
+        """How long the run waited since it was last put on a queue.
+
+        None where nobody knows: recovery overwrote its start, or the engine put it back at a time that no row keeps.
+        """
+        if self.started_at_ms is None or self.recovery_attempts > 1 or self.was_put_back:
             return None
         return max(0, self.started_at_ms - self.enqueued_at_ms)
 
     @property
     def enqueued_at_ms(self) -> int:
-        """When the run was last put on its queue: at its creation, after its delay, or by an action."""
-        return max(self.created_at_ms, self.delayed_until_ms or 0, self.requeued_at_ms or 0)
+        """When the run was last put on its queue: at its creation, after its delay, or by an action.
+
+        Where the engine put it back it was then, at the latest: the row's last change while it is queued, else its
+        start.
+        """
+        known = max(self.created_at_ms, self.delayed_until_ms or 0, self.requeued_at_ms or 0)
+        if self.requeued_at_ms is not None or not self.was_put_back:
+            return known
+        return max(known, (self.updated_at_ms if self.is_queued else self.started_at_ms) or 0)
+
+    @property
+    def was_put_back(self) -> bool:
+        """True where the engine put the run on a queue again, by a resume, a rewind or a recovery.
+
+        Its row shows that: it is on the engine's own queue, where nothing else begins but what is scheduled or forked;
+        or it is queued and was executed before. An engine that was given another queue leaves no trace in the row.
+        """
+        if self.requeued_at_ms is not None:
+            return self.resumed_by_engine
+        begins_there = (
+            self.schedule is not None or self.forked_from is not None or self.id.startswith(_BEGIN_ON_ENGINES)
+        )
+        engines = self.queue == INTERNAL_QUEUE and not begins_there and not self.workflow.startswith(_ENGINES_OWN)
+        return engines or (self.is_queued and self.recovery_attempts > 0)
 
     @property
     def duration_ms(self) -> int | None:

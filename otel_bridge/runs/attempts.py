@@ -17,8 +17,15 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.overlay import CLOCKS_MS, interrupted_step
 
-REQUEUES = ("retry", "redispatch", "move")
+RESUME = "resume"
+"""What the bridge writes into the audit log when the engine itself made an ended run live again."""
+ENGINE_ACTOR = "the engine"
+REQUEUES = ("retry", "redispatch", "move", RESUME)
 """Actions, by their names in the audit log, that put a run on a queue again."""
+ENDED_AS, ENDED_AT = "endedAs", "endedAtMs"
+"""Parameters of such a resume: how the run had ended before, and when, where the bridge saw that."""
+UNSEEN = "unseen"
+"""Parameter of such a resume: it was noticed when the run had begun, so the entry's time is the latest possible."""
 PUT_BACK = "putBack"
 """Parameter of a retry in the audit log: the run had not ended, so it was put back with all its steps."""
 
@@ -29,15 +36,16 @@ class Attempt:
 
     Args:
         n: 1 for the first.
+        enqueued_at_ms: None where the engine put it back, and nobody saw when.
         outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it continues.
-        cause: what began it: ``start``, ``retry``, ``redispatch`` or ``move``.
+        cause: what began it: ``start``, ``retry``, ``redispatch``, ``move``, or ``resume`` by the engine.
         by: who did that, as the audit log names them; None for the start.
         error: why it failed, where that was kept.
         steps: what began in it; none of the last one, whose steps are the run's.
     """
 
     n: int
-    enqueued_at_ms: int
+    enqueued_at_ms: int | None
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     outcome: RunStatus | str | None = None
@@ -48,20 +56,31 @@ class Attempt:
     steps: tuple[Step, ...] = ()
 
 
-def overlay_requeue(run: Run, requeues: Sequence[AuditEntry]) -> Run:
+def overlay_requeue(run: Run, requeues: Sequence[AuditEntry], *, begun_ms: int | None = None) -> Run:
     """Return the run with when it was last put on a queue, so that it has not waited there since its creation.
 
     Args:
         requeues: the run's ``REQUEUES`` in the audit log, oldest first.
+        begun_ms: when an action last began to put it back: it may have taken effect, and not be in the log yet.
     """
     requeues = of_this_run(run, requeues)
-    if not requeues:
+    at_ms = max([entry.at_ms for entry in requeues[-1:]], default=0)
+    by_engine = bool(requeues) and requeues[-1].action == RESUME
+    if begun_ms is not None and begun_ms > at_ms and _took_effect(run, begun_ms):
+        at_ms, by_engine = begun_ms, False
+    seen_ms = run.requeued_at_ms or 0  # whoever followed the run saw it end then, and live again since
+    if not at_ms or at_ms < seen_ms - CLOCKS_MS:
         return run
-    at_ms = max(run.created_at_ms, requeues[-1].at_ms)
+    at_ms = max(run.created_at_ms, at_ms)
     waiting = run.waiting
     if waiting is not None and waiting.on == "queue":
         waiting = replace(waiting, since_ms=max(waiting.since_ms, at_ms))
-    return replace(run, requeued_at_ms=at_ms, waiting=waiting)
+    return replace(run, requeued_at_ms=at_ms, resumed_by_engine=by_engine, waiting=waiting)
+
+
+def _took_effect(run: Run, begun_ms: int) -> bool:
+    """Say whether the row is younger than the action: what was put back has neither an end nor a start before."""
+    return (run.updated_at_ms if run.started_at_ms is None else run.started_at_ms) >= begun_ms - CLOCKS_MS
 
 
 def of_this_run(run: Run, requeues: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
@@ -87,7 +106,7 @@ def attempts(
         reported: its interrupted steps, as workers reported them.
         steps: as they are now; those of earlier attempts that were not executed again are among them.
     """
-    requeues = of_this_run(run, requeues)
+    requeues = [*of_this_run(run, requeues), *_not_logged(run)]
     first_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
     starts = [min([first_ms, *(entry.at_ms for entry in requeues)]), *(entry.at_ms for entry in requeues)]
     causes = [None, *requeues]
@@ -97,9 +116,10 @@ def attempts(
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
         if cause is not None and _begins_a_life(cause):
             life += 1
+        unseen = cause is not None and bool(cause.params.get(UNSEEN))
         begun = Attempt(
             n=n,
-            enqueued_at_ms=enqueued_ms,
+            enqueued_at_ms=None if unseen else enqueued_ms,
             cause="start" if cause is None else cause.action,
             by=None if cause is None else cause.actor,
         )
@@ -109,6 +129,19 @@ def attempts(
             past = _past(begun, requeues[n - 1], life, exported, _kept_at(kept, starts[n:]))
             found.append(replace(past, steps=_begun_in(enqueued_ms, starts[n], known)))
     return found
+
+
+def _not_logged(run: Run) -> list[AuditEntry]:
+    """Return the engine's own resume or rewind that only the run's row tells of; a recovery is none."""
+    executions = 0 if run.is_queued else 1
+    if not run.was_put_back or run.requeued_at_ms is not None or run.recovery_attempts != executions:
+        return []
+    params = {} if run.is_queued else {UNSEEN: True}
+    return [
+        AuditEntry(
+            at_ms=run.enqueued_at_ms, actor=ENGINE_ACTOR, action=RESUME, run_id=run.id, outcome="done", params=params
+        )
+    ]
 
 
 def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLife | None:
@@ -133,7 +166,7 @@ def _begun_in(since_ms: int, until_ms: int, known: Sequence[Step]) -> tuple[Step
 
 def _begins_a_life(cause: AuditEntry) -> bool:
     """Say whether the run had ended before; else it continues with the steps that it has."""
-    return cause.action == "retry" and not cause.params.get(PUT_BACK)
+    return cause.action == RESUME or (cause.action == "retry" and not cause.params.get(PUT_BACK))
 
 
 def _present(begun: Attempt, run: Run) -> Attempt:
@@ -165,8 +198,12 @@ def _past(
             executor=was.executor,
             error=kept.error,
         )
+    if ended_by.action == RESUME and ENDED_AS in ended_by.params:
+        first_ms = exported.first_started_at_ms if exported is not None and life == 0 else None
+        ended = ended_by.params[ENDED_AS], ended_by.params[ENDED_AT]
+        return replace(begun, started_at_ms=first_ms, outcome=ended[0], ended_at_ms=ended[1])
     if exported is None:
-        return replace(begun, ended_at_ms=ended_by.at_ms)
+        return replace(begun, ended_at_ms=None if ended_by.action == RESUME else ended_by.at_ms)
     ends = [end_ms for end_ms, generation in exported.steps.values() if generation == life]
     if exported.generation == life and exported.ended:
         return replace(begun, ended_at_ms=exported.ended_at_ms, outcome=exported.status)

@@ -52,17 +52,20 @@ def run_events(
     status = _unblocked(run)
     was = _unblocked(before) if before is not None else None
     is_new = before is None and run.created_at_ms >= since_ms - 1_000
-    revived = before is not None and before.is_terminal and not run.is_terminal
+    lived = lived_meanwhile(run, before)
+    revived = lived or (before is not None and before.is_terminal and not run.is_terminal)
     if not ending:
         events = []
         if is_new or (revived and status != "cancelling"):
-            events.append(event("run.pending", run.created_at_ms if is_new else run.updated_at_ms))
-        taken_over = before is not None and before.status == "blocked" and before.started_at_ms != run.started_at_ms
+            queued_ms = run.started_at_ms if lived and run.started_at_ms is not None else run.updated_at_ms
+            events.append(event("run.pending", run.created_at_ms if is_new else queued_ms))
+        taken_over = before is not None and _taken_over(run, before)
         left_queue = was == "pending" or is_new or revived or taken_over
         ran = status != "pending" and not (status in ("cancelled", "dead") and run.started_at_ms is None)
         if left_queue and ran and status != "cancelling":
             events.append(event("run.started", run.started_at_ms or run.created_at_ms))
-        if before is not None and was == "suspended" and not run.is_terminal and not _still_waits(run, before):
+        went_on = was == "suspended" and not run.is_terminal and not left_queue
+        if before is not None and went_on and not _still_waits(run, before):
             events.append(event("run.resumed", run.updated_at_ms))
         return events
     if status == "suspended":
@@ -75,7 +78,7 @@ def run_events(
     at_ms = run.finished_at_ms or run.updated_at_ms
     if undo_missed(run, before):
         ends = [event("run.cancelling", at_ms), event(_ENDINGS[run.status], max(at_ms, undone_at_ms or 0))]
-    elif run.status != was:
+    elif run.status != was or lived:
         ends = [event(_ENDINGS[run.status], max(at_ms, undone_at_ms or 0))]
     else:
         return []
@@ -89,6 +92,23 @@ def _unblocked(run: Run) -> RunStatus:
     if run.is_queued or run.started_at_ms is None:
         return "pending"
     return "running" if run.waiting is None else "suspended"
+
+
+def lived_meanwhile(run: Run, before: Run | None) -> bool:
+    """True when a run that had ended was retried, executed and ended again between two looks at it.
+
+    What is cancelled or given up has no start, so another life of it leaves no sign; an undo is none.
+    """
+    if before is None or not (before.is_terminal and run.is_terminal) or run.undo_id is not None:
+        return False
+    return run.started_at_ms is not None and (run.status, run.started_at_ms) != (before.status, before.started_at_ms)
+
+
+def _taken_over(run: Run, before: Run) -> bool:
+    """True when a worker took an open run once more since: only that stamps its start."""
+    if before.is_terminal or run.started_at_ms in (None, before.started_at_ms):
+        return False
+    return before.status == "blocked" or before.started_at_ms is not None
 
 
 def undo_missed(run: Run, before: Run | None) -> bool:

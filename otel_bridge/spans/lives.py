@@ -246,7 +246,7 @@ def queue_wait_ms(run: Run, facts: ExportedRun) -> int | None:
     """Return how long the run first waited on its queue; None for a retry, and where nobody saw when it began."""
     started_ms = facts.first_started_at_ms
     if is_another_run(facts):
-        started_ms = run.started_at_ms if run.recovery_attempts <= 1 else None
+        started_ms = run.started_at_ms if run.recovery_attempts <= 1 and not run.was_put_back else None
     elif facts.generation:
         return None
     return None if started_ms is None else max(0, started_ms - first_enqueued_ms(run))
@@ -258,7 +258,7 @@ def _first_sight(run: Run, facts: ExportedRun) -> ExportedRun:
     untouched = facts.generation == 0 and run.recovery_attempts <= 1
     if queue is None and untouched and run.queue is not None and not run.queue.startswith(INTERNAL_QUEUE_PREFIX):
         queue = run.queue
-    if started is None and untouched and not facts.ended:
+    if started is None and untouched and not facts.ended and not run.was_put_back:
         started = run.started_at_ms
     created = facts.created_at_ms if facts.created_at_ms is not None else run.created_at_ms
     workflow = facts.workflow or run.workflow

@@ -82,7 +82,7 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         status=_status(result, child),
         started_at_ms=times.started_ms,
         finished_at_ms=ended_ms,
-        enqueued_at_ms=asked_ms if queue is not None else None,
+        enqueued_at_ms=_enqueued_ms(asked_ms, child) if queue is not None else None,
         recorded_at_ms=row.recorded_ms if result is None else result.recorded_ms,
         collected_at_ms=collected_ms,
         child_run_id=row.child_id,
@@ -92,6 +92,16 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         has_output=bool(result.has_output) if result is not None else False,
         has_error=bool(result.has_error) if result is not None else False,
     )
+
+
+def _enqueued_ms(asked_ms: int | None, child: Child | None) -> int | None:
+    """Return since when the child waited on its queue: not during a delay that was asked for.
+
+    None where it was taken up again later, which overwrote when it began.
+    """
+    if child is None or (child.executions or 0) > 1:
+        return None
+    return asked_ms if child.started_at_ms is None else _latest(asked_ms, child.delayed_until_ms)
 
 
 def _status(result: StepRow | None, child: Child | None) -> StepStatus:

@@ -78,13 +78,10 @@ def run_of(row: RunRecord) -> Run:
     if unreadable(row):
         broken, row = unreadable_columns(row, RUN_COLUMNS), RunRecord._make(plain(row, _REQUIRED))
     status = status_of(row.status)
-    waiting = None
     delayed = row.status == "DELAYED"
     wake = row.delay_until_epoch_ms if delayed else None
-    if status == "pending":
-        waiting = Waiting("delay" if delayed else "queue", row.queue_name, row.created_at, wake)
     finished = row.updated_at if row.completed_at is None else row.completed_at
-    return Run(
+    run = Run(
         id=row.workflow_uuid,
         workflow=row.name or "",
         status=status,
@@ -111,9 +108,12 @@ def run_of(row: RunRecord) -> Run:
         deadline_at_ms=row.workflow_deadline_epoch_ms,
         authenticated_user=row.authenticated_user or None,
         attributes=attributes_of(row.attributes),
-        waiting=waiting,
         unreadable=broken,
     )
+    if status != "pending":
+        return run
+    since_ms = run.created_at_ms if delayed else run.enqueued_at_ms
+    return replace(run, waiting=Waiting("delay" if delayed else "queue", run.queue, since_ms, wake))
 
 
 def settle(run: Run, row: RunRecord, waiting: Waiting | None) -> Run:

@@ -90,6 +90,8 @@ class Child:
     completed_at_ms: int | None
     queue: str | None
     executor: str | None
+    delayed_until_ms: int | None = None
+    executions: int | None = None
     first_step_ms: int | None = None
     last_step_ms: int | None = None
     """When its first step began and its last one ended, where its own stamps may be cut to whole seconds."""

@@ -20,7 +20,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
-from otel_bridge.runs.lifecycle import message_of, run_events, step_events
+from otel_bridge.runs.lifecycle import lived_meanwhile, message_of, run_events, step_events
 from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.presence_reader import NOBODY, PresenceReader
@@ -165,10 +165,10 @@ class ChangeTail:
     def _compare(
         self, stored: Run, recorded: list[Step], undone_at_ms: int | None, cut: Sequence[InterruptedStep]
     ) -> tuple[RunChange | None, _Known]:
-        run = overlay_run(stored, self.presence)
-        steps = overlay_steps(run, recorded, self.presence, cut)
-        before = self._known.get(run.id)
+        before = self._known.get(stored.id)
         then = before.run if before else None
+        run = _lives_again(overlay_run(stored, self.presence), then)
+        steps = overlay_steps(run, recorded, self.presence, cut)
         events = run_events(run, then, self._since_ms, ending=False)
         if stored.status != "pending":
             events += step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec)
@@ -191,6 +191,17 @@ class ChangeTail:
 
     def _run_error(self, run: Run) -> str | None:
         return message_of(self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES), self._codec)
+
+
+def _lives_again(run: Run, then: Run | None) -> Run:
+    """Return a run that had ended as one that the engine put back: an action of ours is in the audit log."""
+    if then is None or then.created_at_ms != run.created_at_ms:
+        return run
+    if then.is_terminal and (not run.is_terminal or lived_meanwhile(run, then)):
+        return replace(run, requeued_at_ms=then.finished_at_ms or then.updated_at_ms, resumed_by_engine=True)
+    if then.resumed_by_engine:
+        return replace(run, requeued_at_ms=then.requeued_at_ms, resumed_by_engine=True)
+    return run
 
 
 def in_order(changes: Sequence[RunChange]) -> list[RunChange]:

@@ -185,6 +185,8 @@ class Surfaces:
             lambda: [event for event in self.events(run_id) if event["type"] == end], what=f"{end} of {run_id}"
         )
         assert heard[-1]["durationMs"] == run["durationMs"]
+        begun = [event for event in self.events(run_id) if event["type"] == "run.started"]
+        assert begun[-1].get("queueMs") == begun[-1]["run"].get("queueMs") == run.get("queueMs"), f"{begun} {run}"
 
     def _counted(self, run_id: str, seq: int, step: Shown) -> None:
         """Check that the metric of step durations has the step, by name and status."""

@@ -130,6 +130,42 @@ def test_queue_time_counts_from_the_retry_and_the_first_attempt_stays(shown: Sur
     assert lives["completed"][semconv.RUN_GENERATION] == 1
 
 
+def test_what_the_engine_itself_resumes_has_an_attempt_and_no_false_queue_time(shown: Surfaces) -> None:
+    """Cancelled while it was queued, and resumed onto the queue where it was: the row looks like any other."""
+    shown.listen("revived-1")
+    with engine(shown) as client:
+        client.enqueue(
+            {
+                "workflow_name": "steps",
+                "queue_name": "durable.fast",
+                "workflow_id": "revived-1",
+                "app_version": "v1",
+                "delay_seconds": 300,
+            },
+            "solid",
+        )
+        client.cancel_workflow("revived-1")
+        until(
+            lambda: [s for s, _ in shown.spans("revived-1") if not s.parent_span_id], what="the root of the first life"
+        )
+        until(
+            lambda: [event for event in shown.events("revived-1") if event["type"] == "run.cancelled"],
+            what="the end of the first life in the stream",
+        )
+        client.resume_workflow("revived-1", queue_name="durable.fast")
+    shown.world.reaches("revived-1", "completed")
+    again = until(lambda: shown.detail("revived-1")["attempts"][1:], what="the second attempt")
+    assert [(one["cause"], one["by"], one["outcome"]) for one in again] == [("resume", "the engine", "completed")]
+    first = shown.detail("revived-1")["attempts"][0]
+    assert (first["outcome"], first.get("startedAt")) == ("cancelled", None)
+    shown.agree("revived-1", {1: ("work", "completed")})
+    shown.agree_on_run("revived-1")
+    assert "queueMs" not in shown.detail("revived-1")["run"]
+    assert "resume by the engine" in shown.printed("show", "revived-1")
+    waits = [marks[semconv.QUEUE_WAIT_MS] for _, marks in shown.spans("revived-1") if semconv.QUEUE_WAIT_MS in marks]
+    assert waits == []
+
+
 def test_a_delay_is_no_time_on_a_queue(shown: Surfaces) -> None:
     """It was asked for. List, run, event and trace count from its end."""
     shown.listen("delayed-1")

@@ -15,6 +15,7 @@ from dashboard.live.hub import FAILED_S, FAST_S, SLOW_S, SLOWEST_S, STOPPED_REAS
 from dashboard.live.subscription import Subscription
 from otel_bridge import forks
 from otel_bridge.errors import StoreUnavailableError
+from otel_bridge.ledger.base import AuditEntry, KeptAttempt, PastLife
 from otel_bridge.model.runs import RunQuery
 from otel_bridge.tail.changes import ChangeTail, RunChange
 from otel_bridge.testing import make_run, make_step
@@ -326,6 +327,31 @@ def test_the_event_of_a_start_says_how_long_the_run_was_queued(scene: Scene) -> 
     start, end = sent(viewer)
     assert start["queueMs"] == start["run"]["queueMs"] == 250
     assert end.get("queueMs") is None
+
+
+def test_a_start_that_comes_before_the_audit_log_tells_of_its_retry_counts_from_that(scene: Scene) -> None:
+    """A worker takes a run within a hundredth of a second; the action that put it back is written down at its end."""
+    viewer = listed(scene)
+    failed = make_run("r-1", status="failed", created_at_ms=1_000, started_at_ms=1_100, finished_at_ms=2_000)
+    begun = KeptAttempt(at_ms=50_000, life=PastLife(run=failed, generation=0))
+    scene.services.ledger.keep_attempt(begun)
+    run = make_run("r-1", queue="q", created_at_ms=1_000, started_at_ms=50_070)
+    scene.hub._publish([RunChange(run, [], [event("r-1", "run.started")])])
+    (start,) = sent(viewer)
+    assert start["queueMs"] == start["run"]["queueMs"] == 70
+    entry = AuditEntry(at_ms=50_000, actor="ada", action="retry", run_id="r-1", outcome="done")
+    scene.services.ledger.add_audit(entry)
+    (row,) = scene.services.rows([run])
+    assert row.queue_ms == start["queueMs"]
+
+
+def test_an_action_that_was_refused_in_the_end_puts_no_run_back(scene: Scene) -> None:
+    """It was begun; the run has run on since long before."""
+    failed = make_run("r-1", status="failed", created_at_ms=1_000, finished_at_ms=2_000)
+    scene.services.ledger.keep_attempt(KeptAttempt(at_ms=50_000, life=PastLife(run=failed, generation=0)))
+    run = make_run("r-1", queue="q", created_at_ms=1_000, started_at_ms=1_250, updated_at_ms=60_000)
+    (row,) = scene.services.rows([run], just_now=True)
+    assert row.queue_ms == 250
 
 
 def test_a_change_without_an_event_is_one_message(scene: Scene) -> None:

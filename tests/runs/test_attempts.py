@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt, PastLife
-from otel_bridge.model.runs import Waiting
+from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.story import mounted
@@ -114,3 +120,81 @@ def test_an_earlier_attempt_keeps_the_steps_that_the_retry_deleted() -> None:
     assert first.steps == (stays, failed)
     assert (second.outcome, second.steps) == ("lost", (again[0], lost))
     assert last.steps == ()
+
+
+# -- put back by the engine itself ---------------------------------------------------------------------------------
+
+ENGINES = "_dbos_internal_queue"
+
+
+def resumed(**fields: object) -> Run:
+    """A run that was cancelled while it was queued, resumed by the engine fifteen hours later, and taken at once."""
+    base = {"created_at_ms": T, "updated_at_ms": T + 15 * HOUR, "started_at_ms": T + 15 * HOUR, "queue": ENGINES}
+    return make_run("a", **{**base, "recovery_attempts": 1, **fields})  # type: ignore[arg-type]
+
+
+def test_what_the_engine_resumed_was_queued_for_an_unknown_time() -> None:
+    """Its own queue says that it did so; when that was no row keeps."""
+    run = resumed()
+    assert (run.was_put_back, run.queue_ms, run.enqueued_at_ms) == (True, None, T + 15 * HOUR)
+
+
+def test_what_the_engine_resumed_waits_since_its_rows_last_change() -> None:
+    """Nothing else changes the row of a run that is queued."""
+    run = resumed(status="pending", started_at_ms=None, recovery_attempts=0, waiting=Waiting("queue", ENGINES, T))
+    assert (run.was_put_back, run.enqueued_at_ms) == (True, T + 15 * HOUR)
+    recovered = resumed(
+        status="pending", started_at_ms=None, queue="q", waiting=Waiting("queue", "q", T), recovery_attempts=2
+    )
+    assert (recovered.was_put_back, recovered.enqueued_at_ms) == (True, T + 15 * HOUR)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"queue": "q"},
+        {"schedule": "nightly"},
+        {"id": "sched-nightly-2026-01-01"},
+        {"forked_from": "b"},
+        {"workflow": "_dbos_debouncer_workflow"},
+        {"requeued_at_ms": T + 15 * HOUR},
+    ],
+)
+def test_what_begins_on_the_engines_queue_was_not_put_back(fields: Mapping[str, Any]) -> None:
+    """Scheduled runs, forks, the engine's own workflows; and where an action of ours put the run, its time is known."""
+    run = replace(resumed(), **fields)
+    assert not run.was_put_back
+    assert run.queue_ms == (0 if "requeued_at_ms" in fields else 15 * HOUR)
+
+
+def test_the_engines_resume_begins_an_attempt_of_which_only_the_row_tells() -> None:
+    """How the one before ended nobody kept, and nothing is made up."""
+    first, second = attempts(resumed(status="completed", finished_at_ms=T + 15 * HOUR + 9), [])
+    assert (first.cause, first.enqueued_at_ms, first.ended_at_ms, first.outcome) == ("start", T, None, None)
+    assert (second.cause, second.by, second.enqueued_at_ms) == ("resume", "the engine", None)
+    assert (second.started_at_ms, second.outcome) == (T + 15 * HOUR, "completed")
+    (only,) = attempts(resumed(recovery_attempts=2), [])
+    assert only.cause == "start"
+
+
+def test_a_resume_that_the_bridge_noticed_counts_on_whatever_queue() -> None:
+    """The row of a run that was resumed onto a queue of the application's looks like any other."""
+    run = resumed(queue="q")
+    noted = AuditEntry(
+        at_ms=T + 14 * HOUR,
+        actor="the engine",
+        action="resume",
+        run_id="a",
+        outcome="done",
+        params={"endedAs": "cancelled", "endedAtMs": T + 60},
+    )
+    shown = overlay_requeue(run, [noted])
+    assert (shown.queue_ms, shown.requeued_at_ms) == (None, T + 14 * HOUR)
+    exported = ExportedRun(run_id="a", generation=1, ended_at_ms=T + 60, status="cancelled")
+    first, second = attempts(shown, [noted], exported=exported)
+    assert (second.n, second.cause, second.enqueued_at_ms) == (2, "resume", T + 14 * HOUR)
+    assert (first.outcome, first.ended_at_ms) == ("cancelled", T + 60)
+    unseen = replace(noted, params={"unseen": True})
+    assert attempts(shown, [unseen], exported=exported)[1].enqueued_at_ms is None
+    later = overlay_requeue(run, [noted, done("retry", T + 15 * HOUR - 5)])
+    assert (later.queue_ms, later.resumed_by_engine) == (5, False)

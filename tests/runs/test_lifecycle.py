@@ -70,3 +70,23 @@ def test_a_run_that_nobody_drives_has_neither_resumed_nor_started(before: Run, a
     """``blocked`` says who drives a run, not what it does: only what it does is told as its own event."""
     events = [*run_events(after, before, 0, ending=False), *run_events(after, before, 0, ending=True)]
     assert [event.type for event in events] == types
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "types"),
+    [
+        (_stands("failed"), _stands("completed", started_at_ms=9_000), ["run.pending", "run.started", "run.completed"]),
+        (_stands("failed"), _stands("completed"), ["run.pending", "run.started", "run.completed"]),
+        (_stands("failed"), _stands("failed", started_at_ms=9_000), ["run.pending", "run.started", "run.failed"]),
+        (_stands("cancelled", started_at_ms=None), _stands("failed"), ["run.pending", "run.started", "run.failed"]),
+        (_stands("running"), _stands("completed", started_at_ms=9_000), ["run.started", "run.completed"]),
+        (_stands("suspended", waiting=WAIT), _stands("running", started_at_ms=9_000), ["run.started"]),
+        (_stands("failed"), _stands("failed"), []),
+        (_stands("dead", started_at_ms=None), _stands("cancelled", started_at_ms=None), ["run.cancelled"]),
+        (_stands("failed"), _stands("cancelled", undo_id="undo:r"), ["run.cancelling", "run.cancelled"]),
+    ],
+)
+def test_another_life_is_reported_however_short_it_was(before: Run, after: Run, types: list[str]) -> None:
+    """A retried run may have begun and ended again before anybody looks; a worker may have taken over an open one."""
+    events = [*run_events(after, before, 0, ending=False), *run_events(after, before, 0, ending=True)]
+    assert [event.type for event in events] == types

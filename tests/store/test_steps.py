@@ -93,6 +93,18 @@ def test_a_child_that_nobody_asked_for_its_result_ends_the_step_itself(status: s
     assert (step.status, step.finished_at_ms, step.folded) == (expected, NOW - 1_000, ())
 
 
+def test_a_delay_of_a_child_and_what_recovery_overwrote_are_no_time_on_its_queue() -> None:
+    """The one was asked for; of the other nobody knows any more when it first began."""
+    delayed = replace(child("SUCCESS"), delayed_until_ms=NOW - 6_000)
+    (step,) = fold(row(1, "work", child_id="c"), of=delayed)
+    assert (step.enqueued_at_ms, step.queue_ms) == (NOW - 6_000, 1_000)
+    waits = replace(child("DELAYED", started=None), delayed_until_ms=NOW + 6_000)
+    (step,) = fold(row(1, "work", child_id="c"), of=waits)
+    assert step.enqueued_at_ms == NOW - 9_900
+    (step,) = fold(row(1, "work", child_id="c"), of=replace(child("SUCCESS"), executions=2))
+    assert (step.enqueued_at_ms, step.queue_ms) == (None, None)
+
+
 def test_a_child_that_was_deleted_leaves_a_step_that_ended_when_it_was_started() -> None:
     """The engine's retention may delete children before parents."""
     (step,) = fold(row(1, "work", child_id="c"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_bridge.codec import Codec, redact_keys
-from otel_bridge.ledger.base import Executor, InFlightStep
+from otel_bridge.ledger.base import AuditEntry, Executor, InFlightStep
 from otel_bridge.model.runs import Waiting
+from otel_bridge.runs.attempts import overlay_requeue
 from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.codec.helpers import pickled
@@ -39,9 +40,31 @@ def test_a_run_is_told_from_pending_to_completed():
     store.put_step(make_step("a", 1, started_at_ms=START + 20))
     assert events(tail) == ["step.completed charge"]
     assert events(tail) == []
-    store.put_run(make_run("a", status="completed", created_at_ms=START, finished_at_ms=START + 40))
+    store.put_run(
+        make_run("a", status="completed", created_at_ms=START, started_at_ms=START + 10, finished_at_ms=START + 40)
+    )
     assert events(tail) == ["run.completed"]
     assert events(tail) == []
+
+
+def test_a_run_that_the_engine_put_back_is_known_as_such_for_as_long_as_it_is_followed() -> None:
+    """No row says so where the engine was given a queue of the application's: who saw the run end knows."""
+    store, _, tail = new_tail()
+    cancelled = make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40, queue="q")
+    store.put_run(replace(cancelled, started_at_ms=None))
+    tail.poll()
+    again = make_run("a", created_at_ms=START, started_at_ms=START + 9_000, updated_at_ms=START + 9_000, queue="q")
+    store.put_run(again)
+    (began,) = tail.poll()
+    assert [event.type for event in began.events] == ["run.pending", "run.started"]
+    assert (began.run.resumed_by_engine, began.run.requeued_at_ms, began.run.queue_ms) == (True, START + 40, None)
+    store.put_run(replace(again, status="completed", finished_at_ms=START + 9_500))
+    (over,) = tail.poll()
+    assert (over.events[-1].type, over.run.queue_ms) == ("run.completed", None)
+    # A retry of ours is in the audit log, and tells better; one before the end that was seen is of another life.
+    retry = AuditEntry(at_ms=START + 8_900, actor="ada", action="retry", run_id="a", outcome="done")
+    assert overlay_requeue(over.run, [retry]).queue_ms == 100
+    assert overlay_requeue(over.run, [replace(retry, at_ms=START - 9_000)]).queue_ms is None
 
 
 def test_a_run_seen_only_after_it_ended_is_reported_whole():

@@ -14,6 +14,8 @@ KEEP_ATTEMPT = """
 """
 KEPT_ATTEMPTS = "SELECT run_id, at_ms, data FROM {t}attempts WHERE run_id {ids} ORDER BY at_ms"
 
+BEGUN_AT = "SELECT run_id, max(at_ms) FROM {t}attempts WHERE run_id {ids} GROUP BY run_id"
+
 
 class Attempts(Tables):
     """Earlier attempts of runs, for people; what is due of them to a collector is in ``past_lives``."""
@@ -29,6 +31,12 @@ class Attempts(Tables):
         for kept in self._decoded("attempts", self._read_by_id(KEPT_ATTEMPTS, run_ids), _kept):
             found.setdefault(kept.life.run.id, []).append(kept)
         return found
+
+    def requeue_begun_at(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Return when an action last began to put these runs on a queue again; it may have been refused since."""
+        return dict(
+            self._decoded("attempts", self._read_by_id(BEGUN_AT, run_ids), lambda row: (str(row[0]), int(row[1])))
+        )
 
 
 def _kept(row: Row) -> KeptAttempt:

@@ -159,7 +159,14 @@ def waits_of(reader: Reader, run_ids: Sequence[str], *, between: Between | None 
 
 
 _CHILD_REQUIRED = frozenset({3, 4})
-_CHILD_COLUMNS = ("started_at_epoch_ms", "completed_at", "queue_name", "executor_id")
+_CHILD_COLUMNS = (
+    "started_at_epoch_ms",
+    "completed_at",
+    "queue_name",
+    "executor_id",
+    "delay_until_epoch_ms",
+    "recovery_attempts",
+)
 
 
 def _child_select(schema: Schema) -> str:

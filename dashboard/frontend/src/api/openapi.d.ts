@@ -973,7 +973,7 @@ export interface components {
             /** Format: date-time */
             endedAt?: string;
             /** Format: date-time */
-            enqueuedAt: string;
+            enqueuedAt?: string;
             error?: components["schemas"]["ErrorView"];
             executor?: string;
             n: number;

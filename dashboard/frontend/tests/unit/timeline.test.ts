@@ -2,7 +2,18 @@ import { expect, test } from "vitest";
 import { row } from "../support/rows";
 import type { RunRow, Step } from "../../src/api/wire";
 import { lasted } from "../../src/pages/run/attemptWords";
-import { barOf, isKept, isLine, lanesOf, orderSteps, pan, place, rangeOf, zoom } from "../../src/pages/run/bars";
+import {
+  barOf,
+  begunAt,
+  isKept,
+  isLine,
+  lanesOf,
+  orderSteps,
+  pan,
+  place,
+  rangeOf,
+  zoom,
+} from "../../src/pages/run/bars";
 import { nextCursor } from "../../src/api/link";
 import { traceLink } from "../../src/lib/trace";
 
@@ -219,4 +230,12 @@ test("a result from before the last attempt is kept, not drawn in it", () => {
 test("a line of steps needs no graph", () => {
   expect(isLine([step({}), step({ seq: 2 })])).toBe(true);
   expect(isLine([step({}), step({ seq: 2, childRunId: "c" })])).toBe(false);
+});
+
+test("nobody measured the queue of what the engine put back by itself: its attempt begins with its start", () => {
+  const attempt = { n: 2, cause: "resume", by: "the engine", startedAt: "2026-01-01T15:00:00.250Z" };
+  const ended = { ...attempt, endedAt: "2026-01-01T15:00:12.250Z" };
+  expect(begunAt(attempt)).toBe(attempt.startedAt);
+  expect(lasted(ended)).toBe("ran 12 s");
+  expect(begunAt({ ...attempt, startedAt: undefined })).toBeUndefined();
 });

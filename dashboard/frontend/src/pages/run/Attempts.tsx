@@ -4,12 +4,14 @@ import { Link } from "../../shell/router";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
 import { lasted, outcomeOf } from "./attemptWords";
+import { type Attempt, begunAt } from "./bars";
 
 const CAUSE: Record<string, string> = {
   start: "started",
   retry: "retried",
   redispatch: "re-dispatched",
   move: "moved",
+  resume: "resumed",
 };
 
 /** What became of a run each time it was put to work: shown once there was more than one time. */
@@ -26,7 +28,8 @@ export function Attempts({ runId, attempts }: { runId: string; attempts: RunDeta
               <strong>{attempt.n}</strong> {outcomeOf(attempt).words} <span className="muted">{lasted(attempt)}</span>
               <div className="muted small">
                 {CAUSE[attempt.cause] ?? attempt.cause}
-                {attempt.by ? ` by ${attempt.by}` : ""}, <Clock at={attempt.enqueuedAt} />
+                {attempt.by ? ` by ${attempt.by}` : ""}
+                <BegunAt attempt={attempt} />
                 {attempt.executor ? <span className="mono"> {attempt.executor}</span> : null}
                 {attempt.n < attempts.length ? (
                   <>
@@ -40,5 +43,15 @@ export function Attempts({ runId, attempts }: { runId: string; attempts: RunDeta
         ))}
       </ol>
     </section>
+  );
+}
+
+function BegunAt({ attempt }: { attempt: Attempt }) {
+  const at = begunAt(attempt);
+  if (!at) return null;
+  return (
+    <>
+      , <Clock at={at} />
+    </>
   );
 }

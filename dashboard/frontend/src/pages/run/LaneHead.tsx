@@ -2,10 +2,11 @@ import { formatRunDuration } from "../../lib/time";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
 import { outcomeOf } from "./attemptWords";
-import { type Lane, place, type Range } from "./bars";
+import { begunAt, type Lane, place, type Range } from "./bars";
 
 /** An earlier attempt, from its own beginning. */
 export function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; top: number; view: Range }) {
+  const begun = attempt.startedAt ?? begunAt(attempt);
   const queue = place(bar.queuedAt, bar.startAt, view);
   const work = place(bar.startAt, bar.endAt, view);
   const outcome = outcomeOf(attempt);
@@ -32,10 +33,10 @@ export function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; to
         ) : null}
         <span className="tl-time" style={{ left: `${right}%` }}>
           {formatRunDuration(bar.endAt - bar.startAt)}
-          {right < 75 ? (
+          {begun && right < 75 ? (
             <>
               {" · "}
-              <Clock at={attempt.startedAt ?? attempt.enqueuedAt} />
+              <Clock at={begun} />
             </>
           ) : null}
         </span>

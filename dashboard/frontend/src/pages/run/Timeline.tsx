@@ -13,7 +13,7 @@ import { StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
 import { Empty } from "../../ui/Notice";
 import { useWindow } from "../../ui/useWindow";
-import { barOf, isKept, type Lane, lanesOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
+import { barOf, begunAt, isKept, type Lane, lanesOf, orderSteps, pan, place, type Range, rangeOf, zoom } from "./bars";
 import { childRows } from "./children";
 import { FoldRow, MoreRow } from "./FoldRow";
 import { entriesOf, withOpened } from "./folds";
@@ -93,7 +93,7 @@ export function Timeline({ detail, selected, of, opened, onSelect }: Props) {
     [steps, now, runEnd, run.status, children],
   );
   // A run that was retried: its axis begins with its last attempt, and the earlier ones begin there too.
-  const begun = detail.attempts.length > 1 ? parseTime(detail.attempts.at(-1)?.enqueuedAt) : null;
+  const begun = detail.attempts.length > 1 ? parseTime(begunAt(detail.attempts.at(-1))) : null;
   const inAttempt = useMemo(() => bars.filter((bar) => !isKept(bar, begun)), [bars, begun]);
   const own = rangeOf(run, inAttempt, now, begun);
   const lanes = useMemo(() => lanesOf(detail.attempts, own.from), [detail.attempts, own.from]);

@@ -78,6 +78,11 @@ export interface Lane {
 
 export type Attempt = RunDetail["attempts"][number];
 
+/** When an attempt began as far as anybody saw: nobody sees when the engine itself puts a run back. */
+export function begunAt(attempt: Attempt | undefined): string | undefined {
+  return attempt?.enqueuedAt ?? attempt?.startedAt ?? attempt?.endedAt;
+}
+
 /** The earlier attempts, the newest first. ``at`` is where the axis begins. */
 export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
   return attempts
@@ -103,12 +108,12 @@ export function lanesOf(attempts: readonly Attempt[], at: number): Lane[] {
  */
 export function measureAttempt(attempt: Attempt): { queueMs: number | null; ranMs: number | null; rounded: boolean } {
   const steps = stepsOf(attempt);
-  const enqueued = parseTime(attempt.enqueuedAt) ?? 0;
+  const enqueued = parseTime(attempt.enqueuedAt) ?? parseTime(begunAt(attempt)) ?? 0;
   const { queuedAt, startAt, endAt } = spanOf(attempt, steps, enqueued);
   const stamps = [enqueued, ...steps.flatMap((bar) => [bar.startAt, bar.endAt])];
   const times = [...stamps, parseTime(attempt.startedAt) ?? 0, parseTime(attempt.endedAt) ?? 0];
   return {
-    queueMs: startAt > queuedAt ? startAt - queuedAt : null,
+    queueMs: attempt.enqueuedAt && startAt > queuedAt ? startAt - queuedAt : null,
     ranMs: attempt.endedAt ? endAt - startAt : null,
     rounded: times.every((time) => time % ROUNDED_MS === 0),
   };
