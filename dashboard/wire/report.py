@@ -129,7 +129,7 @@ def _attempts(detail: RunDetail) -> Iterator[str]:
             str(one.n),
             one.cause,
             _cell(one.by),
-            one.enqueued_at,
+            one.enqueued_at or "",
             one.ended_at or "",
             one.outcome or "",
             _cell(None if one.error is None else one.error.message),
