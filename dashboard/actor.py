@@ -10,7 +10,9 @@ from otel_bridge.model.actions import Action
 
 Role = Literal["viewer", "operator"]
 RequiredRole = Literal["viewer", "operator", "public"]
-SCOPES = frozenset({*get_args(Action), "start", "decide", "pause_schedule", "resume_schedule"})
+SCOPES = frozenset(
+    {*get_args(Action), "start", "decide", "pause_schedule", "resume_schedule", "pause_queue", "resume_queue"}
+)
 """What a token may be limited to: the actions that ``may`` is asked about, less ``see``."""
 
 

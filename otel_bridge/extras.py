@@ -13,6 +13,7 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "asgi": ("an ASGI application needs", ("a2wsgi",)),
     "mcp": ("durable mcp needs", ("mcp",)),
     "serve": ("a production web server needs", ("gunicorn", "waitress")),
+    "parquet": ("a Parquet file needs", ("pyarrow",)),
     "postgres": ("a Postgres database needs", ("psycopg", "psycopg_pool")),
 }
 """Extra -> what needs it, as the beginning of a clause, and the modules that it brings."""

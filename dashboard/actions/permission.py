@@ -85,6 +85,16 @@ class Permission:
             ),
         )
 
+    def require_queue(self, action: str, queue: str) -> None:
+        """``require`` for a queue: the policy is asked about a run on it of no workflow, for it touches those of all.
+
+        Raises:
+            Forbidden: the host's policy does not allow it.
+        """
+        any_run = Run(id="", workflow="", status="pending", created_at_ms=0, updated_at_ms=0, queue=queue)
+        if not self.allows(action, any_run):
+            raise Forbidden(f"You are not allowed to {_words(action)} {queue[:200]!r}.")
+
     def is_anothers(self, run_id: str, seen: StateStore) -> bool:
         """Say whether there is a run of that id that the caller may not see.
 

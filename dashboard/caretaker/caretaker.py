@@ -2,8 +2,8 @@
 
 Of many dashboard processes one holds the lease and works; another takes over when it is gone. It hands dead runs to
 their handlers, puts back runs that a worker took and cannot run, recovers runs of lost executors and moves runs to a
-live version (when switched on), deletes old runs (by policy), and forgets workers that are long gone. Each duty and
-each run is guarded: what goes wrong with one never stops the others.
+live version (when switched on), keeps paused queues paused, deletes old runs (by policy), and forgets workers that are
+long gone. Each duty and each run is guarded: what goes wrong with one never stops the others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from itertools import islice
 
 from dashboard.actions.context import ActionContext
 from dashboard.actions.destination import OUR_QUEUES
+from dashboard.actions.queues import hold_pauses
 from dashboard.caretaker import deadletters, recovery, retention, upgrade
 from dashboard.caretaker.deadletters import Handlers, OnDead
 from dashboard.caretaker.guard import Guard
@@ -154,6 +155,7 @@ class Caretaker:
         self.guard.duty("dead letters", lambda: self._dead_letters(ctx))
         if self._is_due("patrol", chosen.patrol_interval_s):
             self.guard.duty("patrol", lambda: self._patrol(ctx))
+            self.guard.duty("holding pauses", lambda: hold_pauses(ctx))
         if chosen.retention and self._is_due("retention", chosen.retention_interval_s):
             self.guard.duty("retention", lambda: self._retain(ctx))
         if self._is_due("executors", PRUNE_EVERY_S):

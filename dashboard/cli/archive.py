@@ -6,7 +6,7 @@ import gzip
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from otel_bridge.errors import ArchiveError, BridgeError, ConfigurationError
 from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
 from otel_bridge.store import open_store
 from otel_bridge.store.archive import ArchiveFile, archive_lines, ended_runs
+from otel_bridge.store.archive_parquet import SUFFIX, ParquetLines, parquet_lines
 
 
 @click.command("export")
@@ -52,7 +53,8 @@ def export_(
     until: datetime | None,
     ended_before: datetime | None,
 ) -> None:
-    """Write ended runs to FILE, as lines of JSON (.gz compresses), with all that the engine keeps of them.
+    """Write ended runs to FILE, as lines of JSON (.gz compresses) or as Parquet (.parquet, extra parquet), with all
+    that the engine keeps of them.
 
     Payloads are written as they are, secrets included: keep the file as you keep the database. FILE appears when it is
     whole. What the ledger remembers (who did what, errors by their kind) is no part of it.
@@ -74,9 +76,9 @@ def export_(
             lines = -2  # the first and the last are of no run
             # Payloads may be secrets: from its first byte the file is its owner's alone.
             os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            with _opened(partial, "wt", like=file) as written:
+            with _written(partial, like=file) as write:
                 for line in archive_lines(store, runs):
-                    written.write(line)
+                    write(line)
                     lines += 1
             os.replace(partial, file)
         finally:
@@ -104,12 +106,32 @@ def import_(*, file: Path, archive: Path) -> None:
     sqlite:///archive.sqlite
     """
     added = 0
-    with _said(), ArchiveFile(archive) as kept, _opened(file, "rt", like=file) as lines:
+    with _said(), _lines(file) as lines, ArchiveFile(archive) as kept:
         with click.progressbar(length=0, label="runs", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
             for added in kept.add_lines(lines):
                 bar.length = added
                 bar.update(added - bar.pos)
     click.echo(f"{added} runs imported to {archive}.")
+
+
+@contextmanager
+def _written(path: Path, *, like: Path) -> Iterator[Callable[[str], object]]:
+    """Yield what takes the lines of a file that is named like another."""
+    if like.suffix == SUFFIX:
+        with ParquetLines(path) as parquet:
+            yield parquet.write
+    else:
+        with _opened(path, "wt", like=like) as file:
+            yield file.write
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterable[str]]:
+    if path.suffix == SUFFIX:
+        yield parquet_lines(path)
+    else:
+        with _opened(path, "rt", like=path) as file:
+            yield file
 
 
 @contextmanager

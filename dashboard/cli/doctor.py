@@ -89,6 +89,10 @@ def _fleet(client: DurableClient) -> Iterator[Finding]:
     if lost:
         yield Finding(what="workers", level="note", says=f"{len(lost)} lost: {', '.join(lost[:5])}")
     for group in client.list_workers():
+        if group.paused and group.depth:
+            by = f" by {group.paused_by}" if group.paused_by else ""
+            says = f"{group.depth} runs wait on {group.group!r}, which is paused{by}: durable queues resume."
+            yield Finding(what="queues", level="note", says=says)
         if group.no_worker:
             says = f"{group.depth} runs wait on {group.group!r}, and no live worker takes them."
             yield Finding(what="queues", level="fix", says=says)

@@ -1,4 +1,4 @@
-"""``durable workers``, ``executors`` and ``audit``: who works, and who did what."""
+"""``durable workers``, ``queues``, ``executors`` and ``audit``: who works, what is paused, and who did what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from dashboard.cli.session import Session, connected, now, width
 from dashboard.cli.text import brief, coloured, lasted, plain, since, table
 from dashboard.client import Rows
-from dashboard.wire.actions import AuditView
+from dashboard.wire.actions import AuditView, QueueAnswer
 from dashboard.wire.fleet import ExecutorView, WorkerGroup
 
 
@@ -16,6 +16,36 @@ from dashboard.wire.fleet import ExecutorView, WorkerGroup
 def workers(session: Session) -> None:
     """List the queues, their backlog and who works on each."""
     session.show(session.client.list_workers, workers_table)
+
+
+@click.group(invoke_without_command=True, params=workers.params)
+@click.pass_context
+def queues(ctx: click.Context, /, **options: object) -> None:
+    """List the queues; pause or resume one."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(workers, **options)
+
+
+@queues.command()
+@click.argument("name")
+@click.option("--comment", default="", help="Why: kept with the pause, and in the audit log.")
+@connected()
+def pause(session: Session, *, name: str, comment: str) -> None:
+    """Let nothing more start from a queue; what is under way goes on."""
+    session.print(session.client.pause_queue(name, comment=comment), queue_text)
+
+
+@queues.command()
+@click.argument("name")
+@connected()
+def resume(session: Session, *, name: str) -> None:
+    """Let a queue go on."""
+    session.print(session.client.resume_queue(name), queue_text)
+
+
+def queue_text(answer: QueueAnswer) -> str:
+    """Return a queue's state."""
+    return "\n".join([f"{plain(answer.name)}: {'paused' if answer.paused else 'active'}", *(answer.notes or ())])
 
 
 def workers_table(groups: Rows[WorkerGroup]) -> str:
@@ -27,11 +57,12 @@ def workers_table(groups: Rows[WorkerGroup]) -> str:
             lasted(group.oldest_ms),
             str(group.running),
             click.style("none", fg="red") if group.no_worker else live(group),
+            click.style("paused", fg="yellow") if group.paused else "active" if group.registered else "",
             str(group.concurrency or group.worker_concurrency or ""),
         ]
         for group in groups
     ]
-    heads = ["QUEUE", "WAITING", "OLDEST", "RUNNING", "WORKERS", "CONCURRENCY"]
+    heads = ["QUEUE", "WAITING", "OLDEST", "RUNNING", "WORKERS", "STATE", "CONCURRENCY"]
     return table(heads, rows, width=width()) if rows else "There are no queues."
 
 

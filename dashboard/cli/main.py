@@ -70,6 +70,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Service": {
         "workers": "dashboard.cli.fleet:workers",
+        "queues": "dashboard.cli.fleet:queues",
         "executors": "dashboard.cli.fleet:executors",
         "audit": "dashboard.cli.fleet:audit",
         "doctor": "dashboard.cli.doctor:doctor",

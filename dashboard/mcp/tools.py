@@ -29,16 +29,17 @@ class ReadTools:
         self._client = client
 
     def overview(self) -> Answer:
-        """How things stand: health, how many runs have which status, and queues that no worker serves. Start here."""
+        """How things stand: health, runs by status, queues that no worker serves or that are paused. Start here."""
         health = self._client.get_health()
         facets = self._client.run_facets()
-        stuck = [group.group for group in self._client.list_workers() if group.no_worker]
+        groups = self._client.list_workers()
         return {
             "health": health.status,
             "problems": health.problems,
             "liveWorkers": health.live_workers,
             "runs": {facet.status: facet.count for facet in facets if facet.count},
-            "queuesWithoutWorker": stuck,
+            "queuesWithoutWorker": [group.group for group in groups if group.no_worker],
+            "pausedQueues": [group.group for group in groups if group.paused],
         }
 
     def list_runs(

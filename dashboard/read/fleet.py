@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
+from dashboard.read.pauses import Pause, is_paused, pauses
 from dashboard.read.services import Services
 from dashboard.wire.base import iso
 from dashboard.wire.fleet import (
@@ -21,6 +22,7 @@ from dashboard.wire.fleet import (
     WorkerInstance,
     WorkerStatus,
 )
+from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
 from otel_bridge.runs.presence import Presence
@@ -52,10 +54,21 @@ def worker_groups(services: Services) -> list[WorkerGroup]:
     """Return every queue with its backlog and workers. No worker is an alarm only where something waits."""
     now_ms = services.store.now_ms()
     seen = services.presence()
-    return [_group(queue, seen, now_ms) for queue in services.store.queues()]
+    queues = services.store.queues()
+    paused = _pauses(services) if any(map(is_paused, queues)) else {}
+    return [_group(queue, seen, now_ms, paused.get(queue.name)) for queue in queues]
 
 
-def _group(queue: QueueInfo, seen: Presence, now_ms: int) -> WorkerGroup:
+def _pauses(services: Services) -> dict[str, Pause]:
+    """Return who paused which queue; nothing, where the ledger cannot be read."""
+    ledger = services.ledger_or_none()
+    try:
+        return {} if ledger is None else pauses(ledger)
+    except LedgerError:
+        return {}
+
+
+def _group(queue: QueueInfo, seen: Presence, now_ms: int, pause: Pause | None) -> WorkerGroup:
     workers = [
         WorkerInstance(
             group=queue.name,
@@ -69,6 +82,8 @@ def _group(queue: QueueInfo, seen: Presence, now_ms: int) -> WorkerGroup:
         for e in seen.live
         if works_on(e, queue.name)
     ]
+    paused = is_paused(queue)
+    told = pause if paused else None  # one that an application lifted, until the caretaker puts it back
     oldest_ms = None if queue.oldest_created_at_ms is None else max(0, now_ms - queue.oldest_created_at_ms)
     return WorkerGroup(
         group=queue.name,
@@ -83,6 +98,10 @@ def _group(queue: QueueInfo, seen: Presence, now_ms: int) -> WorkerGroup:
         rate_limit_max=queue.rate_limit_max,
         rate_limit_period_s=queue.rate_limit_period_s,
         registered=queue.registered,
+        paused=paused,
+        paused_by=told.by if told is not None else None,
+        paused_at=iso(told.at_ms) if told is not None else None,
+        pause_comment=told.comment if told is not None else None,
     )
 
 

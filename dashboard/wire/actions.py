@@ -114,6 +114,20 @@ class ScheduleAnswer(Wire):
     active: bool
 
 
+class PauseQueueBody(Body):
+    """Why: kept with the pause, and in the audit log."""
+
+    comment: str = Field("", max_length=2_000)
+
+
+class QueueAnswer(Wire):
+    """A queue after the action. ``notes`` say what is not as it was before the pause."""
+
+    name: str
+    paused: bool
+    notes: list[str] | None = None
+
+
 class AuditView(Wire):
     """Who did what to which run, when, with what outcome."""
 

@@ -34,7 +34,10 @@ class WorkerInstance(Wire):
 
 
 class WorkerGroup(Wire):
-    """A queue, its backlog, and who works on it. ``presenceKnown`` is false where no executor reports presence."""
+    """A queue, its backlog, and who works on it. ``presenceKnown`` is false where no executor reports presence.
+
+    ``paused``: a limit lets nothing start; by whom, since when and why is known where it was paused here.
+    """
 
     group: str
     depth: int
@@ -48,6 +51,10 @@ class WorkerGroup(Wire):
     rate_limit_max: int | None = None
     rate_limit_period_s: float | None = None
     registered: bool
+    paused: bool = False
+    paused_by: str | None = None
+    paused_at: Timestamp | None = None
+    pause_comment: str | None = None
 
 
 class InFlightView(Wire):

@@ -12,6 +12,7 @@ from dashboard.wire.actions import (
     ActionAnswer,
     MoveAnswer,
     NewRun,
+    QueueAnswer,
     RedispatchAnswer,
     ScheduleAnswer,
     UpdateAnswer,
@@ -21,7 +22,7 @@ from dashboard.wire.base import Json
 
 
 class ActionRoutes(Connection):
-    """Actions on one run, and on schedules."""
+    """Actions on one run, on schedules and queues."""
 
     async def retry(self, run_id: str, *, queue: str | None = None) -> ActionAnswer:
         """Retry a run from the step that failed, under the same id; ``queue`` moves it.
@@ -131,6 +132,19 @@ class ActionRoutes(Connection):
     async def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
         """Pause or resume a schedule."""
         return await self._send(Call("POST", path_of("schedules", name, action), ScheduleAnswer))
+
+    async def pause_queue(self, name: str, *, comment: str = "") -> QueueAnswer:
+        """Let nothing more start from a queue until it is resumed; what is under way goes on.
+
+        Raises:
+            RefusedError: the queue is the engine's own or the dashboard's own.
+        """
+        body = members(comment=comment or None)
+        return await self._send(Call("POST", path_of("queues", name, "pause"), QueueAnswer, body=body))
+
+    async def resume_queue(self, name: str) -> QueueAnswer:
+        """Give a queue back the rate limit that it had before its pause."""
+        return await self._send(Call("POST", path_of("queues", name, "resume"), QueueAnswer))
 
     async def trigger_schedule(self, name: str) -> NewRun:
         """Start a schedule's run now."""

@@ -11,6 +11,7 @@ from dashboard.wire.actions import (
     ActionAnswer,
     MoveAnswer,
     NewRun,
+    QueueAnswer,
     RedispatchAnswer,
     ScheduleAnswer,
     UpdateAnswer,
@@ -20,7 +21,7 @@ from dashboard.wire.base import Json
 
 
 class ActionRoutes(Connection):
-    """Actions on one run, and on schedules."""
+    """Actions on one run, on schedules and queues."""
 
     def retry(self, run_id: str, *, queue: str | None = None) -> ActionAnswer:
         """Retry a run from the step that failed, under the same id; ``queue`` moves it.
@@ -128,6 +129,19 @@ class ActionRoutes(Connection):
     def switch_schedule(self, name: str, action: Literal["pause", "resume"]) -> ScheduleAnswer:
         """Pause or resume a schedule."""
         return self._send(Call("POST", path_of("schedules", name, action), ScheduleAnswer))
+
+    def pause_queue(self, name: str, *, comment: str = "") -> QueueAnswer:
+        """Let nothing more start from a queue until it is resumed; what is under way goes on.
+
+        Raises:
+            RefusedError: the queue is the engine's own or the dashboard's own.
+        """
+        body = members(comment=comment or None)
+        return self._send(Call("POST", path_of("queues", name, "pause"), QueueAnswer, body=body))
+
+    def resume_queue(self, name: str) -> QueueAnswer:
+        """Give a queue back the rate limit that it had before its pause."""
+        return self._send(Call("POST", path_of("queues", name, "resume"), QueueAnswer))
 
     def trigger_schedule(self, name: str) -> NewRun:
         """Start a schedule's run now."""

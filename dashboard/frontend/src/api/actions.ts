@@ -129,6 +129,11 @@ export async function scheduleAction(name: string, verb: ScheduleVerb): Promise<
   else await post("/schedules/{name}/{action}", { path: { name, action: verb } });
 }
 
+export const pauseQueue = (name: string, comment: string) =>
+  post("/queues/{name}/pause", { path: { name }, body: { comment } });
+
+export const resumeQueue = (name: string) => post("/queues/{name}/resume", { path: { name } });
+
 /** A key of one's own, without crypto.randomUUID: that one is missing where the page is served without TLS. */
 export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16).padStart(8, "0")).join("");

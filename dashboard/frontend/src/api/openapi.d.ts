@@ -192,6 +192,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/queues/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["pauseQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/queues/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resumeQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs": {
         parameters: {
             query?: never;
@@ -1499,6 +1531,10 @@ export interface components {
             run: components["schemas"]["RunRow"];
             runId: string;
         };
+        PauseQueueBody: {
+            /** @default  */
+            comment?: string;
+        };
         ProblemDocument: {
             detail: string;
             status: number;
@@ -1511,6 +1547,11 @@ export interface components {
         PublishedView: {
             key: string;
             value?: components["schemas"]["Json"];
+        };
+        QueueAnswer: {
+            name: string;
+            notes?: string[];
+            paused: boolean;
         };
         RedispatchAnswer: {
             redispatched: boolean;
@@ -1959,6 +2000,12 @@ export interface components {
             liveWorkers: components["schemas"]["WorkerInstance"][];
             noWorker: boolean;
             oldestMs?: number;
+            pauseComment?: string;
+            /** @default false */
+            paused?: boolean;
+            /** Format: date-time */
+            pausedAt?: string;
+            pausedBy?: string;
             presenceKnown: boolean;
             rateLimitMax?: number;
             rateLimitPeriodS?: number;
@@ -2330,6 +2377,52 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+        };
+    };
+    pauseQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PauseQueueBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueAnswer"];
+                };
+            };
+        };
+    };
+    resumeQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueAnswer"];
                 };
             };
         };

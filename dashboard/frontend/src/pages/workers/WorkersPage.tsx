@@ -1,11 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { pauseQueue, resumeQueue } from "../../api/actions";
+import { keys } from "../../api/keys";
 import { executorsQuery, workersQuery } from "../../api/queries";
 import type { Executor, WorkerGroup } from "../../api/wire";
+import { errorText } from "../../lib/errors";
 import { counted, shortId } from "../../lib/status";
-import { formatCount, formatDuration, formatGrowing, parseTime } from "../../lib/time";
+import { formatCount, formatDuration, formatExact, formatGrowing, parseTime } from "../../lib/time";
+import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
+import { openOverlay, useCloseOverlay } from "../../shell/overlay";
 import { Link } from "../../shell/router";
+import { useAct } from "../../shell/useAct";
 import { Ago, Since } from "../../ui/Ago";
+import { Button } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import "./workers.css";
 import "./workers.css";
@@ -64,6 +73,13 @@ export function WorkersPage() {
   );
 }
 
+const isOurs = ({ group }: WorkerGroup): boolean => group.startsWith("_dbos") || group.startsWith("durable.");
+
+function pausedWhy({ pauseComment, pausedAt }: WorkerGroup): string {
+  const since = pausedAt ? `Since ${formatExact(pausedAt)}` : "A limit of the queue lets nothing start";
+  return pauseComment ? `${since}: ${pauseComment}` : since;
+}
+
 function limits(group: WorkerGroup): string {
   const parts: string[] = [];
   if (group.concurrency !== undefined) parts.push(`${group.concurrency} at once`);
@@ -73,6 +89,7 @@ function limits(group: WorkerGroup): string {
 }
 
 function Queues({ groups }: { groups: WorkerGroup[] }) {
+  const why = whyReadOnly();
   const deepest = Math.max(1, ...groups.map((group) => group.depth));
   return (
     <table className="table">
@@ -84,6 +101,9 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
           <th className="num">Oldest</th>
           <th className="wide-only">Limits</th>
           <th>Workers</th>
+          <th>
+            <span className="sr-only">Actions</span>
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -103,7 +123,12 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
                   <span className="tag" data-tone="warn">
                     not registered
                   </span>
-                )}
+                )}{" "}
+                {group.paused ? (
+                  <span className="tag" data-tone="warn" title={pausedWhy(group)}>
+                    paused{group.pausedBy ? ` by ${group.pausedBy}` : ""}
+                  </span>
+                ) : null}
               </td>
               <td data-label="Waiting">
                 <span className="depth">
@@ -135,11 +160,65 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
                   </span>
                 )}
               </td>
+              <td>
+                {isOurs(group) || !group.registered ? null : (
+                  <div className="row-actions">
+                    <Button
+                      icon={group.paused ? "retry" : "pause"}
+                      disabled={why !== undefined}
+                      title={why}
+                      onClick={() => void openOverlay(<QueueDialog group={group} />)}
+                    >
+                      {group.paused ? "Resume" : "Pause"}
+                    </Button>
+                  </div>
+                )}
+              </td>
             </tr>
           );
         })}
       </tbody>
     </table>
+  );
+}
+
+function QueueDialog({ group }: { group: WorkerGroup }) {
+  const close = useCloseOverlay();
+  const [comment, setComment] = useState("");
+  const verb = group.paused ? "Resume" : "Pause";
+  const { act, isPending, error } = useAct({
+    send: () => (group.paused ? resumeQueue(group.group) : pauseQueue(group.group, comment.trim())),
+    said: (answer) => (answer.paused ? "Paused." : "Resumed."),
+    touches: [keys.workers],
+    then: close,
+  });
+  return (
+    <Dialog
+      title={`${verb} ${group.group}?`}
+      confirm={verb}
+      onConfirm={() => act(undefined)}
+      busy={isPending}
+      refusal={error ? errorText(error) : null}
+    >
+      {group.paused ? (
+        <p>Its workers take runs from it again, at the rate that it had before the pause.</p>
+      ) : (
+        <>
+          <p>
+            Nothing more starts from it until somebody resumes it. What is under way goes on; what is put on it waits.
+          </p>
+          <label className="field">
+            <span>Why</span>
+            <input
+              className="input"
+              value={comment}
+              maxLength={2000}
+              onChange={(event) => setComment(event.target.value)}
+            />
+          </label>
+        </>
+      )}
+    </Dialog>
   );
 }
 
