@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 RING_EVENTS = 20_000
 LINGER_S = 10.0
 READY_S = 3.0
-FAST_S, SLOW_S, SLOWEST_S, FAILED_S = 0.04, 0.1, 0.3, 1.0
+FAST_S, SLOW_S, IDLE_S, SLOWEST_S, FAILED_S = 0.04, 0.1, 0.3, 0.3, 1.0
 REST_FACTOR = 20
 """The watcher rests for so many times the time that its last look took: looking is a small part of its life."""
-ACTIVE_FOR_S = 5.0
+ACTIVE_FOR_S, SLOW_FOR_S = 5.0, 30.0
 STOPPED_REASON = "The server is going away; connect again."
 
 
@@ -44,10 +44,12 @@ def rest_s(*, took_s: float, quiet_s: float) -> float:
     """Return how long the watcher rests after a look: longer where looks are slow, and where nothing happens.
 
     Example:
-        >>> rest_s(took_s=0.001, quiet_s=0), rest_s(took_s=0.001, quiet_s=60), rest_s(took_s=2, quiet_s=0)
+        >>> rest_s(took_s=0.001, quiet_s=0), rest_s(took_s=0.001, quiet_s=10), rest_s(took_s=0.001, quiet_s=60)
         (0.04, 0.1, 0.3)
+        >>> rest_s(took_s=2, quiet_s=0)
+        0.3
     """
-    least_s = FAST_S if quiet_s < ACTIVE_FOR_S else SLOW_S
+    least_s = FAST_S if quiet_s < ACTIVE_FOR_S else SLOW_S if quiet_s < SLOW_FOR_S else IDLE_S
     return min(max(least_s, REST_FACTOR * took_s), SLOWEST_S)
 
 

@@ -94,6 +94,9 @@ class SeenStore:
     def change_token(self) -> object | None:
         return self._store.change_token()
 
+    def recent_mark(self, *, runs_since_ms: int, steps_since_ms: int) -> object | None:
+        return self._store.recent_mark(runs_since_ms=runs_since_ms, steps_since_ms=steps_since_ms)
+
     def close(self) -> None:
         """The store is everybody's: nothing is closed."""
 

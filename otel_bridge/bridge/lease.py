@@ -54,6 +54,17 @@ class LeaseKeeper:
             self._ensure_thread()
         return lease
 
+    def current(self) -> Lease | None:
+        """Return the lease while most of its time is left, which the thread sees to; else as ``acquire``.
+
+        Raises:
+            LedgerUnavailableError: as there.
+        """
+        with self._lock:
+            if self._lease is not None and self._good_until - self._monotonic() > self._ttl_s / 2:
+                return self._lease
+        return self.acquire()
+
     @property
     def is_held(self) -> bool:
         """True while the lease is held, as far as is known without asking."""

@@ -36,9 +36,10 @@ OPEN_LIMIT = 5_000
 PRUNE_EVERY_S = 3_600.0
 LOOK_BACK_MS = 60_000
 """More than a scan looks behind its cursor."""
-REVIEW_EVERY_S = 30.0
+REVIEW_EVERY_S = 60.0
 REVIEW_LIMIT = 200
-GAUGES_EVERY_S = 10.0
+GAUGES_EVERY_S, IDLE_GAUGES_EVERY_S = 10.0, 60.0
+"""Counting what is open costs more than all else that an idle bridge does: done rarely while nothing moves."""
 REJECTIONS_KEPT = 20
 INTERRUPTED_EVERY_S = 1.0
 LATE_MS = 5_000
@@ -100,7 +101,7 @@ class ExportSession:
         self._interrupted_since_ms = BEGINNING_MS
         self._caught_up_at = monotonic()
         self._reported: object = None
-        self._standing_by = self._ahead = False
+        self._standing_by = self._ahead = self._moved = False
         self._owner, self._noted_standby_at = owner, -float("inf")
 
     @property
@@ -114,7 +115,7 @@ class ExportSession:
         Raises:
             LeaseLostError, StoreError, LedgerError, DeliveryStoppedError: call ``forget`` and tick again later.
         """
-        lease = self.keeper.acquire()
+        lease = self.keeper.current()
         if lease is None or self.lease is None or lease.token != self.lease.token:
             self.forget()
         self.lease = lease
@@ -128,6 +129,7 @@ class ExportSession:
         scan = scanner.scan(cursor)
         self._report_ahead(scan)
         wanted = {*scan.runs, *self._due_again(), *self._review(), *self._interrupted()}
+        self._moved |= bool(scan.runs)
         progress = self._exporter.export(lease, wanted, known=scan.runs)
         progress.spans += resent
         for run_id, at_ms in progress.again.items():
@@ -259,8 +261,8 @@ class ExportSession:
         self._report()
         self._exporter.set_aside.save(self.ledger)
         self._metrics.observe_set_aside(len(self._exporter.set_aside))
-        if now - self._gauged_at >= GAUGES_EVERY_S:
-            self._gauged_at = now
+        if now - self._gauged_at >= (GAUGES_EVERY_S if self._moved else IDLE_GAUGES_EVERY_S):
+            self._gauged_at, self._moved = now, False
             self._gauge()
         if now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now

@@ -305,6 +305,11 @@ class SqlStateStore(abc.ABC):
         return None
 
     @looks_again
+    def recent_mark(self, *, runs_since_ms: int, steps_since_ms: int) -> object | None:
+        """See ``StateStore.recent_mark``."""
+        return changes.recent_mark(self, runs_since_ms=runs_since_ms, steps_since_ms=steps_since_ms)
+
+    @looks_again
     def steps_recorded_since(self, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
         """See ``StateStore.steps_recorded_since``."""
         return steps.recorded_since(self, since_ms, limit=limit, after=after)

@@ -205,6 +205,16 @@ class StateStore(Protocol):
     def change_token(self) -> object | None:
         """Return a cheap value that differs once anything was committed since; None when the store has none."""
 
+    def recent_mark(self, *, runs_since_ms: int, steps_since_ms: int) -> object | None:
+        """Return a value that differs once rows stamped since were written, updated or deleted; None: not known.
+
+        For a database in which others commit all the time: far cheaper than reading those rows again.
+
+        Args:
+            runs_since_ms: looked at are runs created, started or completed since.
+            steps_since_ms: and steps recorded since.
+        """
+
     def steps_recorded_since(self, since_ms: int, *, limit: int, after: StepKey | None = None) -> list[StepKey]:
         """Return step rows recorded at or after ``since_ms`` (database clock), oldest first, by an index range.
 

@@ -17,6 +17,8 @@ from otel_bridge.store.base import StateStore
 from otel_bridge.tail.agenda import Agenda
 
 EVERYTHING_EVERY_S = 30.0
+IDLE_FACTOR = 2
+"""While nothing moves, rows are compared so many times less often."""
 OVERDUE_MS = 1_000
 """How long after its wait should have ended a run is read once more, while it still reads as waiting."""
 OVERDUE_TRIES = 10
@@ -34,7 +36,7 @@ class OpenRuns:
     """The open runs of one reader; not shared between threads.
 
     Args:
-        every_s: how often to look for rows that changed without a stamp, at most.
+        every_s: how often to look for rows that changed without a stamp, at most; half as often while none does.
         limit: how many open runs to look at so, the newest.
     """
 
@@ -70,7 +72,7 @@ class OpenRuns:
             found |= marks.keys() if everything else {run_id for run_id in marks if self._differs(run_id, marks)}
             found |= self._marks.keys() - marks.keys()  # they ended, or newer ones took their places
             self._marks, self._stale = marks, False
-            self._next_at = now + self._every_s
+            self._next_at = now + self._every_s * (1 if found else IDLE_FACTOR)
             if everything:
                 self._everything_at = now + max(EVERYTHING_EVERY_S, self._every_s)
         return found

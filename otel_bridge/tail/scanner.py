@@ -55,6 +55,15 @@ class _Reach:
     run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """What a scan from these stamps on would read, as one value."""
+
+    runs_ms: int
+    steps_ms: int
+    mark: object
+
+
 class StoreScanner:
     """Finds changed runs since a cursor; one reader each, not shared between threads.
 
@@ -80,6 +89,8 @@ class StoreScanner:
         if open_every_s is not None:
             self._open = OpenRuns(store, every_s=open_every_s, limit=open_limit, monotonic=monotonic)
         self._token: object | None = None
+        self._quiet = False
+        self._recent: _Recent | None = None
         self._inserted: tuple[int, int] | None = None
         self._resume: tuple[_Reach, _Reach] | None = None
         self._seen_steps: dict[StepKey, None] = {}
@@ -95,12 +106,14 @@ class StoreScanner:
         changed = token is None or token != self._token or self._resume is not None
         due = self._open.due(changed=changed) if self._open is not None else set()
         if not changed:
-            runs: dict[str, Run] = {}
-            self._read(due, runs)
-            return Scan(runs, cursor, False)
+            return self._unchanged(cursor, due)
         now_ms = self._store.now_ms()
         run_reach, step_reach = self._begin(cursor, now_ms)
-        runs = {}
+        recent = self._recent_mark(run_reach, step_reach)
+        if recent is not None and recent == self._recent:
+            self._token = token
+            return self._unchanged(cursor, {*due, *watch})
+        runs: dict[str, Run] = {}
         began = self._monotonic()
         self._scan_runs(run_reach, runs)
         stepped = self._scan_steps(step_reach)
@@ -120,11 +133,30 @@ class StoreScanner:
         more = run_reach.more or step_reach.more
         reached = Cursor(steps_ms=step_reach.stamp_ms, runs_ms=run_reach.stamp_ms)
         self._resume = (run_reach, step_reach) if more else None
-        self._token = token
+        self._token, self._recent, self._quiet = token, recent, not runs and not more
         self._forget(min(step_reach.stamp_ms, now_ms))
         furthest = Cursor(steps_ms=max(cursor.steps_ms, reached.steps_ms), runs_ms=max(cursor.runs_ms, reached.runs_ms))
         ahead_ms = max(reached.steps_ms, reached.runs_ms) - now_ms
         return Scan(runs, _no_later(furthest, now_ms), more, ahead_ms if ahead_ms > TOLERANCE_MS else 0)
+
+    def _unchanged(self, cursor: Cursor, run_ids: Collection[str]) -> Scan:
+        runs: dict[str, Run] = {}
+        self._read(run_ids, runs)
+        return Scan(runs, cursor, False)
+
+    def _recent_mark(self, run_reach: _Reach, step_reach: _Reach) -> _Recent | None:
+        """Return a mark of all that a scan would read, once a scan found nothing although somebody had committed.
+
+        Taken before the rows are read: what is committed between is in the next mark.
+        """
+        if not self._quiet or self._resume is not None:
+            return None
+        runs_ms, steps_ms, last = run_reach.stamp_ms, step_reach.stamp_ms, self._recent
+        if last is not None and last.runs_ms <= runs_ms and last.steps_ms <= steps_ms:
+            # What lies further back is included: of rows ahead of the clock the cursor follows the clock.
+            runs_ms, steps_ms = last.runs_ms, last.steps_ms
+        mark = self._store.recent_mark(runs_since_ms=runs_ms, steps_since_ms=steps_ms)
+        return None if mark is None else _Recent(runs_ms, steps_ms, mark)
 
     def _begin(self, cursor: Cursor, now_ms: int) -> tuple[_Reach, _Reach]:
         """Return where to read runs and steps from: where the last scan stopped, or a little behind the cursor."""

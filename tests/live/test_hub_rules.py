@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dashboard.live import hub as module
-from dashboard.live.hub import FAILED_S, FAST_S, SLOW_S, SLOWEST_S, STOPPED_REASON, LiveHub, rest_s
+from dashboard.live.hub import FAILED_S, FAST_S, IDLE_S, SLOW_S, SLOWEST_S, STOPPED_REASON, LiveHub, rest_s
 from dashboard.live.subscription import Subscription
 from otel_bridge import forks
 from otel_bridge.errors import StoreUnavailableError
@@ -97,8 +97,9 @@ def started(run_id: str = "r-1", **fields: Any) -> RunChange:
         (0, 4.999, FAST_S),
         (0, 5, SLOW_S),
         (0.003, 0, 0.06),
-        (0.003, 60, SLOW_S),
-        (0.01, 60, 0.2),
+        (0.003, 29.9, SLOW_S),
+        (0.01, 29.9, 0.2),
+        (0.003, 30, IDLE_S),
         (1, 0, SLOWEST_S),
         (1, 60, SLOWEST_S),
     ],

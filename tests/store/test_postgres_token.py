@@ -5,15 +5,19 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from otel_bridge.ledger.base import Cursor
 from otel_bridge.store.postgres import PostgresStateStore
+from otel_bridge.store.sql.session import Row
+from otel_bridge.tail.scanner import StoreScanner
 from tests.store.conftest import SCHEMA
 
 pytestmark = pytest.mark.postgres
@@ -110,3 +114,77 @@ def test_a_standby_has_no_token_until_it_is_promoted() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if standby is not None:
             shutil.rmtree(standby.pgdata, ignore_errors=True)
+
+
+@pytest.fixture
+def writer(postgres_story: str) -> Iterator[Callable[..., object]]:
+    """Commits single statements to the story's database, and takes its rows back at the end."""
+    with psycopg.connect(postgres_story, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS of_others (n int)")
+        yield connection.execute
+        connection.execute(f"DELETE FROM \"{SCHEMA}\".workflow_status WHERE workflow_uuid = 'new'")
+
+
+NEW = (
+    f'INSERT INTO "{SCHEMA}".workflow_status (workflow_uuid, status, name, created_at, updated_at) '
+    "VALUES ('new', 'PENDING', 'order', %s, 1)"
+)
+CHANGED = f'UPDATE "{SCHEMA}".workflow_status SET priority = priority WHERE '
+
+
+def test_only_rows_of_the_time_in_question_change_the_recent_mark(
+    store: PostgresStateStore, writer: Callable[..., object]
+) -> None:
+    """An update that moves no stamp counts, and so does a row that goes; what others commit does not."""
+    since_ms = store.now_ms() + 60_000
+
+    def mark() -> object:
+        return store.recent_mark(runs_since_ms=since_ms, steps_since_ms=since_ms)
+
+    marks = [mark()]
+    writer("INSERT INTO of_others VALUES (1)")
+    writer(f"{CHANGED} created_at < %s", [since_ms])
+    assert mark() == marks[0]
+    step = f"""INSERT INTO "{SCHEMA}".operation_outputs (workflow_uuid, function_id, function_name,
+            completed_at_epoch_ms, retention_timestamp) VALUES ('new', 1, 'late', %s, %s)"""
+    for statement, params in (
+        (NEW, [since_ms + 5]),
+        (f"{CHANGED} workflow_uuid = 'new'", []),
+        (step, [since_ms + 5, since_ms + 5]),
+        (f"DELETE FROM \"{SCHEMA}\".workflow_status WHERE workflow_uuid = 'new'", []),
+    ):
+        writer(statement, params)
+        marks.append(mark())
+    assert all(one != other for one, other in pairwise(marks))
+
+
+def test_a_scanner_reads_no_rows_while_only_others_commit(
+    store: PostgresStateStore, writer: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One cheap question is asked at each look; and what then happens is found at the next."""
+    scanner, cursor = StoreScanner(store), Cursor(steps_ms=store.now_ms(), runs_ms=store.now_ms())
+    reads: list[str] = []
+    rows = store.rows
+
+    def noting(sql: str, params: Sequence[object] = ()) -> list[Row]:
+        reads.append(sql)
+        return rows(sql, params)
+
+    monkeypatch.setattr(store, "rows", noting)
+
+    def scan() -> set[str]:
+        nonlocal cursor
+        reads.clear()
+        found = scanner.scan(cursor)
+        cursor = found.cursor
+        return set(found.runs)
+
+    for _ in range(4):
+        writer("INSERT INTO of_others VALUES (1)")
+        scan()
+    assert len(reads) == 2  # the token, and the mark
+    writer(NEW, [cursor.runs_ms + 5])
+    assert scan() == {"new"}
+    writer(f"UPDATE \"{SCHEMA}\".workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = 'new'")
+    assert scan() == {"new"}
+    assert scan() == set()

@@ -21,6 +21,8 @@ from otel_bridge.store.sql.statement import (
     BY_START,
     OPEN_RUNS,
     PRIMARY_KEY,
+    STEPS_COMPLETED,
+    STEPS_RECORDED,
     Statement,
 )
 
@@ -40,6 +42,11 @@ CHANGED_RUNS = Statement(
     "changed_runs",
     "Runs that were created, started or completed since a time: what the live tail and the bridge look at.",
     (BY_CREATION, BY_START, BY_COMPLETION),
+)
+RECENT_MARK = Statement(
+    "recent_mark",
+    "How many rows a scan would read, and which transactions wrote them: the same while it would find nothing.",
+    (BY_CREATION, BY_START, BY_COMPLETION, STEPS_RECORDED, STEPS_COMPLETED),
 )
 OPEN_MARKS = Statement(
     "open_marks", "What differs in an open run's row once anything happened to it that leaves no stamp.", OPEN_RUNS
@@ -90,6 +97,29 @@ def runs_changed_since(reader: Reader, since_ms: int, *, limit: int, after: str 
         before += f" AND (w.{column} IS NULL OR w.{column} + 0 < ?)"
     found.sort(key=lambda change: (change[0], change[1].workflow_uuid))
     return derive_runs(reader, [row for _, row in found[:limit]])
+
+
+def recent_mark(reader: Reader, *, runs_since_ms: int, steps_since_ms: int) -> object | None:
+    """Return a mark of the rows stamped since, by which transactions wrote them; Postgres only.
+
+    There every version of a row bears its transaction's number, so an update, which may change no stamp, counts too.
+    Where nothing of the engine's is committed the four ranges hold a handful of rows, or none.
+
+    Source: PostgreSQL documentation, "System Columns" (``xmin``).
+    """
+    schema = reader.schema()
+    if reader.dialect != "postgres":
+        return None
+    ranges = [
+        ("workflow_status", f"r.{column}", runs_since_ms)
+        for column in CHANGE_COLUMNS
+        if schema.has("workflow_status", column)
+    ]
+    if schema.recorded_at("r") != "NULL":
+        ranges.append(("operation_outputs", schema.recorded_at("r"), steps_since_ms))
+    mark = "concat_ws(' ', count(*), sum(CAST(CAST(r.xmin AS text) AS bigint)))"
+    parts = [f"(SELECT {mark} FROM {schema.table(table)} r WHERE {stamp} >= ?)" for table, stamp, _ in ranges]
+    return reader.read(RECENT_MARK, f"SELECT {', '.join(parts)}", [since_ms for *_, since_ms in ranges])[0]
 
 
 InsertMark = tuple[int, int]
