@@ -2,7 +2,7 @@
 
 What JSON cannot express is given as members that begin with ``$``: ``$class`` with ``$state``, ``$args``, ``$value`` or
 ``$items``; ``$bytes`` (base64) with ``$length``; ``$set``; ``$map`` (pairs, where keys are no text); ``$ref`` (the name
-of a class or function); ``$cycle``; ``$cut`` (what was left out).
+of a class or function); ``$cycle``; ``$cut`` (what was left out); ``$array`` and ``$frame``: see ``arrays``.
 
 Containers are generators that hand their members to a loop, so depth costs no stack: a host that is itself deep in
 calls, as a web server is, sees the same as anybody.
@@ -15,7 +15,7 @@ import math
 from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
-from otel_bridge.codec import keys, known
+from otel_bridge.codec import arrays, keys, known
 from otel_bridge.codec.limits import Budget
 from otel_bridge.codec.masking import mask_bytes, mask_text
 from otel_bridge.codec.nodes import CutBytes, CutText, Global, Inert, Instance, Mapping, Sequence
@@ -258,6 +258,10 @@ class Describer:
         member = known.member_name(instance)
         if member is not None:
             return {"$ref": self.text(member)}
+        array = arrays.shown(instance)
+        if array is not None and self._budget.show(arrays.FIRST_CELLS):
+            scalar = self._scalar(array)
+            return (yield from self._mapping(array)) if scalar is _CONTAINER else scalar
         plain = known.as_container(instance, self._budget)
         if plain is not None:
             return (yield from self._container(plain))
