@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from dashboard.live.ring import Ring
 from dashboard.live.subscription import Message, Subscription
-from dashboard.read.run import undo_of
+from dashboard.read.loading import undo_of
 from dashboard.read.services import Services
 from dashboard.wire.base import Wire
 from dashboard.wire.convert import event_view, step_view

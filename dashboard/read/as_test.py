@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.read import run as reading
+from dashboard.read.loading import get_run
 from dashboard.read.service import package_version
 from dashboard.read.services import Services
 from otel_bridge.codec import Codec, mask_text
@@ -48,7 +48,7 @@ def run_test(services: Services, run_id: str, *, codec: Codec, page_url: str, mo
     Raises:
         NotFound: there is no such run.
     """
-    run = reading.get_run(services, run_id)
+    run = get_run(services, run_id)
     operations = services.store.recording(run_id, limit=_MOST_OPERATIONS, cap_bytes=_CAP_BYTES)
     operations = _asked_for(operations)
     children = {one.child_run_id for one in operations if one.child_run_id is not None}

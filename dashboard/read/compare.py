@@ -6,24 +6,32 @@ does not shift all that follow it.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from dashboard.errors import BadRequest, NotFound
-from dashboard.read.run import Loaded, history, load, run_view, step_detail
+from dashboard.read.loading import Loaded, history, load, with_errors
+from dashboard.read.run import run_view, step_detail
 from dashboard.read.services import Services
 from dashboard.read.timing import axis
 from dashboard.wire.base import Json, iso
 from dashboard.wire.compare import ComparedRow, ComparedRun, ComparedStep, CompareView, ValueChange, ValueDiff
 from dashboard.wire.runs import RunView
+from dashboard.wire.sizes import size_of, within
 from otel_bridge.codec import Codec
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.attempts import Attempt
+from otel_bridge.store.base import StateStore
 
 COMPARED = 1_000
 """Steps of each side: aligning takes time by their product."""
 CHANGES_SHOWN = 200
+CHANGES_BYTES = 20_000
+"""Of the changes of one value."""
+ROWS_BYTES = 180_000
 BRIEF = 500
 """Characters of a value that was changed."""
 
@@ -52,9 +60,9 @@ def aligned(left: Sequence[T], right: Sequence[T]) -> list[tuple[int | None, int
 
 def _middle(left: Sequence[T], right: Sequence[T]) -> Iterator[tuple[int | None, int | None]]:
     # lengths[i][j]: of the longest common subsequence of left[i:] and right[j:]
-    lengths = [[0] * (len(right) + 1)]
+    lengths = [array("H", [0]) * (len(right) + 1)]
     for item in reversed(left):
-        below, row = lengths[-1], [0] * (len(right) + 1)
+        below, row = lengths[-1], array("H", [0]) * (len(right) + 1)
         for j in range(len(right) - 1, -1, -1):
             row[j] = below[j + 1] + 1 if item == right[j] else max(below[j], row[j + 1])
         lengths.append(row)
@@ -82,8 +90,10 @@ def value_diff(run: Json, other: Json, *, cut: bool = False) -> ValueDiff:
         'b[1]'
     """
     changes: list[ValueChange] = []
+    left = CHANGES_BYTES
     for change in _changes("", run, other):
-        if len(changes) == CHANGES_SHOWN:
+        left -= size_of(change)
+        if len(changes) == CHANGES_SHOWN or (left < 0 and changes):
             return ValueDiff(same=False, changes=changes, cut=True)
         changes.append(change)
     return ValueDiff(same=not changes, changes=changes, cut=cut)
@@ -127,11 +137,10 @@ class Side(NamedTuple):
     loaded: Loaded
     attempt: Attempt | None
 
-    @property
     def steps(self) -> list[Step]:
-        """The steps to be compared: the engine's own apart."""
+        """Return the steps to be compared, the engine's own apart, and one more, if there are more."""
         steps = self.loaded.steps if self.attempt is None else self.attempt.steps
-        return [step for step in steps if not step.housekeeping]
+        return list(islice((step for step in steps if not step.housekeeping), COMPARED + 1))
 
 
 def _last_success(services: Services, run: Run) -> str:
@@ -174,15 +183,17 @@ def compare(
         raise BadRequest(f"Run {run_id[:200]!r} cannot be compared with itself. Name another run.", parameter="with")
     left = Side(loaded, None)
     right = Side(beside, None if attempt is None else _attempt(services, beside, attempt))
-    pairs = _pairs(left.steps[:COMPARED], right.steps[:COMPARED])
-    rows = [_row(pair, codec) for pair in pairs]
+    sides = [side.steps() for side in (left, right)]
+    pairs = _pairs(*(steps[:COMPARED] for steps in sides))
+    rows = _rows(services.store, pairs, codec, has_attempt=attempt is not None)
+    shown = within(rows, ROWS_BYTES)
     views = [run_view(services, side.loaded.run, codec=codec) for side in (left, right)]
     return CompareView(
         run=_side(left, views[0], services),
         other=_side(right, views[1], services),
-        rows=rows,
-        first_difference=next((at for at, row in enumerate(rows) if row.differs), None),
-        steps_cut=max(len(left.steps), len(right.steps)) > COMPARED,
+        rows=shown,
+        first_difference=next((at for at, row in enumerate(shown) if row.differs), None),
+        steps_cut=len(shown) < len(rows) or max(map(len, sides)) > COMPARED,
         input=_payloads(views[0], views[1], "input"),
         output=_payloads(views[0], views[1], "output"),
         step_output=None if step is None else _step_outputs(services, pairs, step, right, codec=codec),
@@ -194,10 +205,19 @@ def _pairs(left: Sequence[Step], right: Sequence[Step]) -> list[Pair]:
     return [(None if a is None else left[a], None if b is None else right[b]) for a, b in places]
 
 
-def _row(pair: Pair, codec: Codec) -> ComparedRow:
-    run, other = (None if step is None else _step(step, codec) for step in pair)
-    same = run is not None and other is not None and (run.status, run.error) == (other.status, other.error)
-    return ComparedRow(run=run, other=other, differs=not same)
+def _rows(store: StateStore, pairs: Sequence[Pair], codec: Codec, *, has_attempt: bool) -> list[ComparedRow]:
+    """Return the rows; an error is read when it is turned into its line, so that few are held at once."""
+    left = (step for step, _ in pairs if step is not None)
+    right = (step for _, step in pairs if step is not None)
+    lefts = (_step(step, codec) for step in with_errors(store, left))
+    rights = (_step(step, codec) for step in (right if has_attempt else with_errors(store, right)))
+    rows = []
+    for run_step, other_step in pairs:
+        run = None if run_step is None else next(lefts)
+        other = None if other_step is None else next(rights)
+        same = run is not None and other is not None and (run.status, run.error) == (other.status, other.error)
+        rows.append(ComparedRow(run=run, other=other, differs=not same))
+    return rows
 
 
 def _step(step: Step, codec: Codec) -> ComparedStep:

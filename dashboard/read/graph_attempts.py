@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from dashboard.read.graph import GAP_Y, draw
+from dashboard.read.graph import draw
+from dashboard.read.graph_boxes import ALL, GAP_Y, Detail
 from dashboard.wire.graph import Graph, GraphEdge, GraphNode
 from otel_bridge.runs.attempts import Attempt
 
-MAX_ATTEMPTS = 20
-"""So many earlier attempts are drawn, the last ones."""
 LANE_GAP = 3 * GAP_Y
 UNKNOWN = "unknown"
 """Status of an attempt of which nobody kept how it ended."""
 
 
-def with_attempts(graph: Graph, earlier: Sequence[Attempt], *, expand: Collection[str] = ()) -> Graph:
+def with_attempts(
+    graph: Graph,
+    earlier: Sequence[Attempt],
+    *,
+    expand: Collection[str] = (),
+    detail: Detail = ALL,
+) -> Graph:
     """Return the graph of a run with its earlier attempts below it, the last one first.
 
     Args:
         graph: the run as it is now; its nodes stay where they are.
         earlier: the first one first, without the present one.
         expand: as for ``build_graph``; ids of these lanes' groups begin with ``attempt:<n>/``.
+        detail: as for ``build_graph``.
     """
     nodes, edges = list(graph.nodes), list(graph.edges)
     width, bottom, following = graph.width, graph.height, "start"
-    for attempt in reversed(earlier[-MAX_ATTEMPTS:]):
+    for attempt in reversed(earlier[-detail.attempts :]):
         prefix = f"attempt:{attempt.n}/"
         wanted = {id_.removeprefix(prefix) for id_ in expand if id_ == "all" or id_.startswith(prefix)}
-        lane = draw(f"attempt {attempt.n}", attempt.steps, attempt.outcome or UNKNOWN, expand=wanted)
+        lane = draw(f"attempt {attempt.n}", attempt.steps, attempt.outcome or UNKNOWN, expand=wanted, detail=detail)
         top = bottom + LANE_GAP
         nodes += [in_lane(node, prefix, top=top, attempt=attempt.n) for node in lane.nodes]
         edges += [prefixed(edge, prefix) for edge in lane.edges]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dashboard.wire.runs import ErrorView, Truncated
+from dashboard.wire.sizes import size_of
 from otel_bridge.codec import PREVIEW, Codec, Decoded, Limits
+from otel_bridge.codec.errors import MAX_MESSAGE, MAX_STACK, cut
 from otel_bridge.model.values import PublishedEvent, StoredValue
 
 What = Literal["input", "output", "error", "step"]
 
 WHOLE_CAP_BYTES = 4 * 1024 * 1024
 """A value is read up to here where its beginning alone is of no use: see ``whole_enough``."""
+
+
+PREVIEW_BYTES = 50_000
+"""Of one value in an answer that holds others too. The routes of single values give them whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,42 @@ def show(stored: StoredValue, *, what: What, codec: Codec, limits: Limits = PREV
     """Return a payload as it may be shown."""
     decoded = codec.decode_input(stored, limits=limits) if what == "input" else codec.decode(stored, limits=limits)
     return _shown(decoded, stored)
+
+
+def preview(stored: StoredValue, *, what: What, codec: Codec, most_bytes: int = PREVIEW_BYTES) -> Shown:
+    """Return a payload as it may be shown, with as much of it as has room."""
+    return _fitting(lambda limits: show(stored, what=what, codec=codec, limits=limits), most_bytes)
+
+
+def preview_published(event: PublishedEvent, *, codec: Codec, most_bytes: int = PREVIEW_BYTES) -> Shown:
+    """Return what a run published as it may be shown, with as much of it as has room."""
+    return _fitting(lambda limits: show_published(event, codec=codec, limits=limits), most_bytes)
+
+
+def preview_error(stored: StoredValue, *, codec: Codec, most_bytes: int = PREVIEW_BYTES) -> ErrorView:
+    """Return an error as it may be shown, with as much of its stack and its message as has room."""
+    shown = show_error(stored, codec=codec)
+    for most in (MAX_STACK, MAX_STACK // 2, MAX_MESSAGE, MAX_MESSAGE // 4):
+        texts = {name: cut(text, most) for name, text in (("message", shown.message), ("stack", shown.stack)) if text}
+        found = shown.model_copy(update=texts)
+        if size_of(found) <= most_bytes:
+            break
+    return found
+
+
+def _fitting(show: Callable[[Limits], Shown], most_bytes: int) -> Shown:
+    for share in (1, 2, 4, 8, 16, 64, 256, 1024):
+        limits = replace(
+            PREVIEW,
+            max_nodes=PREVIEW.max_nodes // share,
+            max_string=PREVIEW.max_string // share,
+            max_text=PREVIEW.max_text // share,
+            max_raw=PREVIEW.max_raw // share,
+        )
+        found = show(limits)
+        if size_of(found.value) <= most_bytes:
+            break
+    return found
 
 
 def show_published(event: PublishedEvent, *, codec: Codec, limits: Limits = PREVIEW) -> Shown:

@@ -35,14 +35,17 @@ def repeats(
         >>> repeats("xababababababy")
         [Repeat(begin=1, period=2, turns=6)]
     """
-    alike = [_alike(items, period) for period in range(1, most_period + 1)]
+    differs = [0] * most_period
     found: list[Repeat] = []
     at = 0
     while at < len(items):
-        best = max(
-            (Repeat(at, period, same[at] // period + 1) for period, same in enumerate(alike, start=1)),
-            key=lambda repeat: (repeat.end, -repeat.period),
-        )
+        best = Repeat(at, 1, 1)
+        for period in range(1, most_period + 1):
+            if differs[period - 1] <= at:
+                differs[period - 1] = _differs_from(items, at, period)
+            repeat = Repeat(at, period, (differs[period - 1] - at) // period + 1)
+            if (repeat.end, -period) > (best.end, -best.period):
+                best = repeat
         if best.turns >= LEAST_TURNS and best.end - at >= least_items:
             found.append(best)
             at = best.end
@@ -51,10 +54,9 @@ def repeats(
     return found
 
 
-def _alike(items: Sequence[Hashable], period: int) -> list[int]:
-    """Return for each index how many items from there on equal the one a period later."""
-    same = [0] * len(items)
-    for at in range(len(items) - period - 1, -1, -1):
-        if items[at] == items[at + period]:
-            same[at] = same[at + 1] + 1
-    return same
+def _differs_from(items: Sequence[Hashable], at: int, period: int) -> int:
+    """Return the first index from ``at`` on whose item is not the same as the one a period later."""
+    last = len(items) - period
+    while at < last and items[at] == items[at + period]:
+        at += 1
+    return at

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from dashboard.actor import Actor
 from dashboard.read import run
+from dashboard.read.loading import load
 from dashboard.read.relatives import without_unseen
 from dashboard.read.service import package_version
 from dashboard.read.services import Services
+from dashboard.read.timeline import Part, timeline
 from dashboard.wire import report as markdown
 from dashboard.wire.runs import RunDetail, StepView
 from otel_bridge.codec import mask_text
@@ -29,7 +31,7 @@ def run_report(services: Services, run_id: str, *, actor: Actor, page_url: str, 
     Raises:
         NotFound: there is no such run.
     """
-    part = run.Part(limit=markdown.MOST_STEPS, children=_CHILDREN)
+    part = Part(limit=markdown.MOST_STEPS, children=_CHILDREN)
     detail: RunDetail = without_unseen(
         services, run.run_detail(services, run_id, codec=services.codec_for(actor), part=part)
     )
@@ -51,8 +53,8 @@ def _steps(services: Services, detail: RunDetail, last: int) -> list[StepView]:
     for _ in range(_PARTS):
         if following is None:
             break
-        loaded = run.load(services, detail.run.id, start=following, limit=markdown.MOST_STEPS)
-        page = run.timeline(services, loaded, run.Part(start=following, limit=markdown.MOST_STEPS))
+        loaded = load(services, detail.run.id, start=following, limit=markdown.MOST_STEPS)
+        page = timeline(services, loaded, Part(start=following, limit=markdown.MOST_STEPS))
         steps, following = [*steps, *without_unseen(services, page.steps)], page.next_seq
     end = steps[-last:] if last else []
     wrong = [step for step in steps[: len(steps) - len(end)] if step.error is not None]

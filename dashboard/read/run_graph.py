@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 from dashboard.errors import NotFound
+from dashboard.read.folds import FOLD_BOUNDS
 from dashboard.read.graph import build_graph
 from dashboard.read.graph_attempts import with_attempts
+from dashboard.read.graph_boxes import ALL, Detail
 from dashboard.read.graph_children import Child, with_children
-from dashboard.read.run import history, load
+from dashboard.read.loading import history, load
 from dashboard.read.services import Services
 from dashboard.wire.graph import Graph
+from dashboard.wire.sizes import ANSWER_BYTES, size_of
+
+MOST_NODES = 2_000
+"""More are larger than an answer may be, and need not be measured."""
+DETAILS = (
+    ALL,
+    *(Detail(bounds=bounds, cells=800 // n, seqs=1, attempts=20 // n) for n, bounds in enumerate(FOLD_BOUNDS, 1)),
+)
+"""How a run is drawn, the most first: as far as there is room for it."""
 
 
 def run_graph(
@@ -26,15 +38,21 @@ def run_graph(
         NotFound: there is no such run.
     """
     loaded = load(services, run_id)
-    graph = build_graph(loaded.run, loaded.steps, undo=[shown for _, shown in loaded.undo], expand=expand)
-    if children:
+    earlier, undo = history(services, loaded)[:-1], [shown for _, shown in loaded.undo]
 
-        def read(child_id: str) -> Child | None:
-            try:
-                child = load(services, child_id)
-            except NotFound:
-                return None
-            return child.run, child.steps
+    @cache
+    def read(child_id: str) -> Child | None:
+        try:
+            child = load(services, child_id)
+        except NotFound:
+            return None
+        return child.run, child.steps
 
-        graph = with_children(graph, loaded.steps, children, read=read, expand=expand)
-    return with_attempts(graph, history(services, loaded)[:-1], expand=expand)
+    for detail in DETAILS:
+        graph = build_graph(loaded.run, loaded.steps, undo=undo, expand=expand, detail=detail)
+        if children:
+            graph = with_children(graph, loaded.steps, children, read=read, expand=expand, detail=detail)
+        graph = with_attempts(graph, earlier, expand=expand, detail=detail)
+        if len(graph.nodes) <= MOST_NODES and size_of(graph) <= ANSWER_BYTES:
+            break
+    return graph

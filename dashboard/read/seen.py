@@ -221,6 +221,9 @@ class SeenStore:
     def count_steps(self, run_id: str) -> StepCounts:
         return self._store.count_steps(run_id) if self.get_run(run_id) else StepCounts(0, 0)
 
+    def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
+        return self._store.get_step_errors(run_id, seqs) if self.get_run(run_id) else {}
+
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         return self._store.get_step(run_id, seq, cap_bytes=cap_bytes) if self.get_run(run_id) else None
 

@@ -30,15 +30,3 @@ def segments(steps: Sequence[Step]) -> list[list[Step]]:
             found.append([step])
         reach = max(reach, end_ms(step))
     return found
-
-
-def parallel_groups(steps: Sequence[Step]) -> dict[int, int]:
-    """Return ``seq`` -> number of its parallel group, for steps that ran beside others.
-
-    The number is the lowest ``seq`` in the group, so that the groups of two parts of a timeline have different ones.
-    """
-    groups: dict[int, int] = {}
-    for segment in segments(steps):
-        if len(segment) > 1:
-            groups.update(dict.fromkeys((step.seq for step in segment), min(step.seq for step in segment)))
-    return groups

@@ -7,12 +7,15 @@ runs: a page of the list by its index, and the steps of a few of them, up to ``U
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge, nsmallest
 from typing import Literal, NamedTuple
 
-from dashboard.read.run import load
-from dashboard.read.segments import begin_ms, parallel_groups
+from dashboard.read.loading import load
+from dashboard.read.outline import Outline, parallel_groups
+from dashboard.read.segments import begin_ms
 from dashboard.read.services import Services
 from dashboard.read.versions import percentile
 from dashboard.wire.base import iso
@@ -45,16 +48,23 @@ class Axis(NamedTuple):
     end_ms: int
 
 
-def axis(run: Run, steps: Sequence[Step], now_ms: int) -> Axis:
+def axis(run: Run, steps: Iterable[Step], now_ms: int) -> Axis:
     """Return when the run's last attempt began and ended. Pure.
 
     Where the store cut the run's own times to whole seconds, its steps say when it began and ended.
     """
     begin = run.enqueued_at_ms
     end = now_ms if run.finished_at_ms is None else run.finished_at_ms
-    own = [step for step in steps if not _is_kept(step, begin, run)]
-    first = min((int(moment) for step in own if (moment := begin_ms(step)) != math.inf), default=None)
-    last = max((step.finished_at_ms for step in own if step.finished_at_ms is not None), default=None)
+    first: int | None = None
+    last: int | None = None
+    for step in steps:
+        if _is_kept(step, begin, run):
+            continue
+        moment, ended = begin_ms(step), step.finished_at_ms
+        if moment != math.inf and (first is None or moment < first):
+            first = int(moment)
+        if ended is not None and (last is None or ended > last):
+            last = ended
     queue = run.queue_ms or 0
     rounded = run_rounded_ms(run) is not None
     if first is not None and (first < begin or (rounded and 0 < first - queue - begin <= ROUNDING_MS)):
@@ -74,12 +84,14 @@ def _is_kept(step: Step, begin: int, run: Run) -> bool:
 def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:
     """Return milliseconds by part, ``between`` among them, that add up to the axis's length. Pure, O(n log n)."""
     spent = {"queue": times.start_ms - times.begin_ms, "work": 0, "waiting": 0, "between": 0}
-    marks: list[tuple[int, int, Part]] = []
+    begins, ends = {part: array("q") for part in _FIRST}, {part: array("q") for part in _FIRST}
     for begun, ended, part in _intervals(run, steps, times):
         begun, ended = max(begun, times.start_ms), min(ended, times.end_ms)
         if begun < ended:
-            marks += ((begun, 1, part), (ended, -1, part))
-    marks.sort(key=lambda mark: mark[0])
+            begins[part].append(begun)
+            ends[part].append(ended)
+    changes = ((begins, 1), (ends, -1))
+    marks = merge(*(_marks(moments[part], change, part) for moments, change in changes for part in _FIRST))
     at, active = times.start_ms, dict.fromkeys(_FIRST, 0)
     for moment, change, part in marks:
         spent[_current(active)] += moment - at
@@ -87,6 +99,10 @@ def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:
         active[part] += change
     spent["between"] += times.end_ms - at
     return spent
+
+
+def _marks(moments: Iterable[int], change: int, part: Part) -> Iterator[tuple[int, int, Part]]:
+    return ((moment, change, part) for moment in sorted(moments))
 
 
 def _current(active: Mapping[Part, int]) -> str:
@@ -116,23 +132,25 @@ def _intervals(run: Run, steps: Sequence[Step], times: Axis) -> Iterator[tuple[i
         yield last, times.end_ms, "work"
 
 
-def critical_path(steps: Sequence[Step]) -> list[int]:
+def critical_path(steps: Iterable[Step], *, most: int | None = None) -> list[int]:
     """Return the ``seq`` of each step of the chain that the end waited for, in time: each ended before the next began.
 
     Pure, O(n log n).
+
+    Args:
+        most: so many at most, the last ones.
     """
-
-    def ended(step: Step) -> float:
-        return math.inf if step.finished_at_ms is None else max(float(step.finished_at_ms), begin_ms(step))
-
+    outline = Outline.of(steps)
+    begins, ends, own = outline.begins, outline.ends, outline.housekeeping
     # Of those that ended together the one that began first held the end up longest.
-    ordered = sorted((step for step in steps if not step.housekeeping), key=lambda step: (ended(step), -begin_ms(step)))
-    ends = [ended(step) for step in ordered]
+    order = sorted((at for at in range(len(outline)) if not own[at]), key=lambda at: -begins[at])
+    order.sort(key=ends.__getitem__)
+    ordered_ends = array("d", map(ends.__getitem__, order))
     path: list[int] = []
-    at = len(ordered) - 1
-    while at >= 0:
-        path.append(ordered[at].seq)
-        at = min(at, bisect_right(ends, begin_ms(ordered[at]))) - 1
+    at = len(order) - 1
+    while at >= 0 and (most is None or len(path) < most):
+        path.append(outline.seqs[order[at]])
+        at = min(at, bisect_right(ordered_ends, begins[order[at]])) - 1
     return path[::-1]
 
 
@@ -196,8 +214,9 @@ def run_timing(services: Services, run_id: str) -> TimingView:
     return timing(loaded.run, loaded.steps, history(services, loaded.run), now_ms=now_ms)
 
 
-def timing(run: Run, steps: Sequence[Step], before: History, *, now_ms: int) -> TimingView:
+def timing(run: Run, steps: Iterable[Step], before: History, *, now_ms: int) -> TimingView:
     """Return where a run's time went, given how its like did. Pure."""
+    steps = outline = Outline.of(steps)
     times = axis(run, steps, now_ms)
     spent = split(run, steps, times)
     took = times.end_ms - times.start_ms
@@ -215,7 +234,8 @@ def timing(run: Run, steps: Sequence[Step], before: History, *, now_ms: int) -> 
         usual=usual(before.runs_ms),
         expected_at=None if expected is None else iso(times.start_ms + expected),
         longest=_longest(run, steps, before, times),
-        critical_path=critical_path(steps)[-PATH_SHOWN:] if parallel_groups(steps) else None,
+        critical_path=critical_path(outline, most=PATH_SHOWN) if parallel_groups(outline) else None,
+        steps_read=None if outline.next_seq is None else len(outline),
     )
 
 
@@ -225,9 +245,11 @@ def _longest(run: Run, steps: Sequence[Step], before: History, times: Axis) -> l
             return -1
         return max(0, (times.end_ms if step.finished_at_ms is None else step.finished_at_ms) - step.started_at_ms)
 
-    shown = [step for step in steps if not step.housekeeping and not _is_kept(step, times.begin_ms, run)]
-    longest = sorted((step for step in shown if lasted(step) > 0), key=lambda step: (-lasted(step), step.seq))[:LONGEST]
-    within = _by_name(steps) if longest else {}
+    shown = (step for step in steps if not step.housekeeping and not _is_kept(step, times.begin_ms, run))
+    lasting = (step for step in shown if lasted(step) > 0)
+    longest = nsmallest(LONGEST, lasting, key=lambda step: (-lasted(step), step.seq))
+    names = {(step.name, step.kind) for step in longest}
+    within = _by_name(step for step in steps if (step.name, step.kind) in names) if longest else {}
     found = []
     for step in longest:
         others = usual(before.steps_ms.get((step.name, step.kind), ()))

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TypedDict
 
 from dashboard.errors import BadRequest
-from dashboard.read.run import get_run
+from dashboard.read.loading import get_run
 from dashboard.read.seen import SeenServices
 from dashboard.read.services import Services
 from dashboard.wire.base import iso, parse_time

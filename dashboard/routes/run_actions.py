@@ -12,8 +12,8 @@ from dashboard.actions import redispatch as redispatching
 from dashboard.actions import retry as retrying
 from dashboard.errors import Unprocessable
 from dashboard.http.routing import Reply, RequestContext, RouteTable
+from dashboard.read.loading import get_run
 from dashboard.read.payloads import show, show_error
-from dashboard.read.run import get_run
 from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, preview, read_plan
 from dashboard.routes.answers import RUN, acted, actions_of, idempotency_key, started
 from dashboard.wire.actions import (

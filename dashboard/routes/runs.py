@@ -11,10 +11,11 @@ from pydantic import Field
 
 from dashboard.errors import BadRequest, Forbidden, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
-from dashboard.read import payloads, run
+from dashboard.read import loading, payloads, run
 from dashboard.read.cursors import opened, sealed
 from dashboard.read.graph_children import MAX_CHILDREN
 from dashboard.read.run_graph import run_graph as read_graph
+from dashboard.read.timeline import CHILDREN_SHOWN, STEPS_SHOWN, Part
 from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import activity_view, facet_view
 from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
@@ -107,7 +108,7 @@ class TimelineQuery(Query):
     start: int | None = Field(
         None, alias="from", ge=0, le=2**63 - 1, description="The `seq` to begin with: `nextStep` of the part before."
     )
-    limit: Annotated[int, Field(ge=1, description="At most 5,000."), at_most(run.STEPS_SHOWN)] = run.STEPS_SHOWN
+    limit: Annotated[int, Field(ge=1, description="At most 5,000."), at_most(STEPS_SHOWN)] = STEPS_SHOWN
     fold: bool = Field(
         False,
         description="Loops and long stretches as `folds`, less most of their steps, whatever `from` and `limit`.",
@@ -116,12 +117,12 @@ class TimelineQuery(Query):
         None, min_length=1, max_length=200, description="Only steps whose name or error holds this, in either case."
     )
     children: Annotated[
-        int, Field(ge=1, description="How many children at most; at most 2,000."), at_most(run.CHILDREN_SHOWN)
-    ] = run.CHILDREN_SHOWN
+        int, Field(ge=1, description="How many children at most; at most 2,000."), at_most(CHILDREN_SHOWN)
+    ] = CHILDREN_SHOWN
 
-    def part(self) -> run.Part:
+    def part(self) -> Part:
         """Return what is asked for."""
-        return run.Part(start=self.start, limit=self.limit, fold=self.fold, text=self.q, children=self.children)
+        return Part(start=self.start, limit=self.limit, fold=self.fold, text=self.q, children=self.children)
 
 
 class RunIdQuery(TimelineQuery):
@@ -194,7 +195,7 @@ def get_payload(ctx: RequestContext, *, query: PayloadQuery, run_id: str, name: 
     """
     value = ctx.store.get_payload(run_id, name, cap_bytes=None)
     if value is None:
-        run.get_run(ctx.services, run_id)
+        loading.get_run(ctx.services, run_id)
         raise NotFound(f"Run {run_id[:200]!r} has no {name}.")
     if query.raw:
         raw = Response(_as_stored(ctx, value), content_type="text/plain; charset=utf-8")
@@ -230,7 +231,7 @@ def _as_stored(ctx: RequestContext, value: StoredValue) -> str:
 @routes.get(f"{RUN}/events", summary="Values the run published", answers={200: list[PublishedView]}, problems=(404,))
 def list_events(ctx: RequestContext, *, run_id: str) -> list[PublishedView]:
     """By key."""
-    run.get_run(ctx.services, run_id)
+    loading.get_run(ctx.services, run_id)
     found = ctx.store.published_events(run_id, cap_bytes=ctx.settings.payload_cap_bytes)
     return [PublishedView(key=item.key, value=payloads.show_published(item, codec=ctx.codec).value) for item in found]
 
@@ -240,7 +241,7 @@ def get_event(ctx: RequestContext, *, run_id: str, key: str) -> Any:
     """The bare value; ``null`` for a key that was never published."""
     found = ctx.store.published_event(run_id, key, cap_bytes=None)
     if found is None:
-        run.get_run(ctx.services, run_id)
+        loading.get_run(ctx.services, run_id)
         return Reply(None)
     return Reply(payloads.show_published(found, codec=ctx.codec).value)
 
@@ -255,7 +256,7 @@ class StreamQuery(Query):
 @routes.get(f"{RUN}/streams", summary="Streams the run writes to", answers={200: list[StreamView]}, problems=(404,))
 def list_streams(ctx: RequestContext, *, run_id: str) -> list[StreamView]:
     """By name, with the number of values each holds."""
-    run.get_run(ctx.services, run_id)
+    loading.get_run(ctx.services, run_id)
     return [
         StreamView(key=key, count=count, closed=closed) for key, (count, closed) in ctx.store.streams(run_id).items()
     ]
@@ -270,7 +271,7 @@ def list_streams(ctx: RequestContext, *, run_id: str) -> list[StreamView]:
 )
 def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str) -> list[StreamEntryView]:
     """In order. To follow a stream, ask for what is behind the last offset received."""
-    run.get_run(ctx.services, run_id)
+    loading.get_run(ctx.services, run_id)
     entries = ctx.store.stream_entries(
         run_id, key, after=query.after, limit=query.limit, cap_bytes=ctx.settings.payload_cap_bytes
     )

@@ -9,7 +9,9 @@ from dashboard.live.seen import view_of
 from dashboard.live.stream import Stream
 from dashboard.live.subscription import Subscription
 from dashboard.read import run
+from dashboard.read.loading import get_run
 from dashboard.read.relatives import without_unseen
+from dashboard.read.timeline import FOLDED_RUN, WHOLE_RUN
 from dashboard.wire.base import Wire
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
@@ -38,10 +40,10 @@ def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
 )
 def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> Stream:
     """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
-    run.get_run(ctx.services, run_id)
+    get_run(ctx.services, run_id)
     last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), ctx.services.hub, ctx.codec
     view = view_of(ctx.services)
-    part = run.FOLDED_RUN if query.fold else run.WHOLE_RUN
+    part = FOLDED_RUN if query.fold else WHOLE_RUN
 
     def snapshot(subscription: Subscription) -> Wire:
         detail = run.run_detail(ctx.services, run_id, codec=codec, part=part)

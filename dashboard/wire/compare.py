@@ -83,7 +83,7 @@ class CompareView(Wire):
     other: ComparedRun
     rows: list[ComparedRow]
     first_difference: int | None = Field(None, description="Index of the first of `rows` that differs; absent: none.")
-    steps_cut: bool = Field(description="True where only the first 1,000 steps of each were compared.")
+    steps_cut: bool = Field(description="True where only the first steps of each, at most 1,000, are in the answer.")
     input: ValueDiff
     output: ValueDiff
     step_output: ValueDiff | None = None

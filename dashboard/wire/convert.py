@@ -34,8 +34,6 @@ from otel_bridge.runs.presence import Presence
 from otel_bridge.spans import ids
 
 DAMAGED_STEP = "The step's row is damaged: columns of it hold what they do not declare. What can be read is shown."
-ATTEMPT_STEPS = 1_000
-"""So many steps of an earlier attempt are sent."""
 HIDDEN_ATTRIBUTES = ("dbos.", "durable.")
 
 
@@ -157,7 +155,7 @@ def attempt_view(
             housekeeping=step.housekeeping,
             error=show_error(step.error),
         )
-        for step in attempt.steps[:ATTEMPT_STEPS]
+        for step in attempt.steps
     ]
     return AttemptView(
         n=attempt.n,
@@ -170,6 +168,7 @@ def attempt_view(
         by=attempt.by,
         error=show_error(attempt.error),
         steps=None if is_last else steps,
+        steps_total=attempt.steps_total if attempt.steps_total > len(attempt.steps) else None,
     )
 
 

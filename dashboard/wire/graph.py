@@ -14,8 +14,11 @@ from otel_bridge.model.steps import StepKind
 class GraphNode(Wire):
     """A box of the graph, placed by the server (pixels from the top left corner; time grows with ``x``).
 
-    ``join`` is a dot where branches meet. A ``group`` stands for the ``count`` like steps ``seqs``; expanded
-    (``?expand=<id>``) it is a frame, and its steps are nodes in it that have its id as ``groupId``.
+    ``join`` is a dot where branches meet. A ``group`` stands for ``count`` like steps from ``firstSeq`` to ``lastSeq``,
+    and names them as ``seqs``, unless they are very many. Expanded (``?expand=<id>``) it is a frame, and its steps are
+    nodes in it that have its id as ``groupId``, or the first ``cells`` of them.
+
+    A run that is too long to be drawn step by step is drawn as its timeline is folded.
 
     Below the run as it is now each earlier attempt is a lane of its own, the last one first. Its nodes carry
     ``attempt``, and their ids begin with ``attempt:<n>/``. So is each child asked for (``?child=<run id>``): its nodes
@@ -46,7 +49,10 @@ class GraphNode(Wire):
     turns: int | None = Field(None, description="Of a group that is a loop of several steps: how often it went round.")
     by_status: dict[str, int] | None = None
     seqs: list[int] | None = None
+    first_seq: int | None = None
+    last_seq: int | None = None
     expanded: bool | None = None
+    cells: int | None = Field(None, description="Of an expanded group: how many steps are drawn, where not all are.")
     group_id: str | None = None
     attempt: int | None = Field(
         None, description="Which earlier attempt the node belongs to; absent: to the run as it is now."

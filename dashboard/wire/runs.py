@@ -171,6 +171,7 @@ class Lineage(Wire):
     parent: RunRow | None = None
     forked_from: RunRow | None = None
     forks: list[RunRow]
+    forks_cut: bool | None = Field(None, description="True where there are more forks than these.")
     dead_run: RunRow | None = None
     dead_letter: RunRow | None = None
     undo: RunRow | None = None
@@ -213,6 +214,7 @@ class AttemptView(Wire):
         None,
         description="What began in an earlier attempt, the steps among it that the engine forgot; absent in the last.",
     )
+    steps_total: int | None = Field(None, description="How many `steps` there are, where not all are in the answer.")
 
 
 class RunDetail(Wire):
@@ -221,15 +223,20 @@ class RunDetail(Wire):
     run: RunView
     timeline: list[StepView]
     next_step: int | None = Field(
-        None, description="The `seq` that the next part of a long timeline begins with; absent on the last part."
+        None,
+        description="The `seq` that the next part of a long timeline begins with; absent on the last part. "
+        "A part holds as many steps as an answer has room for.",
     )
     folds: list[FoldView] | None = Field(None, description="With `fold=true`: which stretches are not shown whole.")
     steps_total: int = Field(description="How many steps the timeline has in all, compensations apart.")
+    compensations_total: int | None = Field(
+        None, description="How many compensations there are, where not all are in the answer."
+    )
     children: list[str]
     children_total: int = Field(description="How many runs it started: of many not all are in the answer.")
     child_runs: list[RunRow]
     lineage: Lineage
-    attempts: list[AttemptView]
+    attempts: list[AttemptView] = Field(description="By `n`; of very many, the last ones.")
 
 
 NoOrigin = Annotated[

@@ -59,3 +59,6 @@ class TimingView(Wire):
         description="The `seq`s of the chain of steps that the end waited for, at most the last 5,000; "
         "absent where no steps ran side by side: then it is all of them.",
     )
+    steps_read: int | None = Field(
+        None, description="Of a run too long to be looked at whole: how many steps, the first ones; absent: all."
+    )

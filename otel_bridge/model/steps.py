@@ -82,6 +82,11 @@ class Step(NamedTuple):
         return _between(self.finished_at_ms, self.collected_at_ms)
 
     @property
+    def error_seq(self) -> int:
+        """Number of the row that holds its error and output: of a remote step, that with which its result was taken."""
+        return self.folded[0] if self.kind == "remote" and self.folded else self.seq
+
+    @property
     def went_wrong(self) -> bool:
         """True when the step failed, or its child failed, was cancelled or was given up."""
         return self.status in WENT_WRONG

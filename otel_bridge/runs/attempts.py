@@ -7,8 +7,10 @@ record of exported steps knows when each life's steps ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt, PastLife
 from otel_bridge.model.runs import Run
@@ -54,6 +56,8 @@ class Attempt:
     by: str | None = None
     error: StoredValue | None = None
     steps: tuple[Step, ...] = ()
+    steps_total: int = 0
+    """How many they are, where not all are in ``steps``."""
 
 
 def overlay_requeue(run: Run, requeues: Sequence[AuditEntry], *, begun_ms: int | None = None) -> Run:
@@ -95,7 +99,8 @@ def attempts(
     exported: ExportedRun | None = None,
     kept: Sequence[KeptAttempt] = (),
     reported: Sequence[InterruptedStep] = (),
-    steps: Sequence[Step] = (),
+    steps: Iterable[Step] = (),
+    most_steps: int | None = None,
 ) -> list[Attempt]:
     """Return the run's attempts, the first one first; the last is the run as it is now.
 
@@ -105,6 +110,7 @@ def attempts(
         kept: how it stood when it was put on a queue again.
         reported: its interrupted steps, as workers reported them.
         steps: as they are now; those of earlier attempts that were not executed again are among them.
+        most_steps: so many of each attempt at most, the first ones; what was interrupted is there all the same.
     """
     requeues = [*of_this_run(run, requeues), *_not_logged(run)]
     first_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
@@ -112,7 +118,8 @@ def attempts(
     causes = [None, *requeues]
     found = []
     life = 0
-    known = (*steps, *(step for one in kept for step in one.life.steps), *map(interrupted_step, reported))
+    known = chain(steps, (step for one in kept for step in one.life.steps), map(interrupted_step, reported))
+    begun_in = _begun_in(starts, known, most_steps)
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
         if cause is not None and _begins_a_life(cause):
             life += 1
@@ -127,7 +134,8 @@ def attempts(
             found.append(_present(begun, run))
         else:
             past = _past(begun, requeues[n - 1], life, exported, _kept_at(kept, starts[n:]))
-            found.append(replace(past, steps=_begun_in(enqueued_ms, starts[n], known)))
+            began, total = begun_in[n - 1]
+            found.append(replace(past, steps=began, steps_total=total))
     return found
 
 
@@ -150,18 +158,27 @@ def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLi
     return next((one.life for one in kept if end_ms <= one.at_ms and all(one.at_ms < ms for ms in later[:1])), None)
 
 
-def _begun_in(since_ms: int, until_ms: int, known: Sequence[Step]) -> tuple[Step, ...]:
-    """Return which of the known steps began within an attempt, each execution once; what has a row goes first.
+def _begun_in(starts: Sequence[int], known: Iterable[Step], most: int | None) -> list[tuple[tuple[Step, ...], int]]:
+    """Return which of the known steps began within each attempt, each execution once, and how many they are.
 
-    What was seen in flight, and what its worker reported of it in the end, are the same execution: the latter is whole.
+    What has a row goes first. What was seen in flight, and what its worker reported of it in the end, are the same
+    execution: the latter is whole.
     """
-    found: dict[tuple[int, int | None], Step] = {}
+    found: list[dict[tuple[int, int | None], Step]] = [{} for _ in starts]
+    left_out = [0] * len(starts)
     for step in known:
-        began = (step.seq, step.started_at_ms)
-        within = step.started_at_ms is not None and since_ms <= step.started_at_ms < until_ms
-        if within and (began not in found or found[began].status == "interrupted"):
-            found[began] = step
-    return tuple(sorted(found.values(), key=lambda step: (step.seq, step.started_at_ms)))
+        at = -1 if step.started_at_ms is None else bisect_right(starts, step.started_at_ms) - 1
+        if at < 0 or at == len(starts) - 1:
+            continue
+        began, within = (step.seq, step.started_at_ms), found[at]
+        if began not in within and most is not None and len(within) >= most and step.status != "interrupted":
+            left_out[at] += 1
+        elif began not in within or within[began].status == "interrupted":
+            within[began] = step
+    return [
+        (tuple(sorted(within.values(), key=lambda step: (step.seq, step.started_at_ms))), len(within) + more)
+        for within, more in zip(found, left_out, strict=True)
+    ]
 
 
 def _begins_a_life(cause: AuditEntry) -> bool:

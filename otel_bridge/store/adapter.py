@@ -227,6 +227,11 @@ class SqlStateStore(abc.ABC):
         return parts.counts_of(self, run_id)
 
     @looks_again
+    def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
+        """See ``StateStore.get_step_errors``."""
+        return parts.errors_of(self, run_id, seqs)
+
+    @looks_again
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """See ``StateStore.get_step``."""
         return parts.step(self, run_id, seq, cap_bytes=cap_bytes)

@@ -140,6 +140,12 @@ class StateStore(Protocol):
     def count_steps(self, run_id: str) -> StepCounts:
         """Return how many steps ``get_steps`` would return, and how many rows hold an error; none of them is read."""
 
+    def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
+        """Return the stored errors of a run's rows by their numbers (``Step.error_seq``); of rows without one, none.
+
+        Long ones are whole up to a total of some megabytes, so ask for a few dozens at once.
+        """
+
     def get_step(self, run_id: str, seq: int, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES) -> Step | None:
         """Return one step with its stored output and error."""
 

@@ -137,7 +137,8 @@ def _outcome(row: StepRow) -> StepStatus:
     return "failed" if row.has_error else "completed"
 
 
-def _error(row: StepRow) -> StoredValue | None:
+def stored_error(row: StepRow) -> StoredValue | None:
+    """Return the error that a row holds, as far as it was read."""
     if row.error is None:
         return None
     text, size = text_of(row.error), row.error_bytes
@@ -161,7 +162,7 @@ def _local(row: StepRow, housekeeping: bool) -> Step:
         housekeeping=housekeeping,
         has_output=bool(row.has_output),
         has_error=has_error,
-        error=None if row.error is None else _error(row),
+        error=None if row.error is None else stored_error(row),
     )
 
 
@@ -181,13 +182,13 @@ def _other_result(row: StepRow, pairs: Mapping[int, StepRow]) -> Step:
         housekeeping=again,
         has_output=bool(row.has_output),
         has_error=bool(row.has_error),
-        error=_error(row),
+        error=stored_error(row),
     )
 
 
 def _remote(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
     step = remote_step(row, result, child)
-    return step if result is None or result.error is None else step._replace(error=_error(result))
+    return step if result is None or result.error is None else step._replace(error=stored_error(result))
 
 
 def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], topic: str | None) -> Step:
@@ -210,7 +211,7 @@ def _signal(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], t
         folded=folded,
         has_output=bool(row.has_output),
         has_error=bool(row.has_error),
-        error=_error(row),
+        error=stored_error(row),
     )
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
-from dashboard.read.folds import HEAD, KEPT, TAIL, folded
+from dashboard.read.folds import BOUNDS, KEPT, folded
 from dashboard.read.graph import draw
 from dashboard.read.repeats import repeats
 from otel_bridge.model.steps import Step
@@ -100,8 +100,8 @@ def test_of_many_steps_that_are_no_loop_the_ends_are_shown_and_what_failed() -> 
     ]
     found = folded(steps)
     (fold,) = found.folds
-    assert (fold.names, fold.count) == ([], 5_000 - HEAD - TAIL)
-    assert len(found.steps) == HEAD + TAIL + KEPT
+    assert (fold.names, fold.count) == ([], 5_000 - BOUNDS.head - BOUNDS.tail)
+    assert len(found.steps) == BOUNDS.head + BOUNDS.tail + KEPT
 
 
 def client_of(steps: list[Step], children: int = 0, failed: tuple[int, ...] = ()) -> FlaskClient:

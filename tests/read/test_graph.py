@@ -9,13 +9,14 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.read.graph import MAX_LANES, STACK_FROM, build_graph
 from dashboard.read.graph_attempts import with_attempts
 from dashboard.read.graph_children import MAX_CHILDREN, with_children
-from dashboard.read.segments import parallel_groups, segments
+from dashboard.read.outline import parallel_groups
+from dashboard.read.segments import segments
 from dashboard.wire.graph import Graph, GraphNode
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
@@ -284,6 +285,7 @@ any_steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(any_steps, st.booleans())
 def test_whatever_the_steps_every_one_is_drawn_once_and_reachable(steps: list[Step], expanded: bool) -> None:
     """Each step is one node or in one group; all hang together from start to end; arrows point right; none overlap."""

@@ -6,7 +6,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
-from dashboard.read.run import STEPS_SHOWN
+from dashboard.read.timeline import STEPS_SHOWN
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 
 

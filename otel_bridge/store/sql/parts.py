@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.steps import Step, StepCounts, StepPart
+from otel_bridge.model.values import StoredValue
 from otel_bridge.store.cells import plain
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.keys import value_at
@@ -26,7 +27,7 @@ from otel_bridge.store.sql.steps import (
     with_whole_errors,
 )
 from otel_bridge.store.sql.values import capped, stored_value
-from otel_bridge.store.steps import StepRow
+from otel_bridge.store.steps import StepRow, stored_error
 from otel_bridge.store.waiting import (
     GET_RESULT,
     SET_EVENT,
@@ -40,6 +41,7 @@ from otel_bridge.store.waiting import (
 
 NEIGHBOURS = 3
 """Rows before and behind a window: an announcement, its wait and the wait's timeout have three numbers in a row."""
+ERRORS_AT_ONCE = 50
 _IS_RESULT = f"o.function_name = '{GET_RESULT}'"
 _IS_START = "substr(o.function_name, 1, 5) <> 'DBOS.'"
 
@@ -128,14 +130,13 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
     if found is None:
         return None
     schema = reader.schema()
-    row_seq = found.folded[0] if found.kind == "remote" and found.folded else seq
     output, cap_params = capped(reader, schema.column("operation_outputs", "output", alias="o"), cap_bytes)
     error, error_params = capped(reader, schema.column("operation_outputs", "error", alias="o"), cap_bytes)
     rows = reader.read(
         STEP_PAYLOADS,
         f"SELECT {output}, {error}, {schema.column('operation_outputs', 'serialization', alias='o')} "
         f"FROM {schema.table('operation_outputs')} o WHERE o.workflow_uuid = ? AND o.function_id = ?",
-        [*cap_params, *error_params, run_id, row_seq],
+        [*cap_params, *error_params, run_id, found.error_seq],
     )
     if not rows or found.is_open:
         return found
@@ -145,6 +146,17 @@ def step(reader: Reader, run_id: str, seq: int, *, cap_bytes: int | None) -> Ste
         output=output_value or value_at(reader, run_id, seq, found.name, cap_bytes=cap_bytes),
         error=stored_value(error_text, error_size, serialization, cap_bytes),
     )
+
+
+def errors_of(reader: Reader, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
+    """Return the stored errors of rows, by number; as of all steps, whole as far as their total allows."""
+    found: dict[int, StoredValue] = {}
+    for part in chunks(seqs, ERRORS_AT_ONCE):
+        among, params = in_list("o.function_id", part, reader.dialect)
+        sql = f"{select_rows(reader, errors=True)} WHERE o.workflow_uuid = ? AND {among}"
+        rows = with_whole_errors(reader, list(sharing(reader.read(STEPS_BY_NUMBER, sql, [run_id, *params]))))
+        found.update((int(row.seq), error) for row in rows if (error := stored_error(row)) is not None)
+    return found
 
 
 def counts_of(reader: Reader, run_id: str) -> StepCounts:

@@ -1013,6 +1013,7 @@ export interface components {
             /** Format: date-time */
             startedAt?: string;
             steps?: components["schemas"]["AttemptStep"][];
+            stepsTotal?: number;
         };
         AuditView: {
             action: string;
@@ -1384,11 +1385,13 @@ export interface components {
             byStatus?: {
                 [key: string]: number;
             };
+            cells?: number;
             childRunId?: string;
             compensates?: number;
             count?: number;
             durationMs?: number;
             expanded?: boolean;
+            firstSeq?: number;
             groupId?: string;
             height: number;
             /** @default false */
@@ -1397,6 +1400,7 @@ export interface components {
             /** @enum {string} */
             kind?: "local" | "remote" | "sleep" | "signal";
             label: string;
+            lastSeq?: number;
             ofRun?: string;
             parallelGroup?: number;
             queueMs?: number;
@@ -1477,6 +1481,7 @@ export interface components {
             deadRun?: components["schemas"]["RunRow"];
             forkedFrom?: components["schemas"]["RunRow"];
             forks: components["schemas"]["RunRow"][];
+            forksCut?: boolean;
             parent?: components["schemas"]["RunRow"];
             undo?: components["schemas"]["RunRow"];
             undoes?: components["schemas"]["RunRow"];
@@ -1570,6 +1575,7 @@ export interface components {
             childRuns: components["schemas"]["RunRow"][];
             children: string[];
             childrenTotal: number;
+            compensationsTotal?: number;
             folds?: components["schemas"]["FoldView"][];
             lineage: components["schemas"]["Lineage"];
             nextStep?: number;
@@ -1795,6 +1801,7 @@ export interface components {
             expectedAt?: string;
             longest: components["schemas"]["LongStep"][];
             queueMs: number;
+            stepsRead?: number;
             tookMs: number;
             totalMs: number;
             usual?: components["schemas"]["UsualView"];

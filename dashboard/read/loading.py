@@ -1,0 +1,157 @@
+"""A run with its steps, its undo's, and what the ledger knows of it, read in memory that does not grow with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from dashboard.errors import no_such_run
+from dashboard.read.every_step import outlined
+from dashboard.read.services import Services
+from dashboard.read.undo import compensation_pairs, read_plan
+from otel_bridge.errors import LedgerError
+from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, KeptAttempt
+from otel_bridge.model.runs import Run
+from otel_bridge.model.steps import Step
+from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
+from otel_bridge.runs.overlay import may_be_cut_off, overlay_run, overlay_steps
+from otel_bridge.store.base import StateStore
+
+ERRORS_AT_ONCE = 20
+"""Steps whose errors are held at once, each of up to some megabytes."""
+ATTEMPT_STEPS = 1_000
+"""Of one earlier attempt."""
+
+
+def exported_of(services: Services, run_ids: Sequence[str]) -> dict[str, ExportedRun]:
+    """Return what the ledger knows of these runs' traces; nothing, where it cannot be read."""
+    try:
+        return services.ledger.exported(run_ids)
+    except LedgerError:
+        return {}
+
+
+Compensation = tuple[Step | None, Step]
+"""As the undo recorded it (None before its turn), and as the undone run's timeline shows it."""
+
+
+def undo_of(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> list[Compensation]:
+    """Return what an undo run compensates, in its order; nothing while it has no plan."""
+    plan = read_plan(store, undo_id, undo_steps)
+    return [] if plan is None else compensation_pairs(undo_steps, plan, undo_id=undo_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A run with its steps and its undo's, in-flight ones overlaid."""
+
+    run: Run
+    steps: Sequence[Step]
+    undo: list[Compensation]
+    requeues: Sequence[AuditEntry]
+    """Actions that put the run on a queue again, oldest first."""
+    reported: Sequence[InterruptedStep]
+    """What workers reported of its interrupted steps, in this attempt and in earlier ones."""
+    is_whole: bool = True
+    next_seq: int | None = None
+    """The ``seq`` that the steps behind these begin with; None: there are none."""
+
+
+def get_run(services: Services, run_id: str) -> Run:
+    """Return the run as presence shows it.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    run = services.store.get_run(run_id)
+    if run is None:
+        raise no_such_run(run_id)
+    return overlay_run(run, services.presence())
+
+
+def load(services: Services, run_id: str, *, start: int | None = None, limit: int | None = None) -> Loaded:
+    """Read a run, its steps (their errors' texts apart: see ``with_errors``) and its undo's steps.
+
+    Args:
+        start: the ``seq`` to begin with; None begins at the first.
+        limit: how many step rows to read at most; None: all of them, whatever ``start``.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    run = get_run(services, run_id)
+    requeues = services.requeues([run_id]).get(run_id, [])
+    run = overlay_requeue(run, requeues)
+    reported = reported_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
+    store, seen = services.store, services.presence()
+    steps: Sequence[Step]
+    if limit is None:
+        outline = outlined(store, run, seen=seen, reported=reported)
+        steps, next_seq, is_whole = outline, outline.next_seq, outline.next_seq is None
+    else:
+        found = store.get_step_part(run_id, start=start, limit=limit)
+        next_seq, is_whole = found.next_seq, found.is_whole
+        steps = [
+            step
+            for step in overlay_steps(run, found.steps, seen, reported)
+            if (start is None or step.seq >= start) and (next_seq is None or step.seq < next_seq)
+        ]
+    undo: list[Compensation] = []
+    if run.undo_id is not None:
+        undo_run, undo_steps = store.get_run(run.undo_id), store.get_steps(run.undo_id, errors=True)
+        if undo_run is not None:
+            undo_steps = overlay_steps(undo_run, undo_steps, seen)
+        undo = undo_of(store, run.undo_id, undo_steps)
+    return Loaded(run, steps, undo, requeues, reported, is_whole, next_seq)
+
+
+def with_errors(store: StateStore, steps: Iterable[Step], *, most: int | None = None) -> Iterator[Step]:
+    """Yield steps of the store with their errors, read for a few at a time.
+
+    Args:
+        most: of so many of them at most.
+    """
+    rest = iter(steps)
+    while some := list(islice(rest, ERRORS_AT_ONCE)):
+        wanted = [step.error_seq for step in some if step.has_error and step.error is None][:most]
+        errors = store.get_step_errors(some[0].run_id, wanted) if wanted else {}
+        most = None if most is None else most - len(wanted)
+        for step in some:
+            found = errors.get(step.error_seq) if step.has_error and step.error is None else None
+            yield step if found is None else step._replace(error=found)
+
+
+def history(services: Services, loaded: Loaded) -> list[Attempt]:
+    """Return the run's attempts, the present one last; of the earlier ones as much as the ledger kept."""
+    run = loaded.run
+    if not loaded.requeues:
+        return attempts(run, [])
+    kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
+    again_ms = max(loaded.requeues[-1].at_ms, run.enqueued_at_ms)
+    earlier = (step for step in loaded.steps if step.started_at_ms is not None and step.started_at_ms < again_ms)
+    return attempts(
+        run,
+        loaded.requeues,
+        exported=exported,
+        kept=kept,
+        reported=loaded.reported,
+        steps=with_errors(services.store, earlier, most=ERRORS_AT_ONCE),
+        most_steps=ATTEMPT_STEPS,
+    )
+
+
+def kept_attempts(services: Services, run_id: str) -> list[KeptAttempt]:
+    """Return how the run stood at earlier actions; nothing, where the ledger cannot be read."""
+    try:
+        return services.ledger.kept_attempts([run_id]).get(run_id, [])
+    except LedgerError:
+        return []
+
+
+def reported_interrupted(services: Services, run_id: str) -> list[InterruptedStep]:
+    """Return what workers reported of the run's interrupted steps; nothing, where the ledger cannot be read."""
+    try:
+        return services.ledger.interrupted([run_id]).get(run_id, [])
+    except LedgerError:
+        return []
