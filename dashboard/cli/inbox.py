@@ -39,7 +39,17 @@ def assign(session: Session, *, run_id: str, seq: int, assignee: str | None) -> 
     session.print(session.client.assign(run_id, seq, assignee), entry_text)
 
 
-for _command in (list_, assign):
+@click.command("link")
+@run_argument
+@click.argument("seq", type=click.IntRange(min=0))
+@click.option("--hours", type=click.IntRange(1, 90 * 24), default=7 * 24, show_default=True, help="So long it opens.")
+@connected()
+def link(session: Session, *, run_id: str, seq: int, hours: int) -> None:
+    """Make a link to the wait at step SEQ of a run, for chat and mail. Who opens it signs in and is asked."""
+    session.print(session.client.link_question(run_id, seq, expires_in_s=hours * 3600), lambda made: plain(made.url))
+
+
+for _command in (list_, assign, link):
     inbox.add_command(_command)
 
 

@@ -21,7 +21,7 @@ def inbox(services: Services, query: InboxQuery) -> InboxView:
         StoreError: the store cannot be read now.
     """
     found, exact = services.store.questions()
-    assigned = _assignments(services, found)
+    assigned = assignments_of(services, found)
     if query.assignee is not None:
         wanted = query.assignee
         found = [one for one in found if _assignee(assigned, one) == wanted]
@@ -54,7 +54,8 @@ def _entry(one: Question, row: RunRow, assigned: Mapping[tuple[str, int], Assign
     )
 
 
-def _assignments(services: Services, questions: Sequence[Question]) -> dict[tuple[str, int], Assignment]:
+def assignments_of(services: Services, questions: Sequence[Question]) -> dict[tuple[str, int], Assignment]:
+    """Return who is to answer these waits, by run id and step; nobody, where the ledger cannot be read."""
     try:
         return services.ledger.assignments(sorted({one.run_id for one in questions})) if questions else {}
     except LedgerError:

@@ -9,6 +9,7 @@ from pydantic import Field
 from dashboard.wire.base import Body, Json, Query, Timestamp, Wire
 from dashboard.wire.filters import Text
 from dashboard.wire.runs import RunRow
+from otel_bridge.model.runs import WaitingOn
 
 MOST_ENTRIES = 200
 
@@ -38,12 +39,36 @@ class InboxEntry(Wire):
     assigned_by: str | None = None
 
 
+class OpenWaitView(Wire):
+    """A wait that a run is in, also one that no person is asked about. ``schema``: of what it takes, where declared."""
+
+    seq: int
+    on: WaitingOn
+    name: str
+    ask: str | None = None
+    schema_: dict[str, Json] | None = Field(None, alias="schema")
+
+
 class InboxView(Wire):
     """What waits for a person, oldest first. Not ``exact``: there is more than was looked at."""
 
     count: int
     exact: bool
     entries: list[InboxEntry]
+
+
+class LinkBody(Body):
+    """How long a link to a question may be opened."""
+
+    expires_in_s: int = Field(7 * 86_400, ge=60, le=90 * 86_400, description="At most 90 days.")
+
+
+class QuestionLink(Wire):
+    """A signed address of one question, for chat and mail. It allows nothing: who opens it signs in and is asked."""
+
+    url: str
+    token: str
+    expires_at: Timestamp
 
 
 class ContinueBody(Body):

@@ -3,6 +3,7 @@ import { filterToQuery, type RunFilter } from "../lib/filter";
 import type { Json } from "../lib/json";
 import type { ExactJson } from "../lib/exactJson";
 import { post, type RequestOf } from "./http";
+import type { components } from "./openapi";
 
 const on = (runId: string) => ({ path: { runId } });
 
@@ -51,6 +52,9 @@ export const wakeRun = (id: string) => post("/runs/{runId}/wake", on(id));
 
 export const assignWait = (runId: string, seq: number, assignee: string | null) =>
   post("/runs/{runId}/waits/{seq}/assign", { path: { runId, seq }, body: assignee === null ? {} : { assignee } });
+
+export const linkQuestion = (runId: string, seq: number) =>
+  post("/runs/{runId}/waits/{seq}/link", { path: { runId, seq }, body: {} });
 
 export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
 
@@ -121,6 +125,31 @@ export const applyBulk = (action: BulkAction, filter: RunFilter, options: BulkOp
     },
     body: chosen,
   });
+
+type ViewFilter = components["schemas"]["ViewFilter"];
+
+/** A filter as a view keeps it: a moving window stays one. */
+function viewFilter(filter: RunFilter): ViewFilter {
+  const { since, ...rest } = filterToQuery(filter, Date.now());
+  return { ...rest, ...(since === undefined ? {} : { since: filter.since }) };
+}
+
+export const saveView = (name: string, filter: RunFilter) =>
+  post("/views", { body: { name, filter: viewFilter(filter) } });
+
+export interface ViewChanges {
+  name?: string;
+  filter?: RunFilter;
+  isDefault?: boolean;
+}
+
+export const changeView = (id: string, { filter, ...rest }: ViewChanges) =>
+  post("/views/{viewId}", {
+    path: { viewId: id },
+    body: { ...rest, ...(filter === undefined ? {} : { filter: viewFilter(filter) }) },
+  });
+
+export const deleteView = (id: string) => post("/views/{viewId}/delete", { path: { viewId: id }, body: {} });
 
 export type ScheduleVerb = "pause" | "resume" | "trigger";
 

@@ -176,6 +176,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/inbox/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getQuestion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -672,6 +688,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runs/{runId}/waits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listWaits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{runId}/waits/{seq}/assign": {
         parameters: {
             query?: never;
@@ -682,6 +714,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["assign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{runId}/waits/{seq}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["linkQuestion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1486,6 +1534,10 @@ export interface components {
             undo?: components["schemas"]["RunRow"];
             undoes?: components["schemas"]["RunRow"];
         };
+        LinkBody: {
+            /** @default 604800 */
+            expiresInS?: number;
+        };
         ListSnapshot: {
             id: number;
             runs: components["schemas"]["RunRow"][];
@@ -1536,6 +1588,16 @@ export interface components {
             run: components["schemas"]["RunRow"];
             runId: string;
         };
+        OpenWaitView: {
+            ask?: string;
+            name: string;
+            /** @enum {string} */
+            on: "signal" | "webhook" | "update" | "breakpoint" | "child" | "sleep" | "queue" | "delay";
+            schema?: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            seq: number;
+        };
         PauseQueueBody: {
             /** @default  */
             comment?: string;
@@ -1552,6 +1614,12 @@ export interface components {
         PublishedView: {
             key: string;
             value?: components["schemas"]["Json"];
+        };
+        QuestionLink: {
+            /** Format: date-time */
+            expiresAt: string;
+            token: string;
+            url: string;
         };
         QueueAnswer: {
             name: string;
@@ -2369,6 +2437,27 @@ export interface operations {
             };
         };
     };
+    getQuestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxEntry"];
+                };
+            };
+        };
+    };
     getMetrics: {
         parameters: {
             query?: never;
@@ -3166,6 +3255,27 @@ export interface operations {
             };
         };
     };
+    listWaits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenWaitView"][];
+                };
+            };
+        };
+    };
     assign: {
         parameters: {
             query?: never;
@@ -3188,6 +3298,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InboxEntry"];
+                };
+            };
+        };
+    };
+    linkQuestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runId: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionLink"];
                 };
             };
         };

@@ -258,6 +258,22 @@ export const inboxQuery = (assignee: string | null) =>
     refetchInterval: INBOX_EVERY_MS,
   });
 
+/** What a signed link asks. */
+export const questionQuery = (token: string) =>
+  queryOptions({
+    queryKey: keys.question(token),
+    queryFn: ({ signal }) => get("/inbox/{token}", { path: { token }, signal }),
+    refetchInterval: (query) => (query.state.error ? false : INBOX_EVERY_MS),
+    retry: false,
+  });
+
+/** What a run waits for, with what each wait asks and takes; asked again when it waits for something else. */
+export const waitsQuery = (runId: string, seq: number | undefined) =>
+  queryOptions({
+    queryKey: keys.waits(runId, seq),
+    queryFn: ({ signal }) => get("/runs/{runId}/waits", { path: { runId }, signal }),
+  });
+
 /** How much waits for a person, for the navigation. */
 export const inboxCountQuery = queryOptions({
   queryKey: keys.inboxCount,
@@ -333,6 +349,13 @@ export const moveCheckQuery = (id: string, version: string) =>
       post("/runs/{runId}/move", { path: { runId: id }, body: { version, dryRun: true }, signal }),
     retry: false,
   });
+
+/** Views of the run list that people saved. */
+export const viewsQuery = queryOptions({
+  queryKey: keys.views,
+  queryFn: ({ signal }) => get("/views", { signal }),
+  staleTime: 30_000,
+});
 
 export const healthQuery = queryOptions({
   queryKey: keys.health,

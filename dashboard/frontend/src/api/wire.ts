@@ -52,12 +52,14 @@ export type BulkGroup = Schemas["BulkGroup"];
 export type BulkStage = Schemas["BulkStage"];
 export type BulkView = Schemas["BulkView"];
 export type BulkStatus = Schemas["BulkStatus"];
+export type OpenWait = Schemas["OpenWaitView"];
 export type InboxEntry = Schemas["InboxEntry"];
 export type ErrorsAnswer = Schemas["ErrorsView"];
 export type ErrorGroup = Schemas["ErrorGroupView"];
 export type ErrorState = ErrorGroup["state"];
 export type ErrorDetail = Schemas["ErrorDetail"];
 export type SharedValue = Schemas["SharedView"];
+export type View = Schemas["ViewView"];
 export type Version = Schemas["VersionView"];
 export type AuditEntry = Schemas["AuditView"];
 

@@ -1,4 +1,5 @@
-/** Times and durations as people read them. Pure. */
+/** Times and durations as people read them. Pure, but for the zone that the reader chose. */
+import { zone } from "./zone";
 
 export function parseTime(iso: string | null | undefined): number | null {
   if (!iso) return null;
@@ -53,51 +54,31 @@ export function formatAgo(at: number, now: number): string {
   return delta >= 0 ? `${text} ago` : `in ${text}`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
-const dayClock = new Intl.DateTimeFormat(undefined, {
-  month: "short",
-  day: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
+const DAY = { month: "short", day: "numeric" } as const;
 
-const yearClock = new Intl.DateTimeFormat(undefined, {
-  year: "numeric",
-  month: "short",
-  day: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
+/** A format in the reader's zone; one is made for each zone, for making is what costs. */
+function inZone(options: Intl.DateTimeFormatOptions): (at: number) => string {
+  const made = {
+    local: new Intl.DateTimeFormat(undefined, options),
+    utc: new Intl.DateTimeFormat(undefined, { ...options, timeZone: "UTC" }),
+  };
+  return (at) => made[zone.get()].format(at);
+}
+
+const clock = inZone(TIME);
+const dayClock = inZone({ ...DAY, ...TIME });
+const yearClock = inZone({ year: "numeric", ...DAY, ...TIME });
+const day = inZone({ dateStyle: "short" });
+const year = inZone({ year: "numeric" });
 
 /**
- * 14:02:09 on the day of ``now``, "Mar 4, 14:02:09" on another one, with its year where that is not ``today``'s. Local
- * time. ``now`` may be long past: the end of a range that is looked at.
+ * 14:02:09 on the day of ``now``, "Mar 4, 14:02:09" on another one, with its year where that is not ``today``'s.
+ * ``now`` may be long past: the end of a range that is looked at.
  */
 export function formatClock(at: number, now: number, today = Date.now()): string {
-  if (new Date(at).getFullYear() !== new Date(today).getFullYear()) return yearClock.format(at);
-  return new Date(at).toDateString() === new Date(now).toDateString() ? clock.format(at) : dayClock.format(at);
-}
-
-const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
-
-/** "31 Jan 2026, 12:00", in local time; what is not a time stays as it is. */
-export function formatLocal(iso: string): string {
-  const at = parseTime(iso);
-  return at === null ? iso : local.format(at);
-}
-
-/** "Europe/Berlin". */
-export function localZone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (year(at) !== year(today)) return yearClock(at);
+  return day(at) === day(now) ? clock(at) : dayClock(at);
 }
 
 /** Exact, for tooltips. */

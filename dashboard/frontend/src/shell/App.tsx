@@ -1,5 +1,6 @@
 import { Suspense, useEffect, useRef } from "react";
 import { config } from "../config";
+import { zone } from "../lib/zone";
 import { Mark } from "../ui/icons";
 import { IconButton } from "../ui/Button";
 import { Empty, Skeleton } from "../ui/Notice";
@@ -45,6 +46,8 @@ function openPalette(): void {
 
 const COMMANDS: readonly Command[] = [
   { id: "page.find", label: "Find anything", icon: "search", keys: ["Ctrl K"], keysOnly: true, run: openPalette },
+  { id: "page.utc", label: "Times in UTC", run: () => zone.set("utc") },
+  { id: "page.local", label: "Times in local time", run: () => zone.set("local") },
   { id: "page.help", label: "Keyboard shortcuts", icon: "help", keys: ["?"], run: openHelp },
   ...ROUTES.flatMap(({ path, title, nav }) =>
     nav ? [{ id: `go.${path}`, label: `Go to ${title}`, keys: [`g ${nav.key}`], run: () => navigate(path) }] : [],

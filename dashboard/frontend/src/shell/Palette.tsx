@@ -2,9 +2,9 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { get } from "../api/http";
 import { keys } from "../api/keys";
-import { workersQuery, workflowsQuery } from "../api/queries";
-import type { RunRow } from "../api/wire";
-import { parseAttr } from "../lib/filter";
+import { viewsQuery, workersQuery, workflowsQuery } from "../api/queries";
+import type { RunRow, View } from "../api/wire";
+import { filterFromRecord, parseAttr } from "../lib/filter";
 import { shortId, STATUS } from "../lib/status";
 import { useDebounced } from "../lib/useDebounced";
 import { Glyph, type IconName, StatusIcon } from "../ui/icons";
@@ -57,6 +57,18 @@ function fromRuns(rows: readonly RunRow[]): Choice[] {
   }));
 }
 
+function fromViews(views: readonly View[], text: string): Choice[] {
+  return views
+    .filter(({ name }) => has(name, text))
+    .map(({ id, name, filter }) => ({
+      id: `saved ${id}`,
+      label: name,
+      hint: "Saved view",
+      icon: "bookmark",
+      pick: () => navigate(links.runs(filterFromRecord(filter))),
+    }));
+}
+
 function fromNames(names: readonly string[], kind: "workflow" | "queue", text: string): Choice[] {
   return names
     .filter((name) => has(name, text))
@@ -94,23 +106,25 @@ function useChoices(groups: readonly CommandGroup[], typed: string): { choices: 
   });
   const workflows = useQuery({ ...workflowsQuery, enabled: text !== "" });
   const queues = useQuery({ ...workersQuery, enabled: text !== "", refetchInterval: false });
+  const views = useQuery(viewsQuery);
   const names = [...new Set((workflows.data ?? []).flatMap((facet) => facet.workflow ?? []))].sort();
   const groupNames = (queues.data ?? []).map((group) => group.group).filter((name) => !name.startsWith("_dbos"));
   const wanted = typed.trim();
   const choices =
     wanted === ""
-      ? fromCommands(groups, "")
+      ? [...fromCommands(groups, ""), ...fromViews(views.data ?? [], "")]
       : [
           ...fromText(wanted),
           ...fromRuns(text.length > 1 ? (runs.data ?? []) : []),
           ...fromCommands(groups, wanted),
+          ...fromViews(views.data ?? [], wanted),
           ...fromNames(names, "workflow", wanted),
           ...fromNames(groupNames, "queue", wanted),
         ];
   return { choices: choices.slice(0, MOST), busy: runs.isFetching || text !== wanted };
 }
 
-/** Find anything: a run, a trace, a workflow, a queue, an attribute, a page, an action. */
+/** Find anything: a run, a trace, a workflow, a queue, an attribute, a saved view, a page, an action. */
 export function Palette({ groups }: { groups: CommandGroup[] }) {
   const close = useCloseOverlay();
   const dialog = useRef<HTMLDialogElement>(null);

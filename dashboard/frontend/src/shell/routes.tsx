@@ -36,6 +36,10 @@ const inbox = lazyPart(
   () => import("../pages/inbox/InboxPage"),
   (module) => module.InboxPage,
 );
+const question = lazyPart(
+  () => import("../pages/inbox/QuestionPage"),
+  (module) => module.QuestionPage,
+);
 const bulk = lazyPart(
   () => import("../pages/bulk/BulkPage"),
   (module) => module.BulkPage,
@@ -74,6 +78,7 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/bulk", title: "Bulk actions", nav: { key: "b", hidden: true }, under: "/", Page: bulks.Part },
   { path: "/bulk/:id", title: "Bulk action", under: "/", Page: bulk.Part, preload: bulk.preload },
   { path: "/inbox", title: "Inbox", nav: { key: "i" }, Page: inbox.Part, preload: inbox.preload },
+  { path: "/inbox/:id", title: "Question", under: "/inbox", Page: question.Part },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
   { path: "/versions", title: "Versions", nav: { key: "v" }, Page: versions.Part, preload: versions.preload },
   { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },

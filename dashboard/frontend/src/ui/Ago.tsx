@@ -1,5 +1,6 @@
 import { formatAgo, formatClock, formatExact, formatGrowing, parseTime } from "../lib/time";
 import { useNow } from "../lib/clock";
+import { useZone } from "../lib/zone";
 
 /** "4m ago", exact on hover. */
 export function Ago({ at }: { at: string | undefined | null }) {
@@ -16,6 +17,7 @@ export function Ago({ at }: { at: string | undefined | null }) {
 /** "14:02:09", with the day when it is another; exact on hover. */
 export function Clock({ at }: { at: string }) {
   const now = useNow();
+  useZone();
   return (
     <time dateTime={at} title={formatExact(at)}>
       {formatClock(parseTime(at) ?? now, now)}

@@ -190,6 +190,12 @@ const SHAPES = {
   plus: <path d="M8 3v10M3 8h10" />,
   minus: <path d="M3 8h10" />,
   fit: <path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10" />,
+  bookmark: <path d="M4.5 2.5h7v11L8 10.8 4.5 13.5z" />,
+  star: <path d="m8 2.2 1.7 3.6 3.9.5-2.9 2.7.8 3.9L8 11l-3.5 1.9.8-3.9L2.4 6.3l3.9-.5z" />,
+  columns: <path d="M2.5 3h11v10h-11zM6.2 3v10M9.9 3v10" />,
+  up: <path d="m4 10 4-4 4 4" />,
+  edit: <path d="M3 13h2.5L13 5.5 10.5 3 3 10.5zM9 4.5 11.5 7" />,
+  trash: <path d="M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.7 9h5.6l.7-9M6.8 7v4M9.2 7v4" />,
   flag: <path d="M4 14V2.5h8L10 5.5l2 3H4" />,
 } as const;
 

@@ -86,3 +86,25 @@ test("a run that the filter no longer shows cannot be opened by Enter", async ()
   expect(leaves(document.body, "Enter")).toBe(true);
   expect(window.location.pathname).toBe("/");
 });
+
+test("[ and ] step through the list that one came from, r and c act on what is selected in it", async () => {
+  for (const n of [1, 2, 3]) server.on(`GET runs/r${n}`, detail({ ...row(n, { status: "failed" }) }));
+  server.on("POST bulk/retry", { matched: 1, byStatus: { failed: 1 }, sample: [], boundMs: 9 });
+  showApp();
+  await screen.findAllByRole("link", { name: "order" });
+  expect(leaves(document.body, "r")).toBe(true);
+  fireEvent.keyDown(document.body, { key: "j" });
+  fireEvent.keyDown(document.body, { key: "r" });
+  await screen.findByRole("dialog", { name: "Retry 1 ticked run?" });
+  expect(server.last("POST bulk/retry")?.body).toEqual({ ids: ["r3"] });
+  fireEvent.click(screen.getByRole("button", { name: "Keep as is" }));
+  fireEvent.click((await screen.findAllByRole("link", { name: "order" }))[1] as HTMLElement);
+  await waitFor(() => expect(window.location.pathname).toBe("/runs/r2"));
+  await screen.findByRole("heading", { level: 1 });
+  fireEvent.keyDown(document.body, { key: "]" });
+  await waitFor(() => expect(window.location.pathname).toBe("/runs/r1"));
+  await screen.findByRole("heading", { level: 1 });
+  expect(leaves(document.body, "]")).toBe(true);
+  fireEvent.keyDown(document.body, { key: "[" });
+  await waitFor(() => expect(window.location.pathname).toBe("/runs/r2"));
+});

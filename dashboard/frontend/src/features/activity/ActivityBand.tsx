@@ -6,6 +6,7 @@ import type { RunFilter } from "../../lib/filter";
 import type { TimeRange } from "../../lib/range";
 import { errorText } from "../../lib/errors";
 import { formatCount, formatClock, parseTime } from "../../lib/time";
+import { useZone } from "../../lib/zone";
 import { Button } from "../../ui/Button";
 import { COLOUR, type Counts, countsOf, KINDS, piecesOf, totalOf } from "./bands";
 import css from "./activity.module.css";
@@ -53,6 +54,7 @@ interface Choice {
 }
 
 function Band({ activity, seen, onRange }: BandProps) {
+  const zone = useZone();
   const { buckets, bucketMs } = activity;
   const last = buckets.length - 1;
   const since = parseTime(activity.since) ?? 0;
@@ -159,7 +161,10 @@ function Band({ activity, seen, onRange }: BandProps) {
       <div className={css.legend} aria-hidden="true">
         <span>{formatClock(startOf(from), until)}</span>
         <span className={css.words}>{words}</span>
-        <span>{formatClock(endOf(to), until)}</span>
+        <span>
+          {formatClock(endOf(to), until)}
+          {zone === "utc" ? " UTC" : ""}
+        </span>
       </div>
     </>
   );

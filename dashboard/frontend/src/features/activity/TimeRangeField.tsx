@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { around, fromField, PRESETS, rangeLabel, type TimeRange, toField } from "../../lib/range";
 import { useNow } from "../../lib/clock";
-import { localZone } from "../../lib/time";
+import { useZone, zoneName } from "../../lib/zone";
 import { Button } from "../../ui/Button";
 import { Popover } from "../../ui/Popover";
 import css from "./activity.module.css";
@@ -21,10 +21,11 @@ const AROUND: readonly [ms: number, label: string][] = [
   [7_200_000, "± 2 h"],
 ];
 
-/** A range of time: a moving window by one press, or from–to in the reader's own time. */
+/** A range of time: a moving window by one press, or from–to in the reader's zone. */
 export function TimeRangeField({ value, onChange, fallback = "", end = false }: Props) {
   const shown = value.since === "" && value.until === "" ? { since: fallback, until: "" } : value;
   const now = useNow();
+  useZone();
   return (
     <Popover label="Time range" end={end} button={<span>{rangeLabel(shown, now)}</span>}>
       {(close) => (
@@ -42,6 +43,7 @@ export function TimeRangeField({ value, onChange, fallback = "", end = false }: 
 }
 
 function Choices({ value, anyTime, onChange }: { value: TimeRange; anyTime: boolean; onChange: Props["onChange"] }) {
+  const chosen = useZone();
   const [from, setFrom] = useState(() => toField(value.since, Date.now()));
   const [to, setTo] = useState(() => toField(value.until, Date.now()));
   const [since, until] = [fromField(from), fromField(to)];
@@ -104,7 +106,9 @@ function Choices({ value, anyTime, onChange }: { value: TimeRange; anyTime: bool
           </button>
         ))}
       </div>
-      <p className="muted small">Local time of this browser, {localZone()}. An empty end is now.</p>
+      <p className="muted small">
+        {chosen === "utc" ? "UTC" : `Local time of this browser, ${zoneName()}`}. An empty end is now.
+      </p>
       <Button type="submit" tone="primary" disabled={reversed}>
         Apply
       </Button>

@@ -1,12 +1,16 @@
-import { lazy, Suspense, useEffect, useMemo } from "react";
+import { Suspense, useEffect, useMemo } from "react";
 import type { RunDetail, Step } from "../../api/wire";
 import { ApiError } from "../../lib/errors";
 import { shortId, STATUS } from "../../lib/status";
+import { nextTo } from "../../live/listed";
 import { useLiveRun } from "../../live/useLiveRun";
 import { offers } from "../../shell/access";
+import { Boundary } from "../../shell/Boundary";
 import { type Command, useCommands } from "../../shell/commands";
 import { openOverlay } from "../../shell/overlay";
-import { leaveToList, Link, useSearch } from "../../shell/router";
+import { lazyPart } from "../../shell/lazyPart";
+import { links } from "../../shell/links";
+import { leaveToList, Link, navigate, useSearch } from "../../shell/router";
 import { NARROW, useMedia, WIDE } from "../../ui/media";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { Stale } from "../../ui/QueryView";
@@ -27,7 +31,10 @@ import { type OpenChildren, useLanes } from "./useLanes";
 import { WhereTime } from "./WhereTime";
 import "./run.css";
 
-const RunGraph = lazy(() => import("./RunGraph").then((module) => ({ default: module.RunGraph })));
+const runGraph = lazyPart(
+  () => import("./RunGraph"),
+  (module) => module.RunGraph,
+);
 
 /** One run: what it is, what it does, why it failed, and what can be done about it. */
 export function RunPage({ id }: { id: string }) {
@@ -71,6 +78,12 @@ function neighbour(steps: Step[], seq: number | null, by: number): Step | undefi
   return steps[at < 0 ? start : Math.min(steps.length - 1, Math.max(0, at + by))];
 }
 
+/** Through the runs of the list that one came from; Back leads to it all the same. */
+const BESIDE = [
+  { key: "[", by: -1, label: "The run above in the list" },
+  { key: "]", by: 1, label: "The run below in the list" },
+] as const;
+
 const VIEW_LABEL: Record<View, string> = {
   overview: "Overview",
   graph: "Graph",
@@ -112,6 +125,17 @@ function Loaded({ detail, stale }: LoadedProps) {
   const moves: Command[] = [
     { id: "run.next", label: "Next step", keys: ["j"], keysOnly: true, run: () => move(1) },
     { id: "run.previous", label: "Previous step", keys: ["k"], keysOnly: true, run: () => move(-1) },
+    ...BESIDE.map(({ key, by, label }) => ({
+      id: `run.beside${by}`,
+      label,
+      keys: [key],
+      keysOnly: true,
+      run: () => {
+        const other = nextTo(run.id, by);
+        if (other !== null) navigate(links.run(other), { replace: true });
+        return other !== null;
+      },
+    })),
     { id: "run.leave", label: "Close the step, then back to the list", keys: ["Escape"], keysOnly: true, run: leave },
     ...VIEWS.map((name, index) => ({
       id: `run.view.${name}`,
@@ -197,26 +221,28 @@ function ViewOf({ view, detail, selected, of, opened, onSelect }: ViewProps) {
       {view === "graph" ? null : <WhereTime run={run} onStep={onSelect} />}
       {view === "graph" ? null : <ModelUsage run={run} />}
       {graph ? (
-        <Suspense
-          fallback={
-            <div className="pad">
-              <Skeleton rows={4} kind="block" />
-            </div>
-          }
-        >
-          <RunGraph
-            key={view}
-            compact={view === "overview"}
-            runId={run.id}
-            active={run.finishedAt === undefined}
-            stranded={run.status === "blocked"}
-            selected={selected}
-            of={of}
-            opened={opened}
-            onSelect={onSelect}
-            attempts={detail.attempts}
-          />
-        </Suspense>
+        <Boundary what="The graph">
+          <Suspense
+            fallback={
+              <div className="pad">
+                <Skeleton rows={4} kind="block" />
+              </div>
+            }
+          >
+            <runGraph.Part
+              key={view}
+              compact={view === "overview"}
+              runId={run.id}
+              active={run.finishedAt === undefined}
+              stranded={run.status === "blocked"}
+              selected={selected}
+              of={of}
+              opened={opened}
+              onSelect={onSelect}
+              attempts={detail.attempts}
+            />
+          </Suspense>
+        </Boundary>
       ) : null}
       {view !== "graph" ? (
         <Timeline detail={detail} selected={selected} of={of} opened={opened} onSelect={onSelect} />

@@ -9,7 +9,7 @@ import { navigate } from "../../shell/router";
 import { copyRun } from "./copying";
 import { CancelDialog, UndoDialog } from "./dialogs/CancelDialogs";
 import { RunDecisionDialog } from "./dialogs/RunDecisionDialog";
-import { ContinueDialog, RedispatchDialog, WakeDialog } from "./dialogs/ContinueDialogs";
+import { RedispatchDialog, WakeDialog } from "./dialogs/WakeDialogs";
 import { MoveDialog } from "./dialogs/MoveDialog";
 import { ForkDialog, InputDialog } from "./dialogs/NewRunDialogs";
 import { RetryDialog } from "./dialogs/RetryDialog";
@@ -20,6 +20,17 @@ export interface RunCommands {
   first: Command[];
   /** In the menu behind them. */
   more: Command[];
+}
+
+const ANSWERS: readonly Action[] = ["continue", "signal", "update"];
+
+/** The form stands in the notice of what the run waits for. */
+function focusAnswer(): boolean {
+  const form = document.querySelector<HTMLElement>(".waiting-answer");
+  form?.scrollIntoView({ block: "nearest" });
+  const field = form?.querySelector<HTMLElement>("input, select, textarea, button");
+  field?.focus();
+  return field !== undefined && field !== null;
 }
 
 /** Commands for a run as it is now. Only what the server offers; disabled, with the reason, for a viewer. */
@@ -39,12 +50,6 @@ export function runCommands(detail: RunDetail): RunCommands {
   } as const;
   return {
     first: [
-      ...when(may("continue"), {
-        id: "run.continue",
-        label: "Continue",
-        icon: "play",
-        run: () => void openOverlay(<ContinueDialog detail={detail} />),
-      }),
       ...when(may("wake"), {
         id: "run.wake",
         label: "Wake",
@@ -68,6 +73,12 @@ export function runCommands(detail: RunDetail): RunCommands {
       }),
     ],
     more: [
+      ...when(ANSWERS.some(may), {
+        id: "run.answer",
+        label: "Answer what it waits for",
+        icon: "play",
+        run: () => focusAnswer(),
+      }),
       ...when(may("cancel_undo") && hasSteps, {
         id: "run.undo",
         label: isOpen(run) ? "Cancel and undo…" : "Undo…",

@@ -1,15 +1,26 @@
-import { type ReactNode, type Ref, useEffect, useImperativeHandle, useMemo, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type ReactNode,
+  type Ref,
+  useEffect,
+  useImperativeHandle,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import type { RunRow } from "../../api/wire";
+import { useCell } from "../../lib/cell";
 import { countAbove } from "../../live/list";
 import type { LiveRuns } from "../../live/useLiveRuns";
 import { useScrollMemory } from "../../shell/router";
-import { NARROW, useMedia } from "../../ui/media";
+import { NARROW, useMedia, WIDE } from "../../ui/media";
 import { useWindow } from "../../ui/useWindow";
+import { after, before, type Column, type Density, gridOf, isNumber, labelOf, layout, shown } from "./columns";
 import { RunRowView } from "./RunRowView";
 import type { Ticks } from "./useTicks";
 
-const ROW_PX = 38;
-const NARROW_ROW_PX = 60;
+const ROW_PX: Record<Density, number> = { comfortable: 38, compact: 28 };
+const NARROW_ROW_PX: Record<Density, number> = { comfortable: 60, compact: 50 };
 /** Read the next page while so many rows are still ahead. */
 const AHEAD = 20;
 const TOP_PX = 8;
@@ -35,11 +46,19 @@ function longest(rows: RunRow[]): number {
   return most;
 }
 
+function Head({ column }: { column: Column }) {
+  return <span className={isNumber(column) ? "num" : "cell-text"}>{labelOf(column)}</span>;
+}
+
 /** The rows near the eye, of a list that may be long and that grows at its top. */
 export function RunList({ runs, current, ticks, ref, children }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   useScrollMemory(scroller, "runs");
-  const rowPx = useMedia(NARROW) ? NARROW_ROW_PX : ROW_PX;
+  const narrow = useMedia(NARROW);
+  const wide = useMedia(WIDE);
+  const { columns: chosen, density } = useCell(layout);
+  const columns = useMemo(() => shown(chosen, narrow, wide), [chosen, narrow, wide]);
+  const rowPx = (narrow ? NARROW_ROW_PX : ROW_PX)[density];
   const [anchor, setAnchor] = useState<RunRow | null>(null);
   const above = countAbove(runs.rows, anchor);
   const rows = useMemo(() => (above > 0 ? runs.rows.slice(above) : runs.rows), [runs.rows, above]);
@@ -97,7 +116,7 @@ export function RunList({ runs, current, ticks, ref, children }: Props) {
   }, [rows, toggle]);
 
   return (
-    <div className="runs-body">
+    <div className="runs-body" data-density={density} style={{ "--columns": gridOf(columns) } as CSSProperties}>
       {above > 0 ? (
         <button type="button" className="new-runs" onClick={showNew}>
           {above === 1 ? "1 new run" : `${above} new runs`}
@@ -105,13 +124,13 @@ export function RunList({ runs, current, ticks, ref, children }: Props) {
       ) : null}
       <div className="runs-columns" aria-hidden="true">
         <span />
-        <span>Status</span>
+        {before(columns).map((column) => (
+          <Head key={column} column={column} />
+        ))}
         <span>Workflow</span>
-        <span>Detail</span>
-        <span>Queue</span>
-        <span>Time</span>
-        <span className="num">Duration</span>
-        <span className="num">Created</span>
+        {after(columns).map((column) => (
+          <Head key={column} column={column} />
+        ))}
       </div>
       <div className="runs-scroll" ref={scroller} onScroll={onScroll} tabIndex={-1}>
         <div
@@ -133,6 +152,7 @@ export function RunList({ runs, current, ticks, ref, children }: Props) {
               scaleMs={scale}
               selected={ticks.selected.has(row.id)}
               current={row.id === current}
+              columns={columns}
               onToggle={onToggle}
             />
           ))}

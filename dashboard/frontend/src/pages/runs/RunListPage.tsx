@@ -1,13 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { facetsQuery } from "../../api/queries";
 import { BulkBar } from "../../features/bulk/BulkBar";
-import { filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../../lib/filter";
+import { openBulk } from "../../features/bulk/openBulk";
+import { VERB } from "../../features/bulk/words";
+import { EMPTY_FILTER, filterFromParams, filterToParams, isEmptyFilter, type RunFilter } from "../../lib/filter";
 import type { TimeRange } from "../../lib/range";
+import { listed } from "../../live/listed";
 import { useLiveRuns } from "../../live/useLiveRuns";
 import { whyReadOnly } from "../../shell/access";
+import { Boundary } from "../../shell/Boundary";
 import { type Command, useCommands } from "../../shell/commands";
 import { links } from "../../shell/links";
+import { lazyPart } from "../../shell/lazyPart";
 import { openOverlay } from "../../shell/overlay";
 import { navigate, useLocation } from "../../shell/router";
 import { Button } from "../../ui/Button";
@@ -21,18 +26,28 @@ import { StatusChips } from "./StatusChips";
 import { useTicks } from "./useTicks";
 import "./runs.css";
 
-const StartDialog = lazy(() =>
-  import("../../features/start/StartDialog").then((module) => ({ default: module.StartDialog })),
+const StartDialog = lazyPart(
+  () => import("../../features/start/StartDialog"),
+  (module) => module.StartDialog,
+);
+const ActivityBand = lazyPart(
+  () => import("../../features/activity/ActivityBand"),
+  (module) => module.ActivityBand,
+);
+const ListTools = lazyPart(
+  () => import("./ListTools"),
+  (module) => module.ListTools,
 );
 
-const ActivityBand = lazy(() =>
-  import("../../features/activity/ActivityBand").then((module) => ({ default: module.ActivityBand })),
-);
+const BULK_KEYS = [
+  { action: "retry", key: "r" },
+  { action: "cancel", key: "c" },
+] as const;
 
 function openStart(): void {
   openOverlay(
     <Suspense>
-      <StartDialog />
+      <StartDialog.Part />
     </Suspense>,
   );
 }
@@ -52,6 +67,13 @@ export function RunListPage() {
   const [cursor, setCursor] = useState<string | null>(null);
   // A filter that still shows the run keeps the cursor on it: a key pressed while the filter takes effect is not lost.
   const current = useMemo(() => runs.rows.find((row) => row.id === cursor)?.id ?? null, [runs.rows, cursor]);
+
+  const attributes = useMemo(
+    () => [...new Set(runs.rows.flatMap((row) => Object.keys(row.searchAttributes)))].sort(),
+    [runs.rows],
+  );
+
+  useEffect(() => listed.set(runs.rows.map((row) => row.id)), [runs.rows]);
 
   const step = (by: number): boolean => {
     const id = list.current?.neighbour(current, by) ?? null;
@@ -89,6 +111,18 @@ export function RunListPage() {
       keysOnly: true,
       run: withCurrent((id) => ticks.toggle(id)),
     },
+    ...BULK_KEYS.map(({ action, key }) => ({
+      id: `runs.${action}`,
+      label: `${VERB[action]} the selected runs, or the one at the cursor…`,
+      keys: [key],
+      keysOnly: true,
+      disabled: whyReadOnly(),
+      run: () => {
+        const ids = ticks.selected.size > 0 ? [...ticks.selected] : current === null ? [] : [current];
+        if (ids.length > 0) openBulk({ action, filter: EMPTY_FILTER, ids, onDone: ticks.clear });
+        return ids.length > 0;
+      },
+    })),
     {
       id: "runs.clear",
       label: "Clear the selection",
@@ -111,11 +145,18 @@ export function RunListPage() {
       <div className="runs-head">
         <div className="runs-top">
           <StatusChips facets={facets.data} filter={filter} onChange={setFilter} />
+          <Boundary what="The saved views" quiet>
+            <Suspense>
+              <ListTools.Part filter={filter} attributes={attributes} />
+            </Suspense>
+          </Boundary>
           <CommandButton command={start} aria-label={start.label} />
         </div>
-        <Suspense fallback={<div className="band-place" />}>
-          <ActivityBand filter={filter} onRange={setRange} />
-        </Suspense>
+        <Boundary what="Runs over time">
+          <Suspense fallback={<div className="band-place" />}>
+            <ActivityBand.Part filter={filter} onRange={setRange} />
+          </Suspense>
+        </Boundary>
         <FilterBar ref={searchBox} filter={filter} rows={runs.rows} facets={facets.data} onChange={setFilter} />
       </div>
       {runs.error && !nothing ? <Stale at={runs.dataUpdatedAt} error={runs.error} /> : null}

@@ -1,5 +1,5 @@
 import { memo } from "react";
-import type { RunRow } from "../../api/wire";
+import type { Json, RunRow } from "../../api/wire";
 import { isRounded, measure } from "../../lib/measure";
 import { isOpen, namedQueue, STATUS, shortId, shortType, untilLabel, waitingLabel } from "../../lib/status";
 import { formatGrowing, formatRunDuration } from "../../lib/time";
@@ -9,6 +9,7 @@ import { Ago } from "../../ui/Ago";
 import { useNow } from "../../lib/clock";
 import { StatusIcon } from "../../ui/icons";
 import { Strip } from "../../ui/Strip";
+import { after, before, type Column } from "./columns";
 
 interface Props {
   row: RunRow;
@@ -18,6 +19,7 @@ interface Props {
   scaleMs: number;
   selected: boolean;
   current: boolean;
+  columns: readonly Column[];
   onToggle: (id: string, shift: boolean) => void;
 }
 
@@ -30,10 +32,9 @@ export const RunRowView = memo(function RunRowView({
   scaleMs,
   selected,
   current,
+  columns,
   onToggle,
 }: Props) {
-  const now = useNow(isOpen(row));
-  const { queueMs, workMs } = measure(row, now);
   return (
     <div
       className="run-row"
@@ -54,10 +55,9 @@ export const RunRowView = memo(function RunRowView({
           onClick={(event) => onToggle(row.id, event.shiftKey)}
         />
       </span>
-      <span role="gridcell" className="cell-status">
-        <StatusIcon status={row.status} />
-        <span className="status-text">{STATUS[row.status].label}</span>
-      </span>
+      {before(columns).map((column) => (
+        <Cell key={column} column={column} row={row} scaleMs={scaleMs} />
+      ))}
       <span role="gridcell" className="cell-workflow">
         <Link to={links.run(row.id)} className="run-link" data-row-link>
           {row.workflow}
@@ -66,12 +66,72 @@ export const RunRowView = memo(function RunRowView({
           {shortId(row.id)}
         </span>
       </span>
-      <span role="gridcell" className="cell-note">
-        <Note row={row} />
-      </span>
-      <span role="gridcell" className="cell-queue">
-        {namedQueue(row.queue) ?? ""}
-      </span>
+      {after(columns).map((column) => (
+        <Cell key={column} column={column} row={row} scaleMs={scaleMs} />
+      ))}
+    </div>
+  );
+});
+
+interface CellProps {
+  column: Column;
+  row: RunRow;
+  scaleMs: number;
+}
+
+function Cell({ column, row, scaleMs }: CellProps) {
+  switch (column) {
+    case "status":
+      return (
+        <span role="gridcell" className="cell-status">
+          <StatusIcon status={row.status} />
+          <span className="status-text">{STATUS[row.status].label}</span>
+        </span>
+      );
+    case "note":
+      return (
+        <span role="gridcell" className="cell-note">
+          <Note row={row} />
+        </span>
+      );
+    case "queue":
+      return <TextCell text={namedQueue(row.queue)} />;
+    case "version":
+      return <TextCell text={row.workflowVersion} />;
+    case "executor":
+      return <TextCell text={row.executor} />;
+    case "strip":
+    case "duration":
+      return <TimeCell column={column} row={row} scaleMs={scaleMs} />;
+    case "created":
+      return (
+        <span role="gridcell" className="cell-created num">
+          <Ago at={row.createdAt} />
+        </span>
+      );
+    default:
+      return <TextCell text={attributeText(row.searchAttributes[column.slice("attr:".length)])} />;
+  }
+}
+
+function TextCell({ text }: { text: string | null | undefined }) {
+  return (
+    <span role="gridcell" className="cell-text" title={text ?? undefined}>
+      {text ?? ""}
+    </span>
+  );
+}
+
+function attributeText(value: Json | undefined): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function TimeCell({ column, row, scaleMs }: CellProps) {
+  const now = useNow(isOpen(row));
+  const { queueMs, workMs } = measure(row, now);
+  if (column === "strip") {
+    return (
       <span role="gridcell" className="cell-strip">
         {isTelling(row, queueMs + workMs) ? (
           <Strip
@@ -83,21 +143,20 @@ export const RunRowView = memo(function RunRowView({
           />
         ) : null}
       </span>
-      <span role="gridcell" className="cell-duration num">
-        {!isOpen(row) ? (
-          formatRunDuration(workMs)
-        ) : workMs === 0 && queueMs > 0 ? (
-          <span className="muted">{formatGrowing(queueMs)}</span>
-        ) : (
-          formatGrowing(workMs)
-        )}
-      </span>
-      <span role="gridcell" className="cell-created num">
-        <Ago at={row.createdAt} />
-      </span>
-    </div>
+    );
+  }
+  return (
+    <span role="gridcell" className="cell-duration num">
+      {!isOpen(row) ? (
+        formatRunDuration(workMs)
+      ) : workMs === 0 && queueMs > 0 ? (
+        <span className="muted">{formatGrowing(queueMs)}</span>
+      ) : (
+        formatGrowing(workMs)
+      )}
+    </span>
   );
-});
+}
 
 const ROUNDING_MS = 2000;
 
