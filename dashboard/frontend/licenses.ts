@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import type { Plugin } from "vite";
 
 export const LICENSES_FILE = "THIRD-PARTY-LICENSES.txt";
+/** What is in our own folder and not ours. */
+const OWN = [{ title: "Inter, a subset (OFL-1.1)", file: "src/styles/inter-LICENSE.txt" }];
 const HEAD = "The page of durable-dashboard contains code of these packages, under these licences.";
 
 type Manifest = { name?: string; version?: string; license?: string };
@@ -44,6 +46,12 @@ export function licenses(): Plugin {
             found.set(key, entry(made.folder, made.manifest));
           }
         }
+      }
+      for (const { title, file } of OWN) {
+        const text = readFileSync(join(import.meta.dirname, file), "utf8")
+          .replaceAll("\r\n", "\n")
+          .trim();
+        found.set(title, `${title}\n\n${text}\n`);
       }
       const texts = [...found.keys()].sort().map((key) => found.get(key));
       const source = [`${HEAD}\n`, ...texts].join(`\n${"-".repeat(80)}\n\n`);

@@ -78,6 +78,8 @@ class Assets:
                 content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
                 if path.suffix in (".js", ".mjs"):
                     content_type = "text/javascript"
+                elif path.suffix == ".woff2":
+                    content_type = "font/woff2"  # not every system's table knows it
                 small = content_type.startswith(COMPRESSED) and len(body) > 1_000
                 text = content_type.startswith("text/")
                 self._read[key] = _Asset(

@@ -14,6 +14,11 @@ PAGES = (
     "/",
     "/workers",
     "/inbox",
+    "/inbox/none",
+    "/errors",
+    "/errors/none",
+    "/versions",
+    "/bulk",
     "/bulk/none",
     "/schedules",
     "/topology",
@@ -21,6 +26,7 @@ PAGES = (
     "/nowhere",
     "/runs/none",
     "/runs/seen-1",
+    "/runs/seen-1/compare",
 )
 
 

@@ -19,7 +19,7 @@ export function RunHeader({ detail, commands }: Props) {
     <header className="run-head">
       <div className="run-title">
         <StatusBadge status={run.status} />
-        <h1>{run.workflow}</h1>
+        <h1 title={run.workflow}>{run.workflow}</h1>
         <span className="run-title-id">
           <span className="mono" title={run.id}>
             {run.id}

@@ -154,7 +154,15 @@ function Loaded({ detail, stale }: LoadedProps) {
       <RunHeader detail={detail} commands={commands} />
       {wide ? null : (
         <details className="facts-fold">
-          <summary>Details</summary>
+          <summary>
+            Details
+            {narrow ? (
+              <span className="muted">
+                {" "}
+                of <span className="mono">{run.id}</span>
+              </span>
+            ) : null}
+          </summary>
           <RunFacts detail={detail} />
         </details>
       )}
