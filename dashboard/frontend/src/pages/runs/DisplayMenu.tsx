@@ -33,7 +33,7 @@ export function DisplayMenu({ attributes }: { attributes: readonly string[] }) {
       button={
         <>
           <Glyph name="columns" />
-          <span className="wide-only">Display</span>
+          <span className={css.name}>Display</span>
           {chosen === "utc" ? <span className={css.zone}>UTC</span> : null}
         </>
       }
@@ -84,7 +84,7 @@ export function DisplayMenu({ attributes }: { attributes: readonly string[] }) {
             onAdd={(key) => set([...new Set<Column>([...columns, `attr:${key}`])])}
           />
           <Button tone="quiet" onClick={() => layout.set(DEFAULT_LAYOUT)}>
-            As it was
+            Reset the columns
           </Button>
         </div>
       )}
