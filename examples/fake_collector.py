@@ -133,7 +133,7 @@ class FakeCollector:
         """The same for gRPC; the server starts when first asked for."""
         return f"http://127.0.0.1:{self.serve_grpc()}"
 
-    def serve_grpc(self, credentials: grpc.ServerCredentials | None = None) -> int:
+    def serve_grpc(self, credentials: grpc.ServerCredentials | None = None, *, port: int = 0) -> int:
         """Start the gRPC server; return its port."""
         if self._grpc is None:
             handler = grpc.unary_unary_rpc_method_handler(
@@ -152,11 +152,18 @@ class FakeCollector:
             ]
             self._grpc = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
             self._grpc.add_generic_rpc_handlers(tuple(services))
-            address = "127.0.0.1:0"
+            address = f"127.0.0.1:{port}"
             add = self._grpc.add_secure_port if credentials else self._grpc.add_insecure_port
             self._grpc_port = add(address, credentials) if credentials else add(address)
             self._grpc.start()
         return self._grpc_port
+
+    def restart_grpc(self) -> None:
+        """End the gRPC server, whose clients get GOAWAY, and serve on the same port again."""
+        assert self._grpc is not None
+        self._grpc.stop(None).wait()
+        self._grpc = None
+        self.serve_grpc(port=self._grpc_port)
 
     @property
     def seen(self) -> set[SpanKey]:

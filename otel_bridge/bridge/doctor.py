@@ -1,4 +1,7 @@
-"""Doctor: is everything in place for traces to arrive? Reads the store and the ledger; sends one test span."""
+"""Doctor: is everything in place for traces to arrive?
+
+Reads the store and the ledger, writes one small value to the ledger, and sends one test span.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from otel_bridge.spans.model import NS_PER_MS
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.scanner import StoreScanner
 
+LOOKED_KEY = "doctor.looked_at_ms"
 LATE_MS = 30_000
 NAMED_RUNS = 5
 LOOKED_AT = 500
@@ -53,7 +57,8 @@ def examine(
             yield from (Finding("schema", False, warning) for warning in info.warnings)
             try:
                 ledger = open_ledger(store)
-                ledger.now_ms()
+                # A bridge must write: a full disk and a read-only one can be read very well.
+                ledger.put_value(LOOKED_KEY, ledger.now_ms())
                 yield _damage(ledger)
                 yield from _export_state(store, ledger)
             except BridgeError as error:
@@ -68,7 +73,7 @@ def examine(
 def _damage(ledger: Ledger) -> Finding:
     damaged = ledger.look_for_damage()
     if not damaged:
-        return Finding("ledger", True, f"{ledger.target}, readable")
+        return Finding("ledger", True, f"{ledger.target}, readable and writable")
     return Finding("ledger", False, f"{ledger.target}: {damage_text(damaged)}")
 
 

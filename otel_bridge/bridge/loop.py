@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -16,6 +17,8 @@ from otel_bridge.otlp import Delivery, DeliveryStoppedError
 _logger = logging.getLogger("otel_bridge")
 
 LONGEST_PAUSE_S = 5.0
+SAME_OUTAGE_S = 60.0
+"""What fails, works and fails again within this is one outage: a disk that is all but full takes some writes."""
 LONGEST_STOP_S = 2.0
 """How long a stop waits for the thread once the flush is over; a request under way ends at once."""
 
@@ -35,13 +38,17 @@ class ExportLoop:
         *,
         abort: threading.Event,
         poll_interval_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.delivery = delivery
+        self.delivery, self._monotonic = delivery, monotonic
         self._open_session, self._abort, self._poll_interval_s = open_session, abort, poll_interval_s
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._session: ExportSession | None = None
         self._logged: str | None = None
+        self._ended: str | None = None
+        self._quiet_until_s = 0.0
+        """The failure that ended last, and until when it is the same outage if it comes back."""
         self._failures = 0
 
     @property
@@ -127,11 +134,13 @@ class ExportLoop:
             return None
         if self._logged is not None:
             _logger.info("The bridge is at work again.")
+            self._ended, self._quiet_until_s = self._logged, self._monotonic() + SAME_OUTAGE_S
             self._logged = None
         return more
 
     def _log(self, key: str, message: str, *args: object, exc_info: bool = False) -> None:
-        if self._logged != key:
+        is_back = key == self._ended and self._monotonic() < self._quiet_until_s
+        if self._logged != key and not is_back:
             self._logged = key
             _logger.warning(message, *args, exc_info=exc_info)
 

@@ -24,12 +24,14 @@ from sqlite_utils import Database
 from examples.fake_collector import FakeCollector, Fault, attributes
 from otel_bridge.bridge import OTelBridge
 from otel_bridge.bridge.backfill import BackfillProgress, backfill
+from otel_bridge.bridge.doctor import examine
 from otel_bridge.cli import commands, otel_bridge
-from otel_bridge.ledger import open_ledger
+from otel_bridge.ledger import SqliteLedger, open_ledger
 from otel_bridge.ledger.pending import BACKFILL_LEASE
 from otel_bridge.model.moments import parse_moment
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
 from otel_bridge.spans import SpanSettings
+from otel_bridge.store import open_store
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.otlp.samples import ListTransport
@@ -273,6 +275,22 @@ def test_doctor_shows_lag_and_refused_spans(database: str):
     out = done.out
     assert "runs wait, the oldest for" in out
     assert f"span {'ab' * 8} of run r1: too large" in out
+
+
+def test_doctor_is_not_content_with_a_ledger_that_can_only_be_read(database: str):
+    """A full or read-only disk can be read very well, and a bridge must write: what waits would wait for ever."""
+
+    class ReadOnly(SqliteLedger):
+        def _open(self) -> Database:
+            opened = super()._open()
+            opened.execute("PRAGMA query_only = ON")
+            return opened
+
+    path = Path(f"{database.removeprefix('sqlite:///')}.ledger")
+    with contextlib.closing(open_store(database)) as store:
+        findings = {found.what: found for found in examine(lambda: store, lambda _: ReadOnly(path), lambda: None)}
+    assert not findings["ledger"].ok
+    assert "readonly database. Let this process write to the file" in findings["ledger"].says
 
 
 def test_doctor_speaks_json(database: str):

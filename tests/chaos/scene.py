@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,14 +79,32 @@ class Scene:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def spawn(self, *arguments: str, environ: Mapping[str, str] | None = None, clock: str | None = None) -> Program:
+    def spawn(
+        self,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        clock: str | Path | None = None,
+        limits: str = "",
+    ) -> Program:
         """Start ``python ARGUMENTS``.
 
         Args:
-            clock: as libfaketime writes it: ``+1h``, ``-3m``.
+            clock: as libfaketime writes it: ``+1h``, ``-3m``; or a file that holds it, and may change.
+            limits: what a shell does first, such as ``ulimit -n 64``.
         """
-        faketime = {"LD_PRELOAD": FAKETIME, "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"} if clock else {}
-        self.processes.append(Program(*arguments, environ={**os.environ, **faketime, **(environ or {})}))
+        faketime: dict[str, str] = {}
+        if clock is not None:
+            faketime = {"LD_PRELOAD": FAKETIME, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            if isinstance(clock, Path):
+                faketime |= {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+            else:
+                faketime["FAKETIME"] = clock
+        given = {**os.environ, **faketime, **(environ or {})}
+        if limits:
+            limited = ("-c", f'{limits} && exec "$@"', "sh", sys.executable, *arguments)
+            self.processes.append(Program(*limited, environ=given, executable="sh"))
+        else:
+            self.processes.append(Program(*arguments, environ=given))
         return self.processes[-1]
 
     def work(self, count: int, name: str = "", *options: str, clock: str | None = None, url: str | None = None) -> None:
@@ -119,7 +138,8 @@ class Scene:
         url: str | None = None,
         endpoint: str | None = None,
         environ: Mapping[str, str] | None = None,
-        clock: str | None = None,
+        clock: str | Path | None = None,
+        limits: str = "",
     ) -> Program:
         """Start ``otel-bridge export``, from the beginning."""
         database = ("--system-database-url", url or self.url)
@@ -127,20 +147,23 @@ class Scene:
             "-m", "otel_bridge.cli", "export", *database, "--start-from", "beginning", *options,
             environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint or self.collector.http_url, **(environ or {})},
             clock=clock,
+            limits=limits,
         )  # fmt: skip
 
-    def dashboard(self, url: str | None = None) -> tuple[Program, str]:
+    def dashboard(self, url: str | None = None, *, clock: Path | None = None, limits: str = "") -> tuple[Program, str]:
         """Start a host application with the dashboard; return it and the dashboard's address."""
         port = free_port()
-        host = self.spawn("-m", "tests.chaos.host", url or self.url, str(port))
+        host = self.spawn("-m", "tests.chaos.host", url or self.url, str(port), clock=clock, limits=limits)
         until(lambda: "serving" in host.text, what="the host application")
         return host, f"http://127.0.0.1:{port}/durable"
 
-    def doctor(self, *options: str, endpoint: str | None = None) -> tuple[int, str]:
+    def doctor(
+        self, *options: str, endpoint: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Return the exit code and the words of ``otel-bridge doctor``."""
         doctor = self.spawn(
             "-m", "otel_bridge.cli", "doctor", "--system-database-url", self.url, *options,
-            environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint or self.collector.http_url},
+            environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint or self.collector.http_url, **(environ or {})},
         )  # fmt: skip
         return doctor.wait(60), doctor.text
 
@@ -156,7 +179,7 @@ class Scene:
         if self.url.startswith("postgresql"):
             import psycopg
 
-            with psycopg.connect(self.url, options=f"-c search_path={schema}") as postgres:
+            with psycopg.connect(self.url, options=f"-c search_path={schema} -c statement_timeout=0") as postgres:
                 cursor = postgres.execute(statement.replace("%", "%%").replace("?", "%s").encode(), values)
                 return cursor.fetchall() if cursor.description else []
         with contextlib.closing(self._connect()) as sqlite, sqlite:
