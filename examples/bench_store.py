@@ -31,14 +31,13 @@ from typing import Any
 from examples.bench_bridge import Collector
 from examples.bench_fill import STEPS_PER_RUN, WORKFLOWS, fill_postgres, fill_sqlite, postgres_server, run_id
 from examples.bench_live import child, connect
-from examples.bench_process import cpu_s, tree_cpu_s
+from examples.bench_process import cpu_s, ran_s
 from otel_bridge.model.runs import AttributeFilter, RunQuery
 from otel_bridge.store import StateStore, open_store
 
 CLIENT, PAGE, HTTP_PAGE = "DBOSClient.list_workflows(limit=50)", "newest page of 50", "newest page over HTTP"
 COMMITS_PER_S = 50
 ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-SETTLE_S = 4.0
 IDLE_S = 35.0
 """After so long without a change readers look less often: they are idle."""
 
@@ -235,34 +234,41 @@ def commits(url: str, a_run: str) -> Iterator[None]:
 def watch(url: str, total: int, server_pid: int | None, seconds: float) -> dict[str, float]:
     """Return the share of a core that an idle live tail and an idle bridge take, in the database and by themselves.
 
-    The database's share is what its processes take with one of them less what they take with none, over the same time.
+    The database's share is what the processes of their connections take: that of others varies with all that happens.
     """
     quiet: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     shares = {}
     for name, others in (("nothing happens", quiet), ("others commit", lambda: commits(url, run_id(total // 3)))):
         with others():
-            time.sleep(SETTLE_S)
-            alone = spent(server_pid, None, seconds)[0]
             for reader, at_work in (("watcher", viewed), ("bridge", bridge)):
                 with at_work(url) as pid:
                     time.sleep(IDLE_S)
-                    database, own = spent(server_pid, pid, seconds)
-                for place, share in ((f"{reader} in the database", database - alone), (reader, own)):
+                    database, own = spent(url if server_pid is not None else None, pid, seconds)
+                for place, share in ((f"{reader} in the database", database), (reader, own)):
                     if place == reader or server_pid is not None:
                         shares[f"{place}, {name}"] = 100 * share
                         print(f"{'idle, % of a core: ' + place + ', ' + name:60} {100 * share:9.2f}", flush=True)
     return shares
 
 
-def spent(server_pid: int | None, pid: int | None, seconds: float) -> tuple[float, float]:
-    """Return the cores that the database's processes and one other process use over a time."""
+def spent(url: str | None, pid: int, seconds: float) -> tuple[float, float]:
+    """Return the cores that our connections' processes in the database and one other process use over a time."""
 
     def now() -> tuple[float, float]:
-        return tree_cpu_s(server_pid) if server_pid else 0.0, cpu_s(pid) if pid else 0.0
+        return sum(map(ran_s, our_backends(url))) if url else 0.0, cpu_s(pid)
 
     before = now()
     time.sleep(seconds)
     return tuple((end - start) / seconds for start, end in zip(before, now(), strict=True))  # type: ignore[return-value]
+
+
+def our_backends(url: str) -> list[int]:
+    """Return the server's processes that serve connections of the dashboard or the bridge."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'durable%'").fetchall()
+        return [pid for (pid,) in found]
 
 
 def postmaster(url: str) -> int | None:
