@@ -52,10 +52,11 @@ function Text({ value }: { value: string }) {
   );
 }
 
+const isProse = (text: string): boolean => text.includes("\n") || text.startsWith("data:image/");
+
 function Leaf({ value }: { value: Json }) {
   if (value === null) return <span className="j-null">null</span>;
-  if (typeof value === "string")
-    return value.includes("\n") || value.startsWith("data:image/") ? <Prose text={value} /> : <Text value={value} />;
+  if (typeof value === "string") return isProse(value) ? <Prose text={value} /> : <Text value={value} />;
   if (typeof value === "boolean") return <span className="j-bool">{String(value)}</span>;
   return <span className="j-number">{JSON.stringify(value)}</span>;
 }
@@ -98,6 +99,8 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
   const special = useMemo(() => kindOf(value), [value]);
   const inList = Array.isArray(body);
   const hit = found?.includes(path) || undefined;
+  // Beside the name where the value takes lines of its own.
+  const lines = typeof body === "string" && isProse(body);
   const [shown, setShown] = useState(FIRST_ITEMS);
   const label = name === null ? null : <span className="j-key">{name}</span>;
   const tag = typed ? (
@@ -119,11 +122,14 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
     );
     return (
       <div className="j-special">
-        {label}
+        <div className="j-head">
+          {label}
+          <button type="button" className="j-more" onClick={() => setAsData(true)}>
+            as data
+          </button>
+          <CopyPath path={path} />
+        </div>
         <Special found={special} tree={tree} />
-        <button type="button" className="j-more" onClick={() => setAsData(true)}>
-          as data
-        </button>
       </div>
     );
   }
@@ -154,8 +160,9 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
       <div className="j-row" data-hit={hit}>
         {label}
         {tag}
+        {lines ? <CopyPath path={path} /> : null}
         {branch ? <span className="j-null">{Array.isArray(body) ? "[ ]" : "{ }"}</span> : <Leaf value={body} />}
-        <CopyPath path={path} />
+        {lines ? null : <CopyPath path={path} />}
       </div>
     );
   }
