@@ -1,7 +1,7 @@
 """The dashboard in an ASGI application: FastAPI, Starlette, Litestar, Django, or none. Needs the extra ``asgi``.
 
 Requests go to the Flask app through a2wsgi, in threads. Streams are carried here: websockets, which no bridge of WSGI
-knows, and Server-Sent Events, whose reader may leave without WSGI being told. Each open stream holds a thread of its
+knows, and Server-Sent Events, whose reader may leave without WSGI noticing. Each open stream holds a thread of its
 own, as it does elsewhere; the event loop only passes its messages on.
 
 Example::

@@ -123,7 +123,7 @@ def create_blueprint(
             allow (0: none), and how many of them one actor, by default half.
 
     Raises:
-        ValueError: an address or a template is malformed. ConfigurationError: ``serializer`` is none.
+        ValueError: an address or a template is malformed. ConfigurationError: ``serializer`` is not a serializer.
     """
     settings = Settings(
         namespace=namespace,

@@ -25,7 +25,7 @@ class MissingExtraError(ConfigurationError, ImportError):
     Args:
         need: what needs it: ``a Postgres database needs``.
         package: the module that could not be imported.
-        install: the command that mends it.
+        install: the command that installs it.
     """
 
     def __init__(self, need: str, package: str, install: str) -> None:
@@ -34,7 +34,7 @@ class MissingExtraError(ConfigurationError, ImportError):
         super().__init__(f"{package} is not installed, and {need} it. Install it: {install}")
 
     def within(self, extra: str) -> MissingExtraError:
-        """Return the same, mended by an extra that brings more: one command installs all that is needed."""
+        """Return the same, with an extra that brings more: one command installs all that is needed."""
         return MissingExtraError(self.need, self.package, install_command(extra))
 
 

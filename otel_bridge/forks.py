@@ -38,7 +38,7 @@ class Pausing(Forgetful, Protocol):
         """Before a fork: finish, close, and keep others from opening. Waits ``PAUSE_S`` at most for other threads."""
 
     def resume(self) -> None:
-        """After a fork, in the parent: let others go on."""
+        """After a fork, in the parent: let others continue."""
 
 
 # Longer than any holder waits for a file that another process has locked: a fork that takes place all the same leaves

@@ -1,7 +1,7 @@
 """What psycopg's pools log, once per outage. Reads a clock; filters one logger.
 
 A pool logs a line for each connection that broke and for each try to make one: dozens in a minute, for an outage that
-whoever uses the pool reports anyway. Pools of the host application, on the same logger, are let alone.
+the pool's user reports anyway. Pools of the host application, on the same logger, are let alone.
 
 Source: psycopg_pool 3.2, ``pool.py``: the logger is ``psycopg.pool``; a message names its pool, or has a connection of
 it among its arguments.

@@ -295,7 +295,7 @@ class _OneConnection:
         return self._open
 
     def close(self) -> None:
-        """Close it, after whoever has it now."""
+        """Close it once its present user returns it."""
         got = self._turn.acquire(timeout=self._wait_s)
         try:
             self._closed = True

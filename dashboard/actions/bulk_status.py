@@ -135,7 +135,7 @@ def _told(
 
 
 def actor_of(ctx: ActionContext, bulk_id: str) -> str | None:
-    """Return who started a bulk action; None where there is none such."""
+    """Return who started a bulk action; None if there is no such action."""
     run_id = bulk_run_id(bulk_id)
     given = ctx.store.get_payload(run_id, "input", cap_bytes=None)
     value = None if given is None else decode(given, limits=WHOLE).json

@@ -1,6 +1,6 @@
 """What becomes of the runs that a bulk retry takes first: the others follow only where none of them fails again.
 
-Runs in a worker, within a recorded step: after a crash the look begins anew. Reads the store and the ledger.
+Runs in a worker, within a recorded step: after a crash the check starts over. Reads the store and the ledger.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _members(ctx: ActionContext, bulk_id: str, ids: Sequence[str]) -> list[BulkM
 
 
 def _past(ctx: ActionContext, runs: Sequence[Run], since_ms: int) -> set[str]:
-    """Return the open runs that have completed the step that had failed: a run may go on for hours after it."""
+    """Return the open runs that have completed the step that had failed: a run may continue for hours after it."""
     still = [run.id for run in runs if run.status not in TERMINAL_STATUSES][:STEPS_READ]
     if not still:
         return set()
@@ -156,7 +156,7 @@ def got_past(steps: Sequence[Step], failed: str | None, since_ms: int) -> bool:
     """Say whether the step that had failed has completed since. Pure.
 
     Args:
-        failed: its name; None where the workflow itself had failed, which only its end can mend.
+        failed: its name; None where the workflow itself had failed, which only its end can correct.
         since_ms: when the bulk action began, by the ledger's clock.
     """
     return failed is not None and any(

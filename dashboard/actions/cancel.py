@@ -58,7 +58,7 @@ def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outc
 
 
 def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) -> None:
-    """Cancel a run. Of a step in flight the engine keeps nothing; its worker tells of it, whoever cancels."""
+    """Cancel a run. The engine keeps nothing of a step in flight; the worker reports it, no matter who cancels."""
     ctx.remember_queue(run)
     if children:
         for child in ctx.store.children(run.id):

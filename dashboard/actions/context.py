@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an action did: the run as it is now, and sentences worth telling."""
+    """What an action did: the run as it is now, and notes for the person who asked."""
 
     run: Run
     notes: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class ActionContext:
         """Keep other actions, in any process, from deciding about the same run meanwhile. See ``RunLocks.hold``."""
         return self.locks.hold(run_id)
 
-    # -- where a run can go on ------------------------------------------------------------------------------
+    # -- where a run can continue ----------------------------------------------------------------------------
 
     def version_for(
         self, workflow: str, *, namespace: str | None, current: str | None, seen: Presence | None = None

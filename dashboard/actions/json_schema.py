@@ -143,7 +143,7 @@ def _adapter(name: str) -> TypeAdapter[Any]:
 
 
 def _number(value: object) -> float | None:
-    """Return a value as a number where pydantic would; None where it is none."""
+    """Return a value as a number where pydantic would, else None."""
     if isinstance(value, int):  # which may be beyond what a float holds
         return value
     try:
@@ -156,7 +156,7 @@ def _number(value: object) -> float | None:
 def _beyond(schema: Schema, value: object, where: str) -> Iterator[str]:
     """Yield what a value of the right type still lacks: bounds, lengths, choices."""
     if "enum" in schema and not _is_one_of(schema, value):
-        yield _say(where, f"{_shown(value)} is none of {', '.join(map(repr, schema['enum']))}.")
+        yield _say(where, f"{_shown(value)} is not one of {', '.join(map(repr, schema['enum']))}.")
     if "const" in schema and value != schema["const"]:
         yield _say(where, f"{_shown(value)} is not {schema['const']!r}.")
     number = _number(value) if schema.get("type") in ("integer", "number") else None

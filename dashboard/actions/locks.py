@@ -34,7 +34,7 @@ class RunLock:
         self._renewer: threading.Thread | None = None
 
     def fence(self) -> None:
-        """Make sure that nobody else decides about the run: renew the lease, or refuse to go on.
+        """Make sure that nobody else decides about the run: renew the lease, or refuse to continue.
 
         Raises:
             Unavailable: the lease lapsed and another action holds it, or the ledger cannot be asked.
@@ -72,7 +72,7 @@ class RunLock:
         self._renewer.start()
 
     def stop(self) -> None:
-        """Stop renewing and give the lease up. A lease that lapsed is left to whoever holds it."""
+        """Stop renewing and give the lease up. A lease that lapsed is left to its new holder."""
         self._stop.set()
         if self._renewer is not None:
             self._renewer.join()

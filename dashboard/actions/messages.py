@@ -336,7 +336,7 @@ def _verified(ctx: ActionContext, bound: WebhookToken, request: Any) -> bool:
 
 
 def _deliver(ctx: ActionContext, bound: WebhookToken, body: Any) -> None:
-    """Deliver what a good token brought. A refusal is not audited: whoever holds a token could fill the audit log."""
+    """Deliver what a good token brought. A refusal is not audited: anyone with a token could fill the audit log."""
     run = ctx.store.get_run(bound.run_id)
     if run is None:
         raise NotFound(_GONE)

@@ -46,7 +46,7 @@ class Permission:
         return self.policy is None or self.policy(action, run)
 
     def require(self, action: str, run: Run) -> None:
-        """Go on only where the caller may do this to this run.
+        """Continue only if the caller may do this to this run.
 
         Raises:
             Forbidden: the host's policy does not allow it.
@@ -106,7 +106,7 @@ class Permission:
         return seen.get_run(run_id) is None and self.store.get_run(run_id) is not None
 
     def require_reach(self, action: str, reach: Reach) -> None:
-        """Go on only where the caller may see, and do this to, every run that the action reaches.
+        """Continue only if the caller may see, and do this to, every run that the action reaches.
 
         Raises:
             Forbidden: some it may not; nothing is said of them but how many they are.

@@ -120,7 +120,7 @@ def refuse_driven(ctx: ActionContext, run: Run, seen: Presence) -> None:
 def move_to(ctx: ActionContext, lock: RunLock, run: Run, where: Destination) -> list[str]:
     """Put an open run on a queue for another version; its recorded steps stay. Returns notes.
 
-    Cancelled first, because only an ended run can be given another version. The rewind to behind the last step deletes
+    Cancelled first, because only an ended run can be given another version. The rewind to after the last step deletes
     nothing but unread messages, and these are sent again.
     """
     start = last_recorded(ctx.store.get_steps(run.id)) + 1

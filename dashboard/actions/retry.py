@@ -123,7 +123,7 @@ def _read(store: StateStore, run: Run) -> Ended:
 
 
 def _start_of(ended: Ended) -> int:
-    """Return the step to which the run is rewound; of one that did not fail, behind its last."""
+    """Return the step to which the run is rewound; for a run that did not fail, the one after its last."""
     if ended.run.status != "failed":
         return last_recorded(ended.steps) + 1
     start = rewind_point(ended.steps, ended.error)
@@ -172,7 +172,7 @@ def _revive_and_enqueue(
 ) -> Outcome:
     run = ended.run
     aim = ctx.aim(run, queue)
-    # The engine's resume keeps the version. When no worker has that one any more, a rewind to behind the last step
+    # The engine's resume keeps the version. When no worker has that one any more, a rewind to after the last step
     # keeps every step too, and takes a version.
     resumes = run.status != "failed" and aim.version == run.workflow_version
     unread = [] if resumes else ctx.store.unread_messages(run.id)

@@ -29,7 +29,7 @@ def rewind_point(steps: Sequence[Step], error: StoredValue | None) -> int:
 def _overlap(one: Step, other: Step) -> bool:
     if one is other or None in (one.started_at_ms, one.finished_at_ms, other.started_at_ms, other.finished_at_ms):
         return False
-    assert one.started_at_ms is not None  # told to the type checker: see the line above
+    assert one.started_at_ms is not None  # for the type checker: see the line above
     assert one.finished_at_ms is not None
     assert other.started_at_ms is not None
     assert other.finished_at_ms is not None

@@ -1,7 +1,7 @@
-"""Guards around the caretaker's duties and the runs they look at. Each trouble is counted, and said once.
+"""Guards around the caretaker's duties and the runs they look at. Each failure is counted, and logged once.
 
-A duty that fails does not stop the others, nor a run the runs behind it. Where the database is gone, the first runs
-say so and the rest of them are left for the next look.
+A duty that fails does not stop the others, nor does a run that fails stop the runs after it. If the database is gone,
+the first runs report it and the rest are left for the next pass.
 """
 
 from __future__ import annotations

@@ -201,8 +201,8 @@ def now_text(found: BulkStatus) -> str:
     if found.now is None:
         return ""
     counts = found.now.model_dump(exclude={"exact"})
-    told = ", ".join(f"{count} {part}" for part, count in counts.items() if count) or "nothing yet"
-    return told if found.now.exact else f"{told}, of those looked at"
+    summary = ", ".join(f"{count} {part}" for part, count in counts.items() if count) or "nothing yet"
+    return summary if found.now.exact else f"{summary}, of those looked at"
 
 
 def bulks_table(found: Sequence[BulkView]) -> str:

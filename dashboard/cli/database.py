@@ -87,7 +87,7 @@ def client_over(
 
     def close() -> None:
         blueprint.close()
-        services.close()  # else it would go on with the store that was just closed
+        services.close()  # else it would continue with the store that was just closed
 
     return InProcessClient(BASE_URL, headers=headers, transport=AppTransport(app, on_close=close))
 

@@ -101,7 +101,7 @@ def _fleet(client: DurableClient) -> Iterator[Finding]:
 def _runs(client: DurableClient) -> Iterator[Finding]:
     counts: dict[str, int] = {facet.status: facet.count for facet in client.run_facets()}
     for status, says in (
-        ("blocked", "cannot go on: see durable runs --status blocked"),
+        ("blocked", "cannot continue: see durable runs --status blocked"),
         ("dead", "were given up: see durable runs --status dead"),
     ):
         if counts.get(status):

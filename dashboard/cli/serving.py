@@ -77,7 +77,7 @@ def _option(
 @_option(
     "--operator-token",
     variable="DURABLE_OPERATOR_TOKEN",
-    help="Whoever shows it may act. Without it (and --auth) the dashboard is read-only.",
+    help="Its bearer may act. Without it (and --auth) the dashboard is read-only.",
 )
 @_option("--viewer-token", variable="DURABLE_VIEWER_TOKEN", help="Needed to look; default: this machine may look.")
 @_option("--auth", variable="DURABLE_AUTH", metavar="MODULE:FUNCTION", help="An auth hook of yours, instead of tokens.")

@@ -316,7 +316,7 @@ def view_named(client: DurableClient, name: str) -> ViewView:
     """Return a saved view by its name or its id.
 
     Raises:
-        UsageError: there is none such; the message lists those that there are.
+        UsageError: there is no such name; the message lists the valid ones.
     """
     known = client.list_views()
     for view in known:

@@ -1,6 +1,6 @@
 """``durable token create|list|revoke``: bearer tokens for programs, kept in a system database's ledger.
 
-Whoever can write the database makes tokens; a token itself cannot. See ``dashboard.http.auth.tokens``.
+Anyone who can write to the database can make tokens; a token itself cannot. See ``dashboard.http.auth.tokens``.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class ClientBase:
 
 
 def problem_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the problem document of an error answer; one made of the status where there is none."""
+    """Return the problem document of an error answer; one made from the status if it has none."""
     try:
         document = response.json()
     except ValueError:

@@ -116,7 +116,7 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def path_of(*parts: str | int) -> str:
-    """Return a path below ``<base>/api/``: each part quoted, so that a slash in an id is none between parts.
+    """Return a path below ``<base>/api/``: each part quoted, so that a slash in an id does not separate parts.
 
     A run id that no path may hold goes as hex, which every route of a run reads.
 

@@ -11,7 +11,7 @@ _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"))
 def duration(ms: float) -> str:
     """Return a duration with at most three digits that matter.
 
-    ``840 ms``, ``1.24 s``, ``12.4 s``, ``3m 05s``, ``1 h 57 m``, ``3 d 4 h``. A negative one is none: ``0 ms``.
+    ``840 ms``, ``1.24 s``, ``12.4 s``, ``3m 05s``, ``1 h 57 m``, ``3 d 4 h``. A negative one is shown as ``0 ms``.
     """
     ms = max(0, ms)
     if ms < 999.5:

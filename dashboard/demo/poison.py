@@ -1,6 +1,6 @@
 """A run that kills whatever process executes it, and how it becomes a dead letter.
 
-``bury_a_run`` runs it in worker processes of its own, before the shop opens, until the engine gives it up. The
+``bury_a_run`` runs it in worker processes of its own, before the shop opens, until the engine dead-letters it. The
 shop's process has memory enough: there the same run, retried from the dashboard, completes.
 """
 

@@ -55,7 +55,7 @@ def _serve(port: int, folder: Path, trickle_s: float | None, stopping: threading
     threading.Thread(target=server.serve_forever, name="orders-http", daemon=True).start()
 
     if first_start and trickle_s is not None:
-        _say("First start: one run dies of its worker until the engine gives it up, to have a dead letter.")
+        _say("First start: one run crashes its worker until the engine dead-letters it.")
         bury_a_run(url, f"import-{secrets.token_hex(4)}", stopping)
     os.environ["DURABLE_PUBLIC_URL"] = f"{address}/durable"
     DBOSInstrumentor().instrument()
@@ -68,7 +68,7 @@ def _serve(port: int, folder: Path, trickle_s: float | None, stopping: threading
         trickle.start()
     _say("Open for business. Ctrl-C closes.")
     stopping.wait()
-    _say("Closing; runs that are under way go on at the next start.")
+    _say("Closing; unfinished runs continue at the next start.")
     trickle.stop()
     client.close()
     server.shutdown()

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from dashboard.errors import BadRequest
 
 MAX_DEPTH = 200
-"""Levels of lists and objects. Deeper values are attacks on whoever reads them by recursion."""
+"""Levels of lists and objects. Deeper values are attacks on recursive readers."""
 MAX_FIELD_CHARS = 10_000
 """Of a name in a body, such as a queue's. Payloads are bounded by the whole body's size alone."""
 

@@ -39,7 +39,7 @@ def check(request: Request) -> None:
     """Refuse what no client of ours sends.
 
     A path with ``.`` or ``..`` as a segment, written out or encoded, means one resource to a proxy that resolves it
-    and another to whoever takes it as it is: the proxy's rules would be asked about the wrong one.
+    and another to a server that takes it as it is: the proxy's rules would apply to the wrong one.
 
     Raises:
         BadRequest: the path, the query string or a header is too long or malformed.

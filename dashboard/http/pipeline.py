@@ -112,7 +112,7 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
     raw = read_body(request, max_bytes)
     if not raw:
         if route.body_required:
-            raise BadRequest("A JSON body is needed, and there is none.")
+            raise BadRequest("A JSON body is required, and the request has none.")
         if not (isinstance(route.body, type) and issubclass(route.body, BaseModel)):
             return None
         raw = b"{}"  # what is left out has its default, or is named as missing

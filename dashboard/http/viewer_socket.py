@@ -48,7 +48,7 @@ class FrameFilter:
         self._passes = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes of control frames in ``data``; what they belong to may go on in the next."""
+        """Return the bytes of control frames in ``data``; what they belong to may continue in the next."""
         passed = bytearray()
         at = 0
         while at < len(data):

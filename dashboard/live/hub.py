@@ -169,7 +169,7 @@ class LiveHub:
         return False
 
     def heartbeat(self, subscription: Subscription) -> Heartbeat:
-        """Return what to send when nothing happened. Its id is a place to go on from, like an event's."""
+        """Return what to send when nothing happened. Like an event's id, its id is a place to resume from."""
         with self._lock:
             if not subscription.has_messages:
                 subscription.last_id = self._ring.last_id
@@ -220,7 +220,7 @@ class LiveHub:
             self._note_problem(str(error))
             return tail, None
         except Exception:
-            # A bug must not end everybody's streams: say so once per occurrence and go on.
+            # A bug must not end everybody's streams: log each occurrence once and continue.
             log.exception("Unexpected error in the live watcher; continuing")
             self._note_problem("The live watcher failed. The details are in the server log.")
             return tail, None

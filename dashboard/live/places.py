@@ -44,7 +44,7 @@ class Places:
         """Return a place for one stream.
 
         Raises:
-            TooManyStreams: there is none left, in the process or for this viewer.
+            TooManyStreams: none is left, in the process or for this viewer.
         """
         with self._lock:
             if self._by_viewer.total() >= most:

@@ -1,4 +1,4 @@
-"""``<dashboard>/mcp``: the tools over streamable HTTP, for whoever ``auth`` lets in. Needs the extra ``mcp``.
+"""``<dashboard>/mcp``: the tools over streamable HTTP, for callers that ``auth`` admits. Needs the extra ``mcp``.
 
 Each request is answered by itself, with JSON: nothing is kept between two of them, so any process of any web server can
 answer the next one, and none holds a thread. Tools ask the dashboard's own API in this process as the caller, so roles,

@@ -40,7 +40,7 @@ def create_server(
         acts: whether it offers actions: to a client that is an operator.
         confirmations: what takes confirm tokens; default: this process alone does.
     """
-    # Its tools never change, so nobody has to be told: a subscription would hold a thread of a web server for ever.
+    # Its tools never change, so clients need no notification: a subscription would hold a web server's thread for ever.
     server: MCPServer = MCPServer(
         "durable", instructions=INSTRUCTIONS, version=version, log_level="WARNING", subscriptions=False
     )

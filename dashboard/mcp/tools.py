@@ -157,7 +157,7 @@ class ActionTools:
         detail = self._client.get_run(run_id)
         whole: dict[str, Json] = {"runId": run_id, **arguments}
         # Not the whole run: a step that ends meanwhile changes nothing about a cancel that was looked at. But a run
-        # that was retried and failed again is to be looked at anew, and so is the next breakpoint or sleep.
+        # that was retried and failed again is to be looked at again, and so is the next breakpoint or sleep.
         waiting = detail.run.waiting if action in ("continue", "wake") else None
         state: Json = {
             "status": detail.run.status,

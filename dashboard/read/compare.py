@@ -266,10 +266,10 @@ def _payloads(run: RunView, other: RunView, name: Literal["input", "output"]) ->
 def _step_outputs(
     services: Services, pairs: Sequence[Pair], seq: int, right: Side, *, codec: Codec
 ) -> ValueDiff | None:
-    """Return how a step's output differs from that beside it; None where there is none, or nobody kept it."""
+    """Return how a step's output differs from that beside it; None if there is none, or it was not kept."""
     found = next((pair for pair in pairs if pair[0] is not None and pair[0].seq == seq), None)
     if found is None:
-        raise NotFound(f"Step {seq} is none of those that were compared.")
+        raise NotFound(f"Step {seq} is not among the steps that were compared.")
     run, other = found
     if run is None or other is None or right.attempt is not None:
         return None

@@ -28,7 +28,7 @@ class FailureFacts:
     of_errors: Mapping[str, Disposition] = field(default_factory=dict)
 
     def dealt_with(self, run: Run) -> DealtWithView | None:
-        """Return why a run's failure is of no concern any more; None where it is, or where there is none."""
+        """Return why a run's failure is of no concern any more; None if it still is, or if there is none."""
         failure = self.failures.get(run.id)
         if failure is not None and failure.settled in ("completed", "undone"):
             return DealtWithView(state="dealt_with", how=cast(Literal["completed", "undone"], failure.settled))

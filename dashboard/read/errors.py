@@ -348,7 +348,7 @@ def _runs_by_workflow(services: Services, window: Window) -> dict[str, int | Non
     """Return how many runs of each workflow were created within the window; None where they are too many to count.
 
     A long window is counted by whole minutes: one that ends now is then the same for a minute, and the store keeps
-    counts that were dear.
+    counts that were expensive.
     """
     counts: dict[str, int | None] = {}
     since_ms, until_ms = window.since_ms, window.until_ms

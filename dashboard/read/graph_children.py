@@ -34,7 +34,7 @@ def with_children(
         graph: the run itself; its nodes stay where they are.
         steps: the run's steps.
         opened: ids of runs to draw where a step of what is drawn started them; other ids are ignored.
-        read: a child by its id; None where there is none that may be seen.
+        read: a child by its id; None if there is none that the caller may see.
         expand: as for ``build_graph``; ids of these lanes' groups begin with ``child:<run id>/``.
         detail: as for ``build_graph``.
     """

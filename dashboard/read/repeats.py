@@ -20,7 +20,7 @@ class Repeat(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Index behind its last item."""
+        """Index after its last item."""
         return self.begin + self.period * self.turns
 
 

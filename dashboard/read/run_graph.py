@@ -28,7 +28,7 @@ DETAILS = (
 def run_graph(
     services: Services, run_id: str, *, expand: Collection[str] = (), children: Collection[str] = ()
 ) -> Graph:
-    """Return a run as a graph, its undo behind it, its opened children and its earlier attempts below it.
+    """Return a run as a graph, its undo after it, its opened children and its earlier attempts below it.
 
     Args:
         expand: ids of group nodes to draw as a grid of their steps; ``all`` for every one.

@@ -317,7 +317,7 @@ class SeenServices(Services):
 
     @property
     def failures(self) -> FailureLog:
-        """Failures are recorded for everybody, whoever looks."""
+        """Failures are recorded for everybody, no matter who looks."""
         return self.everything.failures
 
     def allows(self, action: str, run: Run) -> bool:

@@ -53,7 +53,7 @@ def states_of(failures: Sequence[tuple[Failure, str]]) -> dict[str, int]:
 
 
 def permit_decision(services: Services, fingerprint: str, *, since_ms: int, until_ms: int) -> None:
-    """Go on only where the policy lets the actor decide about every run that died of this error lately.
+    """Continue only if the policy lets the actor decide about every run that died of this error lately.
 
     A decision about an error is about everybody's failures.
 

@@ -109,7 +109,7 @@ def list_bulks(ctx: RequestContext, *, query: BulksQuery) -> list[BulkView]:
 def bulk_status(ctx: RequestContext, *, query: BulkStatusQuery, bulk_id: str) -> BulkStatus:
     """A result per run, as far as it got. With ``from`` only those from that one on."""
     whole = actions_in(ctx.services)
-    # A policy is about people's runs: whoever started a bulk action may see what became of it.
+    # A policy is about people's runs: the person who started a bulk action may see its outcome.
     is_own = ctx.settings.may is None or actor_of(whole, bulk_id) == ctx.actor.name
     found = status(whole if is_own else actions_of(ctx), bulk_id, first=query.from_, noted=is_own)
     run_id = bulk_run_id(bulk_id)

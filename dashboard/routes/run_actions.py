@@ -91,7 +91,7 @@ def continue_run(ctx: RequestContext, *, body: ContinueBody, run_id: str) -> Act
 def wake_run(ctx: RequestContext, *, body: WakeBody, run_id: str) -> ActionAnswer:
     """The run continues before its time; it is handed ``comment``, and the audit log keeps it.
 
-    Only sleeps of ``dashboard.workflow`` can be woken: the engine's own go on to their end.
+    Only sleeps of ``dashboard.workflow`` can be woken: the engine's own last to their end.
     """
     return acted(ctx, messages.wake(actions_of(ctx), run_id, actor=ctx.actor.name, comment=body.comment, seq=body.seq))
 

@@ -56,7 +56,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; the servers take it over, so that a taken port is known before anything starts.
 
     Raises:
-        ConfigurationError: the address is taken, or is none of this machine.
+        ConfigurationError: the address is taken, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)

@@ -26,8 +26,8 @@ class ServeSettings:
         public_url: how browsers reach it, for links on spans and in webhooks; default: what it listens on.
         threads: of the web server; each open page holds one.
         proxies: how many proxies stand before it whose ``X-Forwarded-*`` headers are believed.
-        operator_token: whoever shows it may act. Without it and ``auth`` the dashboard is read-only.
-        viewer_token: whoever shows it may look; without it everybody on this machine may.
+        operator_token: its bearer may act. Without it and ``auth`` the dashboard is read-only.
+        viewer_token: its bearer may look; without it everybody on this machine may.
         auth: a hook as for ``create_blueprint``, instead of tokens.
         caretaker, recover: run the caretaker; let it recover the runs of lost workers.
         bridge: export traces where a collector is configured.

@@ -172,7 +172,7 @@ class MoveBody(Body):
 
 
 class MoveQuery(Query):
-    """As in the body, for whoever knows ``dryRun`` from the bulk actions."""
+    """As in the body, for callers who know ``dryRun`` from the bulk actions."""
 
     dry_run: bool = Field(False, description="Only tell what would be done.")
 

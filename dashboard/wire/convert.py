@@ -129,7 +129,7 @@ def run_fields(
 
 
 def unreadable_sentence(run: Run) -> str | None:
-    """Return what people are told of a run whose row is damaged."""
+    """Return what is shown of a run whose row is damaged."""
     if not run.unreadable:
         return None
     return (

@@ -13,7 +13,7 @@ By = Literal["workflow", "version", "day", "run"]
 
 
 class UsageQuery(Query):
-    """Of which time, and told apart by what."""
+    """The time window, and what the sums are grouped by."""
 
     since: Time | None = Field(None, description="Steps that ended at or after; default seven days ago.")
     until: Time | None = Field(None, description="Steps that ended before; default now.")

@@ -103,7 +103,7 @@ def system_database() -> tuple[str, str]:
 
     Raises:
         dbos.error.DBOSException: DBOS is not initialised.
-        ConfigurationError: its database is none that another connection could open.
+        ConfigurationError: no other connection could open its database.
     """
     url, schema = instrumented_engine.system_database(dbos_module._get_dbos_instance())
     if url is None:

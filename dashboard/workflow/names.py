@@ -86,7 +86,7 @@ def _announced(workflow: str | None) -> str:
 
 
 def undo_event_seq(key: str) -> int | None:
-    """Return the step number of an event ``durable.undo.<seq>``; None for any other key, whoever published it.
+    """Return the step number of an event ``durable.undo.<seq>``; None for any other key, no matter who published it.
 
     Example:
         >>> undo_event_seq("durable.undo.12"), undo_event_seq("durable.undo.x"), undo_event_seq("price")

@@ -130,7 +130,7 @@ def _undo_child(child_id: str, *, again: bool) -> None:
 
 
 def _rewind_stuck(undo_id: str) -> None:
-    """Let a child's stuck undo go on where it stopped."""
+    """Let a child's stuck undo continue where it stopped."""
     status = DBOS.get_workflow_status(undo_id)
     if status is not None and status.status == WorkflowStatusString.ERROR.value:
         steps = DBOS.list_workflow_steps(undo_id, load_output=False)
@@ -181,7 +181,7 @@ async def _awaited(result: Any) -> Any:
 
 
 def _report_stuck(stuck: list[str], total: int, fresh: bool) -> dict[str, Any]:
-    """Fail where compensations failed just now; go on where a retry of the undo brought us here again."""
+    """Fail where compensations failed just now; continue if a retry of the undo brought us here again."""
     if fresh:
         raise UndoStuckError(stuck, total)
     return {"retrying": stuck}

@@ -100,7 +100,7 @@ class Wait:
         if self.timeout_s is not None:
             value["until"] = int((time.time() + self.timeout_s) * 1000)
         schema = None if self.type is None else type_schema(self.type)
-        if schema is not None:  # so that whoever sends the message can be told before it is sent that it does not fit
+        if schema is not None:  # so that a sender learns that a message does not fit before it is sent
             value["schema"] = schema
         if self.ask is not None:  # so that it is in the inbox of those who answer
             value["ask"] = self.ask
@@ -187,7 +187,7 @@ def _again(wait: Wait, timeout_s: float | None, dropped: int) -> Wait:
     """Return the same wait, to begin again for what is left of its time.
 
     After a wake it listens where it did: what an operator answers between the resume and the new announcement is for
-    it. After a message that did not fit it listens elsewhere, so that whoever sent another one meanwhile is told.
+    it. After a message that did not fit it listens elsewhere, so that a sender of another one meanwhile is notified.
     """
     seq, topic_seq = engine.next_step_number(wait.on) + 1, wait.topic_seq
     if wait.on != "webhook":  # its address has been handed out
@@ -384,7 +384,7 @@ async def on_update_async(name: str, *, timeout: float | None = None, ask: str |
 
 
 def _accepted(name: str, type_: Any, message: Any) -> Any:
-    """Read an update, whoever let it in.
+    """Read an update, no matter who accepted it.
 
     Raises:
         UpdateRejectedError: a validator does not accept it.

@@ -1,4 +1,4 @@
-"""Webhooks for workflow code: a URL to hand out, then a wait for whoever calls it.
+"""Webhooks for workflow code: a URL to hand out, then a wait for its caller.
 
 The URL is made before the wait, in a step of its own, so that it is the same under every replay. A callback that comes
 before the wait is kept by the engine's mailbox and delivered when the wait comes.

@@ -90,7 +90,7 @@ class RunExporter:
         return progress
 
     def _note_failures(self, ended: Sequence[Run]) -> None:
-        """Record failures for whoever looks for errors; what goes wrong there stops no trace."""
+        """Record failures for the errors page; what goes wrong there stops no trace."""
         if self._delivery is None:
             return
         try:

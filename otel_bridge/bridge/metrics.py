@@ -41,7 +41,7 @@ class BridgeMetrics:
     """Instruments of one bridge.
 
     Args:
-        provider: default the process's global one; without an SDK behind it nothing is recorded.
+        provider: the process's global one by default; without an SDK nothing is recorded.
         prices: what tokens cost; without, tokens alone are counted.
     """
 

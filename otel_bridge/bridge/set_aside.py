@@ -48,7 +48,7 @@ class SetAside:
         if reason not in self._logged and len(self._logged) < KEPT_RUNS:
             self._logged.add(reason)
             _logger.warning(
-                "Run %s cannot be turned into spans and is set aside, others go on: %s. "
+                "Run %s cannot be turned into spans and is set aside; others are exported: %s. "
                 "Further runs with this reason are named by `otel-bridge doctor` only.",
                 run_id,
                 reason,

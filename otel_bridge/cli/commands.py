@@ -124,9 +124,9 @@ def backfill_(
                 store, ledger, delivery, settings=settings, since_ms=since, until_ms=until, on_progress=show
             )
     except (DeliveryStoppedError, KeyboardInterrupt):
-        fail("Stopped. Start the same backfill again to go on where it was.", INCOMPLETE)
+        fail("Stopped. Start the same backfill again to continue where it stopped.", INCOMPLETE)
     except LeaseLostError as error:
-        fail(f"{error} Start the same backfill again to go on where it was.", INCOMPLETE)
+        fail(f"{error} Start the same backfill again to continue where it stopped.", INCOMPLETE)
     finally:
         if delivery is not None:
             delivery.close()
@@ -167,7 +167,7 @@ def open_ledger_of(place: Place, store: StateStore) -> Ledger:
 
 
 def check_configuration(place: Place) -> None:
-    """Refuse what no second try mends: a bridge keeps trying, as for a database that is not there yet.
+    """Refuse what trying again cannot cure: a bridge keeps trying, as for a database that is not there yet.
 
     Raises:
         ConfigurationError: a URL is of no kind that we know, or the driver for it is not installed.
@@ -207,7 +207,7 @@ def within(seconds: float, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
             for finding in look():
                 found.put(finding)
             found.put(None)
-        except Exception as error:  # noqa: BLE001 - raised again by whoever asked
+        except Exception as error:  # noqa: BLE001 - raised again by the caller
             found.put(error)
 
     threading.Thread(target=run, name="otel-bridge-doctor", daemon=True).start()

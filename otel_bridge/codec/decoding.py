@@ -58,7 +58,7 @@ class Codec:
         shows_tokens: leave our own webhook tokens legible: for operators, who may answer a wait anyway.
 
     Raises:
-        ConfigurationError: ``serializer`` is none.
+        ConfigurationError: ``serializer`` is not a serializer.
 
     ::
 

@@ -64,7 +64,7 @@ def looks_like_error(name: str | None) -> bool:
 
 
 def is_value(instance: Instance, name: str | None, args: list[Any]) -> bool:
-    """True for an object that is one plain value, as an enum's member is; an exception's argument is none."""
+    """True for an object that is one plain value, as an enum's member is; an exception's argument is not."""
     if instance.kwargs is not None or instance.built or instance.items or instance.pairs or instance.open:
         return False
     return len(args) == 1 and is_scalar(args[0]) and not looks_like_error(name)

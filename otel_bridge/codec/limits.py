@@ -17,7 +17,7 @@ class Limits:
         max_text: characters of all strings together.
         max_raw: characters of a value that is shown as it was stored.
         seconds: a backstop for a slow machine; the counted work ends first on others.
-        exact: integers stay numbers however long they are, for whoever sends the value back as it came.
+        exact: integers stay numbers however long they are, for callers that send the value back as it came.
     """
 
     max_nodes: int = 50_000

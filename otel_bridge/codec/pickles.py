@@ -24,7 +24,7 @@ class Walked:
 
 
 def walk(text: str, budget: Budget) -> Walked | None:
-    """Walk a pickle in base64; None when it is none."""
+    """Walk a pickle in base64; None if it is not one."""
     machine = Machine(Base64Reader(text), budget)
     try:
         return Walked(machine.run(_INSTRUCTIONS), None)

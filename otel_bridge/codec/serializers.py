@@ -16,7 +16,7 @@ class Serializer(Protocol):
     """What DBOS calls a serializer: ``DBOS(config={"serializer": ...})``. A ``dbos.Serializer`` is one.
 
     Reading a value runs the serializer's own code in this process, on what is in the database. Whether that is safe is
-    for whoever wrote it to say: one that unpickles executes what a pickle asks for.
+    for its author to say: one that unpickles executes what a pickle asks for.
     """
 
     def name(self) -> str:

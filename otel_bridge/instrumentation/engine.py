@@ -246,7 +246,7 @@ def _active_runs(instance: object) -> dict[str, tuple[str, ...]] | None:
     known = getattr(getattr(instance, "_active_workflows_set", None), "_m", None)
     if not isinstance(known, dict):
         return None
-    # A run that was resumed while it still ran is there twice. Copied at once: the engine's threads go on writing.
+    # A run that was resumed while it still ran is there twice. Copied at once: the engine's threads keep writing.
     buckets = {run_id: list(entries) for run_id, entries in known.copy().items()}
     return {run_id: tuple(entry[0] for entry in entries if entry is not None) for run_id, entries in buckets.items()}
 

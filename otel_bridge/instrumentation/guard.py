@@ -28,7 +28,7 @@ class Guard:
             _log.debug("DBOS instrumentation: %s failed again: %s", kind, error)
         else:
             _log.warning(
-                "DBOS instrumentation: %s failed: %s. Workflows go on without it; said once.",
+                "DBOS instrumentation: %s failed: %s. Workflows continue without it; logged once.",
                 kind,
                 error,
                 exc_info=error,

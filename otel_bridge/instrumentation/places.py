@@ -57,7 +57,7 @@ class RunPlaces:
         }
 
     def _steps(self, run_ids: Sequence[str]) -> dict[str, list[Step]]:
-        """Read the steps of runs that go on: after a crash, or rewound before their end was exported. That is rare."""
+        """Read the steps of runs that continue: after a crash, or rewound before their end was exported: rarely."""
         if not self._sources.store.available:
             return {}
         steps = self._sources.store.get().get_steps_of(run_ids)

@@ -21,7 +21,7 @@ def process_ledger(instance: object) -> Iterator[Ledger]:
     """Yield the ledger of a DBOS instance's process, open for as long as the block runs.
 
     Raises:
-        ConfigurationError: the engine's database is none that another connection could open.
+        ConfigurationError: no other connection could open the engine's database.
 
     Example::
 

@@ -21,7 +21,7 @@ from otel_bridge.ledger.sqlite import SqliteLedger
 __all__ = ["Ledger", "MemoryLedger", "SqliteLedger", "ledger_schema", "open_ledger", "sidecar_path"]
 
 ENGINE_SCHEMA, LEDGER_SCHEMA = "dbos", "durable"
-"""On Postgres: where DBOS keeps its tables unless told otherwise, and where the ledger beside those keeps its own."""
+"""On Postgres: where DBOS keeps its tables by default, and where the ledger beside those keeps its own."""
 _SUFFIX = ".durable.sqlite"
 _SCHEME = re.compile(r"([a-z0-9]+)(?:\+[a-z0-9_]+)?:(?://)?", re.IGNORECASE)
 _SLUG_CHARS = 32

@@ -18,7 +18,7 @@ R = TypeVar("R")
 def checked(record: R) -> R:
     """Return the record, a dataclass, if every plain field holds a value of its type.
 
-    Fields of other types are the business of whoever decoded them.
+    Fields of other types are the decoder's business.
 
     Raises:
         ValueError: one does not; it is named, and its value.

@@ -102,7 +102,7 @@ def _differences(values: list[int]) -> Iterable[int]:
 
 
 def _little_endian(columns: array[int]) -> array[int]:
-    if sys.byteorder == "big":  # pragma: no cover: no such machine at hand
+    if sys.byteorder == "big":  # pragma: no cover: no such machine to test on
         columns.byteswap()
     return columns
 

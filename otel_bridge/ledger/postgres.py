@@ -6,7 +6,7 @@ advisory lock, so that any number of processes may start at once. Nothing of the
 Least privilege
 ===============
 
-Whoever may ``CREATE`` in the database can let this module make the schema. Where that is not wanted, an administrator
+A role that may ``CREATE`` in the database can let this module make the schema. If that is not wanted, an administrator
 makes the schema once and hands it over; its owner needs nothing else in the database to keep a ledger::
 
     CREATE ROLE durable_bridge LOGIN;

@@ -373,7 +373,7 @@ UsageAxis = Literal["run", "workflow", "version", "day"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotal:
-    """Sums over model calls that have these values; None where they were not told apart by it, or have none.
+    """Sums over model calls that have these values; None if they were not grouped by it, or have none.
 
     Args:
         day_ms: the day's beginning, in UTC.

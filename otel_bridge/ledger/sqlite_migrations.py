@@ -15,7 +15,7 @@ MIGRATION_SET = "durable-ledger"
 
 
 def migrate(db: sqlite_utils.Database, *, target: str) -> None:
-    """Bring the schema up to date, once, whoever comes first.
+    """Bring the schema up to date, once; the first process to come does it.
 
     Raises:
         LedgerUnavailableError: a newer version of this package wrote the file.

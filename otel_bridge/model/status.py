@@ -1,4 +1,4 @@
-"""The statuses of a run in one table: what each means for whoever shows, filters, counts or acts. Pure data.
+"""The statuses of a run in one table: what each means for showing, filtering, counting and acting. Pure data.
 
 Everything else that asks "has it ended", "may it be retried" or "what does the engine call it" reads this table, or
 one of the sets made from it below.

@@ -29,7 +29,7 @@ MAX_RECORDS = 500
 
 
 class LogData(NamedTuple):
-    """One record. The same record always has the same ``uid``: what is sent twice can be told to be one.
+    """One record. The same record always has the same ``uid``: so duplicates can be recognised.
 
     Args:
         name: the event's name, as ``durable.run.started``.

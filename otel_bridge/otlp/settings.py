@@ -59,7 +59,7 @@ class OtlpSettings:
     @property
     def secrets(self) -> frozenset[str]:
         """What nobody may see in what a library or the collector says: ``otel_bridge.credentials.without`` masks it."""
-        # "Bearer x": the word before the secret is none.
+        # "Bearer x": the word before the secret is not secret.
         words = {word for value in self.headers.values() for word in (value, value.partition(" ")[2]) if word}
         proxies = (value for name, value in os.environ.items() if name.lower().endswith("_proxy"))
         configured = (self.endpoint, *proxies)

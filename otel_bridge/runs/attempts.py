@@ -72,7 +72,7 @@ def overlay_requeue(run: Run, requeues: Sequence[AuditEntry], *, begun_ms: int |
     by_engine = bool(requeues) and requeues[-1].action == RESUME
     if begun_ms is not None and begun_ms > at_ms and _took_effect(run, begun_ms):
         at_ms, by_engine = begun_ms, False
-    seen_ms = run.requeued_at_ms or 0  # whoever followed the run saw it end then, and live again since
+    seen_ms = run.requeued_at_ms or 0  # a follower of the run saw it end then, and live again since
     if not at_ms or at_ms < seen_ms - CLOCKS_MS:
         return run
     at_ms = max(run.created_at_ms, at_ms)
@@ -140,7 +140,7 @@ def attempts(
 
 
 def _not_logged(run: Run) -> list[AuditEntry]:
-    """Return the engine's own resume or rewind that only the run's row tells of; a recovery is none."""
+    """Return the engine's own resume or rewind that only the run's row shows; a recovery is not one."""
     executions = 0 if run.is_queued else 1
     if not run.was_put_back or run.requeued_at_ms is not None or run.recovery_attempts != executions:
         return []

@@ -1,4 +1,4 @@
-"""Failures of runs: recorded in the ledger by whoever sees a run's end first. Reads the store; writes the ledger.
+"""Failures of runs: recorded in the ledger by the first process to see a run's end. Reads the store; writes the ledger.
 
 The engine deletes a run's error when the run is rewound. What was recorded stays, and says of each failed run which
 error it is.

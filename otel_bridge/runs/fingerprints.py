@@ -1,7 +1,7 @@
 """What makes two failures the same error: its type, the step, the message less what varies, the top frame. Pure.
 
-Whoever sees a failure first records it, so every process must come to the same fingerprint: it depends on the stored
-error alone.
+The first process to see a failure records it, so every process must come to the same fingerprint: it depends on the
+stored error alone.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _unblocked(run: Run) -> RunStatus:
 def lived_meanwhile(run: Run, before: Run | None) -> bool:
     """True when a run that had ended was retried, executed and ended again between two looks at it.
 
-    What is cancelled or given up has no start, so another life of it leaves no sign; an undo is none.
+    What is cancelled or given up has no start, so another life of it leaves no sign; an undo is not one.
     """
     if before is None or not (before.is_terminal and run.is_terminal) or run.undo_id is not None:
         return False

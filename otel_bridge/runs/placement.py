@@ -30,7 +30,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a run can be executed: by ``takers`` (newest first), or not, for want of ``shortage``."""
+    """Where a run can be executed: by ``takers`` (newest first), or not, because ``shortage`` is missing."""
 
     takers: tuple[Executor, ...]
     shortage: Shortage | None

@@ -41,12 +41,12 @@ class Presence:
         return self._in_flight.get(run_id, ())
 
     def executing(self, run_id: str) -> set[InFlightStep]:
-        """Return the steps of a run that live executors execute now, whoever does."""
+        """Return the steps of a run that live executors execute now."""
         return {step for _, step in self.in_flight(run_id)}
 
     @property
     def capabilities(self) -> object:
-        """Who is there and what they can run. While it is equal, the same runs are blocked for want of a worker."""
+        """Who is alive and what they can run. While it is equal, the same runs are blocked because no worker fits."""
         able = {(e.executor_id, e.app_version, e.app_name, e.queues, e.workflows) for e in self.live}
         return able, {executor.executor_id for executor in self.lost}
 

@@ -19,7 +19,7 @@ ExceptionSignal = Literal["events", "logs", "both"]
 
 
 def exception_signal(environ: Mapping[str, str]) -> ExceptionSignal:
-    """Return how exceptions are told: as events of spans, which is deprecated, as log records, or as both.
+    """Return how exceptions are reported: as events of spans, which is deprecated, as log records, or as both.
 
     >>> exception_signal({"OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN": "logs/dup"})
     'both'

@@ -35,7 +35,7 @@ class DueStep(NamedTuple):
         again: the life in which it had run before, if it had.
         unfinished: it had not ended when its run did.
         copied: the original of this fork began it; the fork brought it to its end.
-        folded: the steps behind it that are exported with it: like bookkeeping, such as the tokens of one stream.
+        folded: the steps after it that are exported with it: similar bookkeeping, such as the tokens of one stream.
     """
 
     step: Step

@@ -86,7 +86,7 @@ class SpanData(NamedTuple):
 
 
 class SpanTimeError(ValueError):
-    """A span's time is none that OTLP can carry: nanoseconds since 1970, unsigned, in 64 bits (the year 2554)."""
+    """A span's time cannot be carried by OTLP: nanoseconds since 1970, unsigned, in 64 bits (the year 2554)."""
 
     def __init__(self, span: SpanData) -> None:
         self.run_id, self.seq = span.run_id, span.seq

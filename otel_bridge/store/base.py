@@ -226,7 +226,7 @@ class StateStore(Protocol):
 
         Args:
             after: the last row of a full answer (``limit`` rows), which may end inside one millisecond: with its stamp
-                as ``since_ms`` the rows behind it follow.
+                as ``since_ms`` the rows after it follow.
         """
 
     def runs_changed_since(self, since_ms: int, *, limit: int, after: str | None = None) -> list[Run]:
@@ -236,7 +236,7 @@ class StateStore(Protocol):
 
         Args:
             after: id of the last run of a full answer, which may end inside one millisecond: with its stamp as
-                ``since_ms`` the runs behind it follow.
+                ``since_ms`` the runs after it follow.
         """
 
     def inserted_late(
@@ -268,7 +268,7 @@ class StateStore(Protocol):
         No transaction is held between pages.
 
         Args:
-            after: (creation time, run id) of the last run seen; continues behind it, within a moment's runs too.
+            after: (creation time, run id) of the last run seen; continues after it, within the same millisecond too.
         """
 
     def close(self) -> None:

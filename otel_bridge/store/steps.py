@@ -48,7 +48,7 @@ class StepRow(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """How the run stands: None while it can go on, else when it ended."""
+    """How the run stands: None while it can continue, else when it ended."""
 
     at_ms: int | None
 
@@ -250,9 +250,9 @@ def _sleep(row: StepRow, names: Mapping[int, str], waits: Mapping[int, Wait], en
 def _without_announcements(
     steps: list[Step], rows: Sequence[StepRow], waits: Mapping[int, Wait], end: RunEnd
 ) -> list[Step]:
-    """Leave out ``durable.wait`` events that a wait absorbed; one with nothing behind it is a wait about to begin.
+    """Leave out ``durable.wait`` events that a wait absorbed; one with nothing after it is a wait about to begin.
 
-    Several may be about to begin, side by side: what a wait records has the two numbers behind its announcement.
+    Several may be about to begin, side by side: what a wait records has the two numbers after its announcement.
     """
     absorbed = {seq for step in steps for seq in step.folded}
     recorded = {row.seq for row in rows}

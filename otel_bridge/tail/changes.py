@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 OVERLAP_MS = 5_000
 """What workers tell of interrupted steps is looked for so far back: it may be committed later than it is stamped."""
 LAST_ROWS = 5_000
-"""Of a run with more rows its last ones are followed: whatever else changed of it is not told step by step."""
+"""Of a run with more rows its last ones are followed: its other changes are not reported step by step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Failures that nobody has recorded: those from before, and those while neither bridge nor dashboard was there.
 
-Reads the store; writes the ledger. Works in small bounded parts, for whoever is about to show errors: forwards from
+Reads the store; writes the ledger. Works in small bounded parts, for a page that is about to show errors: forwards from
 where the last look ended, and backwards, the newest first, from where the first look began.
 """
 

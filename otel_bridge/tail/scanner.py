@@ -22,7 +22,7 @@ PAGE_ROWS = 5_000
 SCAN_ROWS = 20_000
 """Step rows that one scan reads: of each no more than its run and number is kept."""
 SCAN_RUNS = 5_000
-"""Runs that one scan reads: whoever scans has something to do with them before more are read."""
+"""Runs that one scan reads: the caller handles them before more are read."""
 REMEMBERED_RUNS = REMEMBERED_STEPS = 20_000
 AHEAD_SHARE = 0.05
 """Of the time, how much is spent on reading more than a page of rows that are stamped ahead of the clock."""
@@ -215,7 +215,7 @@ class StoreScanner:
     def _scan_runs(self, reach: _Reach, into: dict[str, Run]) -> None:
         """Note changed runs.
 
-        A page begins behind the last run of the one before, also within one millisecond: very many runs may share it.
+        A page begins after the last run of the one before, also within one millisecond: very many runs may share it.
         An id that is not text is behind every id, however often it was read: the pages grow until they are past it.
         """
         read, limit = 0, PAGE_ROWS

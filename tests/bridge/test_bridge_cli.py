@@ -172,7 +172,7 @@ def test_backfill_that_is_stopped_says_so(database: str, collector: FakeCollecto
 
     collector.decide = stop_at_first
     done = run("backfill", "--system-database-url", database)
-    assert (done.code, "go on where it was" in done.err) == (1, True)
+    assert (done.code, "continue where it stopped" in done.err) == (1, True)
     collector.decide = lambda request: None
     assert run("backfill", "--system-database-url", database).code == 0
     assert len(collector.spans) == 40

@@ -42,7 +42,7 @@ class BulkRoutes(Connection):
     ) -> BulkAnswer:
         """Retry, cancel or move the runs of the filter, as previewed.
 
-        One that is not done at once (no ``results``) goes on in a worker: ``bulk_status`` of its ``bulk_id`` tells.
+        One that is not done at once (no ``results``) continues in a worker: ask ``bulk_status`` with its ``bulk_id``.
 
         Args:
             every: act though no filter narrows the runs.
@@ -70,7 +70,7 @@ class BulkRoutes(Connection):
         ``bulk_part``.
 
         Args:
-            now: False leaves that out, for whoever only waits for the end.
+            now: False leaves that out, for callers that only wait for the end.
         """
         query: Params = [*([] if start is None else [("from", start)]), *query_of(now=now)]
         return await self._send(Call("GET", path_of("bulk", bulk_id), BulkStatus, query))

@@ -1,4 +1,4 @@
-/** What the server told the page when it served it. Read once; never fetched. */
+/** The settings that the server puts into the page. Read once; never fetched. */
 
 export type Role = "viewer" | "operator";
 

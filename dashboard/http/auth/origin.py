@@ -15,7 +15,7 @@ Origin = tuple[str, str, int]
 
 
 def parse_origin(text: str) -> Origin | None:
-    """Return scheme, host and port of an origin; None for what is none (``null``, another scheme, a path).
+    """Return scheme, host and port of an origin; None if it is not an origin (``null``, another scheme, a path).
 
     >>> parse_origin("https://Ops.example.com")
     ('https', 'ops.example.com', 443)

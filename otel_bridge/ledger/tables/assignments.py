@@ -24,7 +24,7 @@ class Assignments(Tables):
     """Assign, look up, forget."""
 
     def assign(self, assignment: Assignment) -> Assignment:
-        """Keep who is to answer a wait, over whoever was before; return it as stamped by the ledger's clock."""
+        """Keep who is to answer a wait, replacing the earlier person; return it as stamped by the ledger's clock."""
         rows = self._write(
             ASSIGN,
             run_id=assignment.run_id,

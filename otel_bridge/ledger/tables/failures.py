@@ -1,6 +1,6 @@
 """Failures: every end in failure with its fingerprint, so that an error is an index look-up and survives a rewind.
 
-Filled as runs end, by whoever sees it first: recording one again changes nothing.
+Filled as runs end, by the first process to see it: recording one again changes nothing.
 """
 
 from __future__ import annotations

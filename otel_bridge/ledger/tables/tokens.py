@@ -63,7 +63,7 @@ class Tokens(Tables):
         return list(self._decoded("tokens", self._read(ALL), _token))
 
     def revoke_token(self, token_id: str) -> bool:
-        """Make a token worthless; False where there is none such, or it is so already."""
+        """Make a token worthless; False if there is no such token, or it is revoked already."""
         return bool(self._write(REVOKE, id=token_id))
 
     def note_token_use(self, token: Token) -> None:

@@ -129,7 +129,7 @@ InsertMark = tuple[int, int]
 def inserted_late(reader: Reader, mark: InsertMark | None, *, before_ms: int) -> tuple[list[str], InsertMark | None]:
     """Return runs with rows that were inserted since ``mark`` and stamped before ``before_ms``, and the next mark.
 
-    SQLite only, where whoever writes a row stamps it, by a clock that may be behind. Numbers of rows are used again
+    SQLite only, where the writer of a row stamps it, by a clock that may be behind. Numbers of rows are used again
     once the newest are deleted, so this finds what stamps do not tell, and is not all that tells.
     """
     if reader.dialect != "sqlite":

@@ -219,7 +219,7 @@ def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
 
     On SQLite the range holds all of them. On Postgres the index follows the database's collation, in which ids that
     begin alike need not lie together: the range holds what nearly always is all, and the few others are found by
-    whoever looks at every run (``prefix_term``).
+    readers of every run (``prefix_term``).
     """
     term, params = prefix_term(prefix, dialect)
     if dialect == "postgres":

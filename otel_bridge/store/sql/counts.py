@@ -1,4 +1,4 @@
-"""Counts by status and workflow. SQL only, no driver: see ``session``. Keeps dear answers for a moment.
+"""Counts by status and workflow. SQL only, no driver: see ``session``. Caches expensive answers for a moment.
 
 Open and failed runs have indexes of their own: they are counted exactly, however many there are. So are completed ones
 where nothing but their time is asked of them, as the rest of the whole. What else is asked of completed runs is counted
@@ -100,7 +100,7 @@ class Tally:
 
 
 class Kept:
-    """Keeps answers that were dear, for a while that grows with what they cost. Shared between threads."""
+    """Caches answers that were expensive, for a time that grows with their cost. Shared between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -268,7 +268,7 @@ class _Counting:
         ((first, last),) = self.request.reader.read(CREATED_RANGE, sql)
         if first is None:
             return 0
-        first, last = max(first, -LAST), min(last, LAST)  # a stamp at the end of SQLite's numbers has none behind it
+        first, last = max(first, -LAST), min(last, LAST)  # a stamp at the end of SQLite's numbers has none after it
         begin = max(first, first if query.since_ms is None else query.since_ms)
         end = min(last + 1, last + 1 if query.until_ms is None else query.until_ms)
         # what is being created this very moment is counted each time

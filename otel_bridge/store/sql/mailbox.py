@@ -49,7 +49,7 @@ def unread_messages(reader: Reader, run_id: str) -> list[UnreadMessage]:
 
 
 def open_waits(reader: Reader, run_id: str) -> list[OpenWait]:
-    """Return the waits that the run announced and whose receiving step, the one behind it, has no row yet, by ``seq``.
+    """Return the waits that the run announced and whose receiving step, the one after it, has no row yet, by ``seq``.
 
     An engine that keeps no history of events tells of none.
     """

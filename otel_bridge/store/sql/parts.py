@@ -210,7 +210,7 @@ def _folded_window(reader: Reader, run_id: str, rows: list[StepRow], *, errors: 
 
 
 def _partners(reader: Reader, run_id: str, rows: Sequence[StepRow], between: Between, *, errors: bool) -> list[StepRow]:
-    """Return the first start, and the first result behind it, of each child that the window has rows about."""
+    """Return the first start, and the first result after it, of each child that the window has rows about."""
     if all(row.child_id is None for row in rows):
         return []
     steps = reader.schema().table("operation_outputs")
@@ -245,7 +245,7 @@ def _partners(reader: Reader, run_id: str, rows: Sequence[StepRow], between: Bet
 
 
 def _paired_results(reader: Reader, run_id: str) -> int:
-    """Count the children with a start and a result behind it: one result of each is folded into the start."""
+    """Count the children with a start and a result after it: one result of each is folded into the start."""
     sql = (
         f"SELECT count(*) FROM (SELECT 1 AS pair FROM {reader.schema().table('operation_outputs')} o "
         "WHERE o.workflow_uuid = ? AND o.child_workflow_id IS NOT NULL GROUP BY o.child_workflow_id "

@@ -64,7 +64,7 @@ export const activityQuery = (asked: RunFilter) => {
 
 const asked = new Map<string, number>();
 
-/** When the answer at hand about a run was asked for (``tick``). */
+/** When the current answer about a run was asked for (``tick``). */
 export const askedFor = (runId: string): number => asked.get(runId) ?? 0;
 
 /** Of thousands of children the page shows those that matter; the list has them all. */

@@ -28,7 +28,7 @@ export function makeTicker(everyMs: number): Ticker {
       };
     },
     read: () => {
-      // Resting, it does not tick: whoever looks first sees the time of now, not that of the last visit.
+      // Resting, it does not tick: the first reader gets the present time, not that of the last visit.
       if (listeners.size === 0 && Date.now() - now >= everyMs) now = Date.now();
       return now;
     },

@@ -1,5 +1,5 @@
 /**
- * The newest that is known of each run, whoever said it: a page of the list, a run's page, an event, a snapshot, the
+ * The newest known state of each run, from any source: a page of the list, a run's page, an event, a snapshot, the
  * answer of an action. An older version never replaces a newer one, however late it comes.
  */
 import type { RunDetail, RunRow } from "../api/wire";
@@ -42,7 +42,7 @@ export class RunStore {
     return this.runs.get(id);
   }
 
-  /** The newest of a row at hand and of what is known. */
+  /** The newer of a given row and the known one. */
   newest(row: RunRow, at: number): RunRow {
     const known = this.runs.get(row.id);
     return known && !isNewer({ row, at }, known) ? known.row : row;

@@ -6,7 +6,7 @@ import { apiUrl, type Query, signedOut } from "../api/http";
 import { isNobodyThere } from "../lib/errors";
 import type { Changed, Heartbeat, LifecycleEvent } from "../api/wire";
 
-/** "closed": the view at hand has no stream. */
+/** "closed": the current view has no stream. */
 export type LiveState = "closed" | "connecting" | "live" | "polling" | "offline";
 
 /** What changed: a lifecycle event, or a row that changed in a way that no event names. */
@@ -31,7 +31,7 @@ export interface StreamHandlers<S> {
 export interface StreamOptions {
   path: string;
   query: Query;
-  /** Where to go on: the id of the last message heard. */
+  /** Where to resume: the id of the last message received. */
   lastId: number | null;
   /** Open no stream: there are enough of them. */
   pollOnly?: boolean;
@@ -78,7 +78,7 @@ class Connection<S extends AnySnapshot> {
   private socket: WebSocket | null = null;
   private source: EventSource | null = null;
   private lastId: number | null;
-  /** The connection at hand has said something. */
+  /** The current connection has sent something. */
   private spoke = false;
   /** Connections in a row that ended without a word. */
   private mute = 0;
@@ -191,7 +191,7 @@ class Connection<S extends AnySnapshot> {
     this.handlers.onMessage(message);
   }
 
-  /** The connection at hand is over, or as good as. */
+  /** The current connection has ended, or is about to. */
   private readonly ended = (): void => {
     this.release();
     if (this.closed) return;

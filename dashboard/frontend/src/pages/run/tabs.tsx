@@ -131,7 +131,7 @@ export function AuditTab({ runId }: { runId: string }) {
     <div className="pad">
       <AuditLog
         runId={runId}
-        empty="Retries, cancels, signals and the like are written down here: who, when, with what outcome."
+        empty="Retries, cancels, signals and other actions are listed here, with who did them, when, and the outcome."
       />
     </div>
   );

@@ -56,7 +56,7 @@ function suggestions(field: FieldId, rows: RunRow[], facets: Facet[] | undefined
   return [...found].sort();
 }
 
-/** Add one condition; null when the text is none. */
+/** Add one condition; null if the text is not a condition. */
 function withCondition(filter: RunFilter, field: FieldId, text: string): RunFilter | null {
   const value = text.trim();
   if (value === "") return null;
