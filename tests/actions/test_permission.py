@@ -115,10 +115,13 @@ def test_a_bulk_action_in_a_worker_touches_what_was_approved_and_nothing_else(mo
     assert worker.ledger.audit(run_id="free")[0].actor == "ada via mcp"
 
 
-def test_a_bulk_action_without_a_policy_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("permission", [Permission(), Permission(lambda action, run: True)])
+def test_a_bulk_action_without_a_policy_or_a_store_to_ask_about_is_as_it_was(
+    permission: Permission, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody is asked, and the worker may touch everything."""
     monkeypatch.setattr(bulk, "INLINE_MAX", 0)
-    ctx, _, client = memory_context(store=tree())
+    ctx, _, client = memory_context(store=tree(), permission=permission)
     bulk.apply(ctx, "cancel", RunQuery(), actor="ada")
     (request,) = client.calls[-1][2]["args"]
     assert request["approved"] is None

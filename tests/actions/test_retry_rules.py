@@ -271,6 +271,20 @@ def test_a_chain_of_failed_children_is_retried_down_to_a_bound(monkeypatch: pyte
     assert [run_id for name, run_id, _ in client.calls if name == "rewind"] == ["r2", "r1", "r0"]
 
 
+def test_a_retry_reaches_what_it_will_retry_each_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is asked about just these: down to the bound, and once where two parents wait for the same run."""
+    monkeypatch.setattr(retry, "MAX_DEPTH", 2)
+    store = MemoryStateStore(clock=CLOCK)
+    children = {"top": ["one", "two"], "one": ["shared"], "two": ["shared"], "shared": ["too-deep"], "too-deep": []}
+    for run_id, wanted in children.items():
+        store.put_run(make_run(run_id, status="failed", created_at_ms=T, finished_at_ms=T + 100))
+        for seq, child in enumerate(wanted, start=1):
+            store.put_step(make_step(run_id, seq, kind="remote", status="failed", child_run_id=child, started_at_ms=T))
+    top = store.get_run("top")
+    assert top is not None
+    assert sorted(run.id for run in retry.retried_with(store, top)) == ["one", "shared", "two"]
+
+
 def test_failed_children_before_the_step_that_failed_are_left_alone() -> None:
     """The parent caught their failure and keeps what it made of it."""
     store = MemoryStateStore(clock=CLOCK)

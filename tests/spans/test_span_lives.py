@@ -330,6 +330,13 @@ def test_copied_steps_are_told_by_their_times_when_the_original_is_gone():
     assert [span.seq for span in result.spans] == [2, None]
 
 
+def test_what_ended_as_the_fork_was_made_is_not_a_copy():
+    """Of a fork whose original is gone, a step that ended in the very millisecond may be its own: it is sent."""
+    fork = make_run("fork", status="completed", created_at_ms=T + 5_000, forked_from="run-1", finished_at_ms=T + 9_000)
+    own = make_step("fork", 1, started_at_ms=T + 4_990, finished_at_ms=T + 5_000)
+    assert [span.seq for span in plan(fork, [own]).spans] == [1, None]
+
+
 def test_a_step_of_a_worker_whose_clock_is_behind_is_not_a_copy():
     """A fork's own step may seem older than the fork; the original's rows say that it is not from there."""
     original = [make_step(seq=1)]

@@ -22,6 +22,7 @@ from otel_bridge.store.waiting import (
     TailRow,
     Wait,
     is_timeout_of_open_wait,
+    parse_question,
     parse_wait,
     waiting_of,
     waits_for_child,
@@ -573,3 +574,28 @@ def test_whatever_the_rows_steps_are_in_order_once_and_account_for_every_row(
         if step.started_at_ms is not None and step.finished_at_ms is not None:
             assert step.started_at_ms <= step.finished_at_ms or step.kind == "sleep"
     waiting_of(tail(*rows), waits, [child(status)], NOW)
+
+
+@pytest.mark.parametrize(
+    ("announced", "asked"),
+    [
+        ({"on": "breakpoint", "name": "look"}, True),
+        ({"on": "signal", "name": "paid"}, False),
+        ({"on": "signal", "name": "paid", "ask": "Paid?"}, True),
+        ({"on": "update", "name": "amount", "ask": "How much?"}, True),
+        ({"on": "sleep"}, False),
+    ],
+)
+def test_a_wait_is_a_question_where_a_person_is_to_answer(announced: dict[str, str], asked: bool) -> None:
+    """A breakpoint always; a signal or an update only where it asks something."""
+    value = json.dumps({**announced, "topic": f"durable.{announced.get('name')}"})
+    question = parse_question("r", 3, value, 5)
+    assert (question is not None) == asked
+    assert question is None or (question.run_id, question.wait.name, question.since_ms) == ("r", announced["name"], 5)
+
+
+def test_a_sleep_cut_short_ends_no_earlier_than_it_began() -> None:
+    """The run's end may be stamped by a clock that is behind the worker's."""
+    wake = str((NOW + 60_000) / 1000)
+    (step,) = fold(row(1, "DBOS.sleep", finished_ms=NOW + 60_000, wake=wake), end=RunEnd(NOW - 20_000))
+    assert step.started_at_ms == step.finished_at_ms
