@@ -20,7 +20,7 @@ _REASONS = {
     401: "The request is not authenticated.",
     403: "The caller's role does not allow this, or the request came from another origin.",
     404: "No such resource.",
-    406: "The client takes no event stream.",
+    406: "The client accepts none of what this route offers.",
     409: "The run's state does not allow it.",
     413: "The body is too large.",
     422: "The body was understood and rejected.",

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response
 from pydantic import Field
 
-from dashboard.errors import BadRequest, Forbidden, NotFound
+from dashboard.errors import BadRequest, Forbidden, NotAcceptable, NotFound
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read import loading, payloads, run
 from dashboard.read.cursors import opened, sealed
@@ -267,10 +267,16 @@ def list_streams(ctx: RequestContext, *, run_id: str) -> list[StreamView]:
     summary="Values of one stream",
     query=StreamQuery,
     answers={200: list[StreamEntryView]},
-    problems=(404,),
+    problems=(404, 406),
 )
 def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str) -> list[StreamEntryView]:
     """In order. To follow a stream, ask for what is behind the last offset received."""
+    accepted = ctx.request.accept_mimetypes
+    if accepted and not accepted.accept_json:
+        raise NotAcceptable(
+            "The values of a stream are JSON. To follow them, ask again with after= and the last offset received; the "
+            f"run's events as they come are at runs/{run_id}/stream."
+        )
     loading.get_run(ctx.services, run_id)
     entries = ctx.store.stream_entries(
         run_id, key, after=query.after, limit=query.limit, cap_bytes=ctx.settings.payload_cap_bytes

@@ -356,8 +356,10 @@ if not options.bare:
 
     @DBOS.workflow()
     def scheduled(at: Any, context: Any) -> str:
-        """Fired by a schedule."""
+        """Fired by a schedule; a text as its context is the name of a step."""
         say(f"scheduled {context}")
+        if isinstance(context, str):
+            work(context)
         return "fired"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -197,6 +198,35 @@ def _ms(text: str) -> int:
     from datetime import datetime
 
     return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def test_a_scheduled_run_is_the_same_wherever_it_is_shown(shown: Surfaces) -> None:
+    """It begins on the engine's own queue, and waits there: nobody put it back."""
+    with engine(shown) as client:
+        client.create_schedule(
+            schedule_name="nightly",
+            workflow_name="scheduled",
+            schedule="0 3 1 1 *",
+            context="due",
+            application_name="actions-tests",
+        )
+    shown.world.touch("hold-due")
+    run_id = shown.client.trigger_schedule("nightly").run_id
+    shown.listen(run_id)
+    begun(shown, "work due")
+    shown.world.touch("go-due")
+    shown.world.reaches(run_id, "completed")
+    shown.agree(run_id, {1: ("work", "completed")})
+    run, row = shown.detail(run_id)["run"], shown.listed(run_id)
+    printed = json.loads(shown.printed("show", run_id, "--json"))["run"]
+    assert run["schedule"] == row["schedule"] == printed["schedule"] == "nightly"
+    waited = max(0, _ms(run["startedAt"]) - _ms(run["createdAt"]))
+    assert run["queueMs"] == row["queueMs"] == printed["queueMs"] == waited
+    assert [attempt["cause"] for attempt in shown.detail(run_id)["attempts"]] == ["start"]
+    (end,) = [event for event in shown.events(run_id) if event["type"] == "run.completed"]
+    assert (end["durationMs"], end["run"]["schedule"]) == (run["durationMs"], "nightly")
+    root = next(marks for span, marks in shown.spans(run_id) if not span.parent_span_id)
+    assert (root[semconv.SCHEDULE_NAME], root[semconv.RUN_STATUS]) == ("nightly", "completed")
 
 
 # -- 10.4 and 10.6: deadlines, and what they cut off ---------------------------------------------------------------

@@ -385,6 +385,11 @@ def test_streams_and_messages_are_shown_by_name_and_followed_by_offset() -> None
         assert "s3" not in ask("/durable/api/runs/talk/steps/3").text
         assert ask("/durable/api/runs/nobody/streams").status_code == 404
         assert ask("/durable/api/runs/talk/streams/tokens?after=-2").status_code == 400
+        events = ask("/durable/api/runs/talk/streams/tokens", headers={"Accept": "text/event-stream"})
+        assert (events.status_code, events.mimetype) == (406, "application/problem+json")
+        assert "after=" in events.json["detail"]
+        for accept in ("*/*", "application/json", "text/event-stream, application/json;q=0.5"):
+            assert ask("/durable/api/runs/talk/streams/tokens", headers={"Accept": accept}).status_code == 200
 
 
 def test_an_input_to_edit_says_whether_json_holds_all_of_it(story_url: str) -> None:

@@ -26,6 +26,8 @@ export const keys = {
   step: (id: string, seq: number) => ["run", id, "step", seq] as const,
   payload: (id: string, name: string) => ["run", id, "payload", name] as const,
   published: (id: string) => ["run", id, "published"] as const,
+  streams: (id: string) => ["run", id, "streams"] as const,
+  streamPart: (id: string, key: string, after: number) => ["run", id, "streams", key, after] as const,
   undo: (id: string) => ["run", id, "undo"] as const,
   audit: ["audit"] as const,
   auditOf: (runId: string | null) => ["audit", runId] as const,

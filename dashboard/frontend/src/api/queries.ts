@@ -173,6 +173,21 @@ export const publishedQuery = (id: string) =>
     queryFn: ({ signal }) => get("/runs/{runId}/events", { path: { runId: id }, signal }),
   });
 
+export const streamsQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.streams(id),
+    queryFn: ({ signal }) => get("/runs/{runId}/streams", { path: { runId: id }, signal }),
+  });
+
+/** Values of a stream behind an offset; what is shown stays while the next part is read. */
+export const streamQuery = (id: string, key: string, after: number) =>
+  queryOptions({
+    queryKey: keys.streamPart(id, key, after),
+    queryFn: ({ signal }) =>
+      get("/runs/{runId}/streams/{key}", { path: { runId: id, key }, query: { after, limit: 1000 }, signal }),
+    placeholderData: keepPreviousData,
+  });
+
 export const undoQuery = (id: string) =>
   queryOptions({
     queryKey: keys.undo(id),

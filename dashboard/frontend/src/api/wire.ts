@@ -33,6 +33,7 @@ export type Facet = Schemas["FacetView"];
 export type GraphNode = Schemas["GraphNode"];
 export type GraphEdge = Schemas["GraphEdge"];
 export type Graph = Schemas["Graph"];
+export type StreamView = Schemas["StreamView"];
 export type PublishedView = Schemas["PublishedView"];
 export type WorkerGroup = Schemas["WorkerGroup"];
 export type Executor = Schemas["ExecutorView"];

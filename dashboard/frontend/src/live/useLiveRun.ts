@@ -40,7 +40,7 @@ export function useLiveRun(id: string) {
     let heard = 0;
     const read = async (): Promise<void> => {
       const began = performance.now();
-      const related = [keys.graph(id), keys.published(id), keys.undo(id), keys.auditOf(id)];
+      const related = [keys.graph(id), keys.published(id), keys.streams(id), keys.undo(id), keys.auditOf(id)];
       await Promise.all([
         client.refetchQueries({ queryKey: detail }),
         ...related.map((queryKey) => client.invalidateQueries({ queryKey })),

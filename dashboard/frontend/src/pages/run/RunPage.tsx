@@ -24,6 +24,7 @@ import { RunHeader } from "./RunHeader";
 import { RunState } from "./RunState";
 import { runSearch, type View, VIEWS } from "./search";
 import { ChildStepPanel, StepPanel } from "./StepPanel";
+import { StreamsTab } from "./StreamsTab";
 import { AuditTab, PayloadsTab, PublishedTab } from "./tabs";
 import { Timeline } from "./Timeline";
 import { ModelUsage } from "./ModelUsage";
@@ -90,6 +91,7 @@ const VIEW_LABEL: Record<View, string> = {
   timeline: "Timeline",
   payloads: "Payloads",
   published: "Published",
+  streams: "Streams",
   audit: "Audit",
 };
 
@@ -223,6 +225,7 @@ function ViewOf({ view, detail, selected, of, opened, onSelect }: ViewProps) {
   const graph = view === "graph" || (view === "overview" && !isLine(detail.timeline));
   if (view === "payloads") return <PayloadsTab run={run} />;
   if (view === "published") return <PublishedTab runId={run.id} />;
+  if (view === "streams") return <StreamsTab runId={run.id} />;
   if (view === "audit") return <AuditTab runId={run.id} />;
   return (
     <>

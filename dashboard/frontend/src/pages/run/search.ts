@@ -1,7 +1,7 @@
 /** What the address of a run's page says: which view, which step, which children are open. Pure. */
 import { ids, integer, oneOf, searchOf, text } from "../../lib/search";
 
-export const VIEWS = ["overview", "graph", "timeline", "payloads", "published", "audit"] as const;
+export const VIEWS = ["overview", "graph", "timeline", "payloads", "published", "streams", "audit"] as const;
 export type View = (typeof VIEWS)[number];
 
 /** So many children are open at once: each is read, and read again while it is under way. */
