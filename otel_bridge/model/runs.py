@@ -182,10 +182,11 @@ class Run:
         Where the engine put it back it was then, at the latest: the row's last change while it is queued, else its
         start.
         """
-        known = max(self.created_at_ms, self.delayed_until_ms or 0, self.requeued_at_ms or 0)
-        if self.requeued_at_ms is not None or not self.was_put_back:
-            return known
-        return max(known, (self.updated_at_ms if self.is_queued else self.started_at_ms) or 0)
+        if self.requeued_at_ms is not None:  # before the end of its delay too: what is put back waits for no delay
+            return max(self.created_at_ms, self.requeued_at_ms)
+        if not self.was_put_back:
+            return max(self.created_at_ms, self.delayed_until_ms or 0)
+        return max(self.created_at_ms, (self.updated_at_ms if self.is_queued else self.started_at_ms) or 0)
 
     @property
     def was_put_back(self) -> bool:

@@ -112,9 +112,12 @@ def attempts(
         steps: as they are now; those of earlier attempts that were not executed again are among them.
         most_steps: so many of each attempt at most, the first ones; what was interrupted is there all the same.
     """
-    requeues = [*of_this_run(run, requeues), *_not_logged(run)]
+    requeues = of_this_run(run, requeues) or _not_logged(run)
     first_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
-    starts = [min([first_ms, *(entry.at_ms for entry in requeues)]), *(entry.at_ms for entry in requeues)]
+    again = [entry.at_ms for entry in requeues]
+    if again and first_ms > again[0]:
+        first_ms = min(run.created_at_ms, again[0])  # put back before its delay was over: it was on no queue before
+    starts = [first_ms, *again]
     causes = [None, *requeues]
     found = []
     life = 0

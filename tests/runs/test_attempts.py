@@ -177,6 +177,14 @@ def test_the_engines_resume_begins_an_attempt_of_which_only_the_row_tells() -> N
     assert only.cause == "start"
 
 
+def test_a_run_that_was_put_back_during_its_delay_was_on_no_queue_before() -> None:
+    """Its first attempt begins with the run."""
+    run = resumed(delayed_until_ms=T + 20 * HOUR)
+    first, second = attempts(run, [done("retry", T + 15 * HOUR)])
+    assert (first.enqueued_at_ms, second.enqueued_at_ms) == (T, T + 15 * HOUR)
+    assert overlay_requeue(run, [done("retry", T + 15 * HOUR - 30)]).queue_ms == 30
+
+
 def test_a_resume_that_the_bridge_noticed_counts_on_whatever_queue() -> None:
     """The row of a run that was resumed onto a queue of the application's looks like any other."""
     run = resumed(queue="q")

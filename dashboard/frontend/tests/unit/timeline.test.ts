@@ -238,4 +238,13 @@ test("nobody measured the queue of what the engine put back by itself: its attem
   expect(begunAt(attempt)).toBe(attempt.startedAt);
   expect(lasted(ended)).toBe("ran 12 s");
   expect(begunAt({ ...attempt, startedAt: undefined })).toBeUndefined();
+  const cancelled = {
+    n: 1,
+    cause: "start",
+    enqueuedAt: "2026-01-01T00:00:00.000Z",
+    endedAt: "2026-01-01T09:00:00.000Z",
+  };
+  expect(lasted(cancelled)).toBe("");
+  const whole = { ...ended, enqueuedAt: "2026-01-01T14:59:59.912Z", startedAt: "2026-01-01T15:00:00.000Z" };
+  expect(lasted({ ...whole, endedAt: "2026-01-01T15:00:01.000Z" })).toBe("ran 1 s ±1 s");
 });

@@ -2,10 +2,11 @@ import { formatRunDuration } from "../../lib/time";
 import { Clock } from "../../ui/Ago";
 import { StatusIcon } from "../../ui/icons";
 import { outcomeOf } from "./attemptWords";
-import { begunAt, type Lane, place, type Range } from "./bars";
+import { begunAt, type Lane, measureAttempt, place, type Range } from "./bars";
 
 /** An earlier attempt, from its own beginning. */
 export function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; top: number; view: Range }) {
+  const { ranMs } = measureAttempt(attempt);
   const begun = attempt.startedAt ?? begunAt(attempt);
   const queue = place(bar.queuedAt, bar.startAt, view);
   const work = place(bar.startAt, bar.endAt, view);
@@ -32,10 +33,10 @@ export function LaneHead({ lane: { attempt, bar }, top, view }: { lane: Lane; to
           />
         ) : null}
         <span className="tl-time" style={{ left: `${right}%` }}>
-          {formatRunDuration(bar.endAt - bar.startAt)}
+          {ranMs === null ? null : formatRunDuration(bar.endAt - bar.startAt)}
           {begun && right < 75 ? (
             <>
-              {" · "}
+              {ranMs === null ? null : " · "}
               <Clock at={begun} />
             </>
           ) : null}

@@ -110,11 +110,11 @@ export function measureAttempt(attempt: Attempt): { queueMs: number | null; ranM
   const steps = stepsOf(attempt);
   const enqueued = parseTime(attempt.enqueuedAt) ?? parseTime(begunAt(attempt)) ?? 0;
   const { queuedAt, startAt, endAt } = spanOf(attempt, steps, enqueued);
-  const stamps = [enqueued, ...steps.flatMap((bar) => [bar.startAt, bar.endAt])];
-  const times = [...stamps, parseTime(attempt.startedAt) ?? 0, parseTime(attempt.endedAt) ?? 0];
+  const own = [attempt.startedAt, attempt.endedAt].map((at) => parseTime(at) ?? 0);
+  const times = [...own, ...steps.flatMap((bar) => [bar.startAt, bar.endAt])];
   return {
     queueMs: attempt.enqueuedAt && startAt > queuedAt ? startAt - queuedAt : null,
-    ranMs: attempt.endedAt ? endAt - startAt : null,
+    ranMs: attempt.endedAt && (attempt.startedAt || steps.length > 0) ? endAt - startAt : null,
     rounded: times.every((time) => time % ROUNDED_MS === 0),
   };
 }
