@@ -25,8 +25,8 @@ PAGES = (
     "/audit",
     "/nowhere",
     "/runs/none",
-    "/runs/seen-1",
     "/runs/seen-1/compare",
+    "/runs/seen-1",
 )
 
 

@@ -34,14 +34,17 @@ def test_a_schedule_is_paused_resumed_and_run_at_once(open_page: OpenPage) -> No
 
 
 def test_an_update_is_checked_before_it_reaches_the_run(open_page: OpenPage, shop: Shop) -> None:
-    """What the workflow's validator rejects is said at once, and the run waits on."""
+    """What the type or the workflow's validator rejects is said at once, and the run waits on."""
     shop.start("amend", "amend-1")
     page = open_page("/runs/amend-1")
     form = page.get_by_role("form", name="Answer quantity")
     message = form.get_by_role("textbox")
-    message.fill('"many"')
+    message.fill("many")
     form.get_by_role("button", name="Send").click()
-    expect(page.locator(".field-error")).to_contain_text("'many' is not a quantity")
+    expect(page.locator(".field-error")).to_have_text("This takes a whole number.")
+    message.fill("0")
+    form.get_by_role("button", name="Send").click()
+    expect(page.locator(".field-error")).to_contain_text("0 is not a quantity")
     expect(page.locator(".badge")).to_have_text("Suspended")
     message.fill("3")
     form.get_by_role("button", name="Send").click()
