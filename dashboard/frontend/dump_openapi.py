@@ -7,6 +7,7 @@ None is left out, never null, and a payload is any JSON. Descriptions, version a
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from otel_bridge.model.status import STATUSES
 
 TARGET = Path(__file__).with_name("openapi.json")
 FACTS = Path(__file__).with_name("src") / "api" / "statuses.json"
+CONTRACT = Path(__file__).parents[2] / ".ci" / "contract.py"
 ANY_JSON = {"$ref": "#/components/schemas/Json"}
 JSON_SCHEMA = {"x-json": True}
 """Any JSON: ``types.mjs`` gives it a type that refers to itself."""
@@ -110,4 +112,5 @@ def facts() -> str:
 if __name__ == "__main__":
     FACTS.write_text(facts(), encoding="utf-8")
     TARGET.write_text(text(), encoding="utf-8")
+    runpy.run_path(str(CONTRACT))["keep_until_released"]()
     sys.stdout.write(f"{TARGET.name} written; now: npm run types\n")

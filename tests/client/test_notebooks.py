@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+import nbformat
 import pandas
 import pytest
+from nbclient import NotebookClient
 
 from dashboard.client import DurableClient, Rows, RunReport
 from dashboard.client.results import MAX_HTML_ROWS
@@ -105,3 +107,22 @@ def test_without_pandas_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(MissingExtraError, match="pip install pandas") as missing:
         Rows(FacetView).to_pandas()
     assert isinstance(missing.value, ImportError)
+
+
+def test_a_notebook_shows_runs_as_tables_and_frames(base_url: str, client: DurableClient, shop: str) -> None:
+    """A real kernel executes the cells; their outputs are what a reader sees."""
+    run_id = place_order(shop, total=788)
+    until(lambda: client.list_runs(q=run_id).runs)
+    book = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    cells = (
+        f"from dashboard.client import DurableClient\nclient = DurableClient({base_url!r})",
+        f"client.list_runs(q={run_id!r})",
+        f"client.list_runs(q={run_id!r}).to_pandas()[['id', 'workflow']]",
+        f"client.get_run({run_id!r})",
+    )
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
+    NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    shown = [cell.outputs[0].data["text/html"] for cell in book.cells[1:]]
+    assert all("<table" in html for html in shown)
+    assert all(run_id in html for html in shown)
+    assert 'class="dataframe"' in shown[1]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import compose_spec
 import pytest
 import yaml
 
@@ -26,7 +27,8 @@ def documents(path: Path) -> list[Any]:
     return [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
 
 
-FILES = sorted(p for kind in ("yaml", "json") for p in EXAMPLES.rglob(f"*.{kind}"))
+FILES = sorted(p for kind in ("yaml", "json") for p in EXAMPLES.rglob(f"*.{kind}") if p.parent.name != "templates")
+"""Templates of the Helm chart are files once they are rendered: see ``test_helm``."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLES)))
@@ -113,6 +115,26 @@ def test_the_container_runs_as_nobody_special_and_says_whether_it_lives() -> Non
     (extras,) = re.findall(r'"\.\[([\w,]+)\]"', text)
     assert set(extras.split(",")) <= EXTRAS.keys()
     assert re.search(r'^ENTRYPOINT \["durable"\]$', text, re.M)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("compose*.yaml")), ids=lambda path: path.parent.name + path.stem)
+def test_compose_files_are_what_the_compose_specification_takes(path: Path) -> None:
+    """Every field and its type, by a parser of the specification; what the services need of one another is there."""
+    (content,) = documents(path)
+    parsed = compose_spec.PyCompose.from_json(json.dumps(content))
+    parsed.validate()
+    services = set(parsed.service_names())
+    assert services == content["services"].keys()
+    for service in content["services"].values():
+        assert set(service.get("depends_on", ())) <= services
+
+
+def test_a_compose_file_with_a_field_of_nobodys_is_refused() -> None:
+    """So the test above can fail."""
+    (content,) = documents(EXAMPLES / "container" / "compose.yaml")
+    content["services"]["worker"]["volume"] = []
+    with pytest.raises(ValueError, match="volume"):
+        compose_spec.PyCompose.from_json(json.dumps(content))
 
 
 def test_the_compose_file_builds_and_mounts_what_is_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 import shlex
@@ -195,3 +196,11 @@ def test_the_table_of_support_says_what_is_declared() -> None:
     assert f"| Python | {', '.join(versions)} |" in support
     assert f"| DBOS for Python | {oldest[1]} and later" in support
     assert f"up to version {KNOWN_SCHEMA_VERSION} " in support
+    locked = re.search(r"^dbos==(\d+\.\d+)", (ROOT / ".ci" / "lock.txt").read_text(), re.M)
+    assert locked is not None
+    assert f"tested with {locked[1]} |" in support
+    typescript = json.loads((ROOT / "tests" / "polyglot" / "package.json").read_text())["dependencies"]
+    (other,) = [version for name, version in typescript.items() if name == "@dbos-inc/dbos-sdk"]
+    assert f"| tested with {'.'.join(other.lstrip('^~').split('.')[:2])} |" in support
+    for place in re.findall(r"tests/[\w/]+(?:\.py)?", support):
+        assert (ROOT / place).exists(), place

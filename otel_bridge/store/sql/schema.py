@@ -17,6 +17,9 @@ from otel_bridge.store.rows import LINKED, RUN_COLUMNS
 Dialect = Literal["sqlite", "postgres"]
 
 KNOWN_SCHEMA_VERSION = 125
+SHARD_KEY = "shard_key"
+"""Column of every table of the proprietary, sharded schema; by it the engine too tells one. Source: DBOS 3.4.0,
+``_sys_db_postgres.py``, ``holds_sharded_schema``."""
 """The newest version of the engine's schema that was tested."""
 
 REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
@@ -100,6 +103,12 @@ class Schema:
             found.append(
                 f"The engine's schema is version {self.version}; this release was tested up to "
                 f"{KNOWN_SCHEMA_VERSION}. What is read still fits, but upgrade durable-dashboard when you can."
+            )
+        if self.has("workflow_status", SHARD_KEY):
+            found.append(
+                "This is a sharded system database (DBOS Transact Enterprise, which is proprietary): this release was "
+                "never tried with one. It finds runs by their id alone, whatever their shard key. Look, and act by the "
+                "application's own means."
             )
         if not self.has("operation_outputs", "started_at_epoch_ms"):
             found.append("This engine does not record when steps start; upgrade DBOS for a timeline of steps.")
