@@ -20,6 +20,8 @@ MODULES = ("dashboard", "dashboard.workflow", "dashboard.client", "otel_bridge")
 SETTINGS = (
     ("dashboard.actions.settings", "ActionSettings"),
     ("dashboard.caretaker.caretaker", "CaretakerSettings"),
+    ("dashboard.caretaker.alerts", "AlertSettings"),
+    ("dashboard.caretaker.alert_rules", "AlertRule"),
     ("dashboard.caretaker.recovery", "RecoveryPolicy"),
     ("dashboard.caretaker.retention", "RetentionPolicy"),
     ("dashboard.actor", "Actor"),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from dashboard.actions import ActionSettings as ActionSettings
     from dashboard.actor import Actor as Actor
     from dashboard.blueprint import create_blueprint as create_blueprint
+    from dashboard.caretaker.alert_rules import AlertRule as AlertRule
+    from dashboard.caretaker.alerts import AlertSettings as AlertSettings
     from dashboard.caretaker.caretaker import CaretakerSettings as CaretakerSettings
     from dashboard.caretaker.recovery import RecoveryPolicy as RecoveryPolicy
     from dashboard.caretaker.retention import RetentionPolicy as RetentionPolicy
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "ActionSettings": "dashboard.actions",
     "Actor": "dashboard.actor",
+    "AlertRule": "dashboard.caretaker.alert_rules",
+    "AlertSettings": "dashboard.caretaker.alerts",
     "AutoUpgrade": "dashboard.caretaker.upgrade",
     "Durable": "dashboard.extension",
     "CaretakerSettings": "dashboard.caretaker.caretaker",
@@ -32,6 +36,8 @@ _HOMES = {
 __all__ = [
     "ActionSettings",
     "Actor",
+    "AlertRule",
+    "AlertSettings",
     "AutoUpgrade",
     "CaretakerSettings",
     "Durable",

@@ -11,6 +11,7 @@ DISTRIBUTION = "durable-dashboard"
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "client": ("the durable command and DurableClient need", ("httpx", "httpx_sse")),
     "asgi": ("an ASGI application needs", ("a2wsgi",)),
+    "alerts": ("sending alerts needs", ("apprise",)),
     "mcp": ("durable mcp needs", ("mcp",)),
     "serve": ("a production web server needs", ("gunicorn", "waitress")),
     "parquet": ("a Parquet file needs", ("pyarrow",)),

@@ -2,8 +2,9 @@
 
 Of many dashboard processes one holds the lease and works; another takes over when it is gone. It hands dead runs to
 their handlers, puts back runs that a worker took and cannot run, recovers runs of lost executors and moves runs to a
-live version (when switched on), keeps paused queues paused, deletes old runs (by policy), and forgets workers that are
-long gone. Each duty and each run is guarded: what goes wrong with one never stops the others.
+live version (when switched on), keeps paused queues paused, tells people what is wrong (by rules), deletes old runs (by
+policy), and forgets workers that are long gone. Each duty and each run is guarded: what goes wrong with one never stops
+the others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dashboard.actions.context import ActionContext
 from dashboard.actions.destination import OUR_QUEUES
 from dashboard.actions.queues import hold_pauses
 from dashboard.caretaker import deadletters, recovery, retention, upgrade
+from dashboard.caretaker.alerts import Alerts, AlertSettings
 from dashboard.caretaker.deadletters import Handlers, OnDead
 from dashboard.caretaker.guard import Guard
 from dashboard.caretaker.recovery import RecoveryPolicy
@@ -63,6 +65,7 @@ class CaretakerSettings:
         retention: what may be deleted. Nothing by default.
         retention_dry_run: only say, in the log, what would be deleted.
         upgrade: move runs of versions that no live worker has to one that is live; None: leave them to an operator.
+        alerts: tell people about failures, queues, workers and waits; None: nobody.
         executors_kept_s: how long the presence row of a worker that is gone is kept; longer while it holds an open run.
         interval_s: between two looks for dead runs; ``patrol_interval_s``: for runs that nobody serves.
     """
@@ -71,6 +74,7 @@ class CaretakerSettings:
     on_dead: OnDead | None = None
     recover: RecoveryPolicy | None = None
     upgrade: AutoUpgrade | None = None
+    alerts: AlertSettings | None = None
     retention: Sequence[RetentionPolicy] = ()
     retention_dry_run: bool = False
     executors_kept_s: float = 24 * 3600.0
@@ -101,6 +105,7 @@ class Caretaker:
         self._retention_after: dict[int, tuple[int, str] | None] = {}
         self._queues_seen: dict[str, str] = {}
         self._dead_seen: dict[str, object] = {}
+        self._alerts = None if self.settings.alerts is None else Alerts(self.settings.alerts, self.guard)
 
     @property
     def _owner(self) -> str:
@@ -158,6 +163,9 @@ class Caretaker:
             self.guard.duty("holding pauses", lambda: hold_pauses(ctx))
         if chosen.retention and self._is_due("retention", chosen.retention_interval_s):
             self.guard.duty("retention", lambda: self._retain(ctx))
+        alerts = self._alerts
+        if alerts is not None and self._is_due("alerts", alerts.settings.every_s):
+            self.guard.duty("alerts", lambda: alerts.look(ctx))
         if self._is_due("executors", PRUNE_EVERY_S):
             self.guard.duty("forgetting executors", lambda: self._forget_executors(ctx))
         return True

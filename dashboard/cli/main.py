@@ -67,6 +67,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "errors": "dashboard.cli.errors:errors",
         "decide": "dashboard.cli.errors:decide",
         "inbox": "dashboard.cli.inbox:inbox",
+        "alerts": "dashboard.cli.alerts:alerts",
     },
     "Service": {
         "workers": "dashboard.cli.fleet:workers",

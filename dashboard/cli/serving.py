@@ -129,6 +129,7 @@ def serve(
 def _settings(
     auth: str | None, redact: tuple[str, ...], serializer: str | None, prices: str | None, options: dict[str, Any]
 ) -> ServeSettings:
+    from dashboard.caretaker.alerts import AlertSettings
     from dashboard.serve.settings import ServeSettings, load_auth
     from otel_bridge.codec import load_serializer, redact_keys
     from otel_bridge.runs.prices import load_prices
@@ -138,6 +139,7 @@ def _settings(
         redact=redact_keys(redact) if redact else None,
         serializer=None if serializer is None else load_serializer(serializer),
         prices=None if prices is None else load_prices(prices),
+        alerts=AlertSettings.from_environment(),
         **options,
     )
 

@@ -45,7 +45,15 @@ def create_server(
         "durable", instructions=INSTRUCTIONS, version=version, log_level="WARNING", subscriptions=False
     )
     look = ReadTools(client)
-    for tool in (look.overview, look.list_runs, look.show_run, look.show_step, look.show_payload, look.report_run):
+    for tool in (
+        look.overview,
+        look.list_runs,
+        look.show_run,
+        look.show_step,
+        look.show_payload,
+        look.report_run,
+        look.list_alerts,
+    ):
         server.tool(annotations=ToolAnnotations(read_only_hint=True))(_in_thread(tool))
     if acts:
         act = ActionTools(client, confirmations)

@@ -68,6 +68,12 @@ class ReadTools:
         """A run's input, output or error, cut where it is long. Secrets are hidden as the dashboard hides them."""
         return {which: cut(self._client.get_payload(run_id, which))}
 
+    def list_alerts(self) -> Answer:
+        """What alert rules found wrong: open and snoozed incidents, each with where to look."""
+        found = self._client.list_alerts(limit=MOST_RUNS)
+        alerts = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in found.alerts]
+        return {"open": found.open, "alerts": [one for one in alerts if one["state"] != "ended"], "rules": found.rules}
+
     def report_run(self, run_id: str, steps: int = 20) -> Answer:
         """A run as Markdown for a bug report: links, versions, error, last steps, input, who did what."""
         return {"markdown": text_of(self._client.run_report(run_id, steps=_bounded(steps)), MOST_REPORT)}

@@ -12,7 +12,7 @@ from croniter import croniter
 
 from dashboard.read.pauses import Pause, is_paused, pauses
 from dashboard.read.services import Services
-from dashboard.wire.base import iso
+from dashboard.wire.base import iso, parse_time
 from dashboard.wire.fleet import (
     ExecutorView,
     InFlightView,
@@ -171,3 +171,17 @@ def next_time(schedule: ScheduleInfo, now_ms: int) -> str | None:
     except (ValueError, ZoneInfoNotFoundError):
         return None
     return iso(int(following.timestamp() * 1000))
+
+
+def overdue_ms(schedule: ScheduleInfo, now_ms: int) -> int | None:
+    """Return how long ago a schedule that fired before should have fired again; None where it need not have."""
+    if schedule.last_fired_at is None:
+        return None
+    try:
+        following = next_time(schedule, parse_time(schedule.last_fired_at))
+    except ValueError:
+        return None
+    if following is None:
+        return None
+    late = now_ms - parse_time(following)
+    return late if late > 0 else None

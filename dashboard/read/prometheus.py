@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from dashboard.read.alerts import STATE_KEY
 from dashboard.read.fleet import executor_status, worker_groups
 from dashboard.read.services import Services
 from otel_bridge.model.runs import BlockedCode, RunQuery
@@ -46,7 +47,15 @@ def metrics_text(services: Services) -> bytes:
     """
     registry = CollectorRegistry()
     registry.register(
-        _Families([*_of_runs(services), *_of_queues(services), *_of_inbox(services), *_of_processes(services)])
+        _Families(
+            [
+                *_of_runs(services),
+                *_of_queues(services),
+                *_of_inbox(services),
+                *_of_alerts(services),
+                *_of_processes(services),
+            ]
+        )
     )
     return generate_latest(registry)
 
@@ -108,6 +117,19 @@ def _of_inbox(services: Services) -> Iterable[GaugeMetricFamily]:
         "How long the oldest of them has waited; 0 when none does.",
         value=max(0, oldest_ms) / 1000,
     )
+
+
+def _of_alerts(services: Services) -> Iterable[GaugeMetricFamily]:
+    """Count incidents by rule; a rule that finds nothing is 0, so that an alarm on it ends."""
+    ledger = services.ledger_or_none()
+    open_by_rule: Counter[str] = Counter()
+    if ledger is not None:
+        state = ledger.get_value(STATE_KEY)
+        rules = state.get("rules") if isinstance(state, dict) else None
+        open_by_rule.update({str(rule): 0 for rule in (rules if isinstance(rules, list) else [])})
+        now_ms = ledger.now_ms()
+        open_by_rule.update(one.rule for one in ledger.incidents(since_ms=now_ms) if one.is_open)
+    yield _gauge("durable_alerts_open", "Incidents that alert rules found.", "rule", sorted(open_by_rule.items()))
 
 
 def _of_processes(services: Services) -> Iterable[GaugeMetricFamily]:

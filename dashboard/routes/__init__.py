@@ -7,6 +7,7 @@ from dataclasses import replace
 from dashboard.config import Settings
 from dashboard.http.routing import Route
 from dashboard.routes import (
+    alerts,
     audit,
     bulk,
     errors,
@@ -38,6 +39,7 @@ def all_routes() -> list[Route]:
         streams,
         run_actions,
         inbox,
+        alerts,
         webhooks,
         bulk,
         queues,

@@ -66,7 +66,7 @@ def create_standalone(settings: ServeSettings, *, url: str) -> Standalone:
             namespace=settings.namespace,
         )
 
-    caretaker = CaretakerSettings(recover=RecoveryPolicy() if settings.recover else None)
+    caretaker = CaretakerSettings(recover=RecoveryPolicy() if settings.recover else None, alerts=settings.alerts)
     access = None if settings.auth is not None else TokenAccess(settings)
     blueprint = create_blueprint(
         store,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
+from dashboard.caretaker.alerts import AlertSettings
 from dashboard.http.auth import AuthHook, is_loopback_host
 from dashboard.http.auth.hooks import MIN_SECRET_CHARS
 from dashboard.serve import DEFAULT_PORT, DEFAULT_THREADS
@@ -30,6 +31,7 @@ class ServeSettings:
         viewer_token: its bearer may look; without it everybody on this machine may.
         auth: a hook as for ``create_blueprint``, instead of tokens.
         caretaker, recover: run the caretaker; let it recover the runs of lost workers.
+        alerts: what the caretaker tells people about; None: nothing.
         bridge: export traces where a collector is configured.
         gen_ai: have the bridge read what models used; ``prices``: what their tokens cost.
 
@@ -56,6 +58,7 @@ class ServeSettings:
     auth: AuthHook | None = None
     caretaker: bool = True
     recover: bool = False
+    alerts: AlertSettings | None = None
     bridge: bool = True
     title: str = "Durable"
     namespace: str = ""

@@ -6,6 +6,7 @@ product's own workflows (undo, bulk) in the process's DBOS, so that this worker 
 
 from __future__ import annotations
 
+from dashboard.workflow.alerting import alert_sender
 from dashboard.workflow.compensation import (
     Compensation,
     UndeclaredUndoError,
@@ -46,6 +47,7 @@ __all__ = [
     "WaitTimeoutError",
     "Webhook",
     "Woken",
+    "alert_sender",
     "breakpoint",
     "breakpoint_async",
     "compensated_by",

@@ -43,6 +43,7 @@ from otel_bridge.ledger.tables.bulks import Bulks
 from otel_bridge.ledger.tables.decisions import Decisions
 from otel_bridge.ledger.tables.executors import Executors
 from otel_bridge.ledger.tables.failures import Failures
+from otel_bridge.ledger.tables.incidents import Incident, Incidents
 from otel_bridge.ledger.tables.interrupted import Interrupted
 from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
@@ -69,6 +70,7 @@ __all__ = [
     "ExportedRun",
     "Failure",
     "InFlightStep",
+    "Incident",
     "InterruptedStep",
     "KeptAttempt",
     "Lease",
@@ -98,6 +100,7 @@ class Ledger(
     ModelCalls,
     Assignments,
     Views,
+    Incidents,
 ):
     """All methods may raise ``LedgerUnavailableError``. Safe to share between threads, and across forks.
 

@@ -24,7 +24,7 @@ from tests.story import mounted, served
 __all__ = ["base_url", "client", "shop"]
 
 
-READ = {"overview", "list_runs", "show_run", "show_step", "show_payload", "report_run"}
+READ = {"overview", "list_runs", "show_run", "show_step", "show_payload", "report_run", "list_alerts"}
 ACT = {"retry_run", "cancel_run", "continue_run", "wake_run", "send_signal", "act_on_runs"}
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dashboard.client.asynchronous.actions import ActionRoutes
+from dashboard.client.asynchronous.alerts import AlertRoutes
 from dashboard.client.asynchronous.bulk import BulkRoutes
 from dashboard.client.asynchronous.errors import ErrorRoutes
 from dashboard.client.asynchronous.fleet import FleetRoutes
@@ -12,7 +13,9 @@ from dashboard.client.asynchronous.runs import RunRoutes
 from dashboard.client.asynchronous.views import ViewRoutes
 
 
-class AsyncDurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, ViewRoutes, FleetRoutes):
+class AsyncDurableClient(
+    RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, AlertRoutes, ViewRoutes, FleetRoutes
+):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

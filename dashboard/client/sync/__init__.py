@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.client.sync.actions import ActionRoutes
+from dashboard.client.sync.alerts import AlertRoutes
 from dashboard.client.sync.bulk import BulkRoutes
 from dashboard.client.sync.errors import ErrorRoutes
 from dashboard.client.sync.fleet import FleetRoutes
@@ -11,7 +12,9 @@ from dashboard.client.sync.runs import RunRoutes
 from dashboard.client.sync.views import ViewRoutes
 
 
-class DurableClient(RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, ViewRoutes, FleetRoutes):
+class DurableClient(
+    RunRoutes, ActionRoutes, BulkRoutes, ErrorRoutes, InboxRoutes, AlertRoutes, ViewRoutes, FleetRoutes
+):
     """The dashboard's API. Every method raises what ``dashboard.client.errors`` draws.
 
     Args:

@@ -56,6 +56,14 @@ export const assignWait = (runId: string, seq: number, assignee: string | null) 
 export const linkQuestion = (runId: string, seq: number) =>
   post("/runs/{runId}/waits/{seq}/link", { path: { runId, seq }, body: {} });
 
+export const snoozeAlert = (alertId: string, minutes: number) =>
+  post("/alerts/{alertId}/snooze", { path: { alertId }, body: { minutes } });
+
+export const resolveAlert = (alertId: string, note: string) =>
+  post("/alerts/{alertId}/resolve", { path: { alertId }, body: { note } });
+
+export const testAlerts = () => post("/alerts/test", {});
+
 export const forkRun = (id: string, fromSeq: number) => post("/runs/{runId}/fork", { ...on(id), body: { fromSeq } });
 
 export const retryWithInput = (id: string, input: ExactJson) =>

@@ -40,6 +40,7 @@ export const keys = {
   question: (token: string) => ["inbox", "question", token] as const,
   waits: (id: string, seq: number | undefined) => ["run", id, "waits", seq ?? null] as const,
   inboxCount: ["inbox", "count"] as const,
+  alerts: ["alerts"] as const,
   workers: ["workers"] as const,
   executors: ["executors"] as const,
   schedules: ["schedules"] as const,

@@ -296,6 +296,13 @@ export const inboxCountQuery = queryOptions({
   refetchInterval: INBOX_EVERY_MS,
 });
 
+/** What is wrong: its count is in the navigation too. */
+export const alertsQuery = queryOptions({
+  queryKey: keys.alerts,
+  queryFn: ({ signal }) => get("/alerts", { signal }),
+  refetchInterval: 15_000,
+});
+
 export const workersQuery = queryOptions({
   queryKey: keys.workers,
   queryFn: ({ signal }) => get("/workers", { signal }),

@@ -55,6 +55,7 @@ export type BulkView = Schemas["BulkView"];
 export type BulkStatus = Schemas["BulkStatus"];
 export type OpenWait = Schemas["OpenWaitView"];
 export type InboxEntry = Schemas["InboxEntry"];
+export type Alert = Schemas["AlertView"];
 export type ErrorsAnswer = Schemas["ErrorsView"];
 export type ErrorGroup = Schemas["ErrorGroupView"];
 export type ErrorState = ErrorGroup["state"];

@@ -10,6 +10,7 @@ import { Boundary } from "./Boundary";
 import { Banners } from "./Banners";
 import { type Command, commandGroups, listenToKeys, useCommands } from "./commands";
 import { lazyPart } from "./lazyPart";
+import { AlertCount } from "./AlertCount";
 import { InboxCount } from "./InboxCount";
 import { links } from "./links";
 import { LiveDot } from "./LiveDot";
@@ -83,6 +84,11 @@ function TopBar({ current }: { current: string | undefined }) {
               {path === links.inbox ? (
                 <Boundary what="The inbox's count" quiet>
                   <InboxCount />
+                </Boundary>
+              ) : null}
+              {path === links.alerts ? (
+                <Boundary what="The count of alerts" quiet>
+                  <AlertCount />
                 </Boundary>
               ) : null}
             </Link>

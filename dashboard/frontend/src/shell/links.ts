@@ -22,6 +22,7 @@ export const links = {
   bulks: "/bulk",
   bulk: (bulkId: string): string => `/bulk/${encodeURIComponent(bulkId)}`,
   inbox: "/inbox",
+  alerts: "/alerts",
   versions: "/versions",
   workers: "/workers",
   schedules: "/schedules",

@@ -40,6 +40,10 @@ const question = lazyPart(
   () => import("../pages/inbox/QuestionPage"),
   (module) => module.QuestionPage,
 );
+const alerts = lazyPart(
+  () => import("../pages/alerts/AlertsPage"),
+  (module) => module.AlertsPage,
+);
 const bulk = lazyPart(
   () => import("../pages/bulk/BulkPage"),
   (module) => module.BulkPage,
@@ -79,6 +83,7 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/bulk/:id", title: "Bulk action", under: "/", Page: bulk.Part, preload: bulk.preload },
   { path: "/inbox", title: "Inbox", nav: { key: "i" }, Page: inbox.Part, preload: inbox.preload },
   { path: "/inbox/:id", title: "Question", under: "/inbox", Page: question.Part },
+  { path: "/alerts", title: "Alerts", nav: { key: "l" }, Page: alerts.Part, preload: alerts.preload },
   { path: "/workers", title: "Workers", nav: { key: "w" }, Page: workers.Part, preload: workers.preload },
   { path: "/versions", title: "Versions", nav: { key: "v" }, Page: versions.Part, preload: versions.preload },
   { path: "/schedules", title: "Schedules", nav: { key: "s" }, Page: schedules.Part, preload: schedules.preload },

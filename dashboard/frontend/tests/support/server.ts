@@ -53,6 +53,7 @@ const EMPTY: Record<string, unknown> = {
   "runs/facets": [],
   versions: [],
   views: [],
+  alerts: { alerts: [], open: 0, rules: [], targets: [] },
   inbox: { count: 0, exact: true, entries: [] },
   activity: { since: "2026-01-01T00:00:00.000Z", until: "2026-01-02T00:00:00.000Z", bucketMs: 900_000, buckets: [] },
 };
