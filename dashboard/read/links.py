@@ -57,11 +57,11 @@ def trace_link(template: str | None, *, trace_id: str, span_id: str, run_id: str
 
 
 def public_base(services: Services) -> str | None:
-    """Return where people reach the dashboard: by the settings, or as the ledger learnt; None: nobody knows."""
+    """Return where people reach the dashboard, as somebody said; None: only how it was reached is known."""
     if services.settings.public_url is not None:
         return services.settings.public_url
     try:
         kept = kept_address(services.ledger)
     except BridgeError:
         return None
-    return None if kept is None else kept.url
+    return kept.url if kept is not None and kept.given else None

@@ -20,6 +20,8 @@ MOST_BYTES = 300_000
 MOST_STEPS = 200
 _MOST_CELL, _MOST_STACK, _MOST_INPUT = 200, 24_000, 48_000
 _FAILED = frozenset({"failed", "cancelled", "dead", "interrupted"})
+_MARKUP = re.compile(r"[\\`*\[\]<>|~#&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""An underscore within a word is none."""
 _FENCE = re.compile("`{3,}")
 
 
@@ -199,7 +201,7 @@ def _took(ms: int | None) -> str | None:
 def _words(text: str) -> str:
     """Return a text on one line, in which nothing is markup."""
     line = " ".join(_cut(text, _MOST_CELL).split())
-    return re.sub(r"([\\`*_\[\]<>|~#&])", r"\\\1", "".join(c if c.isprintable() else "�" for c in line))
+    return _MARKUP.sub(r"\\\g<0>", "".join(c if c.isprintable() else "�" for c in line))
 
 
 def _cell(text: str | None) -> str:

@@ -117,7 +117,7 @@ function Entry({ alert }: { alert: Alert }) {
               <Clock at={alert.snoozedUntil} />
             </>
           ) : null}
-          {alert.acknowledgedBy && !alert.endedBy ? ` · ${alert.acknowledgedBy} knows` : ""}
+          {alert.acknowledgedBy && !alert.endedBy ? ` · acknowledged by ${alert.acknowledgedBy}` : ""}
           {alert.reopened > 0 ? ` · came back ${alert.reopened}×` : ""}
         </p>
         {alert.note ? <p>{alert.note}</p> : null}
