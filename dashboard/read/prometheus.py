@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from dashboard.read.alerts import STATE_KEY
 from dashboard.read.fleet import executor_status, worker_groups
 from dashboard.read.services import Services
+from otel_bridge.errors import LedgerError
 from otel_bridge.model.runs import BlockedCode, RunQuery
 from otel_bridge.model.status import BLOCKABLE_STATUSES, RUN_STATUSES
 
@@ -121,14 +122,15 @@ def _of_inbox(services: Services) -> Iterable[GaugeMetricFamily]:
 
 def _of_alerts(services: Services) -> Iterable[GaugeMetricFamily]:
     """Count incidents by rule; a rule that finds nothing is 0, so that an alarm on it ends."""
-    ledger = services.ledger_or_none()
     open_by_rule: Counter[str] = Counter()
-    if ledger is not None:
-        state = ledger.get_value(STATE_KEY)
+    try:
+        state = services.ledger.get_value(STATE_KEY)
         rules = state.get("rules") if isinstance(state, dict) else None
         open_by_rule.update({str(rule): 0 for rule in (rules if isinstance(rules, list) else [])})
-        now_ms = ledger.now_ms()
-        open_by_rule.update(one.rule for one in ledger.incidents(since_ms=now_ms) if one.is_open)
+        now_ms = services.ledger.now_ms()
+        open_by_rule.update(one.rule for one in services.ledger.incidents(since_ms=now_ms) if one.is_open)
+    except LedgerError:
+        open_by_rule.clear()  # the other metrics do without
     yield _gauge("durable_alerts_open", "Incidents that alert rules found.", "rule", sorted(open_by_rule.items()))
 
 

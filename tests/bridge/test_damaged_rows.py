@@ -36,7 +36,7 @@ ROUTES = (
 OF_A_RUN = (
     "", "/graph", "/graph?expand=all", "/events", "/events/progress", "/events/durable.wait", "/undo", "/streams",
     "/streams/tokens", "/payload/input", "/payload/output", "/payload/error", "/steps/1", "/steps/2", "/steps/3",
-    "/steps/5?full=true", "/steps/6",
+    "/steps/5?full=true", "/steps/6", "/report", "/test",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ PAGES = (
     "/errors/none",
     "/versions",
     "/bulk",
+    "/alerts",
     "/bulk/none",
     "/schedules",
     "/topology",

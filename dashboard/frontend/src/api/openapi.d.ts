@@ -16,6 +16,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["testAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/{alertId}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resolveAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/{alertId}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["snoozeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -1028,6 +1092,40 @@ export interface components {
             /** Format: date-time */
             until: string;
         };
+        AlertView: {
+            acknowledgedBy?: string;
+            /** Format: date-time */
+            endedAt?: string;
+            endedBy?: string;
+            id: string;
+            kind: string;
+            link: string;
+            note?: string;
+            /** Format: date-time */
+            openedAt: string;
+            problem?: string;
+            reopened: number;
+            rule: string;
+            /** Format: date-time */
+            seenAt: string;
+            /** Format: date-time */
+            sentAt?: string;
+            sentBy?: string;
+            /** Format: date-time */
+            snoozedUntil?: string;
+            /** @enum {string} */
+            state: "open" | "snoozed" | "ended";
+            subject: string;
+            summary: string;
+        };
+        AlertsView: {
+            alerts: components["schemas"]["AlertView"][];
+            /** Format: date-time */
+            lookedAt?: string;
+            open: number;
+            rules: string[];
+            targets: string[];
+        };
         AssignBody: {
             assignee?: string;
         };
@@ -1635,6 +1733,10 @@ export interface components {
             /** @default false */
             force?: boolean;
         };
+        ResolveBody: {
+            /** @default  */
+            note?: string;
+        };
         RetryBody: {
             queue?: string;
         };
@@ -1796,6 +1898,12 @@ export interface components {
             value?: components["schemas"]["Json"];
             /** @enum {string} */
             what: "version" | "executor" | "queue" | "namespace" | "step" | "attribute";
+        };
+        SnoozeBody: {
+            /** @default 60 */
+            minutes?: number;
+            /** @default  */
+            note?: string;
         };
         StartBody: {
             attributes?: {
@@ -2148,6 +2256,97 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActivityView"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                state?: "open" | "snoozed" | "ended";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsView"];
+                };
+            };
+        };
+    };
+    testAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"];
+                };
+            };
+        };
+    };
+    resolveAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alertId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ResolveBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"];
+                };
+            };
+        };
+    };
+    snoozeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alertId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SnoozeBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"];
                 };
             };
         };
