@@ -38,7 +38,10 @@ class Build:
 
     def __init__(self, place: Path) -> None:
         self.place, self.workdir, self.user = place, place, None
-        self.environ = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": "/tmp"}
+        programs = place / "usr"
+        programs.mkdir()
+        (programs / "python").symlink_to(sys.executable)  # as the image calls its own
+        self.environ = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": "/tmp"}
         self.entrypoint: list[str] = []
         self.command: list[str] = []
         self.health: list[str] = []
