@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from click.testing import CliRunner
@@ -90,7 +91,7 @@ class Surfaces:
 
     def listed(self, run_id: str) -> dict[str, Any]:
         """The run as the list has it."""
-        found: dict[str, Any] = next(row for row in self.get(f"runs?q={run_id}") if row["id"] == run_id)
+        found: dict[str, Any] = next(row for row in self.get(f"runs?q={quote(run_id)}") if row["id"] == run_id)
         return found
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
