@@ -67,7 +67,7 @@ def addresses(app: Flask, run_id: str, fingerprint: str) -> Iterator[str]:
     """Every GET route, with every parameter that it takes. A new parameter must be named here."""
     fill = {"run_id": [run_id], "seq": ["1", "2"], "name": ["input", "output", "error"], "bulk_id": ["bulk:none"]}
     fill.update(key=["stage", "api_token", "durable.undo.1"], trace_id=[ids.trace_id(run_id).hex()])
-    fill.update(fingerprint=[fingerprint])
+    fill.update(fingerprint=[fingerprint], token=["none"])
     for route in app.extensions["durable"].routes:
         if route.method != "GET" or route.stream:
             continue
