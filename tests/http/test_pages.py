@@ -121,6 +121,7 @@ def test_hashed_files_are_kept_for_good_and_compressed(page_app: Flask) -> None:
     assert again.status_code == 304
     font = client.get("/durable/assets/font.woff2", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in font.headers
+    assert font.mimetype == "font/woff2"
     assert "immutable" not in client.get("/durable/favicon.svg").headers["Cache-Control"]
 
 
