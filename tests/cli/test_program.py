@@ -264,7 +264,7 @@ def completed(words: str, **environ: str) -> list[str]:
 
 def test_a_shell_completes_commands_statuses_and_run_ids(base_url: str, client: DurableClient, free_port: int) -> None:
     """Ids come from the dashboard; where it does not answer, none."""
-    assert completed("durable re") == ["retry", "redispatch", "retry-with-input"]
+    assert completed("durable re") == ["report", "retry", "redispatch", "retry-with-input"]
     assert completed("durable runs --status ca") == ["cancelling", "cancelled"]
     run_id = client.start_run("refund_order", ["order-9", 3]).run_id
     assert until(lambda: client.get_run(run_id))
