@@ -50,6 +50,11 @@ def preview(stored: StoredValue, *, what: What, codec: Codec, most_bytes: int = 
     return _fitting(lambda limits: show(stored, what=what, codec=codec, limits=limits), most_bytes)
 
 
+def preview_published(event: PublishedEvent, *, codec: Codec, most_bytes: int = PREVIEW_BYTES) -> Shown:
+    """Return what a run published as it may be shown, with as much of it as has room."""
+    return _fitting(lambda limits: show_published(event, codec=codec, limits=limits), most_bytes)
+
+
 def preview_error(stored: StoredValue, *, codec: Codec, most_bytes: int = PREVIEW_BYTES) -> ErrorView:
     """Return an error as it may be shown, with as much of its stack and its message as has room."""
     shown = show_error(stored, codec=codec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
 from dashboard.wire.graph import Graph
 from dashboard.wire.runs import ActivityView, FacetView, RunDetail, RunRow, StepView
+from dashboard.wire.sizes import ANSWER_BYTES, within
 from otel_bridge.codec import WHOLE, holds_token
 from otel_bridge.errors import InvalidCursorError
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
@@ -29,6 +31,11 @@ from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue
 routes = RouteTable()
 
 RUN = "runs/<path:run_id>"
+ENTRIES_AT_ONCE = 50
+LEAST_VALUE_BYTES = 200
+"""Of each of very many values."""
+VIEW_BYTES = 100
+"""For a value's key and what is around it."""
 
 
 class GraphQuery(Query):
@@ -229,11 +236,18 @@ def _as_stored(ctx: RequestContext, value: StoredValue) -> str:
 
 
 @routes.get(f"{RUN}/events", summary="Values the run published", answers={200: list[PublishedView]}, problems=(404,))
-def list_events(ctx: RequestContext, *, run_id: str) -> list[PublishedView]:
-    """By key."""
+def list_events(ctx: RequestContext, *, run_id: str) -> Reply:
+    """By key; of many or long values the beginnings (``truncated``). ``X-Total-Count`` says how many there are."""
     loading.get_run(ctx.services, run_id)
     found = ctx.store.published_events(run_id, cap_bytes=ctx.settings.payload_cap_bytes)
-    return [PublishedView(key=item.key, value=payloads.show_published(item, codec=ctx.codec).value) for item in found]
+    most = max(LEAST_VALUE_BYTES, min(payloads.PREVIEW_BYTES, ANSWER_BYTES // max(1, len(found)) - VIEW_BYTES))
+    views = within((_published(ctx, item, most) for item in found), ANSWER_BYTES)
+    return Reply(views, headers={"X-Total-Count": str(len(found))})
+
+
+def _published(ctx: RequestContext, item: PublishedEvent, most_bytes: int) -> PublishedView:
+    shown = payloads.preview_published(item, codec=ctx.codec, most_bytes=most_bytes)
+    return PublishedView(key=item.key, value=shown.value, truncated=shown.truncated or None)
 
 
 @routes.get(f"{RUN}/events/<path:key>", summary="One value the run published", answers={200: Json}, problems=(404,))
@@ -270,7 +284,7 @@ def list_streams(ctx: RequestContext, *, run_id: str) -> list[StreamView]:
     problems=(404, 406),
 )
 def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str) -> list[StreamEntryView]:
-    """In order. To follow a stream, ask for what is behind the last offset received."""
+    """In order, as many as have room. Ask for what is behind the last offset received, until none comes."""
     accepted = ctx.request.accept_mimetypes
     if accepted and not accepted.accept_json:
         raise NotAcceptable(
@@ -278,20 +292,25 @@ def get_stream(ctx: RequestContext, *, query: StreamQuery, run_id: str, key: str
             f"run's events as they come are at runs/{run_id}/stream."
         )
     loading.get_run(ctx.services, run_id)
-    entries = ctx.store.stream_entries(
-        run_id, key, after=query.after, limit=query.limit, cap_bytes=ctx.settings.payload_cap_bytes
-    )
-    return [
-        StreamEntryView(
-            offset=entry.offset,
-            seq=entry.seq,
-            closes=entry.value is None,
-            value=None if entry.value is None else _streamed(ctx, run_id, key, entry.value),
-        )
-        for entry in entries
-    ]
+    return within(_entries(ctx, query, run_id, key), ANSWER_BYTES, least=1)
 
 
-def _streamed(ctx: RequestContext, run_id: str, key: str, value: StoredValue) -> Any:
-    """Return one value as it may be shown: the stream's name is its key."""
-    return payloads.show_published(PublishedEvent(run_id, key, value), codec=ctx.codec).value
+def _entries(ctx: RequestContext, query: StreamQuery, run_id: str, key: str) -> Iterator[StreamEntryView]:
+    """Yield entries, read a few at a time: each may be as long as a payload."""
+    after, left, cap = query.after, query.limit, ctx.settings.payload_cap_bytes
+    while left > 0:
+        limit = min(left, ENTRIES_AT_ONCE)
+        entries = ctx.store.stream_entries(run_id, key, after=after, limit=limit, cap_bytes=cap)
+        for entry in entries:
+            event = None if entry.value is None else PublishedEvent(run_id, key, entry.value)  # its name is its key
+            shown = None if event is None else payloads.preview_published(event, codec=ctx.codec)
+            yield StreamEntryView(
+                offset=entry.offset,
+                seq=entry.seq,
+                closes=shown is None,
+                value=None if shown is None else shown.value,
+                truncated=(shown is not None and shown.truncated) or None,
+            )
+        if len(entries) < limit:
+            return
+        after, left = entries[-1].offset, left - limit

@@ -157,6 +157,7 @@ class PublishedView(Wire):
 
     key: str
     value: Json = None
+    truncated: bool | None = Field(None, description="True where this is its beginning: its own route has all of it.")
 
 
 class StreamView(Wire):
@@ -174,6 +175,7 @@ class StreamEntryView(Wire):
     seq: int | None = None
     closes: bool
     value: Json = None
+    truncated: bool | None = Field(None, description="True where this is the value's beginning.")
 
 
 class HealthView(Wire):

@@ -1711,6 +1711,7 @@ export interface components {
         };
         PublishedView: {
             key: string;
+            truncated?: boolean;
             value?: components["schemas"]["Json"];
         };
         QuestionLink: {
@@ -1963,6 +1964,7 @@ export interface components {
             closes: boolean;
             offset: number;
             seq?: number;
+            truncated?: boolean;
             value?: components["schemas"]["Json"];
         };
         StreamView: {
