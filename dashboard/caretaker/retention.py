@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from dashboard.actions.context import ActionContext
@@ -12,7 +12,8 @@ from dashboard.read.listing import RunReader
 from otel_bridge.ledger.base import Cursor, ExportedRun
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import TERMINAL_STATUSES, RunStatus
+from otel_bridge.model.status import OPEN_STATUSES, TERMINAL_STATUSES, RunStatus
+from otel_bridge.store.base import StateStore
 
 BATCH = 100
 SCAN = 1_000
@@ -191,9 +192,19 @@ def was_exported(run: Run, export: ExportedRun | None, cursor: Cursor | None) ->
     return finished_ms < cursor.runs_ms - _MARGIN_MS
 
 
+def _has_open_child(store: StateStore, run_id: str) -> bool:
+    """Say whether any child is open, be they ever so many: the open ones are few, and asked for alone."""
+    query = RunQuery(parent_id=run_id, statuses=OPEN_STATUSES, limit=1)
+    while True:
+        page = store.list_runs(query)
+        if page.runs or page.next_cursor is None:
+            return bool(page.runs)
+        query = replace(query, cursor=page.next_cursor)
+
+
 def _needed(ctx: ActionContext, run: Run) -> bool:
     """Say whether an open run is linked to this one: an ancestor, a child, a fork, its undo or its handler."""
-    if any(child.status not in TERMINAL_STATUSES for child in (*ctx.store.children(run.id), *ctx.store.forks(run.id))):
+    if _has_open_child(ctx.store, run.id) or any(fork.status in OPEN_STATUSES for fork in ctx.store.forks(run.id)):
         return True
     related = [f"{UNDO_PREFIX}{run.id}", f"{DEAD_LETTER_PREFIX}{run.id}"]
     related += [other for other in (run.forked_from, run.undoes_id, run.dead_run_id) if other]
