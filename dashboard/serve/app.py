@@ -79,6 +79,7 @@ def create_standalone(settings: ServeSettings, *, url: str) -> Standalone:
         namespace=settings.namespace,
         schema=settings.schema,
         title=settings.title,
+        public_url=settings.public_url,
         actions=settings.acts,
         caretaker=caretaker if settings.caretaker else False,
     )

@@ -114,6 +114,17 @@ def test_an_operator_acts_with_the_token(migrated: Path, tmp_path: Path) -> None
             viewer.cancel(started.run_id)
 
 
+def test_links_for_others_are_made_from_the_public_url(story_url: str, free_port: int) -> None:
+    """What a report, a message or a webhook links to is where browsers find it, not where it listens."""
+    here, there = f"http://127.0.0.1:{free_port}", "https://ops.example.com/durable"
+    command = ("serve", "--system-database-url", story_url, "--port", str(free_port), "--public-url", there)
+    with running("-m", "dashboard", *command, environ=environment()) as program:
+        until(lambda: answers(here), what="the server")
+        run_id = httpx.get(f"{here}/durable/api/runs").json()[0]["id"]
+        assert f"{there}/runs/{run_id}" in httpx.get(f"{here}/durable/api/runs/{run_id}/report").text
+        assert program.stop() == 0, program.lines
+
+
 def test_a_database_that_comes_later_is_shown_then(tmp_path: Path, migrated: Path) -> None:
     """Missing, then without tables, then empty: each is said in words, and the page continues by itself."""
     path = tmp_path / "later.sqlite"
