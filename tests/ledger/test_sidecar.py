@@ -218,11 +218,13 @@ def test_threads_share_a_ledger(ledger: SqliteLedger) -> None:
 
 
 def test_the_sidecar_may_be_deleted_again_and_again_while_it_is_used(path: Path, ledger: SqliteLedger) -> None:
-    """No deletion, whenever it comes, stops the process for good."""
-    stop = threading.Event()
+    """No deletion, whenever it comes, stops the process for good; every third write has one beside it."""
+    stop, now = threading.Event(), threading.Event()
 
     def delete() -> None:
-        while not stop.wait(0.005):
+        while not stop.is_set():
+            now.wait()
+            now.clear()
             for file in path.parent.glob(path.name + "*"):
                 file.unlink(missing_ok=True)
 
@@ -230,11 +232,14 @@ def test_the_sidecar_may_be_deleted_again_and_again_while_it_is_used(path: Path,
     deleter.start()
     failures = 0
     for number in range(100):
+        if number % 3 == 0:
+            now.set()
         try:
             ledger.put_value("k", number)
         except LedgerUnavailableError:
             failures += 1
     stop.set()
+    now.set()
     deleter.join(10)
     assert ledger.put_value("k", "last") == "last"
     assert failures < 100
