@@ -25,7 +25,7 @@ from dashboard.wire.fleet import (
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
-from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.presence import Presence, presence
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 STEP_AS_WORKFLOW = "<temp>."
@@ -107,7 +107,7 @@ def _group(queue: QueueInfo, seen: Presence, now_ms: int, pause: Pause | None) -
 
 def executor_views(services: Services) -> list[ExecutorView]:
     """Return worker processes: live, then lost, then those that signed off; the last beat first."""
-    seen = services.workers.read(fresh=True)
+    seen = presence(*services.ledger.executors_now())  # a ledger that cannot be read is said, not shown as nobody
     visible = services.visible_ids(list({step.run_id for executor in seen.executors for step in executor.in_flight}))
     views = [_executor_view(executor, executor_status(executor, seen.now_ms), visible) for executor in seen.executors]
     views.sort(key=lambda view: view.last_beat_at, reverse=True)

@@ -184,9 +184,14 @@ def test_a_run_stays_while_the_last_of_very_many_children_is_open() -> None:
     ctx, store, _ = memory_context(store=MemoryStateStore(clock=FakeClock(NOW_MS)))
     store.put_run(make_run("old", status="completed", created_at_ms=NOW_MS - 50_000))
     for number in range(1_001):
-        status = "running" if number == 1_000 else "completed"
-        at_ms = NOW_MS - 40_000 + number
-        store.put_run(make_run(f"c{number:04}", status=status, parent_id="old", created_at_ms=at_ms))
+        store.put_run(
+            make_run(
+                f"c{number:04}",
+                status="running" if number == 1_000 else "completed",
+                parent_id="old",
+                created_at_ms=NOW_MS - 40_000 + number,
+            )
+        )
     assert list(deletable(ctx, [store.get_runs(["old"])["old"]])) == []
 
 

@@ -432,8 +432,11 @@ def test_a_long_error_says_the_same_in_every_place(shown: Surfaces) -> None:
     shown.world.reaches("wordy-1", "failed")
     shown.agree("wordy-1", {1: ("rant", "failed")})
     detail, row = shown.detail("wordy-1"), shown.listed("wordy-1")
-    failed = [e for e in shown.events("wordy-1") if e["type"] in ("step.failed", "run.failed")]
-    assert len(failed) == 2
+    failed = until(
+        lambda: [e for e in shown.events("wordy-1") if e["type"] in ("step.failed", "run.failed")],
+        lambda found: len(found) == 2,
+        what="both failures in the stream",
+    )
     root = next(span for span, _ in shown.spans("wordy-1") if not span.parent_span_id)
     exception = attributes(root.events[-1])
     errors = [detail["run"]["error"], detail["timeline"][0]["error"], row["error"]]

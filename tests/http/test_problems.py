@@ -193,7 +193,7 @@ def test_without_its_ledger_the_dashboard_still_reads(story_url: str) -> None:
         def executors(self, *args: Any) -> Any:
             raise LedgerUnavailableError("x", "The ledger's disk is full.")
 
-        exported = run_of_trace = executors  # type: ignore[assignment]
+        executors_now = exported = run_of_trace = executors  # type: ignore[assignment]
 
     with mounted(story_url, ledger=Broken()) as app:
         client = app.test_client()

@@ -14,6 +14,7 @@ from otel_bridge.ledger.base import (
     Executor,
     ExportedRun,
     Failure,
+    Incident,
     InterruptedStep,
     KeptAttempt,
     ModelCall,
@@ -55,4 +56,7 @@ def fill(ledger: Ledger) -> None:
     ledger.put_bulk_members([BulkMember(bulk_id="bulk:b", run_id="r", created_at_ms=1, outcome="applied")])
     ledger.assign(Assignment(run_id="r", seq=2, assignee="bob", actor="ada"))
     ledger.add_view(SavedView(view_id="v", name="late", filter={"status": ["failed"]}, is_default=True, actor="ada"))
+    ledger.open_incident(
+        Incident(id="i", rule="late", subject="q", kind="queue_age", summary="old", link="/", opened_ms=0, seen_ms=0)
+    )
     ledger.dispose(Disposition(kind="error", subject="f", state="ignored", actor="ada", at_ms=0))

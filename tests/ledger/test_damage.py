@@ -42,6 +42,8 @@ def read_everything(ledger: Ledger) -> None:
     ledger.runs_of_error("f")
     ledger.errors(["f"])
     ledger.dispositions("error", ["f"])
+    ledger.views()
+    ledger.incidents(since_ms=0)
 
 
 @pytest.fixture

@@ -47,8 +47,9 @@ NOT_SENT = "UPDATE {t}incidents SET tries = tries + 1, problem = :problem WHERE 
 ONE = f"SELECT {_COLUMNS} FROM {{t}}incidents WHERE id = :id"
 # Open ones by incidents_open, ended ones by incidents_opened; both are few.
 RECENT = f"""
-    SELECT {_COLUMNS} FROM {{t}}incidents WHERE ended_ms IS NULL OR opened_ms >= :since_ms
-    ORDER BY CASE WHEN ended_ms IS NULL THEN 0 ELSE 1 END, opened_ms DESC, id LIMIT :limit
+    SELECT {_COLUMNS}, 0 AS place FROM {{t}}incidents WHERE ended_ms IS NULL
+    UNION ALL SELECT {_COLUMNS}, 1 AS place FROM {{t}}incidents WHERE opened_ms >= :since_ms AND ended_ms IS NOT NULL
+    ORDER BY place, opened_ms DESC, id LIMIT :limit
 """
 PRUNE = "DELETE FROM {t}incidents WHERE opened_ms < :before_ms AND ended_ms < :before_ms"
 
@@ -147,7 +148,7 @@ class Incidents(Tables):
 
     def incidents(self, *, since_ms: int, limit: int = 500) -> list[Incident]:
         """Return what is open, and then what opened since, newest first."""
-        return list(self._incidents(self._read(RECENT, since_ms=since_ms, limit=limit)))
+        return list(self._incidents([row[:-1] for row in self._read(RECENT, since_ms=since_ms, limit=limit)]))
 
     def prune_incidents(self, *, before_ms: int) -> None:
         """Forget incidents that ended before."""
