@@ -89,7 +89,7 @@ class OTelBridge:
         poll_interval_s: how often to look at the store.
         lease_ttl_s: how long a bridge that died keeps a stand-by waiting.
         retention_days: how long the ledger remembers ended runs; one retried later starts a new trace record.
-        flush_timeout_s: how long ``stop`` lets the last delivery take.
+        flush_timeout_s: how long ``stop`` lets the last delivery take; a second, where the collector is down.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class OTelBridge:
         poll_interval_s: float = 0.5,
         lease_ttl_s: float = 6.0,
         retention_days: float = 30.0,
-        flush_timeout_s: float = 3.0,
+        flush_timeout_s: float = 2.5,
         schema: str = "dbos",
         meter_provider: MeterProvider | None = None,
         environ: Mapping[str, str] | None = None,
@@ -174,7 +174,8 @@ class OTelBridge:
     def stop(self) -> None:
         """Export what is there, within ``flush_timeout_s``, and stop. What remains is sent after a restart.
 
-        It takes two seconds longer at most, whatever the collector and the databases do.
+        It takes a second longer at most, whatever the collector and the databases do. A collector that takes nothing
+        when the stop begins is waited for a second only.
         """
         loop, self._loop = self._loop, None
         if loop is not None:

@@ -19,8 +19,43 @@ _logger = logging.getLogger("otel_bridge")
 LONGEST_PAUSE_S = 5.0
 SAME_OUTAGE_S = 60.0
 """What fails, works and fails again within this is one outage: a disk that is all but full takes some writes."""
-LONGEST_STOP_S = 2.0
-"""How long a stop waits for the thread once the flush is over; a request under way ends at once."""
+STOP_S = 4.0
+"""What a stop may take in all, unless it is told to flush for longer: the process ends within five seconds."""
+CLOSING_S = 1.0
+"""Kept of that for what follows the flush. A request under way ends at once; what hangs is left to die."""
+HOPELESS_S = 1.0
+"""So long is a collector waited for that fails when the stop begins: its spans are sent after a restart."""
+_SLICE_S = 0.05
+
+
+def ended_within(seconds: float, work: Callable[[], object]) -> bool:
+    """Do something that may hang; say whether it ended in time. Where it did not, it goes on in a thread that may die.
+
+    Raises:
+        Exception: whatever it raised, in time.
+
+    Example:
+        >>> ended_within(5.0, lambda: None)
+        True
+    """
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as problem:  # noqa: BLE001 - raised again by the caller
+            problems.append(problem)
+
+    thread = threading.Thread(target=run, name="otel-bridge-close", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending (``atexit``), and from Python 3.12 on it starts no thread then
+        work()
+        return True
+    thread.join(max(0.0, seconds))
+    if problems and not thread.is_alive():
+        raise problems[0]
+    return not thread.is_alive()
 
 
 class ExportLoop:
@@ -68,14 +103,31 @@ class ExportLoop:
         self._thread.start()
 
     def stop(self, *, flush_timeout_s: float) -> None:
-        """Export what is there, within ``flush_timeout_s``, and end; a thread that hangs is left to die."""
+        """Export what is there, within ``flush_timeout_s``, and end; whatever hangs is left to die.
+
+        All stages share one deadline, ``CLOSING_S`` after the flush: that of the thread, of the lease and of the
+        connections, which wait for a database and a collector.
+        """
+        ends_at_s = self._monotonic() + flush_timeout_s + CLOSING_S
         self._stopping.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(flush_timeout_s)
+            self._flush(self._thread, self._monotonic() + flush_timeout_s)
             self._abort.set()
-            self._thread.join(LONGEST_STOP_S)
+            self._thread.join(CLOSING_S / 2)
         self._abort.set()
+        ended_within(ends_at_s - self._monotonic(), self._close_all)
+
+    def _flush(self, thread: threading.Thread, until_s: float) -> None:
+        """Wait for the thread to export what is left; for less long where the collector takes nothing anyway."""
+        hopeless_at_s, hopes = self._monotonic() + HOPELESS_S, False
+        while thread.is_alive() and self._monotonic() < until_s:
+            hopes = hopes or not self.delivery.stats.failing
+            if not hopes and self._monotonic() >= hopeless_at_s:
+                return
+            thread.join(_SLICE_S)
+
+    def _close_all(self) -> None:
         self._close()
         self.delivery.close()
 

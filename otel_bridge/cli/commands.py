@@ -22,6 +22,7 @@ from otel_bridge.bridge import OTelBridge
 from otel_bridge.bridge.backfill import BackfillProgress, backfill
 from otel_bridge.bridge.bridge import NO_COLLECTOR
 from otel_bridge.bridge.doctor import Finding, examine
+from otel_bridge.bridge.loop import CLOSING_S, STOP_S, ended_within
 from otel_bridge.bridge.metrics import meter_provider_from_env
 from otel_bridge.cli.options import INCOMPLETE, Place, SpanOptions, as_moment, exporting, fail, placed, spanned
 from otel_bridge.codec import Codec
@@ -87,9 +88,10 @@ def export(
         bridge.start()
         stop.wait()
     finally:
+        ends_at_s = time.monotonic() + max(STOP_S, flush_timeout + CLOSING_S)
         bridge.stop()
         if meters is not None:
-            meters.shutdown()
+            ended_within(ends_at_s - time.monotonic(), meters.shutdown)
 
 
 @click.command("backfill")

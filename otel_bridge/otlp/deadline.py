@@ -1,7 +1,8 @@
 """A deadline for a whole HTTP request, and an end to it when the process stops. Reads the clock; wraps sockets.
 
 ``requests`` bounds each read of a socket, not the request: a server that sends a byte a second holds its client for
-ever. Here every read waits in short slices until the deadline of the request, and gives up when asked to stop.
+ever. Here every read and write waits in short slices until the deadline of the request, and gives up when asked to
+stop; connecting and TLS have what is left of the same deadline.
 """
 
 from __future__ import annotations
@@ -41,12 +42,21 @@ class Deadline:
             TimeoutError: the deadline has passed.
             ConnectionAbortedError: the process is stopping.
         """
+        return min(SLICE_S, self.left_s())
+
+    def left_s(self) -> float:
+        """Return how much of the time is left, for what cannot wait in slices: connecting, and TLS.
+
+        Raises:
+            TimeoutError: none is.
+            ConnectionAbortedError: the process is stopping.
+        """
         if self._stop.is_set():
             raise ConnectionAbortedError("stopped while waiting for the answer")
         left_s = self._ends_at - self._monotonic()
         if left_s <= 0:
             raise TimeoutError(f"no whole answer within {self._timeout_s:g} s")
-        return min(SLICE_S, left_s)
+        return left_s
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -74,6 +84,12 @@ def _pools(deadline: Deadline) -> dict[str, Any]:
 
     def watched(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            def _new_conn(self) -> Any:
+                self.timeout = deadline.left_s()
+                sock = super()._new_conn()
+                sock.settimeout(deadline.left_s())  # the handshake of TLS has what connecting has left
+                return sock
+
             def connect(self) -> None:
                 super().connect()
                 connected: Any = self.sock  # type: ignore[has-type]
@@ -96,6 +112,17 @@ class _Socket:
     def makefile(self, mode: str, *_: object, **__: object) -> io.BufferedReader:
         """Return a file to read an answer from."""
         return io.BufferedReader(_File(self._sock, self._deadline))
+
+    def sendall(self, data: Any) -> None:
+        """Send everything, in slices: a server that does not read must not hold up a stop, nor a request for ever."""
+        sock: Any = self._sock
+        left = memoryview(data).cast("B")
+        while left:
+            sock.settimeout(self._deadline.slice_s())
+            try:
+                left = left[sock.send(left) :]
+            except TimeoutError:
+                continue
 
 
 class _File(io.RawIOBase):

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from otel_bridge.bridge import loop as loops
 from otel_bridge.bridge.exporter import Progress
 from otel_bridge.bridge.loop import SAME_OUTAGE_S, ExportLoop
 from otel_bridge.bridge.session import ExportSession
@@ -53,3 +54,67 @@ def test_a_failure_that_comes_and_goes_is_one_line_a_minute(caplog: pytest.LogCa
         loop._guarded_tick()
         loop._guarded_tick()
     assert len(caplog.records) == 2, "one that lasts is said again"
+
+
+def loop_of(session: object, *, clock: list[float] | None = None) -> ExportLoop:
+    """A loop whose clock, if it has one of its own, goes on by a tenth of a second whenever it is read."""
+
+    def tick_s() -> float:
+        assert clock is not None
+        clock[0] += 0.1
+        return clock[0]
+
+    return ExportLoop(
+        lambda delivery: cast(ExportSession, session),
+        Delivery(ListTransport()),
+        abort=threading.Event(),
+        poll_interval_s=0.1,
+        **({} if clock is None else {"monotonic": tick_s}),
+    )
+
+
+@pytest.mark.parametrize(("failing", "waited_s"), [(True, loops.HOPELESS_S), (False, 20.0)])
+def test_a_collector_that_takes_nothing_is_not_waited_for(
+    failing: bool, waited_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop flushes into one that works; one that is down gets the spans after a restart."""
+    monkeypatch.setattr(loops, "_SLICE_S", 0.0)
+    over, clock = threading.Event(), [0.0]
+    loop = loop_of(None, clock=clock)
+    loop.delivery.stats.failing = failing
+    busy = threading.Thread(target=over.wait, args=(30,))
+    busy.start()
+    loop._flush(busy, 20.0)
+    over.set()
+    assert waited_s <= clock[0] < waited_s + 1
+
+
+def test_a_stop_leaves_behind_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that never answers to the release of the lease must not keep the process."""
+    monkeypatch.setattr(loops, "CLOSING_S", 0.1)
+    hanging, over, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging(Session):
+        def close(self) -> None:
+            hanging.set()
+            over.wait(30)
+            closed.set()
+
+    loop = loop_of(Hanging([True]))
+    loop.tick()
+    loop.stop(flush_timeout_s=0.0)
+    left_behind = not closed.is_set()
+    over.set()
+    assert left_behind
+    assert closed.wait(30)
+
+
+def test_what_fails_while_it_closes_is_said() -> None:
+    """In time, as without a bound."""
+
+    def fail() -> None:
+        raise LedgerUnavailableError("ledger", "gone")
+
+    with pytest.raises(LedgerUnavailableError, match="gone"):
+        loops.ended_within(30.0, fail)
+    assert loops.ended_within(30.0, lambda: None)

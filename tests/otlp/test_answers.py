@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 from typing import BinaryIO
@@ -19,6 +20,8 @@ from examples.fake_collector import FakeCollector, Fault
 from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp import Accepted, OtlpSettings, ResourceSettings, Transport, open_transport
 from otel_bridge.otlp.answer import MAX_ANSWER_BYTES, NotOtlpError, decoded, read_answer
+from otel_bridge.otlp.deadline import Deadline
+from otel_bridge.otlp.http import HttpTransport
 from tests.otlp.samples import sample_span
 from tests.waiting import until
 
@@ -215,3 +218,31 @@ def test_a_stop_ends_a_request_under_way(collector: FakeCollector, protocol: str
     assert time.monotonic() - began < 3600, "it waited for the timeout"
     release.set()
     transport.close()
+
+
+def test_a_stop_ends_a_request_that_nobody_reads():
+    """A collector that takes the connection and not the spans: writing is watched as reading is."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = OtlpSettings(endpoint=f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=60.0)
+        transport = HttpTransport(settings, ResourceSettings(environ={}), stop=stop)
+        threading.Timer(0.2, stop.set).start()
+        with pytest.raises(RetryableDeliveryError, match="stopped while waiting"):
+            transport.post(bytes(50_000_000))
+        transport.close()
+
+
+def test_connecting_and_reading_share_a_deadline():
+    """What one has used up the other does not have."""
+    now_s, stop = [0.0], threading.Event()
+    deadline = Deadline(stop, monotonic=lambda: now_s[0])
+    deadline.begin(10.0)
+    assert deadline.left_s() == 10.0
+    now_s[0] = 9.95
+    assert (round(deadline.left_s(), 2), round(deadline.slice_s(), 2)) == (0.05, 0.05)
+    now_s[0] = 10.0
+    with pytest.raises(TimeoutError, match="no whole answer within 10 s"):
+        deadline.left_s()
+    stop.set()
+    with pytest.raises(ConnectionAbortedError):
+        deadline.left_s()
