@@ -14,7 +14,7 @@ from typing import Any
 
 from dashboard import create_blueprint
 from dashboard.http import openapi
-from otel_bridge.model.status import STATUSES
+from otel_bridge.model.status import FAILED_STATUSES, STATUSES, UNSUCCESSFUL_STATUSES
 
 TARGET = Path(__file__).with_name("openapi.json")
 FACTS = Path(__file__).with_name("src") / "api" / "statuses.json"
@@ -104,8 +104,15 @@ def text() -> str:
 
 def facts() -> str:
     """Return what each status means, as the page's file of it holds it."""
-    names = ("open", "retriable", "cancellable")
-    rows = {status: {name: getattr(row, name) for name in names} for status, row in STATUSES.items()}
+    names = ("open", "retriable", "cancellable", "held")
+    rows = {
+        status: {
+            **{name: getattr(row, name) for name in names},
+            "failed": status in FAILED_STATUSES,
+            "unsuccessful": status in UNSUCCESSFUL_STATUSES,
+        }
+        for status, row in STATUSES.items()
+    }
     return json.dumps(rows, indent=2) + "\n"
 
 

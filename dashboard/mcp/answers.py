@@ -8,12 +8,12 @@ from typing import Any
 
 from dashboard.wire.base import Json
 from dashboard.wire.runs import RunDetail, RunRow, StepView
+from otel_bridge.model.steps import WITHOUT_RESULT
 
 Answer = dict[str, Any]
 
 MAX_TEXT_CHARS = 4_000
 LAST_STEPS = 10
-FAILED = frozenset({"failed", "cancelled", "interrupted"})
 _OF_RUN = ("id", "workflow", "status", "waiting", "blocked", "queue", "createdAt", "durationMs", "parentId", "allowed")
 _OF_STEP = ("seq", "name", "kind", "status", "attempts", "durationMs", "childRunId", "waitsOn", "compensates")
 
@@ -40,7 +40,7 @@ def run_answer(detail: RunDetail, *, last: int = LAST_STEPS) -> Answer:
     if run.error is not None:
         answer["error"] = {"type": run.error.type, "message": text_of(run.error.message, 1_000)}
     shown = steps[-last:] if last else []
-    failed = [step for step in steps if step.status in FAILED and step not in shown]
+    failed = [step for step in steps if step.status in WITHOUT_RESULT and step not in shown]
     answer["failedSteps"] = [step_line(step) for step in failed[-last:]]
     answer["lastSteps"] = [step_line(step) for step in shown]
     answer["stepsInAll"] = max(detail.steps_total, len(steps))

@@ -22,6 +22,7 @@ from dashboard.wire.base import iso
 from dashboard.wire.convert import run_rounded_ms
 from dashboard.wire.timing import LongStep, TimingView, UsualView
 from otel_bridge.model.runs import ROUNDING_MS, Run, RunQuery
+from otel_bridge.model.status import TAKEN_STATUSES
 from otel_bridge.model.steps import Step
 
 USUAL_RUNS = 100
@@ -222,7 +223,7 @@ def timing(run: Run, steps: Iterable[Step], before: History, *, now_ms: int) -> 
     took = times.end_ms - times.start_ms
     expected = None
     waits_for_people = run.waiting is not None and run.waiting.on in FOR_PEOPLE
-    if run.finished_at_ms is None and run.status in ("running", "suspended") and not waits_for_people:
+    if run.finished_at_ms is None and run.status in TAKEN_STATUSES and not waits_for_people:
         expected = expected_ms(before.runs_ms, took)
     return TimingView(
         total_ms=times.end_ms - times.begin_ms,

@@ -14,12 +14,12 @@ from dashboard.wire.base import Json
 from dashboard.wire.runs import ErrorView, RunDetail, RunRow, RunView, StepView
 from otel_bridge.ledger.base import AuditEntry
 from otel_bridge.model import moments
+from otel_bridge.model.steps import WITHOUT_RESULT
 
 MOST_BYTES = 300_000
 """Of a whole report."""
 MOST_STEPS = 200
 _MOST_CELL, _MOST_STACK, _MOST_INPUT = 200, 24_000, 48_000
-_FAILED = frozenset({"failed", "cancelled", "dead", "interrupted"})
 _MARKUP = re.compile(r"[\\`*\[\]<>|~#&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """An underscore within a word is none."""
 _FENCE = re.compile("`{3,}")
@@ -98,7 +98,7 @@ def _relatives(detail: RunDetail) -> Iterator[str]:
         *(("Fork", fork) for fork in lineage.forks[:20]),
     ]
     lines = [f"- {what}: {_row(row)}" for what, row in named if row is not None]
-    failed = [child for child in detail.child_runs if child.status in _FAILED]
+    failed = [child for child in detail.child_runs if child.status in WITHOUT_RESULT]
     lines += [f"- Child: {_row(child)}" for child in failed[:20]]
     if detail.children_total:
         lines.append(f"- Children: {detail.children_total:,}")
@@ -149,7 +149,7 @@ def _steps(detail: RunDetail, steps: Sequence[StepView]) -> str:
             str(step.seq),
             _cell(step.name),
             step.kind,
-            f"**{step.status}**" if step.status in _FAILED else step.status,
+            f"**{step.status}**" if step.status in WITHOUT_RESULT else step.status,
             step.started_at or "",
             _took(step.duration_ms) or "",
             str(step.attempts) if step.attempts > 1 else "",

@@ -12,6 +12,8 @@ StepStatus = Literal["pending", "running", "completed", "failed", "cancelled", "
 """``cancelled`` and ``dead`` are a child's. ``interrupted`` was in flight when its run was cancelled or its worker was
 lost: it may have had its effect."""
 WENT_WRONG: frozenset[StepStatus] = frozenset({"failed", "cancelled", "dead"})
+WITHOUT_RESULT: frozenset[StepStatus] = WENT_WRONG | {"interrupted"}
+"""What to look at first in a run that went wrong."""
 
 
 def _between(begin_ms: int | None, end_ms: int | None) -> int | None:

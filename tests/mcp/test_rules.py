@@ -9,8 +9,14 @@ import pytest
 from click import Context
 
 from dashboard.cli.main import durable
-from dashboard.mcp.answers import MAX_TEXT_CHARS, cut
+from dashboard.mcp.answers import MAX_TEXT_CHARS, cut, run_answer
 from dashboard.mcp.confirm import MOST, TTL_S, Confirmations, NotConfirmedError, UsedTokens
+from dashboard.wire.convert import run_row, step_view
+from dashboard.wire.runs import RunDetail
+from otel_bridge.codec import Codec
+from otel_bridge.model.steps import StepStatus
+from otel_bridge.runs.presence import presence
+from otel_bridge.testing import make_run, make_step
 from tests.cli.conftest import run_durable
 from tests.mcp.test_server import ACT, READ
 
@@ -100,6 +106,17 @@ def test_a_long_payload_is_cut_and_says_so() -> None:
     assert isinstance(long, dict)
     assert len(json.dumps(long)) < MAX_TEXT_CHARS + 100
     assert long["chars"] == 10_002
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "dead", "interrupted"])
+def test_an_early_step_without_a_result_is_named_before_the_last_ones(status: StepStatus) -> None:
+    """A child that is dead, too: it is why the run failed."""
+    timeline = [step_view(make_step(seq=seq, status=status if seq == 0 else "completed")) for seq in range(5)]
+    run = run_row(make_run(status="failed"), seen=presence([], 0), codec=Codec())
+    detail = RunDetail.model_construct(run=run, timeline=timeline, steps_total=5, children=[])
+    answer = run_answer(detail, last=2)
+    assert [step["seq"] for step in answer["failedSteps"]] == [0]
+    assert [step["seq"] for step in answer["lastSteps"]] == [3, 4]
 
 
 def test_the_skill_names_tools_and_commands_that_exist() -> None:

@@ -1,6 +1,7 @@
 """The table of statuses, and that it is the only one."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,21 @@ def test_no_other_module_lists_statuses():
             if path not in tables and "node_modules" not in path.parts:
                 copies += [f"{path.relative_to(ROOT)}:{line}" for line in _listed(ast.parse(path.read_text()))]
     assert copies == []
+
+
+def test_the_page_lists_no_statuses_either():
+    """It reads what is true of each from ``statuses.json``, which is made from the table."""
+    written = re.compile(
+        rf"[\[(]\s*\"(?:{'|'.join(RUN_STATUSES)})\"\s*(?:as const)?,\s*\"(?:{'|'.join(RUN_STATUSES)})\""
+    )
+    sources = ROOT / "dashboard" / "frontend" / "src"
+    allowed = {"api/wire.ts", "pages/runs/StatusChips.tsx", "pages/run/GraphNodes.tsx", "pages/run/lanes.ts"}
+    found = {
+        str(path.relative_to(sources))
+        for path in sources.rglob("*.ts*")
+        if not path.name.endswith(".d.ts") and written.search(path.read_text(encoding="utf-8"))
+    }
+    assert found - allowed == set()
 
 
 def _listed(tree: ast.AST) -> list[int]:

@@ -1,7 +1,7 @@
 /** Words for states. Pure. */
 import { formatCount } from "./time";
 import statuses from "../api/statuses.json";
-import type { RunRow, RunStatus, StepKind, Waiting, WaitingOn } from "../api/wire";
+import { RUN_STATUSES, type RunRow, type RunStatus, type StepKind, type Waiting, type WaitingOn } from "../api/wire";
 
 /** Of runs, steps and attempts: a step alone can be interrupted, an attempt alone lost with its worker. */
 export type AnyStatus = RunStatus | "interrupted" | "lost";
@@ -9,6 +9,18 @@ export type AnyStatus = RunStatus | "interrupted" | "lost";
 interface StatusWords {
   label: string;
   hint: string;
+}
+
+interface StatusFacts {
+  open: boolean;
+  retriable: boolean;
+  cancellable: boolean;
+  /** An executor may have taken it. */
+  held: boolean;
+  /** Ended with an error, and not because somebody wanted it. */
+  failed: boolean;
+  /** Ended otherwise than completed. */
+  unsuccessful: boolean;
 }
 
 /** One row for each status: how it is called. What may happen in it is in ``FACTS``. */
@@ -30,7 +42,12 @@ export const STATUS: Record<AnyStatus, StatusWords> = {
 };
 
 /** The server's own table of what may happen in a status (statuses.json is generated from it). */
-export const FACTS: Record<RunStatus, { open: boolean; retriable: boolean; cancellable: boolean }> = statuses;
+export const FACTS: Record<RunStatus, StatusFacts> = statuses;
+
+/** The statuses of which a fact is true, in the order of the chips. */
+export function statusesThat(fact: keyof StatusFacts): RunStatus[] {
+  return RUN_STATUSES.filter((status) => FACTS[status][fact]);
+}
 
 /** A status as the wire spells it, or one that this page does not know yet. */
 export function knownStatus(status: string): AnyStatus {

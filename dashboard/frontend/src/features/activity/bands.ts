@@ -1,6 +1,6 @@
 /** How the bars of the activity band stand. Pure. */
 import type { ActivityBucket, RunStatus } from "../../api/wire";
-import { isOpen } from "../../lib/status";
+import { FACTS, isOpen } from "../../lib/status";
 
 export const KINDS = ["failed", "open", "cancelled", "completed"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -13,7 +13,7 @@ export const COLOUR: Record<Kind, RunStatus> = {
 };
 
 export function kindOf(status: RunStatus): Kind {
-  if (status === "failed" || status === "dead") return "failed";
+  if (FACTS[status].failed) return "failed";
   if (isOpen({ status })) return "open";
   return status === "cancelled" ? "cancelled" : "completed";
 }

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
-import type { RunDetail, RunRow, RunStatus } from "../../api/wire";
+import type { RunDetail, RunRow } from "../../api/wire";
 import { useNow } from "../../lib/clock";
 import { hasQueued, isRounded, measure } from "../../lib/measure";
-import { counted, isHeld, isOpen, namedQueue, shortId, STATUS } from "../../lib/status";
+import { counted, FACTS, isHeld, isOpen, namedQueue, shortId, STATUS, statusesThat } from "../../lib/status";
 import { formatDuration, formatGrowing, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -143,13 +143,12 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
   );
 }
 
-const WENT_WRONG: readonly RunStatus[] = ["failed", "dead", "cancelled"];
 const FAILED_SHOWN = 5;
 
 /** Parent, forks, dead letter, undo: each one click away. */
 function Relatives({ detail }: { detail: RunDetail }) {
   const { run, lineage } = detail;
-  const failed = childRows(detail).filter(({ status }) => WENT_WRONG.includes(status));
+  const failed = childRows(detail).filter(({ status }) => FACTS[status].unsuccessful);
   const related: [string, RunRow | undefined, string | undefined][] = [
     ["Child of", lineage.parent, run.parentId],
     ["Forked from", lineage.forkedFrom, run.forkedFrom],
@@ -191,7 +190,7 @@ function Relatives({ detail }: { detail: RunDetail }) {
       ))}
       {failed.length > FAILED_SHOWN ? (
         <span className="relative">
-          <Link to={links.runs({ parent: run.id, status: [...WENT_WRONG] })}>All that went wrong</Link>
+          <Link to={links.runs({ parent: run.id, status: statusesThat("unsuccessful") })}>All that went wrong</Link>
         </span>
       ) : null}
     </div>

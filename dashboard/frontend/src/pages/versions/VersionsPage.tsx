@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { versionsQuery } from "../../api/queries";
 import type { Version } from "../../api/wire";
-import { counted } from "../../lib/status";
+import { counted, statusesThat } from "../../lib/status";
 import { formatCount, formatRunDuration } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
@@ -94,7 +94,9 @@ function Row({ version: one }: { version: Version }) {
           now={figures.failureShare}
           before={before?.failureShare}
           format={formatShare}
-          {...(figures.failureShare ? { to: links.runs({ version: one.version, status: ["failed", "dead"] }) } : {})}
+          {...(figures.failureShare
+            ? { to: links.runs({ version: one.version, status: statusesThat("failed") }) }
+            : {})}
         />
       </td>
       <td data-label="Median" className="num">

@@ -5,7 +5,7 @@ import { keys } from "../../api/keys";
 import { executorsQuery, workersQuery } from "../../api/queries";
 import type { Executor, WorkerGroup } from "../../api/wire";
 import { errorText } from "../../lib/errors";
-import { counted, shortId } from "../../lib/status";
+import { counted, shortId, statusesThat } from "../../lib/status";
 import { formatCount, formatDuration, formatExact, formatGrowing, parseTime } from "../../lib/time";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
@@ -313,10 +313,7 @@ function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
           {worker.inFlightTotal > 6 ? <li className="muted">and {worker.inFlightTotal - 6} more</li> : null}
         </ul>
         {worker.status === "lost" && !replaced ? (
-          <Link
-            to={links.runs({ executor: worker.executorId, status: ["running", "suspended", "blocked"] })}
-            className="btn"
-          >
+          <Link to={links.runs({ executor: worker.executorId, status: statusesThat("held") })} className="btn">
             Runs it held
           </Link>
         ) : null}
