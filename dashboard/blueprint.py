@@ -379,10 +379,16 @@ class DashboardBlueprint(Blueprint):
 def within(services: Services, who: AuthHook) -> DashboardBlueprint:
     """Return a dashboard over the same store, ledger and actions, for callers in this process whom ``who`` names.
 
-    It has the settings of the other, learns no address from its callers, and runs no caretaker.
+    It has the settings of the other, learns no address from its callers, streams nothing, and runs no caretaker.
     """
     mine = Services(
-        replace(services.settings, auth=who, public_url=None, allowed_hosts=frozenset({"callers.invalid"})),
+        replace(
+            services.settings,
+            auth=who,
+            public_url=None,
+            allowed_hosts=frozenset({"callers.invalid"}),
+            max_streams=0,  # a call in this process has no connection that a stream could last as long as
+        ),
         open_store=lambda: services.store,
         open_ledger=lambda store: services.ledger,
         open_actions=lambda _: services.actions,

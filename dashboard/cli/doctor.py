@@ -64,7 +64,8 @@ def examine(client: DurableClient) -> Iterator[Finding]:
     except DurableClientError as error:
         yield Finding(what="store", level="fix", says=str(error))
         return
-    yield _stream(client)
+    if client.run_url("any"):  # directly on a database nothing is served, and nothing streams
+        yield _stream(client)
 
 
 def _health(client: DurableClient) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from textwrap import wrap
 from unicodedata import east_asian_width
 
 import click
@@ -37,8 +38,8 @@ COLOURS = {
 }
 """Of every word that says how something stands: a run, a step, an executor, one result of a bulk action."""
 
-MIN_CUT = 6
-"""A column that is cut keeps so many characters."""
+MIN_CUT, MIN_BELOW = 6, 3
+"""A column that is cut keeps so many characters: beside the first column, and below it."""
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -119,33 +120,67 @@ def cut(text: str, width: int) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> str:
     """Return rows as aligned columns. To fit ``width``, the widest columns but the first are cut.
 
-    The first column stays whole: it is what one copies.
+    The first column stays whole: it is what one copies. Where the others have no room beside it, they stand below it.
     """
-    lines = [[click.style(head, bold=True) for head in heads], *rows]
+    lines = [[click.style(head, bold=True) for head in heads], *map(list, rows)]
+    widths = _fitted(lines, room=width, least=MIN_CUT)
+    if width is None or len(heads) == 1 or _total(widths) <= width:
+        return "\n".join(_aligned(line, widths) for line in lines)
+    margins = [_below(line[0]) for line in lines]
+    others = [line[1:] for line in lines]
+    widths = _fitted(others, room=width - max(map(cells, margins)), least=MIN_BELOW, first=0)
+    shown: list[str] = []
+    for line, other, margin in zip(lines, others, margins, strict=True):
+        shown.append(line[0].rstrip())
+        if any(other):
+            shown.append(margin + _aligned(other, widths))
+    return "\n".join(shown)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _fitted(lines: Sequence[Sequence[str]], *, room: int | None, least: int, first: int = 1) -> list[int]:
+    """Return the width of each column; from column ``first`` on the widest give way, down to ``least`` characters."""
     widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
-    over = 0 if width is None else sum(widths) + 2 * (len(widths) - 1) - width
+    over = 0 if room is None else _total(widths) - room
     while over > 0:
-        widest = max(range(1, len(widths)), key=lambda at: widths[at], default=0)
-        if widest == 0 or widths[widest] <= MIN_CUT:
+        widest = max(range(first, len(widths)), key=lambda at: widths[at], default=None)
+        if widest is None or widths[widest] <= least:
             break
         widths[widest] -= 1
         over -= 1
-    return "\n".join(
-        "  ".join(
-            shown + " " * (size - cells(shown)) for shown, size in zip(map(cut, line, widths), widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    return widths
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    shown = map(cut, line, widths)
+    return "  ".join(text + " " * (size - cells(text)) for text, size in zip(shown, widths, strict=True)).rstrip()
+
+
+def _below(first: str) -> str:
+    """Return what a line begins with below a first column: the branches of a tree that go on, and two spaces."""
+    drawn = re.match(r"((?:│  |   )*)([├└]─ )?", click.unstyle(first))
+    assert drawn is not None
+    return drawn[1] + {"├─ ": "│  ", "└─ ": "   ", None: ""}[drawn[2]] + "  "
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, width: int | None = None) -> str:
-    """Return names and values below one another; those without a value are left out."""
+    """Return names and values below one another; those without a value are left out.
+
+    To fit ``width``, a value goes on in the next line. A word longer than that stays whole: an address is copied.
+    """
     known = [(name, value) for name, value in pairs if value]
     margin = max((len(name) for name, _ in known), default=0) + 2
-    return "\n".join(
-        f"{name + ':':<{margin}}{value if width is None else cut(value, max(MIN_CUT, width - margin))}"
-        for name, value in known
-    )
+    return "\n".join(f"{name + ':':<{margin}}{_wrapped(value, margin, width)}" for name, value in known)
+
+
+def _wrapped(value: str, margin: int, width: int | None) -> str:
+    if width is None or cells(value) <= width - margin:
+        return value
+    lines = wrap(value, max(MIN_CUT, width - margin), break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * margin).join(lines)
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------

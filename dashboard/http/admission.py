@@ -36,9 +36,11 @@ def take_place(environ: Environ, settings: Settings, actor: Actor) -> Place:
     """Return a place for one stream of this actor; who ends the stream gives it back.
 
     Raises:
-        NoStreams: the server cannot carry any.
+        NoStreams: the server cannot carry any, or they are switched off.
         TooManyStreams: as many are open as the process, or this actor, may hold.
     """
+    if settings.max_streams == 0:  # it was asked for: nothing to warn about
+        raise NoStreams("Live streams are switched off here (max_streams=0). Poll instead.")
     capacity = stream_capacity(environ, gunicorn_worker())
     if capacity.reason is not None:
         if not capacity.stopping and capacity.reason not in _reported:

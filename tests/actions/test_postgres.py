@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dbos import run_dbos_database_migrations
 
-from dashboard.actions import bulk, cancel, messages, retry
+from dashboard.actions import bulk, cancel, messages, queues, retry
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.errors import Refused
@@ -32,8 +32,12 @@ def pg_world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 def test_every_kind_of_action_works_there_too(pg_world: World) -> None:
-    """Retry, undo, webhook, update, bulk, with one worker; and messages take effect at once."""
+    """Retry, undo, webhook, update, bulk, pause, with one worker; and messages take effect at once."""
     world = pg_world
+    with world.ctx.engine.use() as client:  # paused before the worker is there: nothing of it may ever start
+        client.register_queue("held", polling_interval_sec=0.1, limiter={"limit": 9, "period": 3.0})
+        queues.pause_queue(world.ctx, "held", actor="ann", comment="The bank is down.")
+        client.enqueue({"workflow_name": "plain", "queue_name": "held", "workflow_id": "held"})
     world.worker("--present")
     world.touch("break-b")
     world.start("steps", "a", "b", run_id="r")
@@ -65,6 +69,11 @@ def test_every_kind_of_action_works_there_too(pg_world: World) -> None:
     world.waits("n", "sleep", "cool down")
     messages.wake(world.ctx, "n", actor="ann")
     world.reaches("n", "completed")
+    assert world.run("held").status == "pending"
+    assert queues.resume_queue(world.ctx, "held", actor="ann") == ()
+    world.reaches("held", "completed")
+    held = next(one for one in world.store.queues(backlog=False) if one.name == "held")
+    assert (held.rate_limit_max, held.rate_limit_period_s) == (9, 3.0)
 
 
 def test_a_paused_worker_that_comes_back_makes_no_steps_result_count_twice(pg_world: World) -> None:

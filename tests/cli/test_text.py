@@ -98,10 +98,45 @@ def test_a_table_is_cut_to_the_terminal_but_for_its_first_column() -> None:
     assert "…" in lines[1]
 
 
+@pytest.mark.parametrize("width", [60, 50, 40])
+def test_in_a_narrow_terminal_the_other_columns_stand_below_the_first(width: int) -> None:
+    """An id of 36 characters leaves no room beside it: nothing is lost, and no line is longer than the terminal."""
+    run_id = "5b1d3d1c-6a52-4a4f-9d7e-0d9c7e4f8a11"
+    waiting = {"on": "signal", "name": "courier", "since": TIME}
+    runs = [RunRow.model_validate(row(run_id, status="suspended", waiting=waiting))]
+    shown = runs_table(runs, now=NOW, width=width)
+    assert all(cells(line) <= width for line in shown.splitlines())
+    lines = click.unstyle(shown).splitlines()
+    assert [lines[0], *lines[2:3]] == ["RUN", run_id]
+    assert len(lines) == 4
+    assert all(part in lines[3] for part in ("order"[:2], "sus", "5s", "sig")), lines[3]
+
+
+def test_in_a_narrow_terminal_a_tree_stays_a_tree() -> None:
+    """What a step has besides its name stands below the name, beside the branches that go on."""
+    rows = [["├─ 1 charge", "local", "completed"], ["│  └─ child-of-a-long-name", "run", "failed"], ["└─ both", "", ""]]
+    assert click.unstyle(table(["STEP", "KIND", "STATUS"], rows, width=26)).splitlines() == [
+        "STEP",
+        "  KIND   STATUS",
+        "├─ 1 charge",
+        "│    local  completed",
+        "│  └─ child-of-a-long-name",
+        "│       run    failed",
+        "└─ both",
+    ]
+
+
 def test_a_table_that_cannot_fit_stays_readable() -> None:
-    """No column is cut to nothing."""
-    lines = click.unstyle(table(["ID", "TEXT"], [["x" * 50, "y" * 50]], width=20)).splitlines()
-    assert lines[1] == "x" * 50 + "  yyyyy…"
+    """No column is cut to nothing, and the first never."""
+    lines = click.unstyle(table(["ID", "TEXT", "MORE"], [["x" * 50, "y" * 50, "z" * 50]], width=4)).splitlines()
+    assert lines[2:] == ["x" * 50, "  yy…  zz…"]
+
+
+def test_facts_go_on_in_the_next_line_and_an_address_stays_whole() -> None:
+    """What was cut from an error or an address could not be read anywhere else on the terminal."""
+    address = "https://ops.example.com/durable/runs/5b1d3d1c-6a52-4a4f-9d7e-0d9c7e4f8a11"
+    shown = facts([("Error", "ValueError: the bank does not answer"), ("Page", address)], width=30)
+    assert shown.splitlines() == ["Error: ValueError: the bank", "       does not answer", f"Page:  {address}"]
 
 
 @pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), (click.style("ok", fg="green"), 2), ("é", 1)])
