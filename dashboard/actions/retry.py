@@ -25,6 +25,7 @@ from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.attempts import PUT_BACK
+from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failing import recorded_at
 from otel_bridge.spans import life_to_keep
 from otel_bridge.store.base import StateStore
@@ -237,11 +238,12 @@ def revive(ctx: ActionContext, ended: Ended, failure: Failure | None, *, at_ms: 
     """
     run = ended.run
     try:
+        steps = ChildRequeues(ctx.ledger, ended.steps).over(ended.steps, since_ms=run.created_at_ms)
         return ctx.ledger.begin_life(
             run.id,
-            lambda exported, lives: life_to_keep(run, ended.steps, ended.error, exported, lives),
+            lambda exported, lives: life_to_keep(run, steps, ended.error, exported, lives),
             queue=queue_to_remember(run),
-            attempt=attempt_of(run, ended.steps, ended.error, at_ms=at_ms),
+            attempt=attempt_of(run, steps, ended.error, at_ms=at_ms),
             failure=failure,
         )
     except LedgerError as problem:

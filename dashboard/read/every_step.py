@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dashboard.read.outline import MOST_BYTES, Outline
 from dashboard.read.services import Services
@@ -48,6 +48,7 @@ def outlined(
     reported: Sequence[InterruptedStep] = (),
     most_bytes: int = MOST_BYTES,
     part_rows: int = PART_ROWS,
+    overlaid: Callable[[list[Step]], list[Step]] = list,
 ) -> Outline:
     """Return a run's steps, those in flight and interrupted among them: ``overlay_steps`` of all, a part at a time.
 
@@ -56,14 +57,16 @@ def outlined(
         reported: what workers reported of its interrupted steps.
         most_bytes: what the outline may take.
         part_rows: step rows held at once.
+        overlaid: what is to be laid over the steps of each part.
     """
     outline, held = Outline(most_bytes=most_bytes), list[Step]()
     unrecorded = {step.seq: step for step in overlay_steps(run, [], seen, reported)}
     for part in parts_of(store, run.id, rows=part_rows):
-        for step in part.steps if unrecorded else ():
+        recorded = overlaid(part.steps)
+        for step in recorded if unrecorded else ():
             for seq in (step.seq, *step.folded):
                 unrecorded.pop(seq, None)
-        steps = [*held, *part.steps] if held else part.steps
+        steps = [*held, *recorded] if held else recorded
         # the last ones wait for the next part: it may tell that a step in flight stands among them
         settled = part.next_seq - FOLDED_NEAR if part.next_seq is not None else None
         end = bisect_left(steps, settled, key=lambda step: step.seq) if settled is not None else len(steps)

@@ -87,14 +87,16 @@ def load(services: Services, run_id: str, *, start: int | None = None, limit: in
     store, seen = services.store, services.presence()
     steps: Sequence[Step]
     if limit is None:
-        outline = outlined(store, run, seen=seen, reported=reported)
+        outline = outlined(
+            store, run, seen=seen, reported=reported, overlaid=lambda part: services.with_requeued_children(run, part)
+        )
         steps, next_seq, is_whole = outline, outline.next_seq, outline.next_seq is None
     else:
         found = store.get_step_part(run_id, start=start, limit=limit)
         next_seq, is_whole = found.next_seq, found.is_whole
         steps = [
             step
-            for step in overlay_steps(run, found.steps, seen, reported)
+            for step in overlay_steps(run, services.with_requeued_children(run, found.steps), seen, reported)
             if (start is None or step.seq >= start) and (next_seq is None or step.seq < next_seq)
         ]
     undo: list[Compensation] = []

@@ -19,7 +19,9 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import AuditEntry, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
+from otel_bridge.model.steps import Step
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
+from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.overlay import overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence
@@ -204,6 +206,13 @@ class Services:
             return self.ledger.audit_of_runs(run_ids, REQUEUES) if run_ids else {}
         except LedgerError:
             return {}
+
+    def with_requeued_children(self, run: Run, steps: Sequence[Step]) -> list[Step]:
+        """Return a run's steps, each with when its child was last put on its queue; as they are without a ledger."""
+        try:
+            return ChildRequeues(self.ledger, steps).over(steps, since_ms=run.created_at_ms)
+        except LedgerError:
+            return list(steps)
 
     def _requeue_begun_at(self, runs: Sequence[Run]) -> Mapping[str, int]:
         try:

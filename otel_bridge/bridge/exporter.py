@@ -24,6 +24,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp import Delivery
+from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
@@ -126,6 +127,8 @@ class RunExporter:
             # Runs are read before their steps: a run that was seen to have ended has all of its steps.
             present = [run_id for run_id in chunk if run_id in runs]
             steps = self._store.get_steps_of(present, errors=True, most_rows=MOST_STEPS)
+            requeues = ChildRequeues(self._ledger, (step for found in steps.values() for step in found), just_now=True)
+            steps = {one: requeues.over(found, since_ms=runs[one].created_at_ms) for one, found in steps.items()}
             self._export_chunk(lease, [one for one in chunk if one in steps or one not in runs], runs, steps, progress)
             chunk = [run_id for run_id in present if run_id not in steps]
 

@@ -108,7 +108,8 @@ class Run:
     ``started_at_ms`` is when the engine last picked the run up: recovery and retry overwrite it.
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``);
-    ``resumed_by_engine`` where it was the engine's own resume or rewind, which nobody timed. ``error`` is the
+    ``resumed_by_engine`` where it was the engine's own resume or rewind, which nobody timed; ``ran_before``: a step was
+    recorded before the row's own start, so something put the run back. ``error`` is the
     last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
     ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
     ``undo_stuck``: the undo ended without undoing all of it.
@@ -141,6 +142,7 @@ class Run:
     deadline_at_ms: int | None = None
     requeued_at_ms: int | None = None
     resumed_by_engine: bool = False
+    ran_before: bool = False
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
@@ -192,11 +194,14 @@ class Run:
     def was_put_back(self) -> bool:
         """True where the engine put the run on a queue again, by a resume, a rewind or a recovery.
 
-        Its row shows that: it is on the engine's own queue, where nothing else begins but what is scheduled or forked;
-        or it is queued and was executed before. An engine that was given another queue leaves no trace in the row.
+        Its rows show that: it is on the engine's own queue, where nothing else begins but what is scheduled or forked;
+        or it is queued and was executed before; or a step is older than its start. An engine that was given another
+        queue before the run had recorded a step leaves no trace.
         """
         if self.requeued_at_ms is not None:
             return self.resumed_by_engine
+        if self.ran_before:
+            return True
         begins_there = (
             self.schedule is not None or self.forked_from is not None or self.id.startswith(_BEGIN_ON_ENGINES)
         )

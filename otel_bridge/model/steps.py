@@ -31,9 +31,11 @@ class Step(NamedTuple):
         folded: numbers of the bookkeeping rows that this step absorbed.
         recorded_at_ms: when the engine wrote the row that ended the step (database clock).
         finished_at_ms: when the step ended; of a remote one, when its child did, whenever the parent asked for it.
+        enqueued_at_ms: when the child of a remote step was put on its queue; None where nobody knows, too.
         collected_at_ms: when the parent took the result of a remote step.
         key: topic of a message received, key of an event set, name of a stream written to.
         attempts: executions, where known (presence tells; the engine does not store it).
+        child_put_back: its child was put on its queue once more, as the child's own rows show: see ``runs.children``.
         unreadable: its row holds what the engine's columns do not declare; what could not be read is left out.
     """
 
@@ -62,6 +64,7 @@ class Step(NamedTuple):
     compensates: int | None = None
     key: str | None = None
     unreadable: bool = False
+    child_put_back: bool = False
 
     @property
     def is_open(self) -> bool:

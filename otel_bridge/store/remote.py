@@ -45,7 +45,7 @@ def remote_times(asked_ms: int | None, collected_ms: int | None, child: Child | 
     ended = _precise(child.completed_at_ms, child.last_step_ms)
     if ended is None:
         ended = child.updated_at_ms
-    if collected_ms is not None and (child.is_active or (started is not None and started > collected_ms)):
+    if _lives_again(child, collected_ms):
         return Times(asked_ms, collected_ms)
     started = _latest(started, asked_ms)
     if child.is_active:
@@ -55,6 +55,14 @@ def remote_times(asked_ms: int | None, collected_ms: int | None, child: Child | 
     if collected_ms is not None:
         ended = min(ended, max(collected_ms, asked_ms or collected_ms))
     return Times(ended if started is None else min(started, ended), ended)
+
+
+def _lives_again(child: Child, collected_ms: int | None) -> bool:
+    """Say whether the child's row is that of another life than the one whose result its parent has."""
+    if collected_ms is None:
+        return False
+    started = _precise(child.started_at_ms, child.first_step_ms)
+    return child.is_active or (started is not None and started > collected_ms)
 
 
 def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> Step:
@@ -70,6 +78,7 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         None if result is None else (result.finished_ms if result.finished_ms is not None else result.recorded_ms)
     )
     queue = child.queue if child is not None and child.queue != INTERNAL_QUEUE else None
+    is_timed = queue is not None and child is not None and not _lives_again(child, collected_ms)
     times = remote_times(asked_ms, collected_ms, child)
     ended_ms = times.ended_ms
     if child is None and result is None:
@@ -82,7 +91,7 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         status=_status(result, child),
         started_at_ms=times.started_ms,
         finished_at_ms=ended_ms,
-        enqueued_at_ms=_enqueued_ms(asked_ms, child) if queue is not None else None,
+        enqueued_at_ms=_enqueued_ms(asked_ms, child) if is_timed else None,
         recorded_at_ms=row.recorded_ms if result is None else result.recorded_ms,
         collected_at_ms=collected_ms,
         child_run_id=row.child_id,
@@ -91,15 +100,16 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         folded=(result.seq,) if result is not None else (),
         has_output=bool(result.has_output) if result is not None else False,
         has_error=bool(result.has_error) if result is not None else False,
+        child_put_back=is_timed and child is not None and child.ran_before and (child.executions or 0) <= 1,
     )
 
 
 def _enqueued_ms(asked_ms: int | None, child: Child | None) -> int | None:
     """Return since when the child waited on its queue: not during a delay that was asked for.
 
-    None where it was taken up again later, which overwrote when it began.
+    None where it was taken up again later, which overwrote when it began, or put on its queue once more.
     """
-    if child is None or (child.executions or 0) > 1:
+    if child is None or child.ran_before or (child.executions or 0) > 1:
         return None
     return asked_ms if child.started_at_ms is None else _latest(asked_ms, child.delayed_until_ms)
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from otel_bridge.model.names import DEAD_LETTER_PREFIX, UNDO_PREFIX
-from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.names import DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
+from otel_bridge.model.runs import ROUNDING_MS, Run, Waiting
 from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, STATUSES, status_of
 from otel_bridge.store.cells import plain, unreadable, unreadable_columns
+from otel_bridge.store.waiting import ran_before
 
 
 class RunRecord(NamedTuple):
@@ -114,6 +115,26 @@ def run_of(row: RunRecord) -> Run:
         return run
     since_ms = run.created_at_ms if delayed else run.enqueued_at_ms
     return replace(run, waiting=Waiting("delay" if delayed else "queue", run.queue, since_ms, wake))
+
+
+def may_have_run_before(run: Run) -> bool:
+    """Say whether only the run's first step tells that it was executed before the start that its row has.
+
+    A fork begins with steps that are older than itself.
+    """
+    if run.queue in (None, INTERNAL_QUEUE) or run.forked_from is not None or run.recovery_attempts > 1:
+        return False
+    if run.status == "pending":
+        return run.recovery_attempts == 0 and run.wake_at_ms is None
+    return run.started_at_ms is not None and run.started_at_ms - run.created_at_ms > ROUNDING_MS
+
+
+def overlay_first_step(run: Run, first_step_ms: int | None) -> Run:
+    """Return the run with what the start of its first step tells: see ``Run.ran_before``."""
+    if not ran_before(run.started_at_ms, first_step_ms):
+        return run
+    run = replace(run, ran_before=True)
+    return run if run.waiting is None else replace(run, waiting=replace(run.waiting, since_ms=run.enqueued_at_ms))
 
 
 def settle(run: Run, row: RunRecord, waiting: Waiting | None) -> Run:

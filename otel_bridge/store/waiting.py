@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from otel_bridge.model.runs import OpenWait, Question, Waiting, WaitingOn
+from otel_bridge.model.runs import ROUNDING_MS, OpenWait, Question, Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
 
 TAIL_ROWS = 16
@@ -102,9 +102,32 @@ class Child:
         return self.status in ENGINE_OPEN
 
     @property
+    def ran_before(self) -> bool:
+        """True when a step is older than its row's start: it was put on a queue once more."""
+        return ran_before(self.started_at_ms, self.first_step_ms)
+
+    @property
+    def may_have_run_before(self) -> bool:
+        """True where only its first step tells whether it was executed before the start that its row has."""
+        waited_ms = 0 if self.started_at_ms is None else self.started_at_ms - self.created_at_ms
+        return self.status == "ENQUEUED" or waited_ms > ROUNDING_MS
+
+    @property
     def has_rounded_stamps(self) -> bool:
         """True when its start or end is a whole second, as all are on SQLite with Python before 3.12."""
         return any(stamp is not None and stamp % 1000 == 0 for stamp in (self.started_at_ms, self.completed_at_ms))
+
+
+def ran_before(started_ms: int | None, first_step_ms: int | None) -> bool:
+    """Say whether a run's first step is older than the start in its row, or than one that is still to come.
+
+    A row's start may be cut to a whole second, and is the database's clock where the step's is its worker's.
+
+    Example:
+        >>> ran_before(60_000, 2_000), ran_before(60_000, 59_900), ran_before(None, 2_000), ran_before(60_000, None)
+        (True, False, True, False)
+    """
+    return first_step_ms is not None and (started_ms is None or first_step_ms < started_ms - ROUNDING_MS)
 
 
 def is_housekeeping(name: str) -> bool:

@@ -20,6 +20,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
+from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.lifecycle import lived_meanwhile, message_of, run_events, step_events
 from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
@@ -107,6 +108,7 @@ class ChangeTail:
             partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
             runs.update(partners)
             steps = self._store.get_steps_of(list(runs), errors=True, last_rows=LAST_ROWS) if runs else {}
+            steps = self._with_requeued_children(runs, steps)
             undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
             cut = self._interrupted([run.id for run in runs.values() if may_be_cut_off(run)])
             compared = [
@@ -137,6 +139,19 @@ class ChangeTail:
             self._late_since_ms = self.presence.now_ms - OVERLAP_MS
         except LedgerError:
             log.debug("Steps reported as interrupted cannot be read now; they are with the next presence.")
+
+    def _with_requeued_children(self, runs: Mapping[str, Run], steps: dict[str, list[Step]]) -> dict[str, list[Step]]:
+        """Return the steps, those that something happened to with when their children were last put on a queue."""
+        changed = (step for run_id, found in steps.items() for step in self._changed(run_id, found))
+        try:
+            requeues = ChildRequeues(self._ledger, changed, just_now=True)
+        except LedgerError:
+            return steps
+        return {run_id: requeues.over(found, since_ms=runs[run_id].created_at_ms) for run_id, found in steps.items()}
+
+    def _changed(self, run_id: str, steps: Sequence[Step]) -> Iterator[Step]:
+        before = self._known.get(run_id)
+        return (step for step in steps if before is None or before.steps.get(step.seq) != step.status)
 
     def _interrupted(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[InterruptedStep]]:
         """Return what workers reported of the interrupted steps of these runs, as far as it can be read."""

@@ -34,6 +34,7 @@ class Shown:
     name: str
     status: str
     duration_ms: int | None
+    queue_ms: int | None
 
 
 Steps = dict[int, Shown]
@@ -205,7 +206,7 @@ class Surfaces:
 
 
 def _of(step: Mapping[str, Any], name: str) -> Shown:
-    return Shown(name, step["status"], step.get("durationMs"))
+    return Shown(name, step["status"], step.get("durationMs"), step.get("queueMs"))
 
 
 def _of_span(span: Any, marks: Mapping[str, Any]) -> Shown:
@@ -214,4 +215,5 @@ def _of_span(span: Any, marks: Mapping[str, Any]) -> Shown:
     is_error = span.status.code == StatusCode.ERROR.value
     assert is_error == (status in ("failed", "dead")), f"{span.name} is {status}; its span says {span.status.code}"
     lasted_ms = (span.end_time_unix_nano - span.start_time_unix_nano) // 1_000_000
-    return Shown(span.name, status, lasted_ms - int(marks.get(semconv.QUEUE_WAIT_MS, 0)))
+    queue_ms = marks.get(semconv.QUEUE_WAIT_MS)
+    return Shown(span.name, status, lasted_ms - (queue_ms or 0), queue_ms)

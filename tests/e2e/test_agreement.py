@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +91,25 @@ def test_a_remote_step_lasts_as_long_as_its_child_however_late_its_parent_asks(s
     assert marks[semconv.STEP_COLLECT_MS] == remote["collectMs"]
 
 
+def test_a_child_that_is_retried_waited_since_then_wherever_its_parents_step_is_shown(shown: Surfaces) -> None:
+    """Not since its parent asked for it, however long it had failed by then."""
+    shown.world.touch("hold-meanwhile-boy")
+    shown.world.touch("break-boy")
+    start(shown, "collector", "boy", run_id="mended-1")
+    child = until(lambda: shown.detail("mended-1")["childRuns"], what="a child")[0]["id"]
+    shown.world.reaches(child, "failed")
+    shown.world.remove("break-boy")
+    shown.client.retry(child)
+    shown.world.reaches(child, "completed")
+    until(lambda: [event for event in shown.events("mended-1") if event["type"] == "step.completed"], what="its event")
+    shown.world.touch("go-meanwhile-boy")
+    shown.world.reaches("mended-1", "completed")
+    steps = shown.agree("mended-1", {1: ("steps", "completed"), 2: ("work", "completed")})
+    again = shown.detail(child)["attempts"][1]
+    (remote,) = [step for step in shown.detail("mended-1")["timeline"] if step["kind"] == "remote"]
+    assert steps[1].queue_ms == max(0, _ms(remote["startedAt"]) - _ms(again["enqueuedAt"]))
+
+
 # -- 10.2 queue time and attempts ----------------------------------------------------------------------------------
 
 
@@ -165,6 +185,25 @@ def test_what_the_engine_itself_resumes_has_an_attempt_and_no_false_queue_time(s
     assert "resume by the engine" in shown.printed("show", "revived-1")
     waits = [marks[semconv.QUEUE_WAIT_MS] for _, marks in shown.spans("revived-1") if semconv.QUEUE_WAIT_MS in marks]
     assert waits == []
+
+
+def test_what_the_engine_put_back_unseen_has_an_attempt_and_no_false_queue_time(shown: Surfaces) -> None:
+    """The engine's own tools gave the run to another queue: it had never ended, so nobody noticed. Its step tells."""
+    shown.world.touch("hold-unseen")
+    start(shown, "steps", "first", "unseen", run_id="unseen-1")
+    begun(shown, "work unseen")
+    first = until(lambda: shown.detail("unseen-1")["timeline"], what="the first step")[0]
+    # a clock that is a little off does not explain any more that a step is older than the start
+    until(lambda: time.time() * 1_000 > _ms(first["finishedAt"]) + 2_100, what="the step to be old")
+    with engine(shown) as client:
+        client.resume_workflow("unseen-1", queue_name="slow-lane")
+    until(lambda: shown.world.log().count("work unseen") == 2, what="the run to be taken again")
+    shown.world.touch("go-unseen")
+    shown.world.reaches("unseen-1", "completed")
+    shown.agree("unseen-1", {1: ("work", "completed"), 2: ("work", "completed")})
+    shown.agree_on_run("unseen-1")
+    assert "queueMs" not in shown.detail("unseen-1")["run"]
+    assert [one["cause"] for one in shown.detail("unseen-1")["attempts"]] == ["start", "resume"]
 
 
 def test_a_delay_is_no_time_on_a_queue(shown: Surfaces) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from otel_bridge.ledger.base import AuditEntry, ExportedRun, KeptAttempt, PastLife
-from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.runs import Run, RunQuery, Waiting
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.story import mounted
@@ -175,6 +175,49 @@ def test_the_engines_resume_begins_an_attempt_of_which_only_the_row_tells() -> N
     assert (second.started_at_ms, second.outcome) == (T + 15 * HOUR, "completed")
     (only,) = attempts(resumed(recovery_attempts=2), [])
     assert only.cause == "start"
+
+
+STARTED = {"started_at_ms": T + 15 * HOUR, "recovery_attempts": 1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "first_step_ms", "queue_ms"),
+    [
+        (STARTED, T + 200, None),
+        (STARTED, T + 15 * HOUR + 5, 15 * HOUR),
+        (STARTED, T + 15 * HOUR - 900, 15 * HOUR),
+        ({**STARTED, "forked_from": "b"}, T - HOUR, 15 * HOUR),
+    ],
+)
+def test_a_step_older_than_the_runs_start_says_that_it_was_put_back(
+    fields: Mapping[str, Any], first_step_ms: int, queue_ms: int | None
+) -> None:
+    """The engine's resume onto a queue of the application's, which neither bridge nor ledger saw."""
+    store = MemoryStateStore()
+    store.put_run(make_run("a", **{"status": "completed", "created_at_ms": T, "queue": "q", **fields}))  # type: ignore[arg-type]
+    store.put_step(make_step("a", 1, started_at_ms=first_step_ms, finished_at_ms=first_step_ms + 20))
+    (listed,) = store.list_runs(RunQuery()).runs
+    found = store.get_run("a")
+    assert found is not None
+    assert listed.queue_ms == found.queue_ms == queue_ms
+    causes = [(attempt.cause, attempt.enqueued_at_ms) for attempt in attempts(found, [])]
+    assert causes == [("start", T), *([("resume", None)] if queue_ms is None else [])]
+    retried = overlay_requeue(found, [done("retry", T + 15 * HOUR - 50)])
+    assert retried.queue_ms == 50
+
+
+def test_a_run_that_waits_with_steps_from_before_waits_since_its_rows_last_change() -> None:
+    """It was put back then, and not when it was created."""
+    store = MemoryStateStore()
+    run = make_run("a", status="pending", created_at_ms=T, updated_at_ms=T + HOUR, queue="q", started_at_ms=None)
+    store.put_run(run)
+    waiting = store.list_runs(RunQuery()).runs[0].waiting
+    assert waiting is not None
+    assert waiting.since_ms == T
+    store.put_step(make_step("a", 1, started_at_ms=T + 200, finished_at_ms=T + 220))
+    again = store.list_runs(RunQuery()).runs[0]
+    assert again.waiting is not None
+    assert (again.waiting.since_ms, again.was_put_back) == (T + HOUR, True)
 
 
 def test_a_run_that_was_put_back_during_its_delay_was_on_no_queue_before() -> None:

@@ -106,6 +106,19 @@ def test_a_delay_of_a_child_and_what_recovery_overwrote_are_no_time_on_its_queue
     assert (step.enqueued_at_ms, step.queue_ms) == (None, None)
 
 
+def test_a_child_that_ran_before_the_start_in_its_row_waited_for_an_unknown_time() -> None:
+    """It was put on its queue once more: when that was only the audit log may know. A clock may be a little apart."""
+    resumed = replace(child("SUCCESS"), first_step_ms=NOW - 9_000)
+    (step,) = fold(row(1, "work", child_id="c"), of=resumed)
+    assert (step.enqueued_at_ms, step.queue_ms, step.child_put_back) == (None, None, True)
+    (step,) = fold(row(1, "work", child_id="c"), of=replace(child("ENQUEUED", started=None), first_step_ms=NOW - 9_000))
+    assert (step.status, step.enqueued_at_ms, step.child_put_back) == ("pending", None, True)
+    (step,) = fold(row(1, "work", child_id="c"), of=replace(child("SUCCESS"), first_step_ms=NOW - 5_900))
+    assert (step.queue_ms, step.child_put_back) == (4_900, False)
+    (step,) = fold(row(1, "work", child_id="c"), of=replace(resumed, executions=2))
+    assert (step.queue_ms, step.child_put_back) == (None, False)
+
+
 def test_a_child_that_was_deleted_leaves_a_step_that_ended_when_it_was_started() -> None:
     """The engine's retention may delete children before parents."""
     (step,) = fold(row(1, "work", child_id="c"))
@@ -149,6 +162,7 @@ def test_a_child_that_was_retried_after_its_parent_had_the_result_tells_nothing_
     ):
         (step,) = fold(*rows, of=again)
         assert (step.status, step.started_at_ms, step.finished_at_ms) == ("failed", NOW - 9_900, NOW - 8_000)
+        assert (step.enqueued_at_ms, step.queue_ms) == (None, None)
 
 
 @pytest.mark.parametrize(

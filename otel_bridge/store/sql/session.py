@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.store.cells import plain
-from otel_bridge.store.rows import RunRecord, run_of, settle
+from otel_bridge.store.rows import RunRecord, may_have_run_before, overlay_first_step, run_of, settle
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.schema import Dialect, Schema
 from otel_bridge.store.sql.statement import BY_PARENT, PRIMARY_KEY, Statement
@@ -41,7 +41,7 @@ LAST_STEPS = Statement("last_steps", "The last step rows of executing runs: what
 ANNOUNCED_WAITS = Statement("announced_waits", "What runs said that they are about to wait for.", (PRIMARY_KEY,))
 STARTED_RUNS = Statement("started_runs", "The runs that steps started: their times and outcomes.", (PRIMARY_KEY,))
 STEP_BOUNDS = Statement(
-    "step_bounds", "First start and last end of steps, where a run's own are rounded.", (PRIMARY_KEY,)
+    "step_bounds", "First start and last end of steps, where a run's own are rounded or overwritten.", (PRIMARY_KEY,)
 )
 OPEN_CHILDREN = Statement("open_children", "The open children that a run may wait for.", (BY_PARENT,))
 
@@ -87,6 +87,9 @@ def derive_runs(reader: Reader, rows: Sequence[RunRecord]) -> list[Run]:
     runs = [run_of(row) for row in rows]
     if not runs:
         return runs
+    unsure = [run.id for run in runs if may_have_run_before(run)]
+    firsts = {run_id: first_ms for run_id, first_ms, _ in _step_bounds(reader, unsure)} if unsure else {}
+    runs = [overlay_first_step(run, firsts[run.id]) if run.id in firsts else run for run in runs]
     executing = [run.id for run in runs if run.status == "running"]
     waiting = _waiting(reader, executing) if executing else {}
     return [settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
@@ -182,8 +185,8 @@ def children_by_id(reader: Reader, run_ids: Iterable[str]) -> dict[str, Child]:
         sql = f"{_child_select(schema)} FROM {schema.table('workflow_status')} w WHERE {among}"
         rows = (plain(row, _CHILD_REQUIRED) for row in reader.read(STARTED_RUNS, sql, params))
         found.update((child.id, child) for child in (Child(*row) for row in rows))
-    rounded = [child.id for child in found.values() if child.has_rounded_stamps]
-    for run_id, first_ms, last_ms in _step_bounds(reader, rounded):
+    unsure = [child.id for child in found.values() if child.has_rounded_stamps or child.may_have_run_before]
+    for run_id, first_ms, last_ms in _step_bounds(reader, unsure):
         found[run_id] = replace(found[run_id], first_step_ms=first_ms, last_step_ms=last_ms)
     return found
 
