@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from dashboard.cli.main import durable
 from otel_bridge.cli import otel_bridge
 from otel_bridge.extras import EXTRAS
+from otel_bridge.model.status import RUN_STATUSES
 from otel_bridge.store.sql.schema import KNOWN_SCHEMA_VERSION
 from tests.programs import ROOT, running_shop
 
@@ -138,6 +140,8 @@ def test_links_lead_to_files(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+            if name.startswith("docs/"):  # the site holds nothing else
+                assert (ROOT / "docs") in (path.parent / target).resolve().parents, target
 
 
 def test_nothing_committed_names_this_machine() -> None:
@@ -184,6 +188,21 @@ def test_every_page_of_the_docs_is_in_the_navigation() -> None:
     """``mkdocs.yml`` names each file once, and no file that is not there."""
     named = re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
     assert sorted(named) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def test_the_pictures_are_right_and_shown() -> None:
+    """The life of a run has each status once; every picture is on a page, explains itself, and loads nothing."""
+    pages = "".join(path.read_text() for path in PAGES)
+    pictures = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+    assert [path.stem for path in pictures] == ["run", "trace", "undo"]
+    for path in pictures:
+        drawn = ElementTree.fromstring(path.read_text())
+        assert f"](pictures/{path.name})" in pages
+        assert {child.tag.rpartition("}")[2] for child in drawn} >= {"title", "desc"}
+        assert "://" not in path.read_text().replace("http://www.w3.org/2000/svg", "")
+        if path.stem == "run":
+            words = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+            assert sorted(word for word in words if word in RUN_STATUSES) == sorted(RUN_STATUSES)
 
 
 def test_the_table_of_support_says_what_is_declared() -> None:
