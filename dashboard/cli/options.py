@@ -82,7 +82,7 @@ _FILTER = (
     click.option("--view", metavar="NAME", help="What a saved view shows (durable views); other options narrow it."),
     click.option("--status", multiple=True, type=click.Choice(RUN_STATUSES), help="Any of these; repeat."),
     click.option("--workflow", help="Exact name of the workflow."),
-    click.option("-q", metavar="TEXT", help="Prefix of the run id, or part of the workflow's name."),
+    click.option("-q", metavar="TEXT", help="Prefix of the run id, part of the workflow's name, or a trace id."),
     click.option("--queue", help="On this queue."),
     click.option("--executor", help="On this executor."),
     click.option("--app-version", "version", help="Of this version of the application."),

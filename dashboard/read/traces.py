@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from dashboard.errors import BadRequest, NotFound
 from dashboard.read.services import Services
@@ -11,6 +12,23 @@ from otel_bridge.model.runs import RunQuery
 from otel_bridge.spans import ids
 
 TRACE_SEARCH_PAGES = 8
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def by_trace(services: Services, query: RunQuery) -> RunQuery:
+    """Return a filter whose text is the id of a trace that the ledger remembers as one of that trace's run.
+
+    No run is looked through: of a text that is no such id nothing changes. The trace's spans are of that run, and of
+    its undo; children have traces of their own, unless they are nested.
+    """
+    wanted = (query.text or "").lower()
+    if not _TRACE_ID.fullmatch(wanted):
+        return query
+    try:
+        found = services.ledger.run_of_trace(wanted)
+    except LedgerError:
+        return query
+    return query if found is None else replace(query, text=None, run_id=found)
 
 
 def run_of_trace(services: Services, trace_id: str) -> str:
@@ -21,7 +39,7 @@ def run_of_trace(services: Services, trace_id: str) -> str:
         NotFound: no such run among those remembered and the newest few thousand.
     """
     wanted = trace_id.lower()
-    if not re.fullmatch(r"[0-9a-f]{32}", wanted):
+    if not _TRACE_ID.fullmatch(wanted):
         raise BadRequest(f"{trace_id[:80]!r} is not a trace id: 32 hexadecimal digits are.")
     try:
         remembered = services.ledger.run_of_trace(wanted)

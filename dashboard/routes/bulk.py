@@ -11,6 +11,7 @@ from dashboard.actions.bulk_work import BulkAction
 from dashboard.errors import BadRequest
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read.bulks import bulk_view, bulks, group_view, now_of
+from dashboard.read.traces import by_trace
 from dashboard.routes.answers import actions_in, actions_of
 from dashboard.wire.bulk import BulkAnswer, BulkBody, BulkQuery, BulksQuery, BulkStatus, BulkStatusQuery, BulkView
 from otel_bridge.errors import LedgerError
@@ -36,7 +37,7 @@ def is_unfiltered(query: RunQuery) -> bool:
 )
 def bulk_action(ctx: RequestContext, *, query: BulkQuery, body: BulkBody, action: BulkAction) -> Reply:
     """``dryRun=true`` tells what would be touched; the real one takes its ``boundMs`` so that nothing newer is."""
-    wanted = query.to_query()
+    wanted = by_trace(ctx.services, query.to_query())
     if not (query.all or query.dry_run) and body.ids is None and is_unfiltered(wanted):
         raise BadRequest(
             "There is no filter, so this would touch every run of the store. Give a filter, or all=true to mean that.",

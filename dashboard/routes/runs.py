@@ -17,6 +17,7 @@ from dashboard.read.cursors import opened, sealed
 from dashboard.read.graph_children import MAX_CHILDREN
 from dashboard.read.run_graph import run_graph as read_graph
 from dashboard.read.timeline import CHILDREN_SHOWN, STEPS_SHOWN, Part
+from dashboard.read.traces import by_trace
 from dashboard.wire.base import Json, Query, at_most, iso
 from dashboard.wire.convert import activity_view, facet_view
 from dashboard.wire.filters import ActivityQuery, FacetsQuery, RunsQuery
@@ -71,7 +72,8 @@ def list_runs(ctx: RequestContext, *, query: RunsQuery) -> Reply:
     """
     try:
         cursor = None if query.cursor is None else opened(ctx.services, query.cursor)
-        page = ctx.services.runs.page(query.to_query(limit=query.limit, cursor=cursor, offset=query.offset))
+        wanted = query.to_query(limit=query.limit, cursor=cursor, offset=query.offset)
+        page = ctx.services.runs.page(by_trace(ctx.services, wanted))
     except InvalidCursorError as error:
         raise BadRequest(str(error), parameter="cursor") from error
     headers: dict[str, str] = {}
@@ -91,7 +93,9 @@ def run_facets(ctx: RequestContext, *, query: FacetsQuery) -> list[FacetView]:
 
     Failed, cancelled and dead runs are counted to the last. Where ``exact`` is false there are as many or more.
     """
-    found = ctx.services.runs.facets(query.to_query(), by_workflow=query.by == "workflow", exact=query.exact)
+    found = ctx.services.runs.facets(
+        by_trace(ctx.services, query.to_query()), by_workflow=query.by == "workflow", exact=query.exact
+    )
     return [facet_view(facet) for facet in found]
 
 
@@ -106,7 +110,7 @@ def activity(ctx: RequestContext, *, query: ActivityQuery) -> ActivityView:
         grid = query.grid(ctx.store.now_ms())
     except ValueError as error:
         raise BadRequest(f"Query parameter 'since' {error}.", parameter="since") from error
-    return activity_view(ctx.services.runs.activity(query.to_query(), grid))
+    return activity_view(ctx.services.runs.activity(by_trace(ctx.services, query.to_query()), grid))
 
 
 class TimelineQuery(Query):

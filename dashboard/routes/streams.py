@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dashboard.errors import BadRequest
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.http.transports import EVENT_STREAM
@@ -12,6 +14,7 @@ from dashboard.read import run
 from dashboard.read.loading import get_run
 from dashboard.read.relatives import without_unseen
 from dashboard.read.timeline import FOLDED_RUN, WHOLE_RUN
+from dashboard.read.traces import by_trace
 from dashboard.wire.base import Wire
 from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
@@ -72,10 +75,10 @@ def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     """Events of runs (not of their steps) that pass the filter, and with ``left`` of those that may have passed it."""
     ctx.store.change_token()
     last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
-    wanted, view = query.to_query(), view_of(ctx.services)
+    wanted, view = by_trace(ctx.services, query.to_query()), view_of(ctx.services)
 
     def snapshot(subscription: Subscription) -> Wire:
-        runs = ctx.services.runs.page(query.to_query(limit=query.limit)).runs
+        runs = ctx.services.runs.page(replace(wanted, limit=query.limit)).runs
         rows = without_unseen(ctx.services, ctx.services.rows(runs))
         return ListSnapshot(id=subscription.last_id, runs=rows)
 

@@ -37,7 +37,7 @@ def params_of(query: RunQuery) -> dict[str, str | int | list[str]]:
     given: dict[str, str | int | list[str] | None] = {
         "status": [status for status in RUN_STATUSES if status in query.statuses],
         "workflow": query.workflow,
-        "q": query.text,
+        "q": query.text if query.run_id is None else query.run_id,
         "queue": query.queue,
         "executor": query.executor,
         "version": query.version,
@@ -74,7 +74,8 @@ class RunFilter(Query):
     status: list[RunStatus] = Field(default_factory=list, max_length=MAX_REPEATS, description="Any of these statuses.")
     workflow: Text | None = Field(None, description="Exact name of the workflow.")
     q: Text | None = Field(
-        None, description="Prefix of the run id, or part of the workflow's name (A to Z in either case)."
+        None,
+        description="Prefix of the run id, or part of the workflow's name (A to Z in either case), or a trace id.",
     )
     queue: Text | None = Field(None, description="Exact name; empty: runs without a queue. Likewise the others.")
     executor: Text | None = None

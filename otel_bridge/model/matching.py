@@ -71,6 +71,7 @@ def matches(run: Run, query: RunQuery, *, now_ms: int, any_status: bool = False)
         not query.nothing
         and (any_status or not query.statuses or run.status in query.statuses)
         and query.workflow in (None, run.workflow)
+        and query.run_id in (None, run.id)
         and query.queue in (None, run.queue or "")
         and query.executor in (None, run.executor or "")
         and query.version in (None, run.workflow_version or "")

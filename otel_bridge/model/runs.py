@@ -253,6 +253,7 @@ class RunQuery:
         nothing: the filter asks for what no run has.
         error: a fingerprint; what the ledger knows of runs, not the store: ``RunReader`` looks there.
         bulk: the id of a bulk action, ``bulk_part`` a part of its aftermath; likewise.
+        run_id: this run alone.
         text: prefix of the run id, or a part of the workflow's name.
         cursor: opaque; from ``RunPage.next_cursor``.
         offset: small offsets only (``<= 1000``), for clients that cannot follow cursors.
@@ -260,6 +261,7 @@ class RunQuery:
 
     statuses: frozenset[RunStatus] = frozenset()
     workflow: str | None = None
+    run_id: str | None = None
     text: str | None = None
     queue: str | None = None
     executor: str | None = None

@@ -94,6 +94,7 @@ def matches(run: Run, query: RunQuery) -> bool:
     return (
         (not query.statuses or run.status in query.statuses)
         and query.workflow in (None, run.workflow)
+        and query.run_id in (None, run.id)
         and query.queue in (None, run.queue)
         and query.executor in (None, run.executor)
         and query.parent_id in (None, run.parent_id)
@@ -115,6 +116,7 @@ def random_query(rng: random.Random) -> RunQuery:
     return RunQuery(
         statuses=frozenset(rng.sample(STATUSES, rng.randrange(1, 4))) if rng.random() < 0.6 else frozenset(),
         workflow=maybe("alpha", "gamma_ray", "none"),  # type: ignore[arg-type]
+        run_id=maybe("a1", "run-9") if rng.random() < 0.2 else None,  # type: ignore[arg-type]
         queue=maybe("q1", "none"),  # type: ignore[arg-type]
         executor=maybe("e1"),  # type: ignore[arg-type]
         parent_id=maybe("p1", "none"),  # type: ignore[arg-type]

@@ -65,6 +65,7 @@ def in_list(column: str, values: Sequence[object], dialect: Dialect) -> tuple[st
 
 EXACT_COLUMNS = (
     ("workflow", "name"),
+    ("run_id", "workflow_uuid"),
     ("queue", "queue_name"),
     ("executor", "executor_id"),
     ("version", "application_version"),

@@ -158,7 +158,7 @@ class _Counting:
         matching = self.request
         if query.text:
             matching = matching.narrowed(*text_term(query.text, reader.dialect))
-        if query.parent_id and reader.schema().has("workflow_status", "parent_workflow_id"):
+        if query.run_id or (query.parent_id and reader.schema().has("workflow_status", "parent_workflow_id")):
             self.add(matching, COUNTED, [""])
         else:
             unordered = [word for word in ENGINE_OPEN if word not in ORDERED_STATUSES]

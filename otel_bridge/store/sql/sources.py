@@ -186,6 +186,8 @@ def engine_statuses(query: RunQuery) -> list[str] | None:
 def fetch(request: Request, key: Key | None, wanted: int, budget: Budget) -> Found:
     """Return the next rows after ``key`` from the sources that this query's filters make good."""
     query = request.query
+    if query.run_id:
+        return some(request, Where().add("w.workflow_uuid = ?", query.run_id), key, wanted)
     if query.parent_id and request.reader.schema().has("workflow_status", "parent_workflow_id"):
         children = few(request, Where().add("w.parent_workflow_id = ?", query.parent_id), key, wanted)
         if children is not None:
