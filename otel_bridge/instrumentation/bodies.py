@@ -21,7 +21,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from otel_bridge.instrumentation import engine
-from otel_bridge.instrumentation.current import RUN_KEY, LiveRun
+from otel_bridge.instrumentation.current import RUN_KEY, LiveRun, Placement
 from otel_bridge.instrumentation.guard import Guard, untraced
 from otel_bridge.spans import ids, semconv
 
@@ -61,23 +61,53 @@ class Body:
 
     def span_id(self, seq: int, parent: int) -> int:
         """Return the id of the span that the body opens now under ``parent``."""
-        nth, generation = self._count(seq, parent), self.run.settled().generation
-        raw = ids.body_span_id(
-            self.run.run_id, seq, nth, parent=parent, generation=generation, namespace=self.run.namespace
-        )
-        return int.from_bytes(raw, "big")
+        placement = self.run.settled()
+        nth = self._count(seq, parent, placement)
+
+        def compute(placement: Placement) -> int:
+            raw = ids.body_span_id(
+                self.run.run_id,
+                seq,
+                nth,
+                parent=self._right(parent, placement),
+                generation=placement.generation,
+                namespace=self.run.namespace,
+            )
+            return int.from_bytes(raw, "big")
+
+        span_id, guess = compute(placement), self.run.guessed(placement)
+        if guess is not None:
+            guess.span_ids[span_id] = compute
+        return span_id
 
     def trace_id(self, seq: int) -> int:
         """Return the id of the trace that the body begins now apart from its run's."""
-        nth, generation = self._count(seq, -1), self.run.settled().generation
-        raw = ids.body_trace_id(self.run.run_id, seq, nth, generation=generation, namespace=self.run.namespace)
-        return int.from_bytes(raw, "big")
+        placement = self.run.settled()
+        nth = self._count(seq, -1, placement)
 
-    def _count(self, seq: int, parent: int) -> int:
+        def compute(placement: Placement) -> int:
+            raw = ids.body_trace_id(
+                self.run.run_id, seq, nth, generation=placement.generation, namespace=self.run.namespace
+            )
+            return int.from_bytes(raw, "big")
+
+        trace_id, guess = compute(placement), self.run.guessed(placement)
+        if guess is not None:
+            guess.trace_ids[trace_id] = compute
+        return trace_id
+
+    def _right(self, span_id: int, placement: Placement) -> int:
+        """Return what an id that may have been guessed is with this placement."""
+        return span_id if self.run.guess is None else self.run.guess.span_id(span_id, placement)
+
+    def _count(self, seq: int, parent: int, placement: Placement) -> int:
         with self._lock:
             if seq != self._seq:  # a body never goes back: the counts of earlier places are done with
                 self._seq = seq
                 self._counts.clear()
+            # A parent whose id was a guess is the same parent when the answer is there.
+            self._counts = {self._right(known, placement): nth for known, nth in self._counts.items()}
+            parent = self._right(parent, placement)
             nth = self._counts.get(parent, 0)
             self._counts[parent] = nth + 1
             return nth

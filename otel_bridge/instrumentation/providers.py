@@ -1,4 +1,4 @@
-"""What makes an SDK tracer provider replay-safe: an id generator, and a span processor. See ``bodies``.
+"""What makes an SDK tracer provider replay-safe: an id generator, and a span processor. See ``bodies``, ``guesses``.
 
 Both ask for the current context only; they cost nothing outside of workflows, and work while nobody instruments.
 """
@@ -6,14 +6,25 @@ Both ask for the current context only; they cost nothing outside of workflows, a
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import Any
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    ReadableSpan,
+    Span,
+    SpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.trace import SpanContext
 
 from otel_bridge.instrumentation.bodies import Body, current_parent, current_place, guard
+from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
+from otel_bridge.instrumentation.guesses import kept
 from otel_bridge.spans import semconv
 
 _prepared: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
@@ -58,7 +69,7 @@ class DurableIdGenerator(IdGenerator):
 
 
 class ReplayProcessor(SpanProcessor):
-    """Keeps spans of a replayed body from the provider's other processors.
+    """Keeps the spans of a replayed body from the other processors, and those under a guessed id until it is known.
 
     Args:
         flush: whether to note on the body that a span of it has ended, for ``flush_before_steps``.
@@ -70,13 +81,16 @@ class ReplayProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Mark a span that may be a second copy, and have its end judged."""
         try:
+            run = _guessing(span, parent_context)
+            if run is not None:
+                # The SDK hands an ended span to what it was made with, and offers no way to withhold it.
+                span._span_processor = _Keeper(span._span_processor, run)
             place = current_place()
             if place is None:
                 return
             history = place.body.history(place.seq)
             if history.recovered and place.seq <= history.last_seq:
                 span.set_attribute(semconv.REPLAYED, True)
-                # The SDK hands an ended span to what it was made with, and offers no way to withhold it.
                 span._span_processor = _Judge(span._span_processor, place.body, history.last_seq)
         except Exception as error:  # noqa: BLE001 - called by user code in a workflow
             guard.caught("judging a span of a workflow's body", error)
@@ -87,6 +101,62 @@ class ReplayProcessor(SpanProcessor):
             place = current_place()
             if place is not None:
                 place.body.unflushed = True
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what was kept back as it is."""
+        kept.release_all()
+        return True
+
+    def shutdown(self) -> None:
+        """Send what was kept back as it is."""
+        kept.release_all()
+
+
+def _guessing(span: Span, parent_context: Context | None) -> LiveRun | None:
+    """Return the run whose placement was guessed for the trace that a span is in; None where nothing was."""
+    run = _run_of(trace.get_current_span(parent_context)) or otel_context.get_value(RUN_KEY, parent_context)
+    if not isinstance(run, LiveRun) or run.guess is None or span.context is None:
+        return None
+    return run if span.context.trace_id in run.guess.trace_ids else None
+
+
+def _run_of(parent: trace.Span) -> LiveRun | None:
+    """Return the run that a parent belongs to, as far as it shows that itself: code may pass a context of its own."""
+    if isinstance(parent, DurableSpan):
+        return parent._run
+    processor = getattr(parent, "_span_processor", None)
+    if isinstance(processor, _Judge):
+        processor = processor._inner
+    return processor._run if isinstance(processor, _Keeper) else None
+
+
+class _Keeper(SpanProcessor):
+    """Passes a span on when its run's placement is known, under the right ids."""
+
+    def __init__(self, inner: Any, run: LiveRun) -> None:
+        self._inner, self._run = inner, run
+
+    def _on_ending(self, span: Span) -> None:
+        getattr(self._inner, "_on_ending", lambda _: None)(span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if not kept.keep(self._run, partial(self._send, span)):
+            self._send(span)
+
+    def _send(self, span: ReadableSpan) -> None:
+        try:
+            span._context, span._parent = self._right(span.context), self._right(span.parent)
+        except Exception as error:  # noqa: BLE001 - called by user code, or by the thread that looks runs up
+            guard.caught("correcting the ids of a span", error)
+        self._inner.on_end(span)
+
+    def _right(self, context: SpanContext | None) -> SpanContext | None:
+        placement, guess = self._run.placement, self._run.guess
+        if context is None or placement is None or guess is None:
+            return context
+        trace_id = guess.trace_id(context.trace_id, placement)
+        span_id = guess.span_id(context.span_id, placement)
+        return SpanContext(trace_id, span_id, context.is_remote, context.trace_flags, context.trace_state)
 
 
 class _Judge(SpanProcessor):
@@ -123,4 +193,14 @@ def prepare(provider: object, *, flush: bool = False) -> TracerProvider | None:
     if found not in _prepared:
         _prepared.add(found)
         found.add_span_processor(ReplayProcessor(flush=flush))
+        _put_first(found)
     return found
+
+
+def _put_first(provider: TracerProvider) -> None:
+    """Have what was kept back flushed before the processors that export it: they are flushed and shut down in order."""
+    processors = provider._active_span_processor
+    if isinstance(processors, SynchronousMultiSpanProcessor):
+        with processors._lock:
+            *others, ours = processors._span_processors
+            processors._span_processors = (ours, *others)

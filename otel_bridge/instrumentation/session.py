@@ -17,6 +17,7 @@ from opentelemetry.trace import set_span_in_context
 from otel_bridge.instrumentation import attempts, bodies, engine
 from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
+from otel_bridge.instrumentation.guesses import kept
 from otel_bridge.instrumentation.heartbeat import Heartbeat, Interruption, Scope
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.places import RunPlaces
@@ -193,5 +194,6 @@ def _watch_forks(session: Session) -> None:
 
 def _after_fork() -> None:
     bodies.forget()
+    kept.forget()
     for session in list(_sessions):
         session.forget()
