@@ -7,7 +7,7 @@ from dbos import DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import end_waits
-from dashboard.actions.permission import Reach, cancelled_with, undone_with
+from dashboard.actions.permission import Reach, cancelled_with, ids_below, undone_with
 from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
@@ -59,14 +59,18 @@ def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outc
 
 def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) -> None:
     """Cancel a run. The engine keeps nothing of a step in flight; the worker reports it, no matter who cancels."""
-    ctx.remember_queue(run)
-    if children:
-        for child in ctx.store.children(run.id):
-            ctx.remember_queue(child)
+    _remember_queues(ctx, run, children=children)
     lock.fence()
     with ctx.engine.use() as client:
         client.cancel_workflow(run.id, cancel_children=children)
     end_waits(ctx, run)
+
+
+def _remember_queues(ctx: ActionContext, run: Run, *, children: bool) -> None:
+    """Keep the queues of all that the engine is about to cancel: it forgets them."""
+    ctx.remember_queues([run])
+    for below in ids_below(ctx.store, run.id) if children else ():
+        ctx.remember_queues(ctx.store.get_runs(below).values())
 
 
 def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
@@ -82,7 +86,7 @@ def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
         # First, so that a crash of this process in between loses nothing: the undo cancels the run by itself.
         enqueue_undo(ctx, client, run, version)
         if run.status in CANCELLABLE_STATUSES:
-            ctx.remember_queue(run)
+            _remember_queues(ctx, run, children=True)
             client.cancel_workflow(run.id, cancel_children=True)
             end_waits(ctx, run)
             after = ctx.run(run.id)

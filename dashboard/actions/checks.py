@@ -68,6 +68,6 @@ def refuse_undone(ctx: ActionContext, run: Run, verb: str) -> None:
     if run.status == "cancelling":
         raise Refused(f"The run is being undone, so it cannot be {verb}. See {run.undo_id}.")
     undo = ctx.store.get_run(run.undo_id)
-    if undo is not None and undo.status == "cancelled" and not ctx.store.get_steps(undo.id):
+    if undo is not None and undo.status == "cancelled" and ctx.store.last_step_number(undo.id) is None:
         return  # cancelled before it did anything
     raise Refused(f"The run was undone by {run.undo_id}, so it cannot be {verb}. Fork it, or retry with input.")

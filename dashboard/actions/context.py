@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -182,14 +182,17 @@ class ActionContext:
         except LedgerError:
             return None
 
-    def remember_queue(self, run: Run) -> None:
-        """Keep the run's queue before an action makes the engine forget it."""
-        queue = queue_to_remember(run)
-        if queue is not None:
+    def remember_queues(self, runs: Iterable[Run]) -> None:
+        """Keep the runs' queues before an action makes the engine forget them."""
+        found = {run.id: queue for run in runs if (queue := queue_to_remember(run)) is not None}
+        if found:
             try:
-                self.ledger.remember_queues({run.id: queue})
+                self.ledger.remember_queues(found)
             except LedgerError:
-                log.warning("The queue of run %s could not be remembered; a retry will use another.", run.id)
+                names = ", ".join(sorted(found)[:3])
+                log.warning(
+                    "The queues of %d runs (%s) could not be remembered; a retry will use another.", len(found), names
+                )
 
     def keep_attempt(self, run: Run, steps: Sequence[Step], *, at_ms: int) -> None:
         """Keep how an open run stands, for its history, before an action that began at ``at_ms`` puts it back."""

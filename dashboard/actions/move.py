@@ -11,11 +11,11 @@ from dashboard.actions.destination import Destination
 from dashboard.actions.redispatch import move_to
 from dashboard.actions.step_references import check_against
 from dashboard.errors import Refused
+from dashboard.read.every_step import interrupted_now
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, UNSUCCESSFUL_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
-from otel_bridge.runs.overlay import interrupted_steps
 from otel_bridge.runs.placement import Need, place
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.step_check import StepCheck
@@ -76,7 +76,7 @@ def move(
                     f"{run.workflow_version}, or move it with force."
                 )
             where = ctx.queue_for(run, None, seen)
-            ctx.keep_attempt(run, interrupted_steps(run, ctx.store.get_steps(run.id), seen), at_ms=audited.at_ms)
+            ctx.keep_attempt(run, interrupted_now(ctx.store, run, seen), at_ms=audited.at_ms)
             notes = move_to(ctx, lock, run, Destination(target, *where))
             return Moved(Outcome(ctx.run(run_id), tuple(notes)), target, check, moved=True)
 
@@ -122,14 +122,14 @@ def await_canary(ctx: ActionContext, run_id: str, *, timeout_s: float = CANARY_S
     Returns:
         ``{"good", "detail"}``: good when it ended well, recorded another step, or waits again under its new version.
     """
-    before = len(ctx.store.get_steps(run_id))
+    before = ctx.store.last_step_number(run_id) or 0
     deadline = time.monotonic() + timeout_s
     waits_since: float | None = None
     while time.monotonic() < deadline:
         run = ctx.run(run_id)
         if run.status in UNSUCCESSFUL_STATUSES:
             return {"good": False, "detail": f"The first run moved, {run_id}, is {run.status}; the others were left."}
-        if run.status == "completed" or len(ctx.store.get_steps(run_id)) > before:
+        if run.status == "completed" or (ctx.store.last_step_number(run_id) or 0) > before:
             return {"good": True, "detail": ""}
         if run.status != "suspended":
             waits_since = None

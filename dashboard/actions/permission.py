@@ -14,10 +14,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from dashboard.errors import Forbidden, Unprocessable
 from dashboard.read.seen import SEE
-from dashboard.read.undo import has_compensations
+from dashboard.read.undo import undoable
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES
 from otel_bridge.store.base import StateStore
@@ -27,6 +28,8 @@ Reach = Callable[[StateStore], Iterable[Run]]
 
 MOST_ASKED = 10_000
 """So many relatives of one run are asked about; who has more cannot be cancelled or undone whole under a policy."""
+AT_ONCE = 1_000
+"""Relatives held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +139,34 @@ def below(store: StateStore, run: Run) -> Iterator[Run]:
     Raises:
         Unprocessable: there are more than can be asked about.
     """
-    met = {run.id}
-    waiting = [run.id]
-    while waiting:
-        parent = waiting.pop()
-        named = [step.child_run_id for step in store.get_steps(parent) if step.child_run_id]
-        found = {child.id: child for child in store.children(parent, limit=MOST_ASKED + 1)}
-        found.update(store.get_runs([child for child in dict.fromkeys(named) if child not in found]))
-        for child in found.values():
-            if child.id in met:
-                continue
-            met.add(child.id)
-            if len(met) > MOST_ASKED + 1:
+    met = 0
+    for run_ids in ids_below(store, run.id):
+        for child in store.get_runs(run_ids).values():
+            met += 1
+            if met > MOST_ASKED:
                 raise Unprocessable(
                     f"More than {MOST_ASKED} runs would be touched, too many to ask the policy about. "
                     "Act on the runs that it started, a part at a time."
                 )
-            waiting.append(child.id)
             yield child
+
+
+def ids_below(store: StateStore, run_id: str) -> Iterator[list[str]]:
+    """Yield the ids of the runs that a run started, and those that they started, some at a time, each once.
+
+    All of them, however many: a level of children after the other, in reads that take many runs at once.
+    """
+    met, level = {run_id}, [run_id]
+    while level:
+        below: list[str] = []
+        started = store.started_by(level)
+        while page := list(islice(started, AT_ONCE)):
+            new = [child_id for child_id in dict.fromkeys(one.child_id for one in page) if child_id not in met]
+            met.update(new)
+            below += new
+            if new:
+                yield new
+        level = below
 
 
 def cancelled_with(store: StateStore, run: Run) -> Iterator[Run]:
@@ -163,5 +176,7 @@ def cancelled_with(store: StateStore, run: Run) -> Iterator[Run]:
 
 def undone_with(store: StateStore, run: Run) -> Iterator[Run]:
     """Yield the runs that an undo cancels or undoes besides the run itself, however they ended."""
-    stopped = CANCELLABLE_STATUSES | {"dead"}
-    return (child for child in below(store, run) if child.status in stopped or has_compensations(store, child.id))
+    stopped, children = CANCELLABLE_STATUSES | {"dead"}, below(store, run)
+    while some := list(islice(children, AT_ONCE)):
+        able = undoable(store, [child.id for child in some if child.status not in stopped])
+        yield from (child for child in some if child.status in stopped or child.id in able)

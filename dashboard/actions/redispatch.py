@@ -13,13 +13,12 @@ from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.destination import Destination
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
-from dashboard.actions.rewind import last_recorded
 from dashboard.actions.step_references import check_against
 from dashboard.errors import Refused
+from dashboard.read.every_step import interrupted_now
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, HELD_STATUSES
 from otel_bridge.runs.blocked import blocked_reason
-from otel_bridge.runs.overlay import interrupted_steps
 from otel_bridge.runs.placement import Need, knows, place
 from otel_bridge.runs.presence import Presence
 
@@ -77,8 +76,8 @@ def put_back(
         raise Refused(
             f"No live worker has workflow {run.workflow!r}, so the run would only wait. Start one, then redispatch it."
         )
-    ctx.remember_queue(run)
-    in_flight = interrupted_steps(run, ctx.store.get_steps(run.id), seen)
+    ctx.remember_queues([run])
+    in_flight = interrupted_now(ctx.store, run, seen)
     if not seen.known or where.version == run.workflow_version:
         ctx.keep_attempt(run, in_flight, at_ms=at_ms)
         lock.fence()
@@ -123,7 +122,7 @@ def move_to(ctx: ActionContext, lock: RunLock, run: Run, where: Destination) -> 
     Cancelled first, because only an ended run can be given another version. The rewind to after the last step deletes
     nothing but unread messages, and these are sent again.
     """
-    start = last_recorded(ctx.store.get_steps(run.id)) + 1
+    start = (ctx.store.last_step_number(run.id) or 0) + 1
     unread = ctx.store.unread_messages(run.id)
     lock.fence()
     with ctx.engine.use(fast_queue=True) as client:
@@ -153,4 +152,4 @@ def taken_by_unable_worker(ctx: ActionContext, run: Run, seen: Presence) -> str 
         return None
     if any(not executor.workflows or knows(executor, run.workflow) for executor in holders):
         return None
-    return None if ctx.store.get_steps(run.id) else holders[0].instance_id
+    return holders[0].instance_id if ctx.store.last_step_number(run.id) is None else None

@@ -15,6 +15,7 @@ from dashboard.actions.destination import Destination, queue_to_remember
 from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
+from dashboard.actions.recorded import Recorded
 from dashboard.actions.redispatch import put_back
 from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.errors import Refused
@@ -31,6 +32,8 @@ from otel_bridge.spans import life_to_keep
 from otel_bridge.store.base import StateStore
 
 MAX_DEPTH = 25
+AT_ONCE = 1_000
+"""Children looked at together: those that completed are let go again."""
 
 
 def retry(ctx: ActionContext, run_id: str, *, actor: str, queue: str | None = None) -> Outcome:
@@ -120,7 +123,7 @@ def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:
 
 def _read(store: StateStore, run: Run) -> Ended:
     error = store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
-    return Ended(run, store.get_steps(run.id, errors=True), error)
+    return Ended(run, Recorded.read(store, run.id), error)
 
 
 def _start_of(ended: Ended) -> int:
@@ -137,9 +140,14 @@ def _ended_children(store: StateStore, ended: Ended, start: int) -> list[Run]:
     """Return the ended children whose outcome the rewound parent will ask for again."""
     if ended.run.status != "failed":
         return []
-    wanted = [step.child_run_id for step in ended.steps if step.child_run_id and recorded_at(step) >= start]
-    children = store.get_runs(list(dict.fromkeys(wanted)))
-    return [child for child in children.values() if child.status in RETRIABLE_STATUSES]
+    wanted = list(
+        dict.fromkeys(step.child_run_id for step in ended.steps if step.child_run_id and recorded_at(step) >= start)
+    )
+    found: list[Run] = []
+    for at in range(0, len(wanted), AT_ONCE):
+        children = store.get_runs(wanted[at : at + AT_ONCE]).values()
+        found += (child for child in children if child.status in RETRIABLE_STATUSES)
+    return found
 
 
 def retried_with(store: StateStore, run: Run, *, depth: int = 0) -> Iterator[Run]:

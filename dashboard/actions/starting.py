@@ -15,7 +15,6 @@ from dashboard.actions.context import ActionContext, Outcome
 from dashboard.actions.formats import format_for
 from dashboard.actions.inert import ForeignObjectError
 from dashboard.actions.placeholders import refuse_placeholders
-from dashboard.actions.rewind import last_recorded
 from dashboard.errors import BadRequest, NotFound, Refused
 from dashboard.workflow.names import FAST_QUEUE
 from otel_bridge.codec import Codec
@@ -258,7 +257,7 @@ def fork(ctx: ActionContext, run_id: str, from_seq: int, *, actor: str, key: str
     with ctx.audited(actor, "fork", run_id, fromSeq=from_seq):
         run = ctx.run(run_id)
         ctx.permission.require("fork", run)
-        last = last_recorded(ctx.store.get_steps(run_id))
+        last = ctx.store.last_step_number(run_id) or 0
         if from_seq < 0 or from_seq > last + 1:
             raise BadRequest(f"The run's last step is {last}: it can be forked from 0 to {last + 1}, not {from_seq}.")
         new_id = None if key is None else keyed_id("fork", f"{run_id}\0{from_seq}", key)

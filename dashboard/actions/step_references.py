@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.actions.context import ActionContext
+from dashboard.read.every_step import every_step
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.runs.step_check import StepCheck, check_steps
 
@@ -12,8 +13,7 @@ REFERENCES = 10
 
 def check_against(ctx: ActionContext, run: Run, version: str | None) -> StepCheck:
     """Return whether the run's recorded steps fit a version, as far as its completed runs tell."""
-    recorded = ctx.store.get_steps(run.id)
-    if version is None or not recorded:
+    if version is None or ctx.store.last_step_number(run.id) is None:
         return StepCheck(0)
     query = RunQuery(
         workflow=run.workflow,
@@ -22,5 +22,5 @@ def check_against(ctx: ActionContext, run: Run, version: str | None) -> StepChec
         statuses=frozenset({"completed"}),
         limit=REFERENCES,
     )
-    references = [ctx.store.get_steps(other.id) for other in ctx.store.list_runs(query).runs]
-    return check_steps(recorded, [steps for steps in references if steps])
+    references = (every_step(ctx.store, other.id) for other in ctx.store.list_runs(query).runs)
+    return check_steps(every_step(ctx.store, run.id), references)

@@ -67,14 +67,23 @@ def reassign_taken(ctx: ActionContext, run: Run, seen: Presence) -> bool:
 
 def move_unpolled(ctx: ActionContext, run: Run, now_ms: int) -> bool:
     """Move a run from our fast queue to the engine's own, when nobody seems to poll ours; once per run."""
-    if not run.is_queued or run.queue != FAST_QUEUE or now_ms - run.updated_at_ms < UNPOLLED_AFTER_MS:
+    if not _waits_unpolled(run, now_ms):
         return False
-    life = ctx.ledger.count(run.id, REVIVED)
-    if ctx.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
-        return False
-    with ctx.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), ctx.engine.use() as client:
-        client.resume_workflow(run.id, queue_name=INTERNAL_QUEUE)
+    with ctx.alone(run.id) as lock:
+        now = ctx.store.get_run(run.id)  # again: a worker may have taken it since, and a resume would hand it out twice
+        if now is None or not _waits_unpolled(now, now_ms):
+            return False
+        life = ctx.ledger.count(run.id, REVIVED)
+        if ctx.ledger.bump_count(run.id, f"unpolled.{life}") > 1:
+            return False
+        with ctx.audited("caretaker", "move", run.id, queue=INTERNAL_QUEUE), ctx.engine.use() as client:
+            lock.fence()
+            client.resume_workflow(run.id, queue_name=INTERNAL_QUEUE)
     return True
+
+
+def _waits_unpolled(run: Run, now_ms: int) -> bool:
+    return run.is_queued and run.queue == FAST_QUEUE and now_ms - run.updated_at_ms >= UNPOLLED_AFTER_MS
 
 
 def reassign_stranded(ctx: ActionContext, run: Run, seen: Presence) -> bool:
@@ -82,14 +91,24 @@ def reassign_stranded(ctx: ActionContext, run: Run, seen: Presence) -> bool:
 
     Any version of ours will do, and the one it was enqueued for may have gone before it took the run.
     """
-    if not seen.known or not run.is_queued or run.queue != WORK_QUEUE or run.workflow_version is None:
+    if not seen.known or not _waits_for_a_version(run):
         return False
     version, nobody = ctx.version_for(run.workflow, namespace=run.namespace, current=run.workflow_version, seen=seen)
-    if version is None or nobody is not None or version == run.workflow_version or ctx.store.get_steps(run.id):
+    if version is None or nobody is not None or version == run.workflow_version:
         return False
-    with ctx.audited("caretaker", "move", run.id, version=version), ctx.alone(run.id) as lock:
-        redispatch.move_to(ctx, lock, run, Destination(version, WORK_QUEUE))
+    with ctx.alone(run.id) as lock:
+        now = ctx.store.get_run(run.id)  # again, under the lock: it may have been cancelled, taken or moved since
+        if now is None or not _waits_for_a_version(now) or now.workflow_version != run.workflow_version:
+            return False
+        if ctx.store.last_step_number(run.id) is not None:
+            return False
+        with ctx.audited("caretaker", "move", run.id, version=version):
+            redispatch.move_to(ctx, lock, now, Destination(version, WORK_QUEUE))
     return True
+
+
+def _waits_for_a_version(run: Run) -> bool:
+    return run.is_queued and run.queue == WORK_QUEUE and run.workflow_version is not None
 
 
 def _redispatched(ctx: ActionContext, run: Run, why: str) -> bool:

@@ -202,9 +202,19 @@ def _has_open_child(store: StateStore, run_id: str) -> bool:
         query = replace(query, cursor=page.next_cursor)
 
 
+def _has_open_fork(store: StateStore, run_id: str) -> bool:
+    """Say whether any fork is open, be they ever so many."""
+    most = SCAN
+    while True:
+        forks = store.forks(run_id, limit=most)
+        if len(forks) < most or any(fork.status in OPEN_STATUSES for fork in forks):
+            return any(fork.status in OPEN_STATUSES for fork in forks)
+        most *= 10
+
+
 def _needed(ctx: ActionContext, run: Run) -> bool:
     """Say whether an open run is linked to this one: an ancestor, a child, a fork, its undo or its handler."""
-    if _has_open_child(ctx.store, run.id) or any(fork.status in OPEN_STATUSES for fork in ctx.store.forks(run.id)):
+    if _has_open_child(ctx.store, run.id) or _has_open_fork(ctx.store, run.id):
         return True
     related = [f"{UNDO_PREFIX}{run.id}", f"{DEAD_LETTER_PREFIX}{run.id}"]
     related += [other for other in (run.forked_from, run.undoes_id, run.dead_run_id) if other]

@@ -10,7 +10,7 @@ from dashboard.read.services import Services
 from otel_bridge.ledger.base import InterruptedStep
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepPart
-from otel_bridge.runs.overlay import overlay_steps
+from otel_bridge.runs.overlay import interrupted_steps, overlay_steps
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore
 
@@ -18,7 +18,7 @@ PART_ROWS = 10_000
 """Step rows held at once: each part of a run with children looks through all of its rows once."""
 
 IN_FLIGHT_ROWS = 1_000
-"""Looked at to learn which steps in flight have no row yet."""
+"""Looked at together to learn which steps in flight have no row yet."""
 FOLDED_NEAR = 3
 """The numbers that a wait absorbs are no further from its own."""
 
@@ -84,10 +84,25 @@ def counted(services: Services, run: Run, reported: Sequence[InterruptedStep]) -
     Args:
         reported: what workers reported of its interrupted steps.
     """
-    total = services.store.count_steps(run.id).total
     in_flight = overlay_steps(run, [], services.presence(), reported)
-    if in_flight:
-        near = services.store.get_step_part(run.id, start=in_flight[0].seq, limit=IN_FLIGHT_ROWS)
-        known = {seq for step in near.steps for seq in (step.seq, *step.folded)}
-        total += sum(step.seq not in known for step in in_flight)
-    return total
+    return services.store.count_steps(run.id).total + len(_unrecorded(services.store, run.id, in_flight))
+
+
+def interrupted_now(store: StateStore, run: Run, seen: Presence) -> list[Step]:
+    """Return what of an open run is in flight now, as it will look if nothing is ever recorded of it."""
+    return _unrecorded(store, run.id, interrupted_steps(run, [], seen))
+
+
+def _unrecorded(store: StateStore, run_id: str, steps: Sequence[Step]) -> list[Step]:
+    """Return those of some steps, by ``seq``, that no row tells of; only rows near them are looked at."""
+    found: list[Step] = []
+    rest = list(steps)
+    while rest:
+        first = rest[0].seq
+        near = [step for step in rest if step.seq < first + IN_FLIGHT_ROWS]
+        start, rows = max(0, first - FOLDED_NEAR), near[-1].seq - first + 2 * FOLDED_NEAR + 1
+        part = store.get_step_part(run_id, start=start, limit=rows)
+        known = {seq for step in part.steps for seq in (step.seq, *step.folded)}
+        found += (step for step in near if step.seq not in known)
+        rest = rest[len(near) :]
+    return found

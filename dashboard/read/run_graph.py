@@ -40,12 +40,15 @@ def run_graph(
     loaded = load(services, run_id)
     earlier, undo = history(services, loaded)[:-1], [shown for _, shown in loaded.undo]
 
+    whole = [loaded.is_whole]
+
     @cache
     def read(child_id: str) -> Child | None:
         try:
             child = load(services, child_id)
         except NotFound:
             return None
+        whole.append(child.is_whole)
         return child.run, child.steps
 
     for detail in DETAILS:
@@ -55,4 +58,4 @@ def run_graph(
         graph = with_attempts(graph, earlier, expand=expand, detail=detail)
         if len(graph.nodes) <= MOST_NODES and size_of(graph) <= ANSWER_BYTES:
             break
-    return graph
+    return graph if all(whole) else graph.model_copy(update={"truncated": True})

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from dashboard.actor import Actor
@@ -26,7 +27,18 @@ from dashboard.read import listing
 from dashboard.read.services import Services
 from dashboard.wire.runs import RunRow
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
+from otel_bridge.model.runs import (
+    Activity,
+    Backlog,
+    Facet,
+    Grid,
+    OpenWait,
+    Question,
+    Run,
+    RunPage,
+    RunQuery,
+    StartedRun,
+)
 from otel_bridge.model.status import ENDED_STATUSES, RUN_STATUSES, RunStatus
 from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
@@ -180,8 +192,17 @@ class SeenStore:
     def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         return self.visible(self._store.children(run_id, limit=limit)) if self.get_run(run_id) else []
 
-    def forks(self, run_id: str) -> list[Run]:
-        return self.visible(self._store.forks(run_id)) if self.get_run(run_id) else []
+    def forks(self, run_id: str, *, limit: int = 1000) -> list[Run]:
+        return self.visible(self._store.forks(run_id, limit=limit)) if self.get_run(run_id) else []
+
+    def started_by(self, run_ids: Sequence[str]) -> Iterator[StartedRun]:
+        found = self._store.started_by(list(self.get_runs(run_ids)))
+        while some := list(islice(found, PAGE)):
+            seen = self.get_runs([one.child_id for one in some])
+            yield from (one for one in some if one.child_id in seen)
+
+    def declaring_undo(self, run_ids: Sequence[str]) -> set[str]:
+        return self._store.declaring_undo(list(self.get_runs(run_ids)))
 
     # -- of one run -------------------------------------------------------------------------------------------------
 
@@ -220,6 +241,9 @@ class SeenStore:
 
     def count_steps(self, run_id: str) -> StepCounts:
         return self._store.count_steps(run_id) if self.get_run(run_id) else StepCounts(0, 0)
+
+    def last_step_number(self, run_id: str) -> int | None:
+        return self._store.last_step_number(run_id) if self.get_run(run_id) else None
 
     def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
         return self._store.get_step_errors(run_id, seqs) if self.get_run(run_id) else {}

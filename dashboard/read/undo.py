@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from dashboard.read.every_step import every_step
-from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_WORKFLOW, undo_event_seq
+from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_EVENT_PREFIX, undo_event_seq
 from otel_bridge.codec import decode
 from otel_bridge.model.names import UNDO_PREFIX
-from otel_bridge.model.runs import Run
+from otel_bridge.model.runs import Run, StartedRun
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.undo import plan_entries, turns
 from otel_bridge.store.base import StateStore
+
+CHILDREN_AT_ONCE = 5_000
+"""Children of which it is asked together whether they can be undone."""
+MOST_LEVELS = 11
+"""Of children of children."""
+_KEY_ALONE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +46,73 @@ class PreviewedUndo:
     executing: bool
 
 
-def preview(store: StateStore, run: Run, seen: Presence) -> list[PreviewedUndo]:
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What undoing a run now would do: how many compensations, and each, read as it is asked for."""
+
+    total: int
+    compensations: Iterator[PreviewedUndo]
+
+
+def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
     """Return what undoing the run now would do, in the order in which it would run.
 
     The steps that declare an undo published what they were given; of those, failed ones are left out, and one without a
     recorded end is a "maybe". (A declaration with ``even_if_failed`` is known to workers only, so its failed steps are
     not foreseen here.)
     """
+    own = (undo_event_seq(event.key) for event in store.published_events(run.id, own=True, cap_bytes=_KEY_ALONE))
+    declared = {seq for seq in own if seq is not None}
+    if declared:
+        declared -= {step.seq for step in every_step(store, run.id) if step.status == "failed"}
+    children: dict[int, StartedRun] = {}
+    started = (one for one in store.started_by([run.id]) if one.seq is not None)
+    while some := list(islice(started, CHILDREN_AT_ONCE)):
+        able = undoable(store, [one.child_id for one in some])
+        children |= {one.seq: one for one in some if one.seq is not None and one.child_id in able}
     executing = {step.seq for _, step in seen.in_flight(run.id)}
-    found: dict[int, PreviewedUndo] = {}
-    for event in store.published_events(run.id, own=True):
-        seq = undo_event_seq(event.key)
-        if seq is None:
-            continue
-        step = store.get_step(run.id, seq)
-        if step is not None and step.status == "failed":
-            continue
-        shown = decode(event.value).json
-        given = shown if isinstance(shown, Mapping) else {}
-        found[seq] = PreviewedUndo(
-            PlannedUndo(
-                seq=seq,
-                step=step.name if step is not None else str(given.get("step", "step")),
-                undo=str(given.get("undo", "")) or None,
-                maybe=step is None or step.is_open,
-            ),
-            given=event.value,
-            output=step.output if step is not None else None,
-            executing=seq in executing,
-        )
-    for step in every_step(store, run.id):
-        if step.child_run_id and step.name != UNDO_WORKFLOW and has_compensations(store, step.child_run_id):
-            planned = PlannedUndo(seq=step.seq, step=step.name, child_run_id=step.child_run_id)
-            found[step.seq] = PreviewedUndo(planned, None, None, executing=False)
-    return [found[seq] for seq in sorted(found, reverse=True)]
+
+    def each() -> Iterator[PreviewedUndo]:
+        for seq in sorted(declared | children.keys(), reverse=True):
+            if (child := children.get(seq)) is not None:
+                planned = PlannedUndo(seq=seq, step=str(child.name), child_run_id=child.child_id)
+                yield PreviewedUndo(planned, None, None, executing=False)
+            elif (found := _previewed(store, run.id, seq, executing=seq in executing)) is not None:
+                yield found
+
+    return Preview(len(declared | children.keys()), each())
 
 
-def has_compensations(store: StateStore, run_id: str, depth: int = 0) -> bool:
-    """Say whether a run, or one that it started, declared how to undo something."""
-    if any(undo_event_seq(event.key) is not None for event in store.published_events(run_id, own=True, cap_bytes=64)):
-        return True
-    return depth < 10 and any(has_compensations(store, child.id, depth + 1) for child in store.children(run_id))
+def _previewed(store: StateStore, run_id: str, seq: int, *, executing: bool) -> PreviewedUndo | None:
+    """Return the compensation of one step; None where its declaration went meanwhile."""
+    event, step = store.published_event(run_id, f"{UNDO_EVENT_PREFIX}{seq}"), store.get_step(run_id, seq)
+    if event is None:
+        return None
+    shown = decode(event.value).json
+    given = shown if isinstance(shown, Mapping) else {}
+    planned = PlannedUndo(
+        seq=seq,
+        step=step.name if step is not None else str(given.get("step", "step")),
+        undo=str(given.get("undo", "")) or None,
+        maybe=step is None or step.is_open,
+    )
+    return PreviewedUndo(planned, event.value, step.output if step is not None else None, executing)
+
+
+def undoable(store: StateStore, run_ids: Sequence[str]) -> set[str]:
+    """Return those of the runs that declared how to undo something, or started one that did: all at once, by level."""
+    found: set[str] = set()
+    level: Mapping[str, Collection[str]] = {run_id: (run_id,) for run_id in run_ids}
+    for _ in range(MOST_LEVELS):
+        for run_id in store.declaring_undo(list(level)):
+            found.update(level[run_id])
+        below: dict[str, set[str]] = {}
+        for one in store.started_by([run_id for run_id, tops in level.items() if not found.issuperset(tops)]):
+            below.setdefault(one.child_id, set()).update(level[one.run_id])
+        if not below:
+            break
+        level = below
+    return found
 
 
 def read_plan(store: StateStore, undo_id: str, undo_steps: Sequence[Step]) -> list[PlannedUndo] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from dashboard.errors import Unprocessable
 from dashboard.http.routing import Reply, RequestContext, RouteTable
 from dashboard.read.loading import get_run
 from dashboard.read.payloads import show, show_error
-from dashboard.read.undo import PreviewedUndo, compensations_of, plan_view, preview, read_plan
+from dashboard.read.undo import PlannedUndo, PreviewedUndo, compensation_steps, plan_view, preview, read_plan
 from dashboard.routes.answers import RUN, acted, actions_of, idempotency_key, started
 from dashboard.wire.actions import (
     ActionAnswer,
@@ -38,6 +39,8 @@ from dashboard.wire.actions import (
 from dashboard.wire.base import Json
 from dashboard.wire.inbox import ContinueBody, WakeBody
 from dashboard.wire.json import to_json
+from dashboard.wire.sizes import ANSWER_BYTES, within
+from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 
 routes = RouteTable()
@@ -227,28 +230,30 @@ def undo(ctx: RequestContext, *, run_id: str) -> UndoView:
         steps = ctx.store.get_steps(undo_run.id, errors=True)
         plan = read_plan(ctx.store, undo_run.id, steps)
         if plan is not None:
-            return UndoView(
-                run_id=run.id,
-                undo_id=undo_run.id,
-                status=undo_run.status,
-                possible=False,
-                compensations=[
-                    CompensationView(
-                        **plan_view(planned),
-                        status=step.status,
-                        attempts=step.attempts,
-                        error=_message(ctx, step),
-                    )
-                    for planned, step in zip(plan, compensations_of(ctx.store, undo_run.id, steps), strict=True)
-                ],
-            )
+            undone = zip(plan, compensation_steps(steps, plan, undo_id=undo_run.id), strict=True)
+            return _undo_view(run, undo_run, False, len(plan), (_undone(ctx, *each) for each in undone))
+    seen = preview(ctx.store, run, ctx.services.presence())
+    possible = undo_run is None and run.status != "completed"
+    return _undo_view(run, undo_run, possible, seen.total, (_previewed(ctx, each) for each in seen.compensations))
+
+
+def _undo_view(
+    run: Run, undo_run: Run | None, possible: bool, total: int, views: Iterable[CompensationView]
+) -> UndoView:
+    """Return as many compensations as an answer has room for, the first ones."""
+    shown = within(views, ANSWER_BYTES, least=1)
     return UndoView(
         run_id=run.id,
-        undo_id=undo_run.id if undo_run is not None else None,
-        status=undo_run.status if undo_run is not None else None,
-        possible=undo_run is None and run.status != "completed",
-        compensations=[_previewed(ctx, seen) for seen in preview(ctx.store, run, ctx.services.presence())],
+        undo_id=None if undo_run is None else undo_run.id,
+        status=None if undo_run is None else undo_run.status,
+        possible=possible,
+        compensations=shown,
+        total=total if len(shown) < total else None,
     )
+
+
+def _undone(ctx: RequestContext, planned: PlannedUndo, step: Step) -> CompensationView:
+    return CompensationView(**plan_view(planned), status=step.status, attempts=step.attempts, error=_message(ctx, step))
 
 
 def _message(ctx: RequestContext, step: Step) -> str | None:

@@ -105,6 +105,7 @@ class UndoView(Wire):
     status: str | None = None
     possible: bool
     compensations: list[CompensationView]
+    total: int | None = Field(None, description="How many compensations there are, where not all have room here.")
 
 
 class ScheduleAnswer(Wire):

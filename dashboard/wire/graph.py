@@ -73,9 +73,13 @@ class GraphEdge(Wire):
 
 
 class Graph(Wire):
-    """A run as nodes and edges, laid out left to right; ``width`` and ``height`` bound it."""
+    """A run as nodes and edges, laid out left to right; ``width`` and ``height`` bound it.
+
+    ``truncated`` where a run has more steps than are drawn (over half a million): these are the first ones.
+    """
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
     width: float
     height: float
+    truncated: bool | None = None

@@ -164,10 +164,20 @@ def _executors() -> TypeAdapter[Executor]:
 def dump_life(life: PastLife) -> bytes:
     """Encode a past life, less the outputs of its steps."""
     data = _lives().dump_python(replace(life, steps=()), exclude_defaults=True)
-    # By name, where pydantic would write a step as a bare list: a later version may have other fields.
-    data["steps"] = [_step_fields(step) for step in life.steps]
-    # Not pydantic's own writer: it refuses lone surrogates, which Python's strings may hold.
-    return zlib.compress(to_json(data).encode("utf-8", "surrogatepass"), 1)
+    data.pop("steps", None)  # they stand at the end
+    packer, packed = zlib.compressobj(1), bytearray()
+
+    def write(text: str) -> None:
+        # Not pydantic's own writer: it refuses lone surrogates, which Python's strings may hold.
+        packed.extend(packer.compress(text.encode("utf-8", "surrogatepass")))
+
+    # Step by step, for a life may have very many; by name, where pydantic would write a step as a bare list: a later
+    # version may have other fields.
+    write(to_json({**data, "steps": []})[: -len("]}")])
+    for place, step in enumerate(life.steps):
+        write(("," if place else "") + to_json(_step_fields(step)))
+    write("]}")
+    return bytes(packed + packer.flush())
 
 
 def load_life(data: bytes) -> PastLife:

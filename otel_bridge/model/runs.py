@@ -30,6 +30,15 @@ class Waiting:
     seq: int | None = None
 
 
+class StartedRun(NamedTuple):
+    """A run that another one started: by which of its steps, where a step says so."""
+
+    run_id: str
+    child_id: str
+    seq: int | None = None
+    name: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OpenWait:
     """A wait of ``dashboard.workflow`` that a run is in, or is about to be in; a run may be in several side by side.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from otel_bridge.model.steps import Step
@@ -30,11 +30,12 @@ class StepCheck:
         return self.compared > 0 and self.divergence is None
 
 
-def check_steps(recorded: Iterable[Step], references: Sequence[Iterable[Step]]) -> StepCheck:
+def check_steps(recorded: Iterable[Step], references: Iterable[Iterable[Step]]) -> StepCheck:
     """Compare a run's recorded steps with those of completed runs of the other version.
 
-    One run that did the same is enough: workflows branch. A step number that a reference does not have (its branch was
-    shorter) is not a divergence. Of several that differ, the one that agrees for longest says where.
+    One run that did the same is enough, and the last that is looked at: workflows branch. One without steps is none. A
+    step number that a reference does not have (its branch was shorter) is not a divergence. Of several that differ, the
+    one that agrees for longest says where.
 
     Example:
         >>> from otel_bridge.testing import make_step
@@ -43,16 +44,20 @@ def check_steps(recorded: Iterable[Step], references: Sequence[Iterable[Step]]) 
     """
     own = _names(recorded)
     first: dict[int, set[str]] = {}
+    compared = 0
     for reference in references:
         other = _names(reference)
+        if not other:
+            continue
+        compared += 1
         differs = next((seq for seq in sorted(own) if seq in other and other[seq] != own[seq]), None)
         if differs is None:
-            return StepCheck(len(references))
+            return StepCheck(compared)
         first.setdefault(differs, set()).add(other[differs])
     if not first:
         return StepCheck(0)
     seq = max(first)
-    return StepCheck(len(references), Divergence(seq, own[seq], tuple(sorted(first[seq]))))
+    return StepCheck(compared, Divergence(seq, own[seq], tuple(sorted(first[seq]))))
 
 
 def _names(steps: Iterable[Step]) -> Mapping[int, str]:

@@ -14,7 +14,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from otel_bridge.errors import NotADbosDatabaseError, StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
+from otel_bridge.model.runs import (
+    Activity,
+    Backlog,
+    Facet,
+    Grid,
+    OpenWait,
+    Question,
+    Run,
+    RunPage,
+    RunQuery,
+    StartedRun,
+)
 from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
@@ -171,9 +182,18 @@ class SqlStateStore(abc.ABC):
         return related.related(self, "parent_workflow_id", run_id, limit=limit)
 
     @looks_again
-    def forks(self, run_id: str) -> list[Run]:
+    def forks(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         """See ``StateStore.forks``."""
-        return related.related(self, "forked_from", run_id, limit=1000)
+        return related.related(self, "forked_from", run_id, limit=limit)
+
+    def started_by(self, run_ids: Sequence[str]) -> Iterator[StartedRun]:
+        """See ``StateStore.started_by``."""
+        return related.started(self, run_ids)
+
+    @looks_again
+    def declaring_undo(self, run_ids: Sequence[str]) -> set[str]:
+        """See ``StateStore.declaring_undo``."""
+        return related.declaring_undo(self, run_ids)
 
     @looks_again
     def get_payload(
@@ -225,6 +245,11 @@ class SqlStateStore(abc.ABC):
     def count_steps(self, run_id: str) -> StepCounts:
         """See ``StateStore.count_steps``."""
         return parts.counts_of(self, run_id)
+
+    @looks_again
+    def last_step_number(self, run_id: str) -> int | None:
+        """See ``StateStore.last_step_number``."""
+        return parts.last_numbers(self, [run_id]).get(run_id)
 
     @looks_again
     def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.runs import Activity, Backlog, Facet, Grid, OpenWait, Question, Run, RunPage, RunQuery
+from otel_bridge.model.runs import (
+    Activity,
+    Backlog,
+    Facet,
+    Grid,
+    OpenWait,
+    Question,
+    Run,
+    RunPage,
+    RunQuery,
+    StartedRun,
+)
 from otel_bridge.model.steps import RecordedOperation, Step, StepCounts, StepKey, StepPart
 from otel_bridge.model.values import PayloadName, PublishedEvent, StoredValue, StreamEntry, UnreadMessage
 
@@ -87,8 +98,18 @@ class StateStore(Protocol):
     def children(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         """Return the runs that ``run_id`` started, oldest first."""
 
-    def forks(self, run_id: str) -> list[Run]:
+    def forks(self, run_id: str, *, limit: int = 1000) -> list[Run]:
         """Return the runs forked from ``run_id``, oldest first."""
+
+    def started_by(self, run_ids: Sequence[str]) -> Iterator[StartedRun]:
+        """Yield the runs that these runs started, in bounded memory, however many: their ids, no more.
+
+        By both records that there are, so that most come twice: a step names the run that it started, which another
+        may have started before, and a child names its parent. An undo of ours is not a child.
+        """
+
+    def declaring_undo(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of the runs that declared how to undo a step of theirs."""
 
     def get_payload(
         self, run_id: str, name: PayloadName, *, cap_bytes: int | None = DEFAULT_PAYLOAD_CAP_BYTES
@@ -139,6 +160,9 @@ class StateStore(Protocol):
 
     def count_steps(self, run_id: str) -> StepCounts:
         """Return how many steps ``get_steps`` would return, and how many rows hold an error; none of them is read."""
+
+    def last_step_number(self, run_id: str) -> int | None:
+        """Return the number of the run's last step row; None for a run without any."""
 
     def get_step_errors(self, run_id: str, seqs: Sequence[int]) -> dict[int, StoredValue]:
         """Return the stored errors of a run's rows by their numbers (``Step.error_seq``); of rows without one, none.

@@ -83,7 +83,9 @@ def test_the_preview_tells_what_an_undo_would_do(world: World) -> None:
     """In order, without doing it."""
     world.start("saga", "u3-a", "u3-b", run_id="u3")
     world.waits("u3", "signal", "go")
-    planned = [seen.planned for seen in undo.preview(world.store, world.run("u3"), world.ctx.presence())]
+    preview = undo.preview(world.store, world.run("u3"), world.ctx.presence())
+    planned = [seen.planned for seen in preview.compensations]
+    assert preview.total == 2
     assert [(plan.seq, plan.step, plan.maybe) for plan in planned] == [(2, "book", False), (1, "book", False)]
     assert undone(world, "u3-a", "u3-b") == []
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard import create_blueprint
+from dashboard.read.every_step import outlined
 from dashboard.read.timeline import STEPS_SHOWN
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run, make_step
 
@@ -47,3 +51,11 @@ def test_a_limit_beyond_the_bound_is_lowered_and_nonsense_is_refused():
     assert client.get("/durable/api/runs/long?limit=0").status_code == 400
     assert client.get("/durable/api/runs/long?from=-1").status_code == 400
     assert client.get(f"/durable/api/runs/long?from={2**64}").status_code == 400
+
+
+def test_a_graph_says_that_it_does_not_hold_the_whole_run(monkeypatch: pytest.MonkeyPatch):
+    """A run of more steps than are held to draw it: what is drawn is its beginning."""
+    client = client_of(600)
+    assert "truncated" not in (client.get("/durable/api/runs/long/graph").json or {})
+    monkeypatch.setattr("dashboard.read.loading.outlined", partial(outlined, most_bytes=1))
+    assert (client.get("/durable/api/runs/long/graph").json or {})["truncated"] is True

@@ -162,6 +162,9 @@ def ask_the_rest(store: SqlStateStore) -> None:
     store.rows_of_runs([one, run_id(1)])
     store.children(one)
     store.forks(one)
+    assert list(store.started_by(["keyed", "parted", one]))
+    store.declaring_undo(["keyed", one])
+    store.last_step_number("keyed")
     for name in ("input", "output", "error"):
         store.get_payload(one, name)
     store.published_events(run_id(1))

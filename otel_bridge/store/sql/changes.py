@@ -178,7 +178,7 @@ def open_marks(reader: Reader, *, limit: int) -> dict[str, object]:
     """Return a mark of each run that has not ended, newest first: it differs once the run's own row does."""
     schema = reader.schema()
     columns = ", ".join(schema.column("workflow_status", name, alias="w") for name in MARK_COLUMNS)
-    select = f"w.workflow_uuid, w.status, w.name, w.created_at, {columns}, {schema.attributes()}"
+    select = f"w.workflow_uuid, w.status, w.name, w.created_at, {columns}, {schema.shown_attributes()}"
     return {run_id: mark for run_id, *mark in _newest_open(reader, OPEN_MARKS, select, limit)}
 
 

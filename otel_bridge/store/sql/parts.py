@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.steps import Step, StepCounts, StepPart
 from otel_bridge.model.values import StoredValue
-from otel_bridge.store.cells import plain
+from otel_bridge.store.cells import LAST, plain
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.keys import value_at
 from otel_bridge.store.sql.session import Between, Reader, chunks
@@ -113,7 +113,7 @@ def last_numbers(reader: Reader, run_ids: Sequence[str]) -> dict[str, int]:
     schema, found = reader.schema(), dict[str, int]()
     last = (
         f"(SELECT max(o.function_id) FROM {schema.table('operation_outputs')} o "
-        "WHERE o.workflow_uuid = w.workflow_uuid)"
+        f"WHERE o.workflow_uuid = w.workflow_uuid AND o.function_id <= {LAST})"
     )
     for part in chunks(list(dict.fromkeys(run_ids))):
         among, params = in_list("w.workflow_uuid", part, reader.dialect)

@@ -22,6 +22,11 @@ SHARD_KEY = "shard_key"
 ``_sys_db_postgres.py``, ``holds_sharded_schema``."""
 """The newest version of the engine's schema that was tested."""
 
+MOST_ATTRIBUTE_CHARS = 65_536
+"""Of one run's attributes, as they are read with its row."""
+TOO_LONG = "attributesTooLong"
+"""The attribute that stands for those of a run that has more, and says how many characters they take."""
+
 REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     "workflow_status": frozenset({"workflow_uuid", "status", "name", "created_at", "updated_at"}),
     "operation_outputs": frozenset({"workflow_uuid", "function_id", "function_name"}),
@@ -75,7 +80,7 @@ class Schema:
         cached = self._selects.get(alias)
         if cached is None:
             own = [self.column("workflow_status", name, alias=alias) for name in RUN_COLUMNS]
-            own[RUN_COLUMNS.index("attributes")] = self.attributes(alias)
+            own[RUN_COLUMNS.index("attributes")] = self.shown_attributes(alias)
             linked = [
                 f"(SELECT u.status FROM {self.table('workflow_status')} u "
                 f"WHERE u.workflow_uuid = '{prefix}' || {alias}.workflow_uuid)"
@@ -89,6 +94,17 @@ class Schema:
         """Return a run's attributes as text: Postgres' driver would fail on numbers that Python's parser refuses."""
         column = self.column("workflow_status", "attributes", alias=alias)
         return f"CAST({column} AS text)" if self.dialect == "postgres" else column
+
+    def shown_attributes(self, alias: str = "w") -> str:
+        """Return a run's attributes as text, or, where they are very long, how long: a page holds those of many runs.
+
+        Filters look at all of them, in the database.
+        """
+        text = self.attributes(alias)
+        if not self.has("workflow_status", "attributes"):
+            return text
+        size = f"length({text})"
+        return f"CASE WHEN {size} > {MOST_ATTRIBUTE_CHARS} THEN '{{\"{TOO_LONG}\": ' || {size} || '}}' ELSE {text} END"
 
     def recorded_at(self, alias: str = "o") -> str:
         """Return the expression for when a step's row was written; older schemas only know when it completed."""

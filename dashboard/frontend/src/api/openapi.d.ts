@@ -1514,6 +1514,7 @@ export interface components {
             edges: components["schemas"]["GraphEdge"][];
             height: number;
             nodes: components["schemas"]["GraphNode"][];
+            truncated?: boolean;
             width: number;
         };
         GraphEdge: {
@@ -2021,6 +2022,7 @@ export interface components {
             possible: boolean;
             runId: string;
             status?: string;
+            total?: number;
             undoId?: string;
         };
         UpdateAnswer: {
