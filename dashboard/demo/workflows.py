@@ -33,10 +33,6 @@ class Order(TypedDict):
     total_eur: int
 
 
-class CardDeclined(Exception):
-    """The bank said no."""
-
-
 class BankUnreachable(Exception):
     """The bank did not answer; later it may."""
 

@@ -143,3 +143,5 @@ def test_a_bulk_of_which_too_many_runs_children_would_be_asked_about_is_refused(
         bulk.apply(ctx, "cancel", RunQuery(), actor="ada", params={"children": True})
     bulk.apply(replace(ctx), "cancel", RunQuery(), actor="ada")
     assert client.calls
+    bulk.apply(ctx, "cancel", RunQuery(), actor="ada", params={"children": True}, chosen=bulk.Chosen(ids=["top"]))
+    assert len(client.calls) == 2  # as many as may be asked about

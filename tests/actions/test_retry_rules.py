@@ -14,6 +14,7 @@ from dashboard.errors import Forbidden, Refused, Unavailable
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo
 from otel_bridge.model.status import RunStatus
+from otel_bridge.runs.attempts import PUT_BACK
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.actions.memory import RecordingClient, memory_context
@@ -110,11 +111,20 @@ def alive(**fields: object) -> MemoryLedger:
             instance_id="i",
             executor_id="e",
             beat_at_ms=0,
-            started_at_ms=T,
-            **{"workflows": ("order",), **fields},  # type: ignore[arg-type]
+            **{"started_at_ms": T, "workflows": ("order",), **fields},  # type: ignore[arg-type]
         )
     )
     return ledger
+
+
+def test_a_run_that_its_live_worker_does_not_drive_is_put_back_and_not_rewound() -> None:
+    """A retry of a run that has not ended loses none of its steps, and the audit log says that it was put back."""
+    store, ledger = MemoryStateStore(clock=CLOCK), alive(started_at_ms=T - 600_000, runs=(), runs_total=0)
+    store.put_run(make_run("r", status="running", executor="e", created_at_ms=T - 600_000))
+    ctx, _, client = memory_context(store=store, ledger=ledger)
+    retry.retry(ctx, "r", actor="ann")
+    assert [(name, run_id) for name, run_id, _ in client.calls] == [("resume", "r")]
+    assert ledger.audit(run_id="r")[0].params[PUT_BACK] is True
 
 
 @pytest.mark.parametrize(

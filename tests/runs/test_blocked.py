@@ -117,6 +117,20 @@ def test_what_keeps_a_run_from_being_executed_by_its_holder_is_said_with_what_to
     assert (found.reason, found.remedy) == (reason, remedy)
 
 
+@pytest.mark.parametrize(
+    ("executors", "reason"),
+    [
+        ([LIVE], "None of 1 live worker has workflow 'refund'."),
+        ([LIVE, OTHER_POD], "None of 2 live workers has workflow 'refund'."),
+    ],
+)
+def test_how_many_workers_lack_the_workflow_is_said(executors: list[Executor], reason: str) -> None:
+    """One worker that lacks it is another matter than a hundred."""
+    found = blocked_reason(queued(workflow="refund"), presence(executors, NOW))
+    assert found is not None
+    assert found.reason == reason
+
+
 def test_a_version_that_is_gone_names_the_one_to_move_to() -> None:
     """The remedy is what an operator can do now."""
     found = blocked_reason(held(), presence([replace(LIVE, app_version="v2")], NOW))
