@@ -307,6 +307,8 @@ class DashboardBlueprint(Blueprint):
         return secured(response)
 
     def _no_such_route(self, rest: str = "") -> Response:
+        """Answer what no route takes. CONTRIBUTING, Habits, says why this is no error handler of Flask's."""
+
         def respond() -> Response:
             allowed = sorted(self._map.bind("x").allowed_methods("/" + rest))
             if allowed and request.method not in allowed:
