@@ -28,8 +28,12 @@ _reported: set[str] = set()
 
 
 def can_stream(environ: Environ, settings: Settings) -> bool:
-    """Say whether the server behind this request carries streams at all, so that a page need not try."""
-    return settings.max_streams != 0 and stream_capacity(environ, gunicorn_worker()).streams > 0
+    """Say whether the server behind this request carries streams at all, so that a page need not try.
+
+    One that is stopping carries none now: the page that it serves last finds another process, which may.
+    """
+    capacity = stream_capacity(environ, gunicorn_worker())
+    return settings.max_streams != 0 and (capacity.streams > 0 or capacity.stopping)
 
 
 def take_place(environ: Environ, settings: Settings, actor: Actor) -> Place:

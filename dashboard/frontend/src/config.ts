@@ -15,6 +15,8 @@ export interface Config {
   title: string;
   namespace: string;
   capabilities: string[];
+  /** False where the web server carries no live streams: trying one would only be refused. */
+  streams: boolean;
 }
 
 function stripSlash(path: string): string {
@@ -44,6 +46,7 @@ export function parseConfig(text: string | null | undefined): Config {
     namespace: typeof data.namespace === "string" ? data.namespace : "",
     version: typeof data.version === "string" ? data.version : "",
     capabilities: Array.isArray(data.capabilities) ? data.capabilities.map(String) : [],
+    streams: !Array.isArray(data.capabilities) || data.capabilities.includes("stream"),
   };
 }
 

@@ -316,7 +316,7 @@ export class Share {
       this.send({ type: "standing", key, standing });
     };
     open.close = openStream<AnySnapshot>(
-      { path, query, lastId, pollOnly: streams >= MOST_STREAMS },
+      { path, query, lastId, pollOnly: streams >= MOST_STREAMS || !config.streams },
       {
         onState: (state) => say({ state }),
         onProblem: (problem) => {

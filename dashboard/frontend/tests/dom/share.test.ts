@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { config, parseConfig } from "../../src/config";
 import { Share, type Topic } from "../../src/live/share";
 import type { AnySnapshot, Message } from "../../src/live/stream";
 import { FakeServer } from "../support/server";
@@ -52,6 +53,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const { share } of tabs) share.end();
   Reflect.deleteProperty(navigator, "locks");
+  config.streams = true;
   vi.restoreAllMocks();
 });
 
@@ -147,6 +149,17 @@ test("more topics than streams are looked at by plain requests", async () => {
   expect(open()).toHaveLength(4);
   await pass(3000);
   expect(tabs.map(({ looks }) => looks > 0)).toEqual([false, false, false, false, true, true]);
+});
+
+test("where the server carries no streams none is tried: the page looks by plain requests", async () => {
+  expect(parseConfig('{"capabilities":["runs","stream"]}').streams).toBe(true);
+  expect(parseConfig("{}").streams).toBe(true);
+  config.streams = parseConfig('{"capabilities":["runs"]}').streams;
+  const only = tab();
+  only.follow();
+  await pass(10_000);
+  expect(FakeSocket.all).toEqual([]);
+  expect(only.looks).toBeGreaterThan(1);
 });
 
 test("a tab that died without a word is forgotten", async () => {
