@@ -100,6 +100,7 @@ def run_batch(ctx: ActionContext, policy: RetentionPolicy, *, after: tuple[int, 
             with ctx.audited("caretaker", "delete", None, count=len(ids), workflow=policy.workflow):
                 with ctx.engine.use() as client:
                     client.delete_workflows(ids)
+                ctx.ledger.forget_step_attempts(ids)
             deleted += len(ids)
     # Behind the last run, not at its creation time: a batch may end among thousands of runs of one moment.
     return Batch(deleted, (due[-1].created_at_ms, due[-1].id) if len(due) == SCAN else None)

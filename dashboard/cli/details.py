@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import get_args
 
 import click
@@ -45,7 +46,28 @@ def step_text(found: StepView) -> str:
         f"{name}:\n{json_text(value)}" for name, value in (("Input", found.input), ("Output", found.output)) if value
     ]
     stack = [] if found.error is None or not found.error.stack else [f"Stack:\n{lines(found.error.stack)}"]
-    return "\n\n".join([facts(pairs, width=width()), *payloads, *stack])
+    return "\n\n".join([facts(pairs, width=width()), *payloads, *stack, *_attempts(found)])
+
+
+def _attempts(found: StepView) -> Iterator[str]:
+    """Yield what its worker kept of each attempt; the last one's traceback is the error's stack."""
+    log = found.attempt_log
+    if log is None:
+        return
+    if log.absent and found.status == "failed":
+        yield f"Attempts: {log.absent}"
+    last = found.error.stack if found.error is not None else None
+    for one in log.attempts:
+        head = f"Attempt {one.n}" if log.attempts[-1].execution == 1 else f"Execution {one.execution}, attempt {one.n}"
+        error = "" if one.error is None else f": {plain(one.error.type)}: {plain(one.error.message)}"
+        took = "under way" if one.ended_at is None else lasted(one.duration_ms)
+        parts = [f"{head}, {one.started_at}, {took}{error}"]
+        if one.traceback and one.traceback != last:
+            parts.append(lines(one.traceback))
+        parts += [plain(f"  {record.at} {record.level} {record.logger}: {record.message}") for record in one.logs]
+        if one.truncated:
+            parts.append(f"  ({one.truncated:,} records are left out)")
+        yield "\n".join(parts)
 
 
 def lines(text: str) -> str:

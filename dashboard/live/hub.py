@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from dashboard.live.marks import WatchMarks
 from dashboard.live.ring import Ring
 from dashboard.live.subscription import Message, Subscription
 from dashboard.read.loading import undo_of
@@ -189,8 +190,10 @@ class LiveHub:
     def _watch(self, stop: threading.Event) -> None:
         tail: ChangeTail | None = None
         quiet_since = last_viewer = time.monotonic()
+        marks = WatchMarks(self._services)
         while not stop.is_set():
             now = time.monotonic()
+            marks.mark(list(self._by_run), now)
             if self._subscriptions and self._is_stopping():
                 self._end_streams(STOPPED_REASON)
             if self._subscriptions:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.wire.attempts import StepAttemptView
 from dashboard.wire.base import Json
 from dashboard.wire.runs import RunDetail, RunRow, StepView
 from otel_bridge.model.steps import WITHOUT_RESULT
@@ -13,7 +14,7 @@ from otel_bridge.model.steps import WITHOUT_RESULT
 Answer = dict[str, Any]
 
 MAX_TEXT_CHARS = 4_000
-LAST_STEPS = 10
+LAST_STEPS, LAST_ATTEMPTS, LAST_LOGS = 10, 5, 20
 _OF_RUN = ("id", "workflow", "status", "waiting", "blocked", "queue", "createdAt", "durationMs", "parentId", "allowed")
 _OF_STEP = ("seq", "name", "kind", "status", "attempts", "durationMs", "childRunId", "waitsOn", "compensates")
 
@@ -58,7 +59,18 @@ def step_answer(step: StepView) -> Answer:
         answer["error"] = {"type": step.error.type, "message": text_of(step.error.message, MAX_TEXT_CHARS)}
         if step.error.stack:
             answer["error"]["stack"] = text_of(step.error.stack, MAX_TEXT_CHARS)
+    if step.attempt_log is not None and step.attempt_log.attempts:
+        answer["attemptLogs"] = [_attempt_line(one) for one in step.attempt_log.attempts[-LAST_ATTEMPTS:]]
     return answer
+
+
+def _attempt_line(attempt: StepAttemptView) -> Answer:
+    """Return one attempt: why it failed, and its last log records."""
+    said = [f"{log.level} {log.logger}: {text_of(log.message, 500)}" for log in attempt.logs[-LAST_LOGS:]]
+    line: Answer = {"n": attempt.n, "startedAt": attempt.started_at, "logs": said}
+    if attempt.error is not None:
+        line["error"] = text_of(f"{attempt.error.type}: {attempt.error.message}", 500)
+    return line
 
 
 def cut(value: Json) -> Json:

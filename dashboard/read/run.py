@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dashboard.errors import NotFound
 from dashboard.read import payloads
+from dashboard.read.attempt_logs import attempt_log, stack_for, with_stack
 from dashboard.read.every_step import counted
 from dashboard.read.links import trace_link
 from dashboard.read.loading import exported_of, history, load
@@ -55,7 +56,7 @@ def run_view(services: Services, run: Run, *, codec: Codec) -> RunView:
         namespace=settings.namespace,
         dealt_with=facts.dealt_with(run),
     )
-    fields["error"] = _error_view(services, run, fields["error"], codec=codec)
+    fields["error"] = stack_for(services, run.id, _error_view(services, run, fields["error"], codec=codec), codec=codec)
     fields["allowed"] = [action for action in fields["allowed"] if services.allows(action, run)]
     root = ids.root_span_id(run.id, namespace=settings.namespace).hex()
     link = trace_link(services.trace_template, trace_id=fields["trace_id"], span_id=root, run_id=run.id)
@@ -209,12 +210,14 @@ def step_detail(services: Services, run_id: str, seq: int, *, codec: Codec, full
             return payloads.show_published(event, codec=codec, limits=limits)
         return None if value is None else payloads.show(value, what=what, codec=codec, limits=limits)
 
+    log = attempt_log(services, loaded.run, source, codec=codec)
     return step_view(
         shown._replace(output=None, error=None),
         namespace=settings.namespace,
         exported=exported_of(services, [source.run_id]).get(source.run_id),
         source=(source.run_id, source.seq),
         parallel_group=parallel_groups(loaded.steps).get(seq),
-        error=None if error is None else payloads.show_error(error, codec=codec),
+        error=with_stack(None if error is None else payloads.show_error(error, codec=codec), log),
+        attempt_log=log,
         **payloads.collect(input=show(step_input, "input"), output=show(output, "step")),
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from dashboard.wire.attempts import AttemptLogView
 from dashboard.wire.base import Json, Timestamp, Wire
 from dashboard.wire.folds import FoldView
 from otel_bridge.model.actions import Action
@@ -163,6 +164,9 @@ class StepView(Wire):
     payload_problems: dict[str, str] | None = None
     span_id: str
     unreadable: str | None = Field(None, description="Why a part of the step is left out: its row is damaged.")
+    attempt_log: AttemptLogView | None = Field(
+        None, description="What its worker kept of each attempt; on the step's own route only."
+    )
 
 
 class Lineage(Wire):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RUN_KEY = otel_context.create_key("durable-run")
 """Under it the current context holds the ``LiveRun`` whose body or step is executing."""
+STEP_KEY = otel_context.create_key("durable-step")
+"""Under it, what the current step's log records are kept with; nothing outside of steps."""
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _STATELESS = TraceState()
 

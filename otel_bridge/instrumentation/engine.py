@@ -38,6 +38,8 @@ _STORED_NAMES = {
 
 _LOOK_UP = "_check_operation_execution_txn"
 """DBOS's function that looks for a step's earlier outcome."""
+_REPLAY, _CORE = "check_existing_result", "_core.py"
+"""DBOS's function that answers a step with its recorded outcome, and the file that it is in."""
 
 
 def hooks() -> list[tuple[type, str]]:
@@ -196,11 +198,27 @@ def is_unrecorded(name: str, error: BaseException) -> bool:
     """
     from dbos._error import DBOSWorkflowConflictIDError
 
-    if name.startswith("DBOS.") or name in _STORED_NAMES.values():
+    if is_own_step(name):
         return False
     if isinstance(error, DBOSWorkflowConflictIDError):
         return True
     return not isinstance(error, Exception) and not _raised_in(error, _LOOK_UP)
+
+
+def is_own_step(name: str) -> bool:
+    """Say whether a step is one of the engine's own, such as a sleep."""
+    return name.startswith("DBOS.") or name in _STORED_NAMES.values()
+
+
+def was_executed(error: BaseException) -> bool:
+    """Say whether a step that ended with this was executed: a recorded outcome is raised again at every replay."""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_name == _REPLAY and code.co_filename.endswith(_CORE):
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def _raised_in(error: BaseException, function: str) -> bool:

@@ -1,7 +1,8 @@
 """Presence: one row per worker process, written by a thread of its own. Uses a clock and the ledger.
 
 Steps cost a dictionary entry. The thread looks at it a few times a second and writes only when a step has been
-executing for a while, when such a step ended, and every ``interval_s`` to say "alive".
+executing for a while, when such a step ended, and every ``interval_s`` to say "alive". What it writes of steps that
+failed or were interrupted goes with it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from otel_bridge.instrumentation.guard import Guard, untraced
 from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.sources import Source
+from otel_bridge.instrumentation.step_logs import LogBuffer
+from otel_bridge.instrumentation.step_reports import StepReports
 from otel_bridge.ledger.base import Executor, InFlightStep, InterruptedStep, Ledger
 
 HELD_S = 0.1
@@ -25,6 +28,8 @@ TICK_S = 0.05
 MAX_TICK_S = 0.5
 MIN_GAP_S = 0.2
 """Changes are reported at most this often."""
+TELL_GAP_S = 0.1
+"""What steps have to tell is written at most this often, so that many of them are one transaction."""
 SIGN_OFF_S = 2.0
 
 
@@ -39,6 +44,13 @@ class Scope:
     context: Any = None
     token: Any = None
     attempt: int = field(default=1)
+    began_s: float | None = None
+    """When the attempt began that goes on now; None between attempts, and when all is over."""
+    tries: int = 1
+    """How often the engine tries it at most."""
+    told: bool = False
+    """Whether what there is to tell of the last attempt was handed on."""
+    log: LogBuffer | None = None
 
     def describe(self) -> InFlightStep:
         """Return what presence reports of it. The engine's context knows which attempt of a step is running."""
@@ -90,6 +102,7 @@ class Heartbeat:
         interrupted: steps whose outcome the engine did not take; they are taken from here once they are written.
         since_s: scopes that were entered before belong to an engine that was destroyed.
         lookup: its work is done by our thread while that runs: one thread and one connection a process.
+        reports: the same.
     """
 
     def __init__(
@@ -102,17 +115,18 @@ class Heartbeat:
         interrupted: deque[Interruption] | None = None,
         since_s: float = 0.0,
         lookup: PlacementLookup | None = None,
+        reports: StepReports | None = None,
     ) -> None:
         self._source, self._in_flight, self._describe, self._guard = source, in_flight, describe, guard
         self._interrupted: deque[Interruption] = deque() if interrupted is None else interrupted
-        self._since_s, self._lookup = since_s, lookup
+        self._since_s, self._lookup, self._reports = since_s, lookup, reports
         self._stopping = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._wrote = False
         self._shown: frozenset[Scope] = frozenset()
         self._interval_s = 2.0
-        self._last_beat_s = self._next_beat_s = self._next_report_s = 0.0
+        self._last_beat_s = self._next_beat_s = self._next_report_s = self._next_told_s = 0.0
 
     def start(self) -> None:
         """Start the thread. It ends with the process, too."""
@@ -120,6 +134,8 @@ class Heartbeat:
         self._thread.start()
         if self._lookup is not None:
             self._lookup.carry(self._wake)
+        if self._reports is not None:
+            self._reports.wake = self._wake.set
         atexit.register(self.stop)
 
     def stop(self) -> None:
@@ -152,6 +168,7 @@ class Heartbeat:
                 took_s = time.monotonic() - began_s
                 next_look_s = began_s + took_s + min(max(TICK_S, 20 * took_s), MAX_TICK_S)
             self._look_up()
+            self._guarded_tell(time.monotonic())
             self._wake.wait(max(0.0, next_look_s - time.monotonic()))
             self._wake.clear()
         if self._wrote:
@@ -166,6 +183,23 @@ class Heartbeat:
                 self._lookup.work_off()
         except Exception as error:  # noqa: BLE001 - runs that nobody answers are generation 0
             self._guard.caught("working off look-ups", error)
+
+    def _guarded_tell(self, now_s: float) -> None:
+        """Write what steps have to tell, soon after they ended: a process may be killed at any moment."""
+        reports = self._reports
+        if reports is None or now_s < self._next_told_s:
+            return
+        try:
+            reports.show_watched(list(self._in_flight), self._source.get, self._executor_id)
+            if reports.is_due:
+                reports.work_off(self._source.get, self._executor_id)
+                self._next_told_s = now_s + TELL_GAP_S
+        except Exception as error:  # noqa: BLE001 - it stays where it is, bounded, and is tried again
+            self._guard.caught("reporting attempts of steps", error)
+            self._next_told_s = now_s + self._interval_s
+
+    def _executor_id(self) -> str:
+        return self._describe().executor_id
 
     def _guarded_look(self, now_s: float) -> None:
         try:
@@ -202,7 +236,7 @@ class Heartbeat:
     def _report_interrupted(self) -> None:
         reported = [self._interrupted.popleft() for _ in range(len(self._interrupted))]
         try:
-            executor = self._describe().executor_id
+            executor = self._executor_id()
             self._source.get().add_interrupted([one.describe(executor) for one in reported])
         except Exception:
             self._interrupted.extendleft(reversed(reported))
@@ -211,14 +245,19 @@ class Heartbeat:
     def _sign_off(self) -> None:
         if self._interrupted:
             self._report_interrupted()
+        while self._reports is not None and self._reports.is_due:
+            self._reports.work_off(self._source.get, self._executor_id)
         held = [scope for scope in list(self._in_flight) if scope.seq is not None and self._is_ours(scope)]
         steps = reported(held)  # they die with the process, or are recorded after all
         row = replace(self._describe(), runs=(), busy={}, stopped=True)
         self._write(replace(row, in_flight=steps, in_flight_total=len(steps)))
 
     def _write(self, row: Executor) -> None:
-        self._source.get().heartbeat(row)
+        ledger = self._source.get()
+        watched = ledger.heartbeat(row)
         self._wrote = True
+        if self._reports is not None:
+            self._reports.watched = ledger.watched_runs() if watched else frozenset()
 
     def _is_ours(self, scope: Scope) -> bool:
         return scope.started_s >= self._since_s

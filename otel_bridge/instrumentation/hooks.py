@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from otel_bridge.instrumentation import attempts, engine
+from otel_bridge.instrumentation import engine
 from otel_bridge.instrumentation.guard import untraced
 from otel_bridge.instrumentation.session import SCOPES, Session
 
@@ -113,7 +113,7 @@ class Hooks:
 
     def _begin_attempt(self, original: Callable[..., object]) -> Callable[..., Any]:
         def enter(attempt: object) -> Any:
-            self._guarded("beginning an attempt of a step", attempts.begin, attempt)
+            self._guarded("beginning an attempt of a step", self._session.attempting, attempt)
             return original(attempt)
 
         return enter

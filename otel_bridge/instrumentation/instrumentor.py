@@ -52,6 +52,7 @@ class DBOSInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             session.prepare_provider()
         except Exception as error:  # noqa: BLE001 - as everywhere in workers
             session.guard.caught("making the tracer provider replay-safe", error)
+        session.start_capture()
         self._join(session)
 
     def _uninstrument(self, **kwargs: object) -> None:

@@ -15,7 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
 
 from otel_bridge.instrumentation import attempts, bodies, engine
-from otel_bridge.instrumentation.current import RUN_KEY, DurableSpan, LiveRun
+from otel_bridge.instrumentation.current import RUN_KEY, STEP_KEY, DurableSpan, LiveRun
 from otel_bridge.instrumentation.guard import Guard
 from otel_bridge.instrumentation.guesses import kept
 from otel_bridge.instrumentation.heartbeat import Heartbeat, Interruption, Scope
@@ -23,6 +23,8 @@ from otel_bridge.instrumentation.lookup import PlacementLookup
 from otel_bridge.instrumentation.places import RunPlaces
 from otel_bridge.instrumentation.settings import InstrumentorSettings
 from otel_bridge.instrumentation.sources import Sources
+from otel_bridge.instrumentation.step_logs import LogCapture
+from otel_bridge.instrumentation.step_reports import StepReports
 from otel_bridge.ledger.base import Executor
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ class Session:
         self.lookup = PlacementLookup(RunPlaces(self.sources, settings), self.guard)
         self.in_flight: dict[Scope, None] = {}
         self.interrupted: deque[Interruption] = deque(maxlen=MAX_INTERRUPTED)
+        self.reports = StepReports(settings) if settings.step_logs and settings.presence else None
+        self._capture = (
+            LogCapture(self.reports.keep, self.guard)
+            if self.reports is not None and settings.step_log_records
+            else None
+        )
         self._strays: dict[str, LiveRun] = {}
         self._strays_lock = threading.Lock()
         self._epoch_s = 0.0
@@ -68,12 +76,17 @@ class Session:
             run = LiveRun(run_id, self.lookup.settle, namespace=self.settings.namespace)
             self.lookup.prefetch(run)
             around = otel_context.set_value(RUN_KEY, run, around)
+            if around.get(STEP_KEY) is not None:  # a step started this run in its own thread
+                around = otel_context.set_value(STEP_KEY, None, around)
         else:
             entered = around.get(RUN_KEY)
             run = entered if isinstance(entered, LiveRun) and entered.run_id == run_id else self._stray(run_id)
             if run.body is not None and run.body.unflushed:
                 self._flush(run.body)
         scope = Scope(run_id, seq, engine.step_name(attributes), time.time(), context)
+        if seq is not None and self._capture is not None:
+            scope.began_s = scope.started_s
+            around = otel_context.set_value(STEP_KEY, scope, around)
         span = DurableSpan(run, seq, namespace=self.settings.namespace, on_error=self.guard.caught)
         scope.token = otel_context.attach(set_span_in_context(span, around))
         self.in_flight[scope] = None
@@ -89,12 +102,29 @@ class Session:
         if error is not None and scope.seq is not None and engine.is_unrecorded(scope.name, error):
             self.interrupted.append(Interruption(scope, time.time()))
         otel_context.detach(scope.token)
+        if self.reports is not None:
+            self.reports.left(scope, error)
 
-    def attempted(self, attempt: object, error: BaseException | None) -> None:
+    def attempting(self, attempt: Any) -> None:
+        """Note that an attempt of the current step begins."""
+        attempts.begin(attempt)
+        scope = self._current()
+        if self.reports is not None and scope is not None:
+            self.reports.begun(scope, int(attempt.current_attempt) + 1, int(attempt.max_attempts))
+
+    def attempted(self, attempt: Any, error: BaseException | None) -> None:
         """Tell of an attempt of the current step that is over."""
+        scope = self._current()
+        try:
+            attempts.end(attempt, error, scope, self._given_provider)
+        finally:
+            if self.reports is not None and scope is not None:
+                self.reports.attempted(scope, int(attempt.current_attempt) + 1, error)
+
+    def _current(self) -> Scope | None:
+        """Return the step that is executing here."""
         scopes = engine.entered(SCOPES)
-        scope = next((found for session, found in reversed(scopes) if session is self and found is not None), None)
-        attempts.end(attempt, error, scope, self._given_provider)
+        return next((found for session, found in reversed(scopes) if session is self and found is not None), None)
 
     def _stray(self, run_id: str) -> LiveRun:
         """Return the run of a step whose body began before we were switched on; the last ones are remembered."""
@@ -125,6 +155,13 @@ class Session:
         if self._provider is not None:
             self._provider.force_flush()
 
+    # -- what steps log ---------------------------------------------------------------------------------------
+
+    def start_capture(self) -> None:
+        """Keep what steps log from now on."""
+        if self._capture is not None:
+            self._capture.install()
+
     # -- the engine's life ------------------------------------------------------------------------------------
 
     def launching(self, instance: object) -> None:
@@ -153,6 +190,7 @@ class Session:
             interrupted=self.interrupted,
             since_s=self._epoch_s,
             lookup=self.lookup,
+            reports=self.reports,
         )
         self._heartbeat.start()
 
@@ -166,6 +204,8 @@ class Session:
 
     def stop(self) -> None:
         """End the threads and close what was opened. Idempotent."""
+        if self._capture is not None:
+            self._capture.remove()
         self.destroyed()
         self.lookup.stop()
         self.sources.close()
@@ -176,6 +216,8 @@ class Session:
         self.guard.forget()
         self.in_flight.clear()
         self.interrupted.clear()
+        if self.reports is not None:
+            self.reports.forget()
         self.sources.forget()
         self.lookup.forget()
         if self._heartbeat is not None:

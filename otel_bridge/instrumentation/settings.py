@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from otel_bridge.codec.redaction import Redact, redact_keys
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.ledger import Ledger, open_ledger
 from otel_bridge.spans.model import Children, Parent, SpanSettings
 
 _NOT_OURS = frozenset({"tracer_provider", "meter_provider", "logger_provider", "skip_dep_check"})
 """Keywords that people pass to every instrumentor alike. They are no settings of ours, who emit nothing."""
-_SWITCHES = frozenset({"presence", "replay_safe", "flush_before_steps"})
+_SWITCHES = frozenset({"presence", "replay_safe", "flush_before_steps", "step_logs"})
+_SECONDS = {"presence_interval_s": (0.05, 3600), "slow_step_s": (0, 1e9)}
+_COUNTS = {
+    "step_log_records": (0, 10_000),
+    "step_log_record_bytes": (100, 65_536),
+    "step_log_bytes": (1_000, 1_048_576),
+}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -40,6 +47,18 @@ class InstrumentorSettings:
         flush_before_steps: whether spans that the body has ended are flushed before its next step begins, so that a
             ``kill -9`` loses none that a ``BatchSpanProcessor`` holds; each flush waits for the collector.
             Environment: ``DURABLE_FLUSH_BEFORE_STEPS``.
+        step_logs: whether the ledger is told of attempts that failed, were retried, were slow or are watched, with
+            the error's traceback and what the step logged. Written by presence's thread, so without ``presence``
+            there are none. Environment: ``DURABLE_STEP_LOGS``.
+        step_log_records: so many log records of an attempt at most, the first and the last ones; 0 keeps tracebacks
+            alone. Environment: ``DURABLE_STEP_LOG_RECORDS``.
+        step_log_record_bytes: where a record's message is cut. Environment: ``DURABLE_STEP_LOG_RECORD_BYTES``.
+        step_log_bytes: so much of all records of a step, shared by its attempts.
+            Environment: ``DURABLE_STEP_LOG_BYTES``.
+        slow_step_s: from how long on an attempt that succeeds is told of too.
+            Environment: ``DURABLE_SLOW_STEP_S``.
+        redact: hides secrets in messages, tracebacks and log records before they are written, as on the dashboard:
+            ``redact_keys(["*token*"])`` or any callable. Environment: ``DURABLE_REDACT``, patterns with spaces between.
     """
 
     ledger: str | Ledger | None = None
@@ -51,6 +70,12 @@ class InstrumentorSettings:
     presence_interval_s: float = 2.0
     replay_safe: bool = True
     flush_before_steps: bool = False
+    step_logs: bool = True
+    step_log_records: int = 200
+    step_log_record_bytes: int = 4_096
+    step_log_bytes: int = 65_536
+    slow_step_s: float = 5.0
+    redact: Redact | None = None
 
     def __post_init__(self) -> None:
         _ = self.spans  # checks what it has of ours
@@ -111,15 +136,19 @@ def _parse(name: str, variable: str, text: str) -> Any:
         if text.lower() in _FALSE:
             return False
         raise ConfigurationError(f"{variable} is {text!r}. Set it to true or false.")
-    if name == "presence_interval_s":
+    if name in _SECONDS or name in _COUNTS:
         try:
-            return float(text)
+            return float(text) if name in _SECONDS else int(text)
         except ValueError as error:
-            raise ConfigurationError(f"{variable} is {text!r}. Set it to a number of seconds.") from error
-    return text
+            unit = "a number of seconds" if name in _SECONDS else "a whole number"
+            raise ConfigurationError(f"{variable} is {text!r}. Set it to {unit}.") from error
+    return redact_keys(text.split()) if name == "redact" else text
 
 
 def _checked(name: str, value: object) -> Any:
-    if name == "presence_interval_s" and not (isinstance(value, (int, float)) and 0.05 <= value <= 3600):
-        raise ConfigurationError(f"{name} is {value!r}. Set it to seconds between 0.05 and 3600.")
+    least, most = _SECONDS.get(name) or _COUNTS.get(name) or (0, 0)
+    if name in _SECONDS and not (isinstance(value, (int, float)) and least <= value <= most):
+        raise ConfigurationError(f"{name} is {value!r}. Set it to seconds between {least:g} and {most:g}.")
+    if name in _COUNTS and not (isinstance(value, int) and least <= value <= most):
+        raise ConfigurationError(f"{name} is {value!r}. Set it to a whole number between {least} and {most}.")
     return value

@@ -48,10 +48,12 @@ from otel_bridge.ledger.tables.interrupted import Interrupted
 from otel_bridge.ledger.tables.leases import Leases, owner_name
 from otel_bridge.ledger.tables.lives import REVIVED, Lives
 from otel_bridge.ledger.tables.model_calls import ModelCalls
+from otel_bridge.ledger.tables.step_attempts import BODY_SEQ, StepAttempt, StepAttempts, StepLog
 from otel_bridge.ledger.tables.tokens import Tokens
 from otel_bridge.ledger.tables.views import EVERYBODY, SavedView, Views
 
 __all__ = [
+    "BODY_SEQ",
     "COPIED",
     "EVERYBODY",
     "GONE",
@@ -78,6 +80,8 @@ __all__ = [
     "ModelCall",
     "PastLife",
     "SavedView",
+    "StepAttempt",
+    "StepLog",
     "Token",
     "UpdateValidator",
     "UsageAxis",
@@ -91,6 +95,7 @@ class Ledger(
     Lives,
     Attempts,
     Interrupted,
+    StepAttempts,
     Executors,
     AuditLog,
     Tokens,

@@ -35,11 +35,11 @@ class CountingLedger(MemoryLedger):
         self.beats: list[Executor] = []
         self.broken = False
 
-    def heartbeat(self, executor: Executor) -> None:
+    def heartbeat(self, executor: Executor) -> int:
         self.beats.append(executor)
         if self.broken:
             raise LedgerUnavailableError("ledger", "gone")
-        super().heartbeat(executor)
+        return super().heartbeat(executor)
 
 
 class TypeWithoutSchema:

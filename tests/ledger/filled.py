@@ -20,6 +20,8 @@ from otel_bridge.ledger.base import (
     ModelCall,
     PastLife,
     SavedView,
+    StepAttempt,
+    StepLog,
     Token,
 )
 from otel_bridge.ledger.pending import EXPORT_LEASE, dump_records, records_key
@@ -29,6 +31,19 @@ EXECUTOR = Executor(instance_id="i", executor_id="e", beat_at_ms=0, started_at_m
 
 MODEL_CALL = ModelCall(
     run_id="r", seq=1, ended_at_ms=2, workflow="order", version=None, model="m", input_tokens=3, output_tokens=4
+)
+
+STEP_ATTEMPT = StepAttempt(
+    run_id="r",
+    seq=1,
+    name="charge",
+    execution_ms=1,
+    started_at_ms=1,
+    ended_at_ms=2,
+    error_type="KeyError",
+    error_message="'x'",
+    traceback="Traceback (most recent call last):",
+    logs=(StepLog(at_ms=1, level="INFO", logger="shop", message="charging", fields={"order": 7}),),
 )
 
 
@@ -43,6 +58,8 @@ def fill(ledger: Ledger) -> None:
     ledger.keep_attempt(KeptAttempt(at_ms=6, life=PastLife(run=make_run("r", status="failed"), generation=0)))
     ledger.add_interrupted([InterruptedStep(run_id="r", seq=1, name="charge", started_at_ms=1, ended_at_ms=2)])
     ledger.add_model_calls([MODEL_CALL])
+    ledger.put_step_attempts([STEP_ATTEMPT])
+    ledger.watch_runs(["r"], for_ms=60_000)
     ledger.remember_queues({"r": "q"})
     ledger.bump_count("r", "redispatch")
     ledger.add_traces({"ab" * 16: "r"})

@@ -44,6 +44,9 @@ def read_everything(ledger: Ledger) -> None:
     ledger.dispositions("error", ["f"])
     ledger.views()
     ledger.incidents(since_ms=0)
+    ledger.step_attempts("r", 1)
+    ledger.failed_attempts("r")
+    ledger.watched_runs()
 
 
 @pytest.fixture

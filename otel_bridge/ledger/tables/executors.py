@@ -8,11 +8,17 @@ from otel_bridge.ledger.encoding import dump_executor, load_executor
 from otel_bridge.ledger.records import Executor
 from otel_bridge.ledger.tables.core import Row, Session, Tables
 
+# Comes back with a beat, so that a worker learns that a run is watched without a question of its own.
+_WATCHED = "(SELECT count(*) FROM {t}watched WHERE until_ms >= (SELECT {now}))"
 # A worker that waits says the same at every beat: then the long value is not written again.
-TOUCH = "UPDATE {t}executors SET beat_at_ms = {now} WHERE instance_id = :instance_id AND data = :data RETURNING 1"
-HEARTBEAT = """
-    INSERT INTO {t}executors (instance_id, beat_at_ms, data) VALUES (:instance_id, {now}, :data)
+TOUCH = f"""
+    UPDATE {{t}}executors SET beat_at_ms = {{now}} WHERE instance_id = :instance_id AND data = :data
+    RETURNING {_WATCHED}
+"""
+HEARTBEAT = f"""
+    INSERT INTO {{t}}executors (instance_id, beat_at_ms, data) VALUES (:instance_id, {{now}}, :data)
     ON CONFLICT (instance_id) DO UPDATE SET beat_at_ms = excluded.beat_at_ms, data = excluded.data
+    RETURNING {_WATCHED}
 """
 EXECUTORS = "SELECT instance_id, beat_at_ms, data FROM {t}executors ORDER BY instance_id"
 # One row at least, for its time: without executors theirs are null.
@@ -26,15 +32,20 @@ PRUNE = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms AND NOT instance
 class Executors(Tables):
     """Who is there, and what it can and does do."""
 
-    def heartbeat(self, executor: Executor) -> None:
-        """Upsert one executor's row; ``beat_at_ms`` is set to the ledger's own clock."""
+    def heartbeat(self, executor: Executor) -> int:
+        """Upsert one executor's row; ``beat_at_ms`` is set to the ledger's own clock.
+
+        Returns:
+            How many runs somebody watches now: see ``watched_runs``.
+        """
         data = dump_executor(executor)
 
-        def work(session: Session) -> None:
-            if not session.rows(TOUCH, instance_id=executor.instance_id, data=data):
-                session.rows(HEARTBEAT, instance_id=executor.instance_id, data=data)
+        def work(session: Session) -> int:
+            rows = session.rows(TOUCH, instance_id=executor.instance_id, data=data)
+            rows = rows or session.rows(HEARTBEAT, instance_id=executor.instance_id, data=data)
+            return int(rows[0][0])
 
-        self._run(work, write=True)
+        return self._run(work, write=True)
 
     def executors(self) -> list[Executor]:
         """Return every executor row, live or not; the oldest lost ones are pruned by ``prune_executors``."""

@@ -55,7 +55,7 @@ PRUNE_FACTS = tuple(
     DELETE FROM {{t}}{table} WHERE seen_at_ms < :before_ms
         AND NOT EXISTS (SELECT 1 FROM {{t}}exported_runs e WHERE e.run_id = {table}.run_id)
     """
-    for table in ("traces", "queues", "counters", "past_lives", "attempts", "interrupted")
+    for table in ("traces", "queues", "counters", "past_lives", "attempts", "interrupted", "step_attempts")
 )
 BUMP_GENERATION = """
     UPDATE {t}exported_runs SET generation = generation + 1, ended = 0

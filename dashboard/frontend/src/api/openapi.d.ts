@@ -1129,6 +1129,11 @@ export interface components {
         AssignBody: {
             assignee?: string;
         };
+        AttemptLogView: {
+            absent?: string;
+            attempts: components["schemas"]["StepAttemptView"][];
+            leftOut?: number;
+        };
         AttemptStep: {
             childRunId?: string;
             durationMs?: number;
@@ -1918,7 +1923,39 @@ export interface components {
             runId?: string;
             workflow: string;
         };
+        StepAttemptView: {
+            durationMs?: number;
+            /** Format: date-time */
+            endedAt?: string;
+            error?: components["schemas"]["StepErrorView"];
+            execution: number;
+            executor?: string;
+            logs: components["schemas"]["StepLogView"][];
+            n: number;
+            /** Format: date-time */
+            startedAt: string;
+            traceback?: string;
+            truncated?: number;
+        };
+        StepErrorView: {
+            message: string;
+            type: string;
+        };
+        StepLogView: {
+            /** Format: date-time */
+            at: string;
+            exception?: string;
+            fields?: {
+                [key: string]: components["schemas"]["Json"];
+            };
+            level: string;
+            logger: string;
+            message: string;
+            spanId?: string;
+            where?: string;
+        };
         StepView: {
+            attemptLog?: components["schemas"]["AttemptLogView"];
             attempts: number;
             childRunId?: string;
             collectMs?: number;
