@@ -39,6 +39,18 @@ export class SignedOutError extends ApiError {
   }
 }
 
+/** A part of the page could not be loaded. ``again`` makes its next drawing load it anew: it keeps its failure else. */
+export class LoadError extends Error {
+  constructor(
+    message: string,
+    cause: unknown,
+    readonly again: () => void,
+  ) {
+    super(message, { cause });
+    this.name = "LoadError";
+  }
+}
+
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : "Something unexpected happened.";
 }

@@ -1,4 +1,5 @@
 import { Component, type ErrorInfo, type ReactNode } from "react";
+import { LoadError } from "../lib/errors";
 import { Failure } from "../ui/Notice";
 
 interface Props {
@@ -28,12 +29,26 @@ export class Boundary extends Component<Props, State> {
   }
 
   override componentDidUpdate(previous: Props): void {
-    if (previous.at !== this.props.at && this.state.error) this.setState({ error: null });
+    if (previous.at !== this.props.at && this.state.error) this.again();
+  }
+
+  override componentWillUnmount(): void {
+    this.forget();
+  }
+
+  /** What could not be loaded is loaded anew wherever it is drawn next. */
+  private forget(): void {
+    if (this.state.error instanceof LoadError) this.state.error.again();
+  }
+
+  private again(): void {
+    this.forget();
+    this.setState({ error: null });
   }
 
   override render(): ReactNode {
     if (this.state.error === null) return this.props.children;
     if (this.props.quiet) return null;
-    return <Failure what={this.props.what} error={this.state.error} onRetry={() => this.setState({ error: null })} />;
+    return <Failure what={this.props.what} error={this.state.error} onRetry={() => this.again()} />;
   }
 }

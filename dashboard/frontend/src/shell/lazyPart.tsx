@@ -1,10 +1,11 @@
 import { type ComponentType, lazy, type LazyExoticComponent, type ReactNode } from "react";
 import { get, signedOut } from "../api/http";
+import { LoadError } from "../lib/errors";
 
 const PAUSES_MS = [400, 1500];
 
 /** Load a chunk; a network that stumbles once is no reason to lose a page. */
-async function patiently<T>(load: () => Promise<T>): Promise<T> {
+async function patiently<T>(load: () => Promise<T>, again: () => void): Promise<T> {
   for (const pause of PAUSES_MS) {
     try {
       return await load();
@@ -17,12 +18,10 @@ async function patiently<T>(load: () => Promise<T>): Promise<T> {
   } catch (cause) {
     // A sign-in page in its place, a newer server without it, or nobody: a plain request tells which, for the banner.
     await get("/health", {}).catch(() => undefined);
-    throw new Error(
-      signedOut.get()
-        ? "Your session has ended. Reload the page to sign in again."
-        : "This part of the page could not be loaded. Reload the page if it happens again: the server may have a newer one.",
-      { cause },
-    );
+    const reason = signedOut.get()
+      ? "Your session has ended. Reload the page to sign in again."
+      : "This part of the page could not be loaded. Reload the page if it happens again: the server may have a newer one.";
+    throw new LoadError(reason, cause, again);
   }
 }
 
@@ -33,8 +32,8 @@ export interface LazyPart<P> {
 }
 
 /**
- * A part that is loaded when it is first drawn. One that failed to load can be drawn again: React's own ``lazy`` would
- * keep the failure for good.
+ * A part that is loaded when it is first drawn. One that failed to load is loaded again when its Boundary is tried again,
+ * and not before: React draws what failed once more to show the failure.
  *
  *     const workers = lazyPart(() => import("../pages/workers/WorkersPage"), (module) => module.WorkersPage);
  */
@@ -44,15 +43,7 @@ export function lazyPart<P extends object, M>(
 ): LazyPart<P> {
   let current: LazyExoticComponent<ComponentType<P>>;
   const renew = (): void => {
-    current = lazy(() =>
-      patiently(load).then(
-        (module) => ({ default: pick(module) }),
-        (error: unknown) => {
-          renew();
-          throw error instanceof Error ? error : new Error(String(error));
-        },
-      ),
-    );
+    current = lazy(() => patiently(load, renew).then((module) => ({ default: pick(module) })));
   };
   renew();
   const Part = (props: P): ReactNode => {
