@@ -35,13 +35,15 @@ from otel_bridge.ledger.base import Lease, owner_name
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import HELD_STATUSES, RunStatus
 from otel_bridge.runs.overlay import left_behind
+from otel_bridge.tail.scanner import changed_at_ms
 
 log = logging.getLogger(__name__)
 
 LEASE = "caretaker"
 _OVERLAP_MS = 60_000
 _SCAN = 500
-_CHANGED = 2_000
+_CHANGED, _CHANGED_PAGES = 2_000, 10
+"""Changed runs read at once, and how often in one look."""
 _SOME = 100
 _DEAD_AT_ONCE = 10_000
 _DEAD_REMEMBERED = 20_000
@@ -101,6 +103,7 @@ class Caretaker:
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
         self._since_ms: int | None = None
+        self._since_id: str | None = None
         self._due_s: dict[str, float] = {}
         self._retention_after: dict[int, tuple[int, str] | None] = {}
         self._queues_seen: dict[str, str] = {}
@@ -154,7 +157,7 @@ class Caretaker:
         ctx = self._open_context()
         self._lease = ctx.ledger.acquire_lease(LEASE, self._owner, ttl_s=self.settings.lease_ttl_s)
         if self._lease is None:
-            self._since_ms = None
+            self._since_ms = self._since_id = None
             return False
         chosen = self.settings
         self.guard.duty("dead letters", lambda: self._dead_letters(ctx))
@@ -183,12 +186,22 @@ class Caretaker:
         """Handle what died since the last look; at the first look, everything that is dead."""
         now_ms = ctx.store.now_ms()
         since_ms = now_ms - _OVERLAP_MS if self._since_ms is None else self._since_ms
-        changed = ctx.store.runs_changed_since(since_ms, limit=_CHANGED)
-        self._remember_queues(ctx, changed)
-        dead = self._all_dead(ctx) if self._since_ms is None else self._newly_dead(ctx, changed)
+        dead = {run.id: run for run in (self._all_dead(ctx) if self._since_ms is None else self._newest_dead(ctx))}
+        queues: dict[str, str] = {}
+        reached_ms, after = since_ms, self._since_id
+        for _ in range(_CHANGED_PAGES):
+            changed = ctx.store.runs_changed_since(reached_ms, limit=_CHANGED, after=after)
+            queues |= self._remember_queues(ctx, changed)
+            dead |= {run.id: run for run in changed if run.status == "dead"}
+            if len(changed) < _CHANGED:
+                reached_ms, after = now_ms - _OVERLAP_MS, None
+                break
+            reached_ms, after = changed_at_ms(changed[-1], reached_ms), changed[-1].id
         if dead:
-            self._hand_over(ctx, dead)
-        self._since_ms = now_ms - _OVERLAP_MS
+            self._hand_over(ctx, list(dead.values()))
+        self._queues_seen = queues
+        # where more has changed than was looked at now, the next look continues there
+        self._since_ms, self._since_id = reached_ms, after
 
     def _hand_over(self, ctx: ActionContext, dead: Sequence[Run]) -> None:
         """Hand each dead run to its handler. One that was looked at is not looked at again until something changed."""
@@ -209,9 +222,8 @@ class Caretaker:
     def _all_dead(self, ctx: ActionContext) -> list[Run]:
         return list(islice(_reader(ctx).every(RunQuery(statuses=_DEAD)), _DEAD_AT_ONCE))
 
-    def _newly_dead(self, ctx: ActionContext, changed: Sequence[Run]) -> list[Run]:
-        newest = _reader(ctx).page(RunQuery(statuses=_DEAD, limit=50)).runs
-        return list({run.id: run for run in (*newest, *changed) if run.status == "dead"}.values())
+    def _newest_dead(self, ctx: ActionContext) -> list[Run]:
+        return _reader(ctx).page(RunQuery(statuses=_DEAD, limit=50)).runs
 
     # -- open runs ------------------------------------------------------------------------------------------
 
@@ -240,13 +252,13 @@ class Caretaker:
                 blocked = found(_BLOCKED, _SCAN, version=version)
                 self._each(blocked, upgrade.upgrade, ctx, seen, self.settings.upgrade)
 
-    def _remember_queues(self, ctx: ActionContext, runs: Sequence[Run]) -> None:
-        """Keep each new run's queue: the engine forgets it when the run is cancelled or dies."""
+    def _remember_queues(self, ctx: ActionContext, runs: Sequence[Run]) -> dict[str, str]:
+        """Keep each new run's queue: the engine forgets it when the run is cancelled or dies. Return those of all."""
         queues = {run.id: run.queue for run in runs if run.queue is not None and run.queue not in OUR_QUEUES}
         new = {run_id: queue for run_id, queue in queues.items() if run_id not in self._queues_seen}
         if new:
             ctx.ledger.remember_queues(new)
-        self._queues_seen = queues
+        return queues
 
     def _each(self, runs: Sequence[Run], action: Callable[..., object], ctx: ActionContext, *args: object) -> None:
         """Do something about each run, while the database answers."""

@@ -141,3 +141,18 @@ def test_workers_long_gone_are_forgotten_unless_they_hold_an_open_run(monkeypatc
     ledger.heartbeat(Executor(instance_id="new", executor_id="new", beat_at_ms=0, started_at_ms=T))
     keeper._forget_executors(ctx)
     assert {executor.instance_id for executor in ledger.executors()} == {"holder-before", "new"}
+
+
+@pytest.mark.parametrize("pages", [10, 2])
+def test_all_that_died_in_a_busy_minute_are_handed_over(monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
+    """However much else changed: what one look has no room for, the next ones continue with."""
+    monkeypatch.setattr(module, "_CHANGED", 7)
+    monkeypatch.setattr(module, "_CHANGED_PAGES", pages)
+    ctx, store, client = memory_context(store=MemoryStateStore(clock=CLOCK))
+    keeper = Caretaker(lambda: ctx, CaretakerSettings(dead_letters="handler"))
+    keeper.tick()
+    for number in range(70):  # created before fifty others that died, so that they are not among the newest
+        store.put_run(make_run(f"r{number}", status="dead", created_at_ms=T - 9_000_000 + number, finished_at_ms=T - 1))
+    for _ in range(12):
+        keeper._dead_letters(ctx)
+    assert {run_id for name, run_id, _ in client.calls if name == "enqueue"} == {f"dlq:r{n}" for n in range(70)}
