@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import quote
@@ -25,7 +25,8 @@ from dashboard.wire.fleet import (
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
-from otel_bridge.runs.presence import Presence, presence
+from otel_bridge.model.runs import Run
+from otel_bridge.runs.presence import ROUNDED_MS, Presence, presence
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 STEP_AS_WORKFLOW = "<temp>."
@@ -109,13 +110,32 @@ def executor_views(services: Services) -> list[ExecutorView]:
     """Return worker processes: live, then lost, then those that signed off; the last beat first."""
     seen = presence(*services.ledger.executors_now())  # a ledger that cannot be read is said, not shown as nobody
     visible = services.visible_ids(list({step.run_id for executor in seen.executors for step in executor.in_flight}))
-    views = [_executor_view(executor, executor_status(executor, seen.now_ms), visible) for executor in seen.executors]
+    left = services.store.get_runs(list({step.run_id for executor in seen.lost for step in executor.in_flight}))
+    views = [
+        _executor_view(executor, executor_status(executor, seen.now_ms), visible, held=_held(executor, left, seen))
+        for executor in seen.executors
+    ]
     views.sort(key=lambda view: view.last_beat_at, reverse=True)
     views.sort(key=lambda view: _ORDER[view.status])
     return views
 
 
-def _executor_view(executor: Executor, status: ExecutorStatus, visible: Collection[str]) -> ExecutorView:
+def _held(executor: Executor, left: Mapping[str, Run], seen: Presence) -> int:
+    """Return how much of what was in flight is of runs that the executor holds; all of it, while it is alive."""
+    if executor in seen.live:
+        return executor.in_flight_total
+    gone = sum(not is_held(left.get(step.run_id), executor) for step in executor.in_flight)
+    return max(0, executor.in_flight_total - gone)
+
+
+def is_held(run: Run | None, executor: Executor) -> bool:
+    """Say whether a lost executor still holds a run that it executed: it has not ended, nor been put back or taken."""
+    if run is None or run.is_terminal or run.is_queued or run.executor != executor.executor_id:
+        return False
+    return run.started_at_ms is None or run.started_at_ms <= executor.beat_at_ms + ROUNDED_MS
+
+
+def _executor_view(executor: Executor, status: ExecutorStatus, visible: Collection[str], *, held: int) -> ExecutorView:
     return ExecutorView(
         instance_id=executor.instance_id,
         executor_id=executor.executor_id,
@@ -141,6 +161,7 @@ def _executor_view(executor: Executor, status: ExecutorStatus, visible: Collecti
             if step.run_id in visible
         ],
         in_flight_total=executor.in_flight_total,
+        held_total=held,
     )
 
 

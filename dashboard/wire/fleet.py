@@ -84,6 +84,9 @@ class ExecutorView(Wire):
     workflows: list[str]
     in_flight: list[InFlightView]
     in_flight_total: int
+    held_total: int = Field(
+        description="What of it is of runs that the executor holds: not ended, nor put back or taken since."
+    )
 
 
 class VersionFigures(Wire):

@@ -152,6 +152,30 @@ def test_executors_are_listed_live_first_with_what_they_do(
     assert (health["liveWorkers"], health["lostWorkers"]) == (1, 1)
 
 
+def test_a_lost_worker_holds_no_run_that_was_moved_taken_or_ended_since(clock: Clock, ledger: MemoryLedger) -> None:
+    """What it executed when it was last seen stays listed; the page warns of what it holds."""
+    store, beat_ms = MemoryStateStore(), clock.now_ms
+    held: dict[str, object] = {"status": "running", "executor": "w", "started_at_ms": beat_ms - 5_000}
+    since: dict[str, dict[str, object]] = {
+        "held": {},
+        "moved": {"status": "pending", "queue": "q", "started_at_ms": None},
+        "taken": {"executor": "v"},
+        "again": {"started_at_ms": beat_ms + 30_000},
+        "ended": {"status": "cancelled", "finished_at_ms": beat_ms + 9},
+    }
+    for run_id, changed in since.items():
+        store.put_run(make_run(run_id, **{**held, **changed}))  # type: ignore[arg-type]
+    steps = tuple(
+        InFlightStep(run_id=run_id, seq=1, name="work", started_at_ms=5)
+        for run_id in ("held", "moved", "taken", "again", "ended", "deleted")
+    )
+    ledger.heartbeat(executor("w", in_flight=steps, in_flight_total=6))
+    clock.now_ms += 60_000
+    with mounted(store, ledger=ledger) as app:
+        (shown,) = app.test_client().get("/durable/api/executors").get_json()
+    assert (shown["heldTotal"], shown["inFlightTotal"], len(shown["inFlight"])) == (1, 6, 6)
+
+
 def test_a_step_in_flight_is_in_timeline_and_graph(fleet_app: Flask, ledger: MemoryLedger) -> None:
     """What only the executor knows is shown among what the store knows."""
     doing = InFlightStep(run_id="waiting-1", seq=9, name="charge", started_at_ms=5, attempt=2)

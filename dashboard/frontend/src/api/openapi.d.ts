@@ -1458,6 +1458,7 @@ export interface components {
             appName?: string;
             appVersion?: string;
             executorId: string;
+            heldTotal: number;
             host?: string;
             inFlight: components["schemas"]["InFlightView"][];
             inFlightTotal: number;

@@ -66,11 +66,11 @@ function Service() {
   );
 }
 
-/** Lost while they ran steps. One that was replaced under its own id recovers its runs itself. */
+/** Lost while they ran steps of runs that they still hold: not those moved, retried or ended since. One that was replaced under its own id recovers its runs itself. */
 function lostWhileBusy(workers: Executor[]): Executor[] {
   const live = new Set(workers.filter((worker) => worker.status === "live").map((worker) => worker.executorId));
   return workers.filter(
-    (worker) => worker.status === "lost" && worker.inFlightTotal > 0 && !live.has(worker.executorId),
+    (worker) => worker.status === "lost" && worker.heldTotal > 0 && !live.has(worker.executorId),
   );
 }
 
@@ -84,7 +84,7 @@ function LostWorkers() {
   const key = lost.map((worker) => worker.instanceId).join();
   const first = lost[0];
   if (!first || key === dismissed || !holds) return null;
-  const held = lost.reduce((sum, worker) => sum + worker.inFlightTotal, 0);
+  const held = lost.reduce((sum, worker) => sum + worker.heldTotal, 0);
   return (
     <Notice
       tone="warn"
