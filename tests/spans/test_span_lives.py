@@ -10,7 +10,7 @@ import pytest
 
 from otel_bridge.ledger.base import COPIED, ExportedRun
 from otel_bridge.model.runs import Run
-from otel_bridge.model.steps import Step, StepStatus
+from otel_bridge.model.steps import Step, StepKind, StepStatus
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
 from otel_bridge.spans.lives import run_end_ms
 from otel_bridge.spans.model import Housekeeping
@@ -288,6 +288,13 @@ def test_a_late_step_of_a_retry_that_recorded_no_other_is_sent_in_its_life():
     assert names(ended) == ["retry 1"]
     late = plan(retried, [steps[0], make_step(seq=3, started_at_ms=T + 4_000)], ended.record)
     assert only(late).parent_id == ids.retry_span_id("run-1", 1)
+
+
+@pytest.mark.parametrize(("kind", "end_ms"), [("local", T + 80), ("sleep", T + 50)])
+def test_the_end_of_a_step_widens_that_of_its_run_and_the_end_of_a_sleep_does_not(kind: StepKind, end_ms: int):
+    """A sleep's end is when it would have woken: its run may have been cancelled long before."""
+    step = make_step(seq=1, kind=kind, started_at_ms=T + 10, finished_at_ms=T + 80)
+    assert run_end_ms(make_run(status="cancelled", finished_at_ms=T + 50), [step]) == end_ms
 
 
 def test_a_step_without_a_start_does_not_widen_the_end_of_its_run():
