@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from dbos import DBOS
 
@@ -120,7 +120,7 @@ def send_receipt(customer: str, payment: str) -> None:
 
 
 @DBOS.workflow()
-def fulfil_order(order: Order) -> dict[str, Any]:
+def fulfil_order(order: Order) -> dict[str, object]:
     """An order, from the click to the doorstep."""
     reserve_stock(order["items"])
     payment = charge_card(order)
@@ -181,7 +181,7 @@ def send_invoice(customer: str, callback: str) -> str:
 
 
 @DBOS.workflow()
-def invoice_customer(customer: str, amount_eur: int) -> dict[str, Any]:
+def invoice_customer(customer: str, amount_eur: int) -> dict[str, object]:
     """Sends an invoice and waits for the bank's callback."""
     paid = webhook("bank")
     set_event("callback", paid.url)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dashboard.read.loading import get_run
 from dashboard.read.service import package_version
@@ -170,7 +169,7 @@ def _error(stored: StoredValue, codec: Codec) -> Source:
         return found
     shown = codec.decode(stored).json
     if stored.serialization == "portable_json" and isinstance(shown, dict) and not found.gaps:
-        fields: list[Any] = [shown.get(name) for name in ("message", "name", "code", "data")]
+        fields: list[object] = [shown.get(name) for name in ("message", "name", "code", "data")]
         return Source(f"restored('dbos._serialization.PortableWorkflowError', {tuple(fields)!r})")
     error = codec.decode_error(stored)
     why = found.gaps or ("it is no object of a class",)

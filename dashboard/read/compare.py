@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from dashboard.errors import BadRequest, NotFound
 from dashboard.read.loading import Loaded, history, load, with_errors
@@ -274,5 +274,5 @@ def _step_outputs(
     if run is None or other is None or right.attempt is not None:
         return None
     views = [step_detail(services, step.run_id, step.seq, codec=codec) for step in (run, other)]
-    values: list[Any] = [view.output for view in views]
+    values: list[object] = [view.output for view in views]
     return value_diff(*values, cut=any(view.truncated is not None for view in views))

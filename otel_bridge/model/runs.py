@@ -55,7 +55,7 @@ class OpenWait:
     on: WaitingOn
     name: str
     topic: str
-    schema: Mapping[str, Any] | None = None
+    schema: Mapping[str, object] | None = None
     dropped: int = 0
     ask: str | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from otel_bridge.errors import ConfigurationError
 
@@ -70,7 +70,7 @@ def parse_prices(value: object) -> PriceTable:
 
 
 def _price(name: str, value: object) -> Price:
-    given: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    given: Mapping[str, object] = value if isinstance(value, dict) else {}
     numbers = [given.get(kind) for kind in Price._fields]
     usable = [
         number

@@ -7,7 +7,6 @@ retried, another step says so, and only those that failed have their turn again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from otel_bridge.codec import WHOLE, decode
 from otel_bridge.model.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW
@@ -15,7 +14,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.store.base import StateStore
 
 
-def plan_entries(store: StateStore, undo_id: str, steps: Sequence[Step]) -> list[Any] | None:
+def plan_entries(store: StateStore, undo_id: str, steps: Sequence[Step]) -> list[object] | None:
     """Return what an undo planned, as it recorded it; None while it has not.
 
     Raises:

@@ -11,7 +11,6 @@ Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from otel_bridge.spans.model import AttributeValue
 
@@ -27,7 +26,7 @@ TOOL_CALLS = "durable.gen_ai.tool_calls"
 """Names of the tools that the model asked for; no convention has a name for that."""
 
 Found = dict[str, AttributeValue]
-Recogniser = Callable[[Mapping[str, Any]], Found]
+Recogniser = Callable[[Mapping[str, object]], Found]
 
 
 def model_call(value: object) -> Found:
@@ -180,7 +179,7 @@ def _found(
     return found
 
 
-def _object(value: object) -> tuple[str, Mapping[str, Any]]:
+def _object(value: object) -> tuple[str, Mapping[str, object]]:
     """Return the class and members of an object as the codec shows it; a plain mapping has no class."""
     if not isinstance(value, Mapping):
         return "", {}
@@ -190,7 +189,7 @@ def _object(value: object) -> tuple[str, Mapping[str, Any]]:
     return name, state if isinstance(state, Mapping) else {}
 
 
-def _states(values: object) -> Iterator[Mapping[str, Any]]:
+def _states(values: object) -> Iterator[Mapping[str, object]]:
     """Yield the members of each object of a list."""
     if isinstance(values, Sequence) and not isinstance(values, str):
         for value in values:

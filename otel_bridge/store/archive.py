@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from otel_bridge.errors import ArchiveError, ConfigurationError
@@ -89,7 +88,7 @@ def archive_lines(store: StateStore, runs: Iterable[Run]) -> Iterator[str]:
     yield _line({"runs": count})
 
 
-def _line(value: dict[str, Any]) -> str:
+def _line(value: dict[str, object]) -> str:
     return json.dumps(value, default=_cell, separators=(",", ":")) + "\n"
 
 
@@ -199,7 +198,7 @@ def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
     return {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
-def _parsed(line: str, number: int) -> dict[str, Any]:
+def _parsed(line: str, number: int) -> dict[str, object]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -209,14 +208,14 @@ def _parsed(line: str, number: int) -> dict[str, Any]:
     return value
 
 
-def _check_head(value: dict[str, Any]) -> None:
+def _check_head(value: dict[str, object]) -> None:
     if value.get("format") != FORMAT:
         raise ArchiveError("This is no archive of ours: its first line does not say so. Make one with durable export.")
     if value.get("version") != VERSION:
         raise ArchiveError(f"This archive is of version {value.get('version')!r}; {VERSION} is read here. Upgrade.")
 
 
-def _rows_of(value: dict[str, Any], number: int) -> TableRows:
+def _rows_of(value: dict[str, object], number: int) -> TableRows:
     """Return a line's rows, each of the line's own run, of tables and columns that can be."""
     rows = value["rows"]
     if not isinstance(rows, dict) or not rows.keys() <= RUN_OF.keys():
@@ -234,7 +233,7 @@ def _rows_of(value: dict[str, Any], number: int) -> TableRows:
     return found
 
 
-def _read_cell(cell: Any, number: int) -> Cell:
+def _read_cell(cell: object, number: int) -> Cell:
     if isinstance(cell, dict) and cell.keys() == {"base64"}:
         try:
             return base64.b64decode(str(cell["base64"]), validate=True)

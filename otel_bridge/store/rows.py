@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
 from otel_bridge.model.runs import ROUNDING_MS, Run, Waiting
@@ -57,7 +57,7 @@ RUN_COLUMNS = tuple(name for name in RunRecord._fields if name not in LINKED)
 _REQUIRED = frozenset({RUN_COLUMNS.index("created_at"), RUN_COLUMNS.index("updated_at")})
 
 
-def attributes_of(text: str | None) -> Mapping[str, Any]:
+def attributes_of(text: str | None) -> Mapping[str, object]:
     """Return a run's attributes; none where the text is not a JSON object."""
     if text is None:
         return {}

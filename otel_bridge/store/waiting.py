@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from otel_bridge.model.runs import ROUNDING_MS, OpenWait, Question, Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
@@ -233,7 +233,7 @@ def parse_question(run_id: str, seq: int, value: str, since_ms: int) -> Question
     return Question(run_id, wait, since_ms, announced.until_ms)
 
 
-def _time_ms(value: Any) -> int | None:
+def _time_ms(value: object) -> int | None:
     if isinstance(value, (int, float)):
         return wake_ms(str(value))
     try:

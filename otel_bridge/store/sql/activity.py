@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from otel_bridge.model.runs import Activity, Grid, RunQuery
 from otel_bridge.model.status import ENGINE_FAILED, ENGINE_OPEN, STATUSES, RunStatus, status_of
@@ -67,7 +66,7 @@ class _Counting:
         self.part_cancelling(request)
         return self.found
 
-    def part(self) -> tuple[str, list[Any]]:
+    def part(self) -> tuple[str, list[object]]:
         """Return the expression for the number of the range in which a run was created, and its parameters."""
         grid = self.found.grid
         return "(w.created_at - CAST(? AS BIGINT)) / CAST(? AS BIGINT)", [grid.since_ms, grid.width_ms]

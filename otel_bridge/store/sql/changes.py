@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import ENGINE_OPEN
@@ -226,7 +226,7 @@ def iter_runs(
         elif since_ms is not None:
             where.add("w.created_at >= ?", since_ms)
         schema = reader.schema()
-        params: list[Any] = [*where.params, PAGE]
+        params: list[object] = [*where.params, PAGE]
         rows = run_records(
             reader,
             RUNS_BY_AGE,

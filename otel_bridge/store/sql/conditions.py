@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from otel_bridge.model.matching import folded, number_of
 from otel_bridge.model.runs import AttributeFilter, RunQuery
@@ -34,7 +33,7 @@ class Where:
     """Conditions joined by AND, with their parameters."""
 
     terms: list[str] = field(default_factory=list)
-    params: list[Any] = field(default_factory=list)
+    params: list[object] = field(default_factory=list)
 
     def add(self, term: str, *params: object) -> Where:
         """Add one condition."""
@@ -51,7 +50,7 @@ class Where:
         return " AND ".join(self.terms) if self.terms else "1 = 1"
 
 
-def in_list(column: str, values: Sequence[object], dialect: Dialect) -> tuple[str, list[Any]]:
+def in_list(column: str, values: Sequence[object], dialect: Dialect) -> tuple[str, list[object]]:
     """Return the condition that ``column`` is one of ``values``, and its parameters; an empty list matches nothing.
 
     On Postgres the list is one parameter, so that the statement stays the same whatever its length.
@@ -195,7 +194,7 @@ def attributes_term(query: RunQuery, schema: Schema) -> Where | None:
     for tag in query.tags:
         where.add("w.attributes @> CAST(? AS jsonb)", json.dumps({"tags": [tag]}))
     for item in wanted:
-        values: list[Any] = [item.value]
+        values: list[object] = [item.value]
         number = number_of(item.value)
         if number is not None and abs(number) > _EXACT_INTEGERS:
             continue  # unequal numbers of the index may be equal in floating point
@@ -215,7 +214,7 @@ NAMED_TERM: Mapping[Dialect, str] = {
 """The condition that the workflow's name holds a text, ``folded``. Both fold A to Z alone: SQLite knows no more."""
 
 
-def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
+def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[object]]:
     """Return the condition for ids that begin with ``prefix``, within a range of the primary key's index.
 
     On SQLite the range holds all of them. On Postgres the index follows the database's collation, in which ids that
@@ -230,14 +229,14 @@ def prefix_range(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
     return f"(w.workflow_uuid >= ? AND w.workflow_uuid < ? AND {term})", [prefix, prefix + "\U0010ffff", *params]
 
 
-def prefix_term(prefix: str, dialect: Dialect) -> tuple[str, list[Any]]:
+def prefix_term(prefix: str, dialect: Dialect) -> tuple[str, list[object]]:
     """Return the condition that an id begins with ``prefix``."""
     if dialect == "postgres":
         return "starts_with(w.workflow_uuid, ?)", [prefix]
     return "substr(w.workflow_uuid, 1, ?) = ?", [len(prefix), prefix]
 
 
-def text_term(text: str, dialect: Dialect) -> tuple[str, list[Any]]:
+def text_term(text: str, dialect: Dialect) -> tuple[str, list[object]]:
     """Return the condition that the id begins with a text or the workflow's name holds it."""
     term, params = prefix_term(text, dialect)
     return f"({term} OR {NAMED_TERM[dialect]})", [*params, folded(text)]

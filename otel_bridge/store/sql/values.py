@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from otel_bridge.model.values import StoredValue, text_of
 from otel_bridge.store.sql.session import Reader
 
@@ -18,7 +16,7 @@ def size_of(reader: Reader, column: str) -> str:
     return f"octet_length({column})" if reader.dialect == "postgres" else f"length(CAST({column} AS BLOB))"
 
 
-def capped(reader: Reader, column: str, cap_bytes: int | None) -> tuple[str, list[Any]]:
+def capped(reader: Reader, column: str, cap_bytes: int | None) -> tuple[str, list[object]]:
     """Return the select list ``text, size in bytes`` of a payload column that may be long."""
     size = size_of(reader, column)
     if cap_bytes is None:
