@@ -42,6 +42,8 @@ const POLL_MS = 3000;
 const FIRST_WORD_MS = 10_000;
 /** A server that says nothing for this long is gone, whatever TCP believes. Heartbeats come every 15 s. */
 const SILENCE_MS = 45_000;
+/** A word that comes so long after the first one was passed on by itself. */
+const LATER_MS = 1000;
 /** While polling works, a stream is tried now and then. */
 const TRY_STREAM_MS = 30_000;
 const MAX_BACKOFF_MS = 15_000;
@@ -80,6 +82,10 @@ class Connection<S extends AnySnapshot> {
   private lastId: number | null;
   /** The current connection has sent something. */
   private spoke = false;
+  /** When the first word of the current connection came. */
+  private spokeAt = 0;
+  /** A connection spoke once and then no more: a proxy that buffers passes on what comes with the headers, as here. */
+  private suspect = false;
   /** Connections in a row that ended without a word. */
   private mute = 0;
   /** Looks in a row that reached nobody. */
@@ -179,10 +185,16 @@ class Connection<S extends AnySnapshot> {
       return;
     }
     window.clearTimeout(this.watchdog);
-    this.watchdog = window.setTimeout(this.ended, SILENCE_MS);
+    this.watchdog = window.setTimeout(this.silent, SILENCE_MS);
     if (typeof message.id === "number") this.lastId = message.id;
-    if (!this.spoke) {
+    const isFirst = !this.spoke;
+    if (isFirst) {
       this.spoke = true;
+      this.spokeAt = performance.now();
+    }
+    const isByItself = !isFirst && performance.now() - this.spokeAt > LATER_MS;
+    if (this.suspect ? isByItself : isFirst) {
+      this.suspect = false;
       this.mute = 0;
       this.stopPolling();
       this.handlers.onState("live");
@@ -190,6 +202,14 @@ class Connection<S extends AnySnapshot> {
     this.handlers.onProblem(message.type === "heartbeat" ? (message.problem ?? null) : null);
     this.handlers.onMessage(message);
   }
+
+  /** It spoke, and its heartbeats do not come: look by plain requests, and believe no single word any more. */
+  private readonly silent = (): void => {
+    this.suspect = true;
+    this.release();
+    this.again(jitter(400));
+    this.startPolling();
+  };
 
   /** The current connection has ended, or is about to. */
   private readonly ended = (): void => {

@@ -92,6 +92,19 @@ test("after two connections without a word it polls, and now and then tries agai
   expect(looks).toBe(after);
 });
 
+test("one word with the headers and then none is polled, and believed again only when a second word comes by itself", async () => {
+  open();
+  FakeSocket.last.say(SNAPSHOT);
+  expect(states.at(-1)).toBe("live");
+  await pass(46_000);
+  expect(states.at(-1)).toBe("polling");
+  FakeSocket.last.say({ type: "heartbeat", id: 7 });
+  await pass(4000);
+  expect(states.at(-1)).toBe("polling");
+  FakeSocket.last.say({ type: "heartbeat", id: 7 });
+  expect(states.at(-1)).toBe("live");
+});
+
 test("refused streams over a server that answers are polling, never 'the server does not answer'", async () => {
   open();
   FakeSocket.last.end();
