@@ -29,12 +29,3 @@ def stack_of(failed: Sequence[StepAttempt], *, kind: str | None, step: str | Non
         found = [one for one in in_step if one.error_type == kind]
         found += [one for one in failed if one.seq == BODY_SEQ and one.error_type == kind]
     return next((one.traceback for one in found if one.traceback), None)
-
-
-def stack_of_step(attempts: Sequence[StepAttempt], seq: int) -> str | None:
-    """Return the traceback of the last failed attempt at a step; None where no worker kept it.
-
-    Args:
-        attempts: the run's failed attempts, newest first.
-    """
-    return next((one.traceback for one in attempts if one.seq == seq and one.traceback), None)
