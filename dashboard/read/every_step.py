@@ -14,8 +14,9 @@ from otel_bridge.runs.overlay import interrupted_steps, overlay_steps
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore
 
-PART_ROWS = 10_000
-"""Step rows held at once: each part of a run with children looks through all of its rows once."""
+PART_ROWS = 25_000
+"""Step rows held at once, some 30 MB: each part of a run with children looks through all of its rows once, and makes
+the children's steps of all rows that it needs; ten thousand children have twice as many rows."""
 
 IN_FLIGHT_ROWS = 1_000
 """Looked at together to learn which steps in flight have no row yet."""

@@ -176,6 +176,7 @@ def schedule_views(services: Services) -> list[ScheduleView]:
             active=item.active,
             last_fired_at=item.last_fired_at,
             next_at=next_time(item, now_ms) if item.active else None,
+            overdue_ms=overdue_ms(item, now_ms) if item.active else None,
             timezone=item.timezone,
             queue=item.queue,
         )

@@ -8,6 +8,7 @@ from itertools import islice
 
 from dashboard.errors import no_such_run
 from dashboard.read.every_step import outlined
+from dashboard.read.outline import Outline
 from dashboard.read.services import Services
 from dashboard.read.undo import compensation_pairs, read_plan
 from otel_bridge.errors import LedgerError
@@ -16,6 +17,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.overlay import may_be_cut_off, overlay_run, overlay_steps
+from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore
 
 ERRORS_AT_ONCE = 20
@@ -87,9 +89,7 @@ def load(services: Services, run_id: str, *, start: int | None = None, limit: in
     store, seen = services.store, services.presence()
     steps: Sequence[Step]
     if limit is None:
-        outline = outlined(
-            store, run, seen=seen, reported=reported, overlaid=lambda part: services.with_requeued_children(run, part)
-        )
+        outline = _whole(services, run, seen, reported)
         steps, next_seq, is_whole = outline, outline.next_seq, outline.next_seq is None
     else:
         found = store.get_step_part(run_id, start=start, limit=limit)
@@ -106,6 +106,20 @@ def load(services: Services, run_id: str, *, start: int | None = None, limit: in
             undo_steps = overlay_steps(undo_run, undo_steps, seen)
         undo = undo_of(store, run.undo_id, undo_steps)
     return Loaded(run, steps, undo, requeues, reported, is_whole, next_seq)
+
+
+def _whole(services: Services, run: Run, seen: Presence, reported: Sequence[InterruptedStep]) -> Outline:
+    """Return the outline of all of a run's steps, one that was read before where nothing can have changed it."""
+    store = services.store
+
+    def read() -> Outline:
+        return outlined(
+            store, run, seen=seen, reported=reported, overlaid=lambda part: services.with_requeued_children(run, part)
+        )
+
+    if run.finished_at_ms is None or overlay_steps(run, [], seen, reported):
+        return read()  # workers and the ledger have a say too
+    return services.outlines.of(run, count=lambda: store.count_steps(run.id).total, read=read)
 
 
 def with_errors(store: StateStore, steps: Iterable[Step], *, most: int | None = None) -> Iterator[Step]:

@@ -28,7 +28,7 @@ _AS_IT_IS_BYTES = 512
 
 
 class Outline(Sequence[Step]):
-    """Steps by ``seq``, without the texts of their errors. Filled once, then read, by one thread.
+    """Steps by ``seq``, without the texts of their errors. Filled once, by one thread, then read, by any.
 
     Args:
         most_bytes: what it may take.
@@ -49,6 +49,8 @@ class Outline(Sequence[Step]):
         """Numbers: the same for steps of the same name and kind."""
         self.housekeeping = bytearray()
         self.seqs = array("q")
+        self.has_children = False
+        """True where a step shows how another run is."""
         self._numbers: dict[tuple[str, str], int] = {}
         self._blocks: list[bytes | list[Step]] = []
         self._filling: list[Step] = []
@@ -87,6 +89,7 @@ class Outline(Sequence[Step]):
         self.ends.extend(map(end_ms, steps))
         self.housekeeping.extend([step.housekeeping for step in steps])
         self.seqs.extend([step.seq for step in steps])
+        self.has_children = self.has_children or any(step.child_run_id is not None for step in steps)
         self._filling += [_bare(step) for step in steps]
         if len(self._filling) == BLOCK_STEPS:
             self._blocks.append(self._packed())
@@ -105,12 +108,18 @@ class Outline(Sequence[Step]):
     def _block(self, number: int) -> list[Step]:
         if number == len(self._blocks):
             return self._filling
-        if self._unpacked[0] != number:
+        unpacked = self._unpacked  # read once: another thread may put its own there
+        if unpacked[0] != number:
             block = self._blocks[number]
             if isinstance(block, bytes):
                 block = list(map(Step._make, marshal.loads(zlib.decompress(block))))
-            self._unpacked = number, block
-        return self._unpacked[1]
+            self._unpacked = unpacked = number, block
+        return unpacked[1]
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes it takes."""
+        return self._bytes + _BESIDE_BYTES * len(self._filling)
 
     def __len__(self) -> int:
         return len(self.alike)

@@ -12,6 +12,7 @@ from dashboard.config import Settings
 from dashboard.read.decisions import FailureFacts, failure_facts_of
 from dashboard.read.links import trace_template
 from dashboard.read.listing import RunReader
+from dashboard.read.outlines import Outlines
 from dashboard.wire.convert import run_row
 from dashboard.wire.runs import RunRow
 from otel_bridge.codec import Codec
@@ -55,6 +56,8 @@ class Services:
         self.trace_template = trace_template(settings.trace_url)
         self.workers = PresenceReader(lambda: self.ledger)
         """Who is alive: what is shown within a second of an action shows what the action decided by."""
+        self.outlines = Outlines()
+        """Of long runs that somebody looks at."""
         self._open_store, self._open_ledger, self._open_actions = open_store, open_ledger, open_actions
         self.acts = True
         """False when this blueprint offers no actions."""

@@ -113,7 +113,7 @@ class VersionView(Wire):
 
 
 class ScheduleView(Wire):
-    """A cron schedule."""
+    """A cron schedule. ``overdueMs``: one that is active and fired before should have fired again so long ago."""
 
     name: str
     workflow: str
@@ -121,6 +121,7 @@ class ScheduleView(Wire):
     active: bool
     last_fired_at: str | None = None
     next_at: Timestamp | None = None
+    overdue_ms: int | None = None
     timezone: str | None = None
     queue: str | None = None
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dashboard.read import listing
 from dashboard.read.fleet import next_time
 from dashboard.read.listing import RunReader
+from dashboard.wire.base import iso
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import Executor, InFlightStep
 from otel_bridge.model.fleet import ScheduleInfo
@@ -263,3 +264,17 @@ def test_a_schedules_next_time_is_read_as_the_engine_reads_it(
     now_ms = 1_795_406_400_000  # 2026-11-23 04:00:00 UTC
     schedule = ScheduleInfo(name="s", workflow="w", schedule=cron, active=True, timezone=zone)
     assert next_time(schedule, now_ms) == following
+
+
+def test_a_schedule_that_should_have_fired_again_says_how_long_ago() -> None:
+    """Of those that are active and fired before: nobody knows since when one that never fired is there."""
+    store = MemoryStateStore()
+    fired = iso(store.now_ms() - 3 * 3_600_000)
+    for name, active, last in (("late", True, fired), ("paused", False, fired), ("new", True, None)):
+        store.put_schedule(
+            ScheduleInfo(name=name, workflow="w", schedule="0 * * * *", active=active, last_fired_at=last)
+        )
+    with mounted(store) as app:
+        listed = {one["name"]: one for one in app.test_client().get("/durable/api/schedules").get_json()}
+    assert 3_600_000 < listed["late"]["overdueMs"] <= 3 * 3_600_000
+    assert [name for name, one in listed.items() if "overdueMs" in one] == ["late"]

@@ -56,8 +56,8 @@ export const assignWait = (runId: string, seq: number, assignee: string | null) 
 export const linkQuestion = (runId: string, seq: number) =>
   post("/runs/{runId}/waits/{seq}/link", { path: { runId, seq }, body: {} });
 
-export const snoozeAlert = (alertId: string, minutes: number) =>
-  post("/alerts/{alertId}/snooze", { path: { alertId }, body: { minutes } });
+export const snoozeAlert = (alertId: string, minutes: number, note: string) =>
+  post("/alerts/{alertId}/snooze", { path: { alertId }, body: { minutes, note } });
 
 export const resolveAlert = (alertId: string, note: string) =>
   post("/alerts/{alertId}/resolve", { path: { alertId }, body: { note } });

@@ -27,12 +27,13 @@ function withStep(timeline: Step[], step: Step): Step[] {
 export function useLiveRun(id: string) {
   const client = useQueryClient();
   const query = useQuery(runQuery(id));
-  const missing = query.isError && !query.data;
+  /** A stream begins with a snapshot, which takes the server as long as the answer that the first rows wait for. */
+  const answered = query.data !== undefined;
   const pause = useRef(SOON_MS);
   const version = useSyncExternalStore(store.subscribe, store.version);
 
   useEffect(() => {
-    if (missing) return;
+    if (!answered) return;
     const detail = runQuery(id).queryKey;
     let timer: number | undefined;
     let busy = false;
@@ -100,7 +101,7 @@ export function useLiveRun(id: string) {
       window.clearTimeout(timer);
       close();
     };
-  }, [client, id, missing]);
+  }, [client, id, answered]);
 
   const data = useMemo(() => {
     const { data: detail } = query;

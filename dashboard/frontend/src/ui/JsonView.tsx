@@ -108,18 +108,18 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
       {typed.name.split(".").at(-1)}
     </span>
   ) : null;
+  const member = (key: string, item: Json, ofList: boolean): ReactNode => (
+    <JsonNode
+      key={key}
+      name={key}
+      value={item}
+      path={pathTo(path, key, ofList)}
+      depth={depth + 1}
+      open={open}
+      found={found}
+    />
+  );
   if (special && !asData && found === null) {
-    const tree = (part: Json, key: string): ReactNode => (
-      <JsonNode
-        key={key}
-        name={key}
-        value={part}
-        path={pathTo(path, key, false)}
-        depth={depth + 1}
-        open={open}
-        found={found}
-      />
-    );
     return (
       <div className="j-special">
         <div className="j-head">
@@ -129,32 +129,21 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
           </button>
           <CopyPath path={path} />
         </div>
-        <Special found={special} tree={tree} />
+        <Special found={special} tree={(part, key) => member(key, part, false)} />
       </div>
     );
   }
-  if (name === null && branch && entries.length > 0 && !typed) {
-    return (
-      <div className="j-root">
-        {entries.slice(0, shown).map(([key, item]) => (
-          <JsonNode
-            key={key}
-            name={key}
-            value={item}
-            path={pathTo(path, key, inList)}
-            depth={depth + 1}
-            open={open}
-            found={found}
-          />
-        ))}
-        {entries.length > shown ? (
-          <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
-            {entries.length - shown} more
-          </button>
-        ) : null}
-      </div>
-    );
-  }
+  const members = (
+    <>
+      {entries.slice(0, shown).map(([key, item]) => member(key, item, inList))}
+      {entries.length > shown ? (
+        <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
+          {entries.length - shown} more
+        </button>
+      ) : null}
+    </>
+  );
+  if (name === null && branch && entries.length > 0 && !typed) return <div className="j-root">{members}</div>;
   if (!branch || entries.length === 0) {
     return (
       <div className="j-row" data-hit={hit}>
@@ -179,26 +168,7 @@ const JsonNode = memo(function JsonNode({ name, value, path, depth, open, found 
         </button>
         <CopyPath path={path} />
       </div>
-      {expanded ? (
-        <div className="j-children">
-          {entries.slice(0, shown).map(([key, item]) => (
-            <JsonNode
-              key={key}
-              name={key}
-              value={item}
-              path={pathTo(path, key, inList)}
-              depth={depth + 1}
-              open={open}
-              found={found}
-            />
-          ))}
-          {entries.length > shown ? (
-            <button type="button" className="j-more" onClick={() => setShown(shown + 500)}>
-              {entries.length - shown} more
-            </button>
-          ) : null}
-        </div>
-      ) : null}
+      {expanded ? <div className="j-children">{members}</div> : null}
     </div>
   );
 });

@@ -31,6 +31,15 @@ export function Stale({ at, error }: { at: number; error: Error }) {
   );
 }
 
+/** How old what is shown is. */
+export function AsOf({ at }: { at: number }) {
+  return at === 0 ? null : (
+    <p className="muted small as-of">
+      As of <Clock at={new Date(at).toISOString()} />
+    </p>
+  );
+}
+
 /** An answer in each of its states: pending, failed, empty, there, and there but old. */
 export function QueryView<T>({ query, what, empty, pending = <Skeleton />, children }: Props<T>) {
   const { data, error, isPending, dataUpdatedAt, refetch } = query;

@@ -34,19 +34,24 @@ test("an incident is counted in the navigation, leads to its runs, and is resolv
   const entry = (await screen.findByRole("link", { name: ALERT.summary })).closest("li")!;
   expect(screen.getByRole("link", { name: /^Alerts.*1.*open$/ })).toBeTruthy();
   expect(within(entry).getByRole("link").getAttribute("href")).toContain("status=failed&workflow=order");
-  fireEvent.click(within(entry).getByRole("button", { name: "Resolve" }));
+  fireEvent.click(within(entry).getByRole("button", { name: "Resolve…" }));
+  fireEvent.change(screen.getByLabelText("Note"), { target: { value: "Rolled back." } });
+  fireEvent.click(screen.getByRole("button", { name: "Resolve" }));
   await screen.findByText("Ended in the last two weeks");
-  expect(server.count("POST alerts/i1/resolve")).toBe(1);
+  expect(server.last("POST alerts/i1/resolve")?.body).toEqual({ note: "Rolled back." });
   expect(await screen.findByText(/by ada/)).toBeTruthy();
 });
 
-test("a refusal is said beside its button", async () => {
-  new FakeServer()
+test("an incident is snoozed for as long as one likes, with a note; a refusal is said", async () => {
+  const server = new FakeServer()
     .on("GET alerts", () => answer([ALERT]))
     .on("POST alerts/i1/snooze", () => problem(409, "Incident 'i1' has ended."));
   showApp("/alerts");
-  fireEvent.click(await screen.findByRole("button", { name: "Snooze 1 h" }));
+  fireEvent.click(await screen.findByRole("button", { name: "Snooze…" }));
+  fireEvent.change(screen.getByLabelText("For"), { target: { value: "1440" } });
+  fireEvent.click(screen.getByRole("button", { name: "Snooze" }));
   expect(await screen.findByText("Incident 'i1' has ended.")).toBeTruthy();
+  expect(server.last("POST alerts/i1/snooze")?.body).toEqual({ minutes: 1440, note: "" });
 });
 
 test("where no rules are looked at, it says how to set them up", async () => {

@@ -64,37 +64,60 @@ test("a run that leaves the filter goes, also beyond what a snapshot holds", asy
   expect(listed()).toEqual(["r2 running"]);
 });
 
-test("an answer about a run that was asked for before its snapshot does not undo it", async () => {
+test("a run's stream, whose snapshot is as much work, begins when the run has been answered", async () => {
   stopClock();
   const first = new Later();
-  new FakeServer()
-    .on("GET runs/r1", () => first.response)
-    .on("GET runs/r1/graph", { nodes: [], edges: [], width: 0, height: 0 });
+  new FakeServer().on("GET runs/r1", () => first.response);
+  const before = FakeSocket.all.length;
   showApp("/runs/r1");
+  await pass();
+  expect(FakeSocket.all.length).toBe(before);
+  await comes(first, json(detail({ ...row(1) })));
   await pass();
   FakeSocket.last.say({ type: "snapshot", id: 1, detail: detail({ ...done(1) }) });
   await pass(200);
-  await comes(first, json(detail({ ...row(1) })));
+  expect(document.querySelector(".badge")?.textContent).toBe("Completed");
+});
+
+test("an answer about a run that was asked for before a snapshot does not undo it", async () => {
+  stopClock();
+  const second = new Later();
+  const server = new FakeServer()
+    .on("GET runs/r1", detail({ ...row(1) }))
+    .on("GET runs/r1/graph", { nodes: [], edges: [], width: 0, height: 0 });
+  showApp("/runs/r1");
+  await pass();
+  server.on("GET runs/r1", () => second.response);
+  FakeSocket.last.say(event(row(1), { id: 2 }));
+  await pass(300);
+  expect(server.count("GET runs/r1")).toBe(2);
+  server.on("GET runs/r1", detail({ ...done(1) }));
+  FakeSocket.last.say({ type: "snapshot", id: 3, detail: detail({ ...done(1) }) });
+  await pass(200);
+  await comes(second, json(detail({ ...row(1) })));
   await pass(500);
   expect(document.querySelector(".badge")?.textContent).toBe("Completed");
 });
 
-test("an event that came before a run's first answer is shown, and the run is read again for the rest", async () => {
+test("an event that came before a run's answer is shown, and the run is read again for the rest", async () => {
   stopClock();
-  const first = new Later();
+  const second = new Later();
   const server = new FakeServer()
-    .on("GET runs/r1", () => first.response)
+    .on("GET runs/r1", detail({ ...row(1) }))
     .on("GET runs/r1/graph", { nodes: [], edges: [], width: 0, height: 0 });
   showApp("/runs/r1");
   await pass();
-  FakeSocket.last.say(event(done(1), { id: 2 }));
+  server.on("GET runs/r1", () => second.response);
+  FakeSocket.last.say(event(row(1), { id: 2 }));
+  await pass(300);
+  FakeSocket.last.say(event(done(1), { id: 3 }));
   await pass(300);
   server.on("GET runs/r1", detail({ ...done(1) }));
-  await comes(first, json(detail({ ...row(1) })));
+  await comes(second, json(detail({ ...row(1) })));
   await pass(0);
   expect(document.querySelector(".badge")?.textContent).toBe("Completed");
   await pass(2000);
-  expect(server.count("GET runs/r1")).toBe(2);
+  expect(server.count("GET runs/r1")).toBe(3);
 });
 
 test("a retried run loses its end at once", async () => {

@@ -1,5 +1,5 @@
 import type { QueryKey } from "@tanstack/react-query";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { errorText } from "../../lib/errors";
 import { useCloseOverlay } from "../../shell/overlay";
 import { useAct } from "../../shell/useAct";
@@ -14,12 +14,14 @@ interface Props {
   example: string;
   send: (note: string) => Promise<unknown>;
   touches: readonly QueryKey[];
+  /** What else is decided. */
+  children?: ReactNode;
 }
 
 const NOTE_CHARS = 2000;
 
 /** Decide about a failure, or about all of a kind, with a note for those who come after. */
-export function DecisionDialog({ title, text, confirm, said, example, send, touches }: Props) {
+export function DecisionDialog({ title, text, confirm, said, example, send, touches, children }: Props) {
   const [note, setNote] = useState("");
   const close = useCloseOverlay();
   const { act, isPending, error } = useAct({ send: () => send(note.trim()), said, touches, then: close });
@@ -32,6 +34,7 @@ export function DecisionDialog({ title, text, confirm, said, example, send, touc
       refusal={error ? errorText(error) : null}
     >
       <p>{text}</p>
+      {children}
       <label className="field">
         <span>Note</span>
         <input

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { resolveAlert, snoozeAlert, testAlerts } from "../../api/actions";
+import { testAlerts } from "../../api/actions";
 import { keys } from "../../api/keys";
 import { alertsQuery } from "../../api/queries";
 import type { Alert } from "../../api/wire";
 import { whyReadOnly } from "../../shell/access";
+import { openOverlay } from "../../shell/overlay";
 import { Link } from "../../shell/router";
 import { useAct } from "../../shell/useAct";
 import { Ago, Clock } from "../../ui/Ago";
@@ -11,6 +12,7 @@ import { Button } from "../../ui/Button";
 import { Empty, Skeleton } from "../../ui/Notice";
 import { QueryView } from "../../ui/QueryView";
 import css from "./alerts.module.css";
+import { ResolveDialog, SnoozeDialog } from "./dialogs";
 
 const GROUPS = [
   { state: "open", title: "Open" },
@@ -130,31 +132,25 @@ function Entry({ alert }: { alert: Alert }) {
 
 function Buttons({ alert }: { alert: Alert }) {
   const why = whyReadOnly();
-  const touches = [keys.alerts];
-  const snooze = useAct<number, Alert>({
-    send: (minutes) => snoozeAlert(alert.id, minutes),
-    said: "Snoozed for an hour.",
-    touches,
-  });
-  const resolve = useAct<string, Alert>({ send: (note) => resolveAlert(alert.id, note), said: "Dealt with.", touches });
-  const error = snooze.error ?? resolve.error;
   return (
     <p className={css.act}>
       {alert.state === "open" ? (
-        <Button busy={snooze.isPending} disabled={why !== undefined} title={why} onClick={() => snooze.act(60)}>
-          Snooze 1 h
+        <Button
+          disabled={why !== undefined}
+          title={why}
+          onClick={() => void openOverlay(<SnoozeDialog alert={alert} />)}
+        >
+          Snooze…
         </Button>
       ) : null}
       <Button
         icon="check"
-        busy={resolve.isPending}
         disabled={why !== undefined}
         title={why}
-        onClick={() => resolve.act("")}
+        onClick={() => void openOverlay(<ResolveDialog alert={alert} />)}
       >
-        Resolve
+        Resolve…
       </Button>
-      {error ? <span className="field-error">{error.message}</span> : null}
     </p>
   );
 }

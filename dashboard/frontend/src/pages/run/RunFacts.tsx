@@ -1,4 +1,6 @@
+import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { alertsQuery } from "../../api/queries";
 import type { RunDetail, RunRow } from "../../api/wire";
 import { useNow } from "../../lib/clock";
 import { hasQueued, isRounded, measure } from "../../lib/measure";
@@ -32,6 +34,23 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
       <dt>{label}</dt>
       <dd>{children}</dd>
     </div>
+  );
+}
+
+/** What is wrong now with the run's workflow, queue, executor or schedule. */
+function Alerts({ run }: { run: RunRow }) {
+  const { data } = useQuery(alertsQuery);
+  const subjects = new Set([run.workflow, run.queue, run.executor, run.schedule]);
+  const about = data?.alerts.filter(({ state, subject }) => state !== "ended" && subjects.has(subject)) ?? [];
+  if (about.length === 0) return null;
+  return (
+    <Fact label={about.length === 1 ? "Alert" : "Alerts"}>
+      {about.map(({ id, summary }) => (
+        <Link key={id} to={links.alerts} title="All alerts">
+          {summary}
+        </Link>
+      ))}
+    </Fact>
   );
 }
 
@@ -102,6 +121,7 @@ export function RunFacts({ detail }: { detail: RunDetail }) {
             </span>
           </Fact>
         ) : null}
+        <Alerts run={run} />
         {run.recoveryAttempts > 1 ? <Fact label="Started">{run.recoveryAttempts} times</Fact> : null}
         {run.schedule ? (
           <Fact label="Schedule">

@@ -150,27 +150,29 @@ function Loaded({ detail, stale }: LoadedProps) {
 
   const canFork = offers(run, "fork") && timeline.length > 0;
   const fork = (from: number): void => void openOverlay(<ForkDialog detail={detail} seq={from} />);
+  const facts = (
+    <details className="facts-fold">
+      <summary>
+        Details
+        {narrow ? (
+          <span className="muted">
+            {" "}
+            of <span className="mono">{run.id}</span>
+          </span>
+        ) : null}
+      </summary>
+      <RunFacts detail={detail} />
+    </details>
+  );
   return (
     <div className="page run-page">
       {stale ? <Stale at={stale.at} error={stale.error} /> : null}
       <RunHeader detail={detail} commands={commands} />
-      {wide ? null : (
-        <details className="facts-fold">
-          <summary>
-            Details
-            {narrow ? (
-              <span className="muted">
-                {" "}
-                of <span className="mono">{run.id}</span>
-              </span>
-            ) : null}
-          </summary>
-          <RunFacts detail={detail} />
-        </details>
-      )}
+      {wide || narrow ? null : facts}
       <div className="run-body" data-panel={seq !== null || undefined}>
         <div className="run-main">
           <RunState detail={detail} onStep={select} />
+          {narrow ? facts : null}
           <div className="run-tabs">
             <Tabs
               label="Views of the run"

@@ -6,7 +6,7 @@ import { BULK_WORKFLOW, BulkRun } from "../../features/bulk/BulkRun";
 import { useQuickNow } from "../../lib/clock";
 import { isRounded } from "../../lib/measure";
 import { counted, isHeld, isOpen } from "../../lib/status";
-import { axisTicks, formatDuration, formatOffset, parseTime } from "../../lib/time";
+import { axisTicks, formatCount, formatDuration, formatOffset, parseTime } from "../../lib/time";
 import { useDebounced } from "../../lib/useDebounced";
 import { Button, IconButton } from "../../ui/Button";
 import { StatusIcon } from "../../ui/icons";
@@ -341,8 +341,20 @@ export function Timeline({ detail, selected, of, opened, onSelect }: Props) {
             );
           })}
         </div>
+        {results ? null : <Left detail={detail} />}
       </div>
     </div>
+  );
+}
+
+/** What an answer about a very long run leaves out. */
+function Left({ detail }: { detail: RunDetail }) {
+  if (detail.nextStep === undefined) return null;
+  return (
+    <p className="muted small pad">
+      Of {counted(detail.stepsTotal, "step")}, those from number {formatCount(detail.nextStep)} on are not shown: they
+      are too many for one answer. The API reads on from there: <code>GET runs/…?from={detail.nextStep}</code>
+    </p>
   );
 }
 

@@ -4,6 +4,7 @@ import { keys } from "../../api/keys";
 import { schedulesQuery } from "../../api/queries";
 import type { Schedule } from "../../api/wire";
 import { errorText } from "../../lib/errors";
+import { formatDuration } from "../../lib/time";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
 import { openOverlay, useCloseOverlay } from "../../shell/overlay";
@@ -13,7 +14,7 @@ import { Ago } from "../../ui/Ago";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
 import { Empty, Skeleton } from "../../ui/Notice";
-import { QueryView } from "../../ui/QueryView";
+import { AsOf, QueryView } from "../../ui/QueryView";
 
 const TITLE: Record<ScheduleVerb, string> = { pause: "Pause", resume: "Resume", trigger: "Run now" };
 
@@ -40,6 +41,7 @@ export function SchedulesPage() {
       >
         {(schedules) => <Schedules schedules={schedules} />}
       </QueryView>
+      <AsOf at={query.dataUpdatedAt} />
     </div>
   );
 }
@@ -83,7 +85,7 @@ function Schedules({ schedules }: { schedules: Schedule[] }) {
               {schedule.lastFiredAt ? <Ago at={schedule.lastFiredAt} /> : <span className="muted">never</span>}
             </td>
             <td data-label="Next run" className="nowrap">
-              {schedule.nextAt ? <Ago at={schedule.nextAt} /> : <span className="muted">–</span>}
+              <Next schedule={schedule} />
             </td>
             <td data-label="State">
               {schedule.active ? (
@@ -115,6 +117,20 @@ function Schedules({ schedules }: { schedules: Schedule[] }) {
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** An engine that is busy fires a little late; after so long the time was missed. */
+const MISSED_AFTER_MS = 60_000;
+
+function Next({ schedule: { nextAt, overdueMs } }: { schedule: Schedule }) {
+  return (
+    <>
+      {nextAt ? <Ago at={nextAt} /> : <span className="muted">–</span>}
+      {(overdueMs ?? 0) > MISSED_AFTER_MS ? (
+        <span className="outcome"> missed {formatDuration(overdueMs)} ago</span>
+      ) : null}
+    </>
   );
 }
 

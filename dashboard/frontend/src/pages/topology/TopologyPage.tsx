@@ -6,7 +6,8 @@ import { STATUS } from "../../lib/status";
 import { formatCount } from "../../lib/time";
 import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
-import { Empty, Failure, Skeleton } from "../../ui/Notice";
+import { Empty, Skeleton } from "../../ui/Notice";
+import { AsOf, QueryView } from "../../ui/QueryView";
 import { Glyph, StatusIcon } from "../../ui/icons";
 import { NARROW, useMedia } from "../../ui/media";
 import "../workers/workers.css";
@@ -31,16 +32,22 @@ export function TopologyPage() {
           {query.data ? `; from the latest ${formatCount(query.data.sampledRuns)} runs` : ""}.
         </p>
       </header>
-      {query.isPending ? <Skeleton rows={8} /> : null}
-      {query.isError && !query.data ? (
-        <Failure what="The topology" error={query.error} onRetry={() => void query.refetch()} />
-      ) : null}
-      {query.data?.nodes.length === 0 ? (
-        <Empty title="No runs to draw from yet" icon="play">
-          It shows once workflows have run.
-        </Empty>
-      ) : null}
-      {query.data && query.data.nodes.length > 0 ? <TopologyMap topology={query.data} /> : null}
+      <QueryView
+        query={query}
+        what="The topology"
+        pending={<Skeleton rows={8} />}
+        empty={{
+          when: ({ nodes }) => nodes.length === 0,
+          show: (
+            <Empty title="No runs to draw from yet" icon="play">
+              It shows once workflows have run.
+            </Empty>
+          ),
+        }}
+      >
+        {(topology) => <TopologyMap topology={topology} />}
+      </QueryView>
+      <AsOf at={query.dataUpdatedAt} />
     </div>
   );
 }

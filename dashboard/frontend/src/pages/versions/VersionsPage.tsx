@@ -7,7 +7,7 @@ import { links } from "../../shell/links";
 import { Link } from "../../shell/router";
 import { Ago } from "../../ui/Ago";
 import { Empty, Skeleton } from "../../ui/Notice";
-import { QueryView } from "../../ui/QueryView";
+import { AsOf, QueryView } from "../../ui/QueryView";
 import { formatShare } from "../errors/ErrorsPage";
 import css from "./versions.module.css";
 
@@ -33,6 +33,7 @@ export function VersionsPage() {
       >
         {(versions) => <Versions versions={versions} />}
       </QueryView>
+      <AsOf at={query.dataUpdatedAt} />
     </div>
   );
 }

@@ -5,18 +5,19 @@ import { keys } from "../../api/keys";
 import { executorsQuery, workersQuery } from "../../api/queries";
 import type { Executor, WorkerGroup } from "../../api/wire";
 import { errorText } from "../../lib/errors";
-import { counted, shortId, statusesThat } from "../../lib/status";
-import { formatCount, formatDuration, formatExact, formatGrowing, parseTime } from "../../lib/time";
+import { counted } from "../../lib/status";
+import { formatCount, formatDuration, formatExact } from "../../lib/time";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
 import { openOverlay, useCloseOverlay } from "../../shell/overlay";
 import { Link } from "../../shell/router";
 import { useAct } from "../../shell/useAct";
-import { Ago, Since } from "../../ui/Ago";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
-import { Empty, Failure, Skeleton } from "../../ui/Notice";
-import "./workers.css";
+import { Empty, Skeleton } from "../../ui/Notice";
+import { AsOf, QueryView } from "../../ui/QueryView";
+import { bindingOf, slotsOf } from "./slots";
+import { Worker } from "./WorkerCard";
 import "./workers.css";
 
 /** Queues and how full they are; workers and what they run now. */
@@ -31,45 +32,71 @@ export function WorkersPage() {
       </header>
       <section>
         <h2 className="section-title">Queues</h2>
-        {groups.isPending ? <Skeleton rows={4} /> : null}
-        {groups.isError && !groups.data ? (
-          <Failure what="The queues" error={groups.error} onRetry={() => void groups.refetch()} />
-        ) : null}
-        {groups.data?.length === 0 ? (
-          <Empty title="No queues" icon="filter">
-            Register one with <code>DBOS.register_queue(name)</code> and enqueue to it.
-          </Empty>
-        ) : null}
-        {groups.data && groups.data.length > 0 ? <Queues groups={groups.data} /> : null}
+        <QueryView
+          query={groups}
+          what="The queues"
+          pending={<Skeleton rows={4} />}
+          empty={{
+            when: (found) => found.length === 0,
+            show: (
+              <Empty title="No queues" icon="filter">
+                Register one with <code>DBOS.register_queue(name)</code> and enqueue to it.
+              </Empty>
+            ),
+          }}
+        >
+          {(found) => <Queues groups={found} />}
+        </QueryView>
       </section>
       <section>
         <h2 className="section-title">Processes</h2>
-        {executors.isPending ? <Skeleton rows={4} /> : null}
-        {executors.isError && !executors.data ? (
-          <Failure what="The workers" error={executors.error} onRetry={() => void executors.refetch()} />
-        ) : null}
-        {executors.data?.length === 0 ? (
-          <Empty title="No worker reports presence" icon="help">
-            Runs work all the same. With <code>DBOSInstrumentor().instrument()</code> in your workers, each shows here
-            with its host, version, last heartbeat and the steps it runs.
-          </Empty>
-        ) : null}
-        {executors.data && executors.data.length > 0 ? (
-          <div className="worker-grid">
-            {executors.data.map((entry) => (
-              <Worker
-                key={entry.instanceId}
-                worker={entry}
-                replaced={
-                  entry.status === "lost" &&
-                  executors.data.some((other) => other.status === "live" && other.executorId === entry.executorId)
-                }
-              />
-            ))}
-          </div>
-        ) : null}
+        <QueryView
+          query={executors}
+          what="The workers"
+          pending={<Skeleton rows={4} />}
+          empty={{
+            when: (found) => found.length === 0,
+            show: (
+              <Empty title="No worker reports presence" icon="help">
+                Runs work all the same. With <code>DBOSInstrumentor().instrument()</code> in your workers, each shows
+                here with its host, version, last heartbeat and the steps it runs.
+              </Empty>
+            ),
+          }}
+        >
+          {(found) => <Processes executors={found} />}
+        </QueryView>
+        <AsOf at={Math.min(groups.dataUpdatedAt, executors.dataUpdatedAt)} />
       </section>
     </div>
+  );
+}
+
+/** Those that are gone on purpose, or have a successor, fold: what is left is what works or should. */
+function Processes({ executors }: { executors: Executor[] }) {
+  const isReplaced = (worker: Executor): boolean =>
+    worker.status === "lost" &&
+    executors.some((other) => other.status === "live" && other.executorId === worker.executorId);
+  const isGone = (worker: Executor): boolean => worker.status === "stopped" || isReplaced(worker);
+  const cards = (some: Executor[]) => (
+    <div className="worker-grid">
+      {some.map((worker) => (
+        <Worker key={worker.instanceId} worker={worker} replaced={isReplaced(worker)} />
+      ))}
+    </div>
+  );
+  const gone = executors.filter(isGone);
+  const here = executors.filter((worker) => !isGone(worker));
+  return (
+    <>
+      {here.length > 0 ? cards(here) : <p className="muted">No worker is at work now.</p>}
+      {gone.length > 0 ? (
+        <details className="gone">
+          <summary>{counted(gone.length, "process", "processes")} stopped or replaced</summary>
+          {cards(gone)}
+        </details>
+      ) : null}
+    </>
   );
 }
 
@@ -80,12 +107,28 @@ function pausedWhy({ pauseComment, pausedAt }: WorkerGroup): string {
   return pauseComment ? `${since}: ${pauseComment}` : since;
 }
 
-function limits(group: WorkerGroup): string {
-  const parts: string[] = [];
-  if (group.concurrency !== undefined) parts.push(`${group.concurrency} at once`);
-  if (group.workerConcurrency !== undefined) parts.push(`${group.workerConcurrency} per worker`);
-  if (group.rateLimitMax !== undefined) parts.push(`${group.rateLimitMax} per ${group.rateLimitPeriodS ?? 1} s`);
-  return parts.length > 0 ? parts.join(", ") : "none";
+/** What a queue may do, and which of it is why runs wait. */
+function Limits({ group }: { group: WorkerGroup }) {
+  const { concurrency, workerConcurrency, rateLimitMax, rateLimitPeriodS } = group;
+  const binding = bindingOf(group);
+  const parts = [
+    ...(concurrency === undefined ? [] : [{ limit: "queue", words: `${concurrency} at once` }]),
+    ...(workerConcurrency === undefined ? [] : [{ limit: "worker", words: `${workerConcurrency} per worker` }]),
+    ...(rateLimitMax === undefined ? [] : [{ limit: "rate", words: `${rateLimitMax} per ${rateLimitPeriodS ?? 1} s` }]),
+  ];
+  if (parts.length === 0) return <>none</>;
+  return parts.map(({ limit, words }, index) => (
+    <span key={limit}>
+      {index > 0 ? ", " : ""}
+      {limit === binding ? (
+        <strong className="binds" title="This is why its runs wait">
+          {words} (reached)
+        </strong>
+      ) : (
+        words
+      )}
+    </span>
+  ));
 }
 
 function Queues({ groups }: { groups: WorkerGroup[] }) {
@@ -140,6 +183,7 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
               </td>
               <td data-label="Running" className="num">
                 {formatCount(group.running)}
+                {slotsOf(group) === null ? null : <span className="muted"> of {formatCount(slotsOf(group) ?? 0)}</span>}
               </td>
               <td data-label="Oldest" className="num">
                 {group.oldestMs === undefined || group.depth === 0 ? (
@@ -148,7 +192,9 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
                   formatDuration(group.oldestMs)
                 )}
               </td>
-              <td className="wide-only muted">{limits(group)}</td>
+              <td className="wide-only muted">
+                <Limits group={group} />
+              </td>
               <td data-label="Workers">
                 {group.noWorker ? (
                   <span className="outcome">no worker</span>
@@ -219,105 +265,5 @@ function QueueDialog({ group }: { group: WorkerGroup }) {
         </>
       )}
     </Dialog>
-  );
-}
-
-/** Steps at work before those that only wait. */
-function busyFirst(entries: Executor["inFlight"]): Executor["inFlight"] {
-  return [...entries].sort((a, b) => Number(a.name.startsWith("DBOS.")) - Number(b.name.startsWith("DBOS.")));
-}
-
-const WORKER_WORD: Record<Executor["status"], string> = { live: "Live", lost: "Lost", stopped: "Stopped" };
-
-function Worker({ worker, replaced }: { worker: Executor; replaced: boolean }) {
-  const alive = worker.status === "live";
-  const until = parseTime(worker.lastBeatAt) ?? 0;
-  return (
-    <article className="card worker" data-worker={replaced ? "replaced" : worker.status}>
-      <header className="card-head">
-        <span className="live-dot" aria-hidden="true" />
-        <h3 className="mono clip" title={worker.instanceId}>
-          {worker.executorId}
-        </h3>
-        <span className="grow" />
-        <span className="worker-state">{replaced ? "Replaced" : WORKER_WORD[worker.status]}</span>
-      </header>
-      <div className="card-body">
-        <dl className="timings">
-          <div>
-            <dt>Last seen</dt>
-            <dd>
-              <Ago at={worker.lastBeatAt} />
-            </dd>
-          </div>
-          <div>
-            <dt>{alive ? "Up" : "Was up"}</dt>
-            <dd>
-              {alive ? <Since at={worker.startedAt} /> : formatGrowing(until - (parseTime(worker.startedAt) ?? until))}
-            </dd>
-          </div>
-          {worker.host ? (
-            <div>
-              <dt>Host</dt>
-              <dd className="mono">
-                {worker.host}
-                {worker.pid ? ` · ${worker.pid}` : ""}
-              </dd>
-            </div>
-          ) : null}
-          {worker.appVersion ? (
-            <div>
-              <dt>Version</dt>
-              <dd className="mono clip" title={worker.appVersion}>
-                {worker.appVersion}
-              </dd>
-            </div>
-          ) : null}
-          {worker.queues.length > 0 ? (
-            <div>
-              <dt>Queues</dt>
-              <dd>{worker.queues.join(", ")}</dd>
-            </div>
-          ) : null}
-          <div>
-            <dt>Workflows</dt>
-            <dd title={worker.workflows.join(", ")}>{worker.workflows.length}</dd>
-          </div>
-        </dl>
-        <h4>
-          {worker.inFlightTotal === 0
-            ? alive
-              ? "Idle"
-              : "Idle when last seen"
-            : alive
-              ? `${counted(worker.inFlightTotal, "step")} running`
-              : `${counted(worker.inFlightTotal, "step")} running when last seen`}
-        </h4>
-        <ul className="plain inflight">
-          {busyFirst(worker.inFlight)
-            .slice(0, 6)
-            .map((entry) => (
-              <li key={`${entry.runId}-${entry.seq ?? "run"}`}>
-                <Link to={links.run(entry.runId, entry.seq === undefined ? {} : { step: entry.seq })}>
-                  {entry.name}
-                </Link>
-                <span className="mono muted">{shortId(entry.runId)}</span>
-                <span className="grow" />
-                {alive ? (
-                  <Since at={entry.startedAt} />
-                ) : (
-                  <span className="muted">{formatGrowing(until - (parseTime(entry.startedAt) ?? until))}</span>
-                )}
-              </li>
-            ))}
-          {worker.inFlightTotal > 6 ? <li className="muted">and {worker.inFlightTotal - 6} more</li> : null}
-        </ul>
-        {worker.status === "lost" && !replaced ? (
-          <Link to={links.runs({ executor: worker.executorId, status: statusesThat("held") })} className="btn">
-            Runs it held
-          </Link>
-        ) : null}
-      </div>
-    </article>
   );
 }
