@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ T = 1_700_000_000_000
 RUN = make_run("r", status="completed", created_at_ms=T)
 
 
-def steps_of(count: int, **last: object) -> list[Step]:
+def steps_of(count: int, **last: Any) -> list[Step]:
     steps = [make_step("r", seq, started_at_ms=T + seq) for seq in range(1, count + 1)]
     return [*steps[:-1], steps[-1]._replace(**last)]
 
@@ -59,7 +60,7 @@ def test_a_run_is_read_again_when_its_row_or_the_number_of_its_steps_has_changed
 
 
 @pytest.mark.parametrize("last", [{"finished_at_ms": None, "status": "running"}, {"child_run_id": "c"}])
-def test_what_other_rows_can_change_is_read_each_time(last: dict[str, object]) -> None:
+def test_what_other_rows_can_change_is_read_each_time(last: dict[str, Any]) -> None:
     """A step that is open ends; a step that started a child shows how the child is."""
     reader, steps = Reader(Outlines()), steps_of(FROM_STEPS, **last)
     for _ in range(3):

@@ -1892,6 +1892,7 @@ export interface components {
             name: string;
             /** Format: date-time */
             nextAt?: string;
+            overdueMs?: number;
             queue?: string;
             schedule: string;
             timezone?: string;

@@ -142,7 +142,7 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
           <th>Waiting</th>
           <th className="num">Running</th>
           <th className="num">Oldest</th>
-          <th className="wide-only">Limits</th>
+          <th>Limits</th>
           <th>Workers</th>
           <th>
             <span className="sr-only">Actions</span>
@@ -192,7 +192,7 @@ function Queues({ groups }: { groups: WorkerGroup[] }) {
                   formatDuration(group.oldestMs)
                 )}
               </td>
-              <td className="wide-only muted">
+              <td data-label="Limits" className="muted">
                 <Limits group={group} />
               </td>
               <td data-label="Workers">
