@@ -177,7 +177,7 @@ class Describer:
             result.append((yield item) if shown is _CONTAINER else shown)
             if self._redactor is not None and (pair or open_from is not None):
                 guessed = open_from is not None and position >= open_from
-                after_key = (guessed or pair) and self._hides(item)
+                after_key = (guessed or pair) and self.hides(item)
         return result
 
     def _sequence(self, value: Sequence) -> Members:
@@ -205,7 +205,7 @@ class Describer:
             if after_key or self._budget.text <= 0 or not self._budget.node():
                 result["$cut"] = f"{size - position} more"
                 break
-            hidden = self._hides(key) or (named and name in VALUE_MEMBERS)
+            hidden = self.hides(key) or (named and name in VALUE_MEMBERS)
             self._budget.altered = self._budget.altered or hidden or not isinstance(key, str)
             shown = REDACTED if hidden else self._scalar(value)
             label = self.text(name or "")
@@ -213,7 +213,7 @@ class Describer:
                 label = f"{label} ({position})"
             result[label] = (yield value) if shown is _CONTAINER else shown
             if mapping.open_from is not None and position >= mapping.open_from:
-                after_key = hidden or self._hides(value)
+                after_key = hidden or self.hides(value)
         return result
 
     def _map(self, mapping: Mapping) -> Members:
@@ -224,7 +224,7 @@ class Describer:
             if after_key or not self._budget.node():
                 result.append({"$cut": f"{len(mapping.pairs) - position} more"})
                 break
-            hidden = self._hides(key)
+            hidden = self.hides(key)
             shown_key = self._scalar(key)
             shown = REDACTED if hidden else self._scalar(value)
             result.append(
@@ -234,10 +234,10 @@ class Describer:
                 ]
             )
             if mapping.open_from is not None and position >= mapping.open_from:
-                after_key = hidden or self._hides(value)
+                after_key = hidden or self.hides(value)
         return result
 
-    def _hides(self, key: object) -> bool:
+    def hides(self, key: object) -> bool:
         if self._redactor is None:
             return False
         if not isinstance(key, str):
@@ -278,7 +278,7 @@ class Describer:
         if instance.kwargs is not None:
             kwargs = self._scalar(instance.kwargs)
             result["$kwargs"] = (yield instance.kwargs) if kwargs is _CONTAINER else kwargs
-        if instance.built and instance.open and self._hides(instance):
+        if instance.built and instance.open and self.hides(instance):
             result["$state"] = REDACTED
         elif instance.built:
             state = known.state_of(instance, self._budget)

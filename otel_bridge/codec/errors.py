@@ -66,6 +66,8 @@ class ErrorReader:
 
     def _of_python(self, value: Instance, depth: int) -> DecodedError:
         name, args = known.class_and_args(value)
+        if value.open:
+            args = self._up_to_a_key(args)
         kind = None if name is None else cut(self._describer.text(name.removeprefix("builtins.")), _MAX_TYPE)
         members = _members(value.state) if isinstance(value.state, Mapping) else {}
         message = self._message(kind or "", args, members, depth)
@@ -76,6 +78,13 @@ class ErrorReader:
         if code is None and kind in _OS_ERRORS and len(args) > 1:
             code = self._code({"errno": args[0]})
         return DecodedError(message=cut(message or kind or "", MAX_MESSAGE), type=kind, code=code)
+
+    def _up_to_a_key(self, args: list[Any]) -> list[Any]:
+        """Where a value was cut, what should have been a mapping's stands among the arguments, its keys too."""
+        for position, argument in enumerate(args[:-1]):
+            if self._describer.hides(argument):
+                return [*args[: position + 1], REDACTED]
+        return args
 
     def _message(self, kind: str, args: list[Any], members: dict[str, Any], depth: int) -> str:
         """Return what ``str(error)`` would most likely have said."""

@@ -48,6 +48,7 @@ def _left(scene: Scene, command: tuple[str, ...]) -> Row:
         for _ in range(20):  # whatever the server starts lazily
             host.hello()
         codes = _come_and_leave(host, VIEWERS)  # pools of threads grow by use, and keep what they have
+        until(lambda: [host.viewers() for _ in range(4)], lambda seen: not any(seen), what="the first lot to be gone")
         before = _vitals(host)
         codes += _come_and_leave(host, VIEWERS)
         row.asked, row.passed = 40, 0

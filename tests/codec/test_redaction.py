@@ -189,3 +189,12 @@ def test_what_stands_under_no_key_is_not_found() -> None:
     assert "s3cret" in str(decode(pickled(Login("ann", "s3cret")), redact=hide).json)
     whole = decode_input(pickled({"args": ("s3cret",), "kwargs": {}}), redact=hide)
     assert whole.json == {"args": "[redacted]", "kwargs": {}}, "hiding args hides every positional argument"
+
+
+def test_every_cut_of_an_error_with_data_shows_no_secret() -> None:
+    """Cut before its mapping was closed, an error's arguments hold the mapping's keys and values one by one."""
+    for key in (secrets.ByValue.ONE, "client_secret"):
+        whole = pickled(RuntimeError("failed", {key: secrets.PYTHON_VALUES[0]()}))
+        for length in range(0, len(whole.text), 4):
+            shown = all_that_is_shown(cut(whole, length))
+            assert secrets.leaks(shown) == [], shown
