@@ -69,9 +69,7 @@ function Service() {
 /** Lost while they ran steps of runs that they still hold: not those moved, retried or ended since. One that was replaced under its own id recovers its runs itself. */
 function lostWhileBusy(workers: Executor[]): Executor[] {
   const live = new Set(workers.filter((worker) => worker.status === "live").map((worker) => worker.executorId));
-  return workers.filter(
-    (worker) => worker.status === "lost" && worker.heldTotal > 0 && !live.has(worker.executorId),
-  );
+  return workers.filter((worker) => worker.status === "lost" && worker.heldTotal > 0 && !live.has(worker.executorId));
 }
 
 function LostWorkers() {
