@@ -22,7 +22,7 @@ _ROLES: Mapping[NodeType, TopologyRole] = {"workflow": "workflow", "queue": "que
 
 def topology(services: Services) -> Topology:
     """Return which workflows start which, through which queues, on which executors, among the newest runs."""
-    runs = services.store.list_runs(RunQuery(limit=TOPOLOGY_RUNS)).runs
+    runs = services.runs.page(RunQuery(limit=TOPOLOGY_RUNS)).runs
     workflow_of = {run.id: run.workflow for run in runs}
     counts: dict[tuple[NodeType, str], Counter[str]] = {}
     edges: Counter[tuple[str, str]] = Counter()

@@ -11,9 +11,11 @@ database.
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from opentelemetry import context as otel_context
@@ -29,12 +31,15 @@ _STANDARD = frozenset(
 _MAX_FIELDS, _MAX_FIELD_CHARS, _MAX_NAME_CHARS = 20, 200, 200
 _RECORD_OVERHEAD = 100
 """What a record takes beside its message."""
+_ERROR_OVERHEAD, _FRAME_BYTES = 700, 300
+_LATEST_S = 1e11
+"""A record's time beyond this is none."""
 
 
 class KeptRecord(NamedTuple):
-    """A record as it was logged, its message and fields cut."""
+    """A record as it was logged, its message and fields cut; ``created_s`` is None where it bears no time."""
 
-    created_s: float
+    created_s: float | None
     level: str
     logger: str
     message: str
@@ -122,20 +127,22 @@ class LogCapture:
         self._ours = None
 
     def _handle(self, record: logging.LogRecord) -> None:
+        # a record that was made by hand holds anything, or nothing
+        if isinstance(record.name, str) and record.name.startswith(_OWN_LOGGERS):
+            return  # the guard logs
         try:
             scope = otel_context.get_value(STEP_KEY)
-            if scope is not None and not record.name.startswith(_OWN_LOGGERS):
+            if scope is not None:
                 self._keep(scope, record)
         except Exception as error:  # noqa: BLE001 - called by user code inside a step
-            if not record.name.startswith(_OWN_LOGGERS):  # the guard logs
-                self._guard.caught("keeping what a step logs", error)
+            self._guard.caught("keeping what a step logs", error)
 
 
 def _kept(record: logging.LogRecord, most_chars: int) -> KeptRecord:
     return KeptRecord(
-        record.created,
-        record.levelname[:20],
-        record.name[:_MAX_NAME_CHARS],
+        _created(record.created),
+        str(record.levelname)[:20],
+        record.name[:_MAX_NAME_CHARS] if isinstance(record.name, str) else "",
         _message(record, most_chars),
         f"{record.filename}:{record.lineno}"[:_MAX_NAME_CHARS],
         None if record.name == _ENGINE_LOGGER else _exception(record, most_chars),
@@ -144,11 +151,17 @@ def _kept(record: logging.LogRecord, most_chars: int) -> KeptRecord:
     )
 
 
+def _created(found: object) -> float | None:
+    usable = isinstance(found, (int, float)) and math.isfinite(found) and 0 <= found < _LATEST_S
+    return float(found) if usable else None  # type: ignore[arg-type]
+
+
 def _message(record: logging.LogRecord, most_chars: int) -> str:
     try:
         text = record.getMessage()
-    except Exception as error:  # noqa: BLE001 - arguments that do not fit their format, or refuse to be a text
-        text = f"{record.msg!s} [its arguments cannot be formatted: {type(error).__name__}]"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - arguments that do not fit, or refuse to be a text
+        said = record.msg if isinstance(record.msg, str) else f"({type(record.msg).__qualname__})"
+        text = f"{said} [its arguments cannot be formatted: {type(error).__name__}]"
     return text if len(text) <= most_chars else f"{text[:most_chars]}… [cut: {len(text)} characters]"
 
 
@@ -158,8 +171,39 @@ def _exception(record: logging.LogRecord, most_chars: int) -> str | traceback.Tr
     kind, error, trace_ = record.exc_info if isinstance(record.exc_info, tuple) else (None, None, None)
     if kind is None or error is None:
         return None
-    # Source lines are read when it is written, which most are not.
-    return traceback.TracebackException(kind, error, trace_, limit=-20, lookup_lines=False, compact=True)
+    return seen(error, trace_, most_frames=20)
+
+
+def seen(error: BaseException, trace_: TracebackType | None, *, most_frames: int) -> traceback.TracebackException:
+    """Return what there is to say of an error, holding on to neither it nor its frames. Never raises."""
+    # Source lines are read when it is written, which most are not. str(error) is called here, where it was raised.
+    try:
+        return traceback.TracebackException(
+            type(error), error, trace_, limit=-most_frames, lookup_lines=False, compact=True
+        )
+    except Exception as refused:  # noqa: BLE001 - its notes, its cause or what it says of itself cannot be read
+        instead = Exception(f"{type(error).__qualname__} cannot be looked at: {type(refused).__name__}")
+        return traceback.TracebackException(
+            Exception, instead, trace_, limit=-most_frames, lookup_lines=False, compact=True
+        )
+
+
+def error_bytes(error: traceback.TracebackException) -> int:
+    """Return about how much memory an error takes, with its causes, its notes and the errors of its group."""
+    total, todo = 0, [error]
+    while todo:
+        one = todo.pop()
+        notes = getattr(one, "__notes__", None)
+        texts = [str(one), *(notes if isinstance(notes, (list, tuple)) else ())]
+        total += (
+            _ERROR_OVERHEAD + _FRAME_BYTES * len(one.stack) + sum(len(text) for text in texts if isinstance(text, str))
+        )
+        todo += [
+            other
+            for other in (one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ()))
+            if other is not None
+        ]
+    return total
 
 
 def _span_id() -> int | None:
@@ -186,5 +230,5 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
 
 def _size(kept: KeptRecord) -> int:
     exception = kept.exception
-    texts = len(exception) if isinstance(exception, str) else 0 if exception is None else 2_000
+    texts = len(exception) if isinstance(exception, str) else 0 if exception is None else error_bytes(exception)
     return _RECORD_OVERHEAD + len(kept.message) + texts + sum(len(str(value)) for value in kept.fields.values())

@@ -10,14 +10,14 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from otel_bridge.codec.errors import cut
 from otel_bridge.codec.redaction import Redact
 from otel_bridge.instrumentation import engine
 from otel_bridge.instrumentation.settings import InstrumentorSettings
-from otel_bridge.instrumentation.step_logs import KeptRecord, LogBuffer
+from otel_bridge.instrumentation.step_logs import KeptRecord, LogBuffer, error_bytes, seen
 from otel_bridge.ledger.base import BODY_SEQ, Ledger, StepAttempt, StepLog
 
 MAX_PENDING, MAX_PENDING_BYTES = 1_500, 16 * 1024 * 1024
@@ -30,6 +30,7 @@ MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS = 4_096, 24_576
 _MAX_FRAMES = 60
 """Of one traceback, the innermost ones: a recursion has a thousand."""
 _LEAST_SHARE = 1_024
+_UNSHOWN = "[it cannot be shown"
 _WITHHELD = "[withheld: the redact hook failed]"
 
 
@@ -60,11 +61,12 @@ class Report:
     ended_s: float | None
     error: traceback.TracebackException | None
     log: LogBuffer | None
+    error_bytes: int
 
     @property
     def size_bytes(self) -> int:
         """About how much memory it takes."""
-        return (0 if self.log is None else self.log.size_bytes) + (0 if self.error is None else 10_000) + 500
+        return (0 if self.log is None else self.log.size_bytes) + self.error_bytes + 500
 
 
 class _Snapshot(NamedTuple):
@@ -143,6 +145,7 @@ class StepReports:
 
     def _report(self, scope: Attempted, ended_s: float | None, error: BaseException | None) -> Report:
         began_s = scope.began_s if scope.began_s is not None else scope.started_s
+        found = None if error is None else seen(error, error.__traceback__, most_frames=_MAX_FRAMES)
         return Report(
             scope.run_id,
             BODY_SEQ if scope.seq is None else scope.seq,
@@ -151,8 +154,9 @@ class StepReports:
             scope.started_s,
             began_s,
             ended_s,
-            None if error is None else _seen(error),
+            found,
             scope.log,
+            0 if found is None else error_bytes(found),
         )
 
     # -- presence's thread ------------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ class StepReports:
         self._pending_bytes = sum(report.size_bytes for report in list(self._pending))
         try:
             name = executor()
-            ledger().put_step_attempts([described(report, name, self._settings.redact) for report in taken])
+            ledger().put_step_attempts([told(report, name, self._settings.redact) for report in taken])
         except Exception:
             self._pending.extendleft(reversed(taken))
             self._pending_bytes += sum(report.size_bytes for report in taken)
@@ -187,7 +191,7 @@ class StepReports:
         if found:
             name = executor()
             reports = [self._report(one.scope, None, None) for one in found]
-            ledger().put_step_attempts([described(report, name, self._settings.redact) for report in reports])
+            ledger().put_step_attempts([told(report, name, self._settings.redact) for report in reports])
         self._shown = {one.scope: one.version for one in found} | {
             scope: version for scope, version in self._shown.items() if scope.began_s is not None
         }
@@ -207,12 +211,16 @@ class StepReports:
         self._shown = {}
 
 
-def _seen(error: BaseException) -> traceback.TracebackException:
-    """Return what there is to say of an error, holding on to neither it nor its frames."""
-    # Source lines are read when it is written. str(error) is called here, where the error was raised.
-    return traceback.TracebackException(
-        type(error), error, error.__traceback__, limit=-_MAX_FRAMES, lookup_lines=False, compact=True
-    )
+def told(report: Report, executor: str | None, redact: Redact | None) -> StepAttempt:
+    """Return what the ledger keeps of an attempt, whatever it raised or logged. Never raises.
+
+    One that cannot be described must not keep back the others, nor itself.
+    """
+    try:
+        return described(report, executor, redact)
+    except Exception as error:  # noqa: BLE001 - the error's and the records' parts are the application's
+        bare = described(replace(report, error=None, log=None), executor, redact)
+        return replace(bare, error_message=f"{_UNSHOWN}: {type(error).__name__}]")
 
 
 def described(report: Report, executor: str | None, redact: Redact | None) -> StepAttempt:
@@ -232,7 +240,7 @@ def described(report: Report, executor: str | None, redact: Redact | None) -> St
         error_type=kind,
         error_message=_hidden(message, redact),
         traceback=_hidden(text, redact),
-        logs=tuple(_log(record, redact) for record in records),
+        logs=tuple(_log(record, redact, began_ms) for record in records),
         logs_left_out=0 if report.log is None else report.log.left_out,
     )
 
@@ -251,21 +259,24 @@ def _texts(error: traceback.TracebackException) -> tuple[str, str, str]:
 
 def _text(error: traceback.TracebackException) -> str:
     """Return a traceback; of a long one its beginning and, more of it, its end."""
-    text = "".join(error.format()).rstrip()
+    try:
+        text = "".join(error.format()).rstrip()
+    except Exception as refused:  # noqa: BLE001 - a parser's SyntaxError may hold anything for its line and offset
+        return f"{_UNSHOWN}: {type(refused).__name__}]"
     if len(text) <= MAX_TRACEBACK_CHARS:
         return text
     head, tail = MAX_TRACEBACK_CHARS // 4, MAX_TRACEBACK_CHARS - MAX_TRACEBACK_CHARS // 4
     return f"{text[:head]}\n… [cut: {len(text)} characters]\n{text[-tail:]}"
 
 
-def _log(record: KeptRecord, redact: Redact | None) -> StepLog:
+def _log(record: KeptRecord, redact: Redact | None, began_ms: int) -> StepLog:
     exception = record.exception
     fields = record.fields
     if fields and redact is not None:
         shown = _redacted(fields, redact)
         fields = shown if isinstance(shown, dict) else dict.fromkeys(fields, _WITHHELD)
     return StepLog(
-        at_ms=int(record.created_s * 1000),
+        at_ms=began_ms if record.created_s is None else int(record.created_s * 1000),
         level=record.level,
         logger=record.logger,
         message=_hidden(record.message, redact) or "",

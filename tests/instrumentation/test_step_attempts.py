@@ -17,7 +17,7 @@ from otel_bridge.codec import redact_keys
 from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.instrumentation import InstrumentorSettings
 from otel_bridge.instrumentation.heartbeat import Scope
-from otel_bridge.instrumentation.step_reports import MAX_PENDING, StepReports, described
+from otel_bridge.instrumentation.step_reports import MAX_PENDING, MAX_PENDING_BYTES, StepReports, described
 from otel_bridge.ledger import MemoryLedger
 from otel_bridge.ledger.base import BODY_SEQ, StepAttempt
 from tests.waiting import until
@@ -421,6 +421,92 @@ def test_a_record_that_cannot_be_formatted_is_kept_as_it_is(worker: Instrument, 
     reports.work_off(lambda: ledger, lambda: None)
     (found,) = ledger.step_attempts("r", 1)
     assert [message.partition(" [")[0] for message in messages(found)] == ["%d items", "%d items"]
+
+
+class UnreadableNotes(Exception):
+    """An error whose notes refuse to be read."""
+
+    @property
+    def __notes__(self) -> list[str]:
+        raise RuntimeError("no")
+
+
+def parser_error() -> SyntaxError:
+    """As a parser of its own format raises it: the offset is a text."""
+    error = SyntaxError("not well formed")
+    error.filename, error.lineno, error.offset, error.text = "a.xml", 3, "12", "<a></b>"  # type: ignore[assignment]
+    return error
+
+
+@pytest.mark.parametrize("error", [parser_error(), UnreadableNotes("x"), SystemExit(3)], ids=lambda e: type(e).__name__)
+def test_an_error_that_cannot_be_described_keeps_no_other_back(ledger: MemoryLedger, error: BaseException) -> None:
+    """What can be said of it is; the reports before and behind it are written with it."""
+    reports = StepReports(InstrumentorSettings())
+    for run_id, found in (("before", ValueError("a")), ("odd", error), ("behind", ValueError("b"))):
+        reports.left(scope(run_id=run_id), found)
+    reports.work_off(lambda: ledger, lambda: None)
+    assert [len(ledger.step_attempts(run_id, 1)) for run_id in ("before", "odd", "behind")] == [1, 1, 1]
+    assert not reports.is_due
+
+
+@pytest.mark.parametrize("created", [None, float("nan"), float("inf"), "2026-01-01", -1.0, 1e300])
+def test_a_record_that_bears_no_time_stands_at_its_attempts_beginning(ledger: MemoryLedger, created: object) -> None:
+    """As one that another process sent on may be."""
+    reports = StepReports(InstrumentorSettings())
+    one = scope()
+    one.began_s = 100.0
+    reports.keep(one, logging.makeLogRecord({"msg": "relayed", "created": created}))
+    reports.left(one, ValueError("x"))
+    reports.work_off(lambda: ledger, lambda: None)
+    (found,) = ledger.step_attempts("r", 1)
+    assert [(record.message, record.at_ms) for record in found.logs] == [("relayed", 100_000)]
+
+
+def test_a_record_without_a_name_harms_no_step(worker: Instrument, ledger: MemoryLedger) -> None:
+    """One that is made by hand has none, nor a text that can be asked for; the step sees nothing of us."""
+    worker()
+
+    class Leaves:
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    quiet = logging.getLogger("shop.quiet")
+
+    @DBOS.step()
+    def relay() -> None:
+        log.handle(logging.makeLogRecord({"msg": "relayed", "levelno": logging.INFO, "levelname": "INFO"}))
+        quiet.info("%s", Leaves())
+        raise ValueError("the step's own")
+
+    @DBOS.workflow()
+    def relays() -> None:
+        relay()
+
+    DBOS.launch()
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False
+    quiet.setLevel(logging.INFO)
+    try:
+        run(relays, "nameless")
+    finally:
+        quiet.propagate = True
+        quiet.setLevel(logging.NOTSET)
+    (found,) = kept(ledger, "nameless", 1)
+    assert found.error_message == "the step's own"
+    assert [message.partition(" [")[0] for message in messages(found)] == ["relayed", "%s"]
+
+
+def test_what_waits_is_bounded_by_what_errors_hold() -> None:
+    """A long message, long notes, a cause with a long one: each counts as what it takes."""
+    reports = StepReports(InstrumentorSettings())
+    noted = ValueError("x")
+    setattr(noted, "__notes__", ["n" * 2_000_000])  # noqa: B010 - add_note came with Python 3.11
+    caused = ValueError("x")
+    caused.__cause__ = ValueError("c" * 2_000_000)
+    for number, error in enumerate([ValueError("m" * 2_000_000), noted, caused] * 20):
+        reports.left(scope(run_id=f"r{number}"), error)
+    assert 0 < reports._pending_bytes <= MAX_PENDING_BYTES
+    assert len(reports._pending) < 60
 
 
 def test_a_hook_that_fails_withholds_what_it_was_given() -> None:

@@ -87,6 +87,8 @@ def test_a_backlog_that_nobody_listens_to_is_named(fleet_app: Flask, ledger: Mem
     assert client.get("/durable/api/runs?status=pending").get_json() == []
     counts = {facet["status"]: facet["count"] for facet in client.get("/durable/api/runs/facets").get_json()}
     assert counts["blocked"] == 1
+    nodes = client.get("/durable/api/topology").get_json()["nodes"]
+    assert [node["counts"] for node in nodes if node["id"] == "queue:nobody"] == [{"blocked": 1}]
     assert "pending" not in counts
     assert client.get(f"/durable/api/runs/{blocked[0]['id']}").get_json()["run"]["status"] == "blocked"
 

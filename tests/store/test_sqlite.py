@@ -21,6 +21,7 @@ from otel_bridge.model.runs import RunQuery
 from otel_bridge.store import open_store, sqlite
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sql import counts, sources
+from otel_bridge.store.sql.counts import Tally
 from otel_bridge.store.sqlite import SqliteStateStore
 
 RUN = "INSERT INTO workflow_status (workflow_uuid, status, name, created_at, updated_at) VALUES (?, ?, 'w', ?, 9)"
@@ -425,3 +426,11 @@ def test_a_chunk_of_a_walk_has_one_bound_at_each_end(sqlite_story: Path, monkeyp
         filters = sql.split("w.name = ?")[1]
         assert len(re.findall(r"w\.created_at >=? \?", filters)) == 1
         assert filters.count("w.created_at <") in (1, 2), "until, or the key's two terms"
+
+
+def test_a_workflow_name_of_bytes_is_counted_beside_names_of_text() -> None:
+    """Bytes and texts do not sort; the page counts by workflow on its first look."""
+    tally = Tally()
+    tally.add("completed", "charge", 1)
+    tally.add("completed", b"\xff\x80", 2)  # type: ignore[arg-type]
+    assert [(facet.workflow, facet.count) for facet in tally.facets()] == [("b'\\xff\\x80'", 2), ("charge", 1)]

@@ -88,7 +88,8 @@ class Tally:
 
     def add(self, status: RunStatus, workflow: str | None, count: int) -> None:
         """Count runs."""
-        self.counts[status, workflow] += count
+        name = None if workflow is None else str(workflow)  # a damaged row may hold bytes, which do not sort with texts
+        self.counts[status, name] += count
 
     def facets(self) -> list[Facet]:
         """Return what is not known to be zero, in the order of the statuses, then by workflow."""
