@@ -18,6 +18,10 @@ export type Run = Schemas["RunView"];
 export type Step = Schemas["StepView"];
 export type StepKind = Step["kind"];
 export type StepStatus = Step["status"];
+/** What a worker kept of the attempts at a step. */
+export type AttemptLog = Schemas["AttemptLogView"];
+export type StepAttempt = Schemas["StepAttemptView"];
+export type StepLog = Schemas["StepLogView"];
 export type Lineage = Schemas["Lineage"];
 export type RunDetail = Schemas["RunDetail"];
 export type Fold = Schemas["FoldView"];

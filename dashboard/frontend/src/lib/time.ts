@@ -81,6 +81,11 @@ export function formatClock(at: number, now: number, today = Date.now()): string
   return day(at) === day(now) ? clock(at) : dayClock(at);
 }
 
+/** 14:02:09.123: beside others of the same day. */
+export function formatInstant(at: number): string {
+  return `${clock(at)}.${String(Math.floor(at) % 1000).padStart(3, "0")}`;
+}
+
 /** Exact, for tooltips. */
 export function formatExact(iso: string | null | undefined): string {
   const at = parseTime(iso);

@@ -8,7 +8,7 @@ import { config } from "../../config";
 import { whyReadOnly } from "../../shell/access";
 import { links } from "../../shell/links";
 import { KIND_LABEL, STATUS, stepLabel } from "../../lib/status";
-import { formatBytes, formatDuration } from "../../lib/time";
+import { formatBytes, formatDuration, parseTime } from "../../lib/time";
 import { traceLink } from "../../lib/trace";
 import { Link } from "../../shell/router";
 import { Clock, Since } from "../../ui/Ago";
@@ -18,6 +18,7 @@ import { Failure, Notice, Skeleton } from "../../ui/Notice";
 import { Glyph, KindIcon, StatusIcon } from "../../ui/icons";
 import { JsonView } from "../../ui/JsonView";
 import { ErrorView } from "../../features/error/ErrorView";
+import { StepAttempts } from "./StepAttempts";
 
 interface Props {
   run: Run;
@@ -52,10 +53,28 @@ export function ChildStepPanel({ id, seq, onClose }: { id: string; seq: number; 
   );
 }
 
+const LOG_EVERY_MS = 3000;
+/** A worker tells of an attempt a moment after it ended. */
+const TOLD_WITHIN_MS = 10_000;
+
+/** How often a step's attempts are read again: while it is executing, and until its worker has told of the last one. */
+function logEvery(step: Step | undefined, now: number): number | false {
+  if (step?.kind !== "local") return false;
+  const endedAt = parseTime(step.finishedAt);
+  const open = endedAt === null ? step.status === "running" : now - endedAt < TOLD_WITHIN_MS;
+  return open ? LOG_EVERY_MS : false;
+}
+
+/** A wait, or a step whose work another run does, has none; that needs no words. */
+const hasAttempts = (step: Step): boolean => step.kind === "local" || (step.attemptLog?.attempts.length ?? 0) > 0;
+
 /** One step: when, where, how long, with what and to what end. */
 export function StepPanel({ run, seq, brief, onFork, onClose }: Props) {
   const inFlightOnly = brief !== undefined && brief.finishedAt === undefined;
-  const query = useQuery(stepQuery(run.id, seq));
+  const query = useQuery({
+    ...stepQuery(run.id, seq),
+    refetchInterval: ({ state }) => logEvery(state.data, Date.now()),
+  });
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   // The row changed since the payloads were read: read them again.
@@ -143,8 +162,9 @@ export function StepPanel({ run, seq, brief, onFork, onClose }: Props) {
             <ErrorView error={step.error} />
           </section>
         ) : null}
+        {data?.attemptLog && hasAttempts(data) ? <StepAttempts log={data.attemptLog} step={data} /> : null}
         {query.isPending ? <Skeleton rows={4} /> : null}
-        {query.isError && !unknown ? (
+        {query.isError && !unknown && (data === undefined || stale) ? (
           <Failure what="The payloads" error={query.error} onRetry={() => void query.refetch()} />
         ) : null}
         {step.input !== undefined ? <Payload title="Input" value={step.input} /> : null}
