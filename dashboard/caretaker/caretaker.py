@@ -122,23 +122,26 @@ class Caretaker:
         """Start the thread, unless it runs. A stopped caretaker can be started again."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._stop.clear()
-                self._thread = threading.Thread(target=self._loop, name="durable-caretaker", daemon=True)
-                self._thread.start()
+                # An event of its own: one that was stopped, and is still at work, must not go on because of this one.
+                self._stop = threading.Event()
+                thread = threading.Thread(target=self._loop, args=(self._stop,), name="durable-caretaker", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop the thread and give the lease up. Idempotent."""
         with self._lock:
             thread, self._thread = self._thread, None
-        self._stop.set()
+            self._stop.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
-    def _loop(self) -> None:
-        while not self._stop.is_set():
+    def _loop(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             self.guard.duty("taking the lease", self.tick)
-            self._stop.wait(self.settings.interval_s)
-        self._release()
+            stop.wait(self.settings.interval_s)
+        if self._stop is stop:  # started again meanwhile, it holds the lease under the same name
+            self._release()
 
     def _release(self) -> None:
         lease, self._lease = self._lease, None

@@ -25,6 +25,7 @@ from dashboard.workflow import engine
 from dashboard.workflow.names import ALERT_STEP, ALERT_WORKFLOW
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.extras import missing_extra
+from otel_bridge.http_answers import FinalAnswerConnection, FinalAnswerTlsConnection
 from otel_bridge.loading import load_named
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,20 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _Http(urllib.request.HTTPHandler):
+    """Passes over what a server says before its answer, which would be taken for a refusal."""
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(FinalAnswerConnection, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """The same, over TLS."""
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(FinalAnswerTlsConnection, req)
+
+
 def _post(url: str, alert: Alert, secret: str | None) -> None:
     body = json.dumps(dict(alert), ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", KEY_HEADER: key_of(alert)}
@@ -148,7 +163,7 @@ def _post(url: str, alert: Alert, secret: str | None) -> None:
         timestamp = str(int(time.time()))
         headers |= {TIME_HEADER: timestamp, SIGNATURE_HEADER: signature(secret, timestamp, body)}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
-    opener = urllib.request.build_opener(_NoRedirect)
+    opener = urllib.request.build_opener(_NoRedirect, _Http, _Https)
     try:
         with opener.open(request, timeout=TIMEOUT_S):
             pass

@@ -148,7 +148,9 @@ class OTelBridge:
         self._service_name, self._meter_provider, self._prices = service_name, meter_provider, prices
         self._poll_interval_s, self._flush_timeout_s = poll_interval_s, flush_timeout_s
         self.stats = DeliveryStats()
-        self._abort = threading.Event()
+        # Held while the loop is made, taken or let go of, never while it works. Reentrant: a signal handler may stop
+        # what it interrupts the start of.
+        self._life = threading.RLock()
         self._loop: ExportLoop | None = None
         self._metrics: BridgeMetrics | None = None
         forget_after_fork(self)
@@ -159,9 +161,11 @@ class OTelBridge:
         """Begin to export in a daemon thread; returns at once, whether or not the store can be reached yet.
 
         A forked child inherits no thread: where web servers fork their workers, call it in each worker (one of them
-        exports, the others stand by), or in the parent alone.
+        exports, the others stand by), or in the parent alone. Threads may start and stop one bridge at the same time:
+        it starts once, and a stop that comes while it starts ends it.
         """
-        if self._loop is not None and self._loop.is_running:
+        loop = self._loop
+        if loop is not None and loop.is_running:
             return self
         loop = self._loop_or_none()
         if loop is None:
@@ -177,7 +181,8 @@ class OTelBridge:
         It takes a second longer at most, whatever the collector and the databases do. A collector that takes nothing
         when the stop begins is waited for a second only.
         """
-        loop, self._loop = self._loop, None
+        with self._life:
+            loop, self._loop = self._loop, None
         if loop is not None:
             loop.stop(flush_timeout_s=self._flush_timeout_s)
 
@@ -189,6 +194,7 @@ class OTelBridge:
         Raises:
             ConfigurationError: no collector is configured.
             StoreError, LedgerError: they cannot be used now.
+            DeliveryStoppedError: the bridge was stopped meanwhile.
         """
         loop = self._loop_or_none()
         if loop is None:
@@ -211,7 +217,8 @@ class OTelBridge:
     @property
     def exporting(self) -> bool:
         """True while this bridge, in this process, holds the lease and works."""
-        return self._loop is not None and self._loop.exporting
+        loop = self._loop
+        return loop is not None and loop.exporting
 
     def delivery(self) -> Delivery | None:
         """Return what delivers; None when no collector is configured.
@@ -224,7 +231,7 @@ class OTelBridge:
 
     def forget(self) -> None:
         """In a forked child: the thread stayed behind, and the lease, sockets and files are the parent's."""
-        inherited, self._loop = self._loop, None
+        inherited, self._loop, self._life = self._loop, None, threading.RLock()
         self.stats, self._metrics = DeliveryStats(), None
         if inherited is not None:
             leave_to_parent(inherited)
@@ -232,15 +239,20 @@ class OTelBridge:
     # -- opening --------------------------------------------------------------------------------------------------
 
     def _loop_or_none(self) -> ExportLoop | None:
-        if self._loop is None:
-            abort = self._abort = threading.Event()
-            transport = self._open_transport(abort)
-            if transport is None:
-                return None
-            self._metrics = self._metrics or BridgeMetrics(self._meter_provider, prices=self._prices)
-            delivery = Delivery(transport, stop=abort, stats=self.stats)
-            self._loop = ExportLoop(self._open_session, delivery, abort=abort, poll_interval_s=self._poll_interval_s)
-        return self._loop
+        with self._life:
+            if self._loop is None:
+                abort = threading.Event()
+                transport = self._open_transport(abort)
+                if transport is None:
+                    return None
+                self._metrics = self._metrics or BridgeMetrics(self._meter_provider, prices=self._prices)
+                self._loop = ExportLoop(
+                    self._open_session,
+                    Delivery(transport, stop=abort, stats=self.stats),
+                    abort=abort,
+                    poll_interval_s=self._poll_interval_s,
+                )
+            return self._loop
 
     def _import_all(self) -> None:
         """Import whatever the thread will use, before it is there.
@@ -301,7 +313,7 @@ class OTelBridge:
             if ledger is not self._given_ledger:
                 opened.callback(ledger.close)
             ledger.claim(engine_schema=store.engine_schema, namespace=self.settings.namespace)
-            logs = self._open_logs(store, ledger)
+            logs = self._open_logs(store, ledger, stop=delivery.stop)
             if logs is not None:
                 opened.callback(logs.close)
             return ExportSession(
@@ -324,11 +336,11 @@ class OTelBridge:
         wanted = given or exception_signal(self._environ) != "events"
         return settings_from_env(self._environ, signal="LOGS") if wanted else None
 
-    def _open_logs(self, store: StateStore, ledger: Ledger) -> LifecycleLogs | None:
+    def _open_logs(self, store: StateStore, ledger: Ledger, *, stop: threading.Event) -> LifecycleLogs | None:
         settings = self._log_settings()
         if settings is None:
             return None
-        sender = LogSender(settings, ResourceSettings(self._service_name, environ=self._environ), stop=self._abort)
+        sender = LogSender(settings, ResourceSettings(self._service_name, environ=self._environ), stop=stop)
         beginning = self._session_settings.start_from == "beginning"
         return LifecycleLogs(
             store,

@@ -45,13 +45,17 @@ class LeaseKeeper:
         Raises:
             LedgerUnavailableError: the ledger cannot be asked.
         """
+        lease = self._take()
+        if lease is not None:
+            self._ensure_thread()
+        return lease
+
+    def _take(self) -> Lease | None:
         asked_at = self._monotonic()
         lease = self._ledger.acquire_lease(self._name, self._owner, ttl_s=self._ttl_s)
         with self._lock:
             self._lease = lease
             self._good_until = asked_at + self._ttl_s if lease is not None else 0.0
-        if lease is not None:
-            self._ensure_thread()
         return lease
 
     def current(self) -> Lease | None:
@@ -87,6 +91,9 @@ class LeaseKeeper:
         if self._thread is not None:
             self._thread.join(JOIN_S)
             self._thread = None
+        self._give_up()
+
+    def _give_up(self) -> None:
         with self._lock:
             lease, self._lease = self._lease, None
         if lease is not None:
@@ -108,6 +115,8 @@ class LeaseKeeper:
                 if self._lease is None:
                     continue
             try:
-                self.acquire()
+                self._take()
+                if stop.is_set():  # a slow ledger renewed what was given up meanwhile; others would wait for its end
+                    self._give_up()
             except LedgerError as error:
                 _logger.debug("The lease %r could not be renewed: %s", self._name, error)

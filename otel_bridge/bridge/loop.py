@@ -78,6 +78,9 @@ class ExportLoop:
         self.delivery, self._monotonic = delivery, monotonic
         self._open_session, self._abort, self._poll_interval_s = open_session, abort, poll_interval_s
         self._stopping, self._wake = threading.Event(), threading.Event()
+        # Whoever starts, ticks and stops may do so from several threads, and from a signal handler that interrupts one
+        # of them: hence reentrant. A stop takes the first only: a tick may hang.
+        self._life, self._ticking = threading.RLock(), threading.RLock()
         self._thread: threading.Thread | None = None
         self._session: ExportSession | None = None
         self._logged: str | None = None
@@ -89,8 +92,9 @@ class ExportLoop:
     @property
     def exporting(self) -> bool:
         """True while this process holds the lease and something here works under it."""
-        dead = self._thread is not None and not self._thread.is_alive()
-        return not dead and self._session is not None and self._session.exporting
+        thread, session = self._thread, self._session
+        dead = thread is not None and not thread.is_alive()
+        return not dead and session is not None and session.exporting
 
     @property
     def is_running(self) -> bool:
@@ -98,9 +102,13 @@ class ExportLoop:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to work in a daemon thread."""
-        self._thread = threading.Thread(target=self._run, name="otel-bridge", daemon=True)
-        self._thread.start()
+        """Begin to work in a daemon thread, unless it does, or was stopped meanwhile."""
+        with self._life:
+            if self.is_running or self._stopping.is_set():
+                return
+            thread = threading.Thread(target=self._run, name="otel-bridge", daemon=True)
+            thread.start()
+            self._thread = thread  # only now: a thread that was not started cannot be joined
 
     def stop(self, *, flush_timeout_s: float) -> None:
         """Export what is there, within ``flush_timeout_s``, and end; whatever hangs is left to die.
@@ -109,12 +117,14 @@ class ExportLoop:
         connections, which wait for a database and a collector.
         """
         ends_at_s = self._monotonic() + flush_timeout_s + CLOSING_S
-        self._stopping.set()
+        with self._life:
+            self._stopping.set()
+            thread = self._thread
         self._wake.set()
-        if self._thread is not None:
-            self._flush(self._thread, self._monotonic() + flush_timeout_s)
+        if thread is not None:
+            self._flush(thread, self._monotonic() + flush_timeout_s)
             self._abort.set()
-            self._thread.join(CLOSING_S / 2)
+            thread.join(CLOSING_S / 2)
         self._abort.set()
         ended_within(ends_at_s - self._monotonic(), self._close_all)
 
@@ -132,13 +142,19 @@ class ExportLoop:
         self.delivery.close()
 
     def tick(self) -> tuple[Progress, bool]:
-        """Export what is due now; say whether more is waiting.
+        """Export what is due now, one caller at a time; say whether more is waiting.
 
         Raises:
             StoreError, LedgerError, DeliveryStoppedError: as ``ExportSession.tick``.
         """
+        with self._ticking:
+            return self._tick()
+
+    def _tick(self) -> tuple[Progress, bool]:
         session = self._session
         if session is None:
+            if self._abort.is_set():
+                raise DeliveryStoppedError("The bridge was stopped.")
             session = self._open_session(self.delivery)
             self._session = session
             if self._abort.is_set():  # it was stopped while it opened

@@ -130,8 +130,9 @@ class Heartbeat:
 
     def start(self) -> None:
         """Start the thread. It ends with the process, too."""
-        self._thread = threading.Thread(target=self._work, name="durable-presence", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._work, name="durable-presence", daemon=True)
+        thread.start()
+        self._thread = thread  # only now: another thread that destroys the engine joins it
         if self._lookup is not None:
             self._lookup.carry(self._wake)
         if self._reports is not None:

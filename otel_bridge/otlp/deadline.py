@@ -16,6 +16,8 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from otel_bridge.http_answers import FinalAnswer
+
 SLICE_S = 0.1
 """How soon a request under way notices that it is to stop."""
 
@@ -84,6 +86,8 @@ def _pools(deadline: Deadline) -> dict[str, Any]:
 
     def watched(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            response_class = FinalAnswer
+
             def _new_conn(self) -> Any:
                 self.timeout = deadline.left_s()
                 sock = super()._new_conn()

@@ -71,6 +71,7 @@ class Delivery:
         stats: where to count.
 
     Attributes:
+        stop: the same, for what is sent besides.
         alive: called before every try; raises to abandon the delivery (the lease is lost).
     """
 
@@ -85,7 +86,7 @@ class Delivery:
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transport, self._stop = transport, stop or threading.Event()
+        self._transport, self.stop = transport, stop or threading.Event()
         self._batch_spans, self._first_backoff_s, self._jitter = batch_spans, first_backoff_s, jitter
         self.stats = stats if stats is not None else DeliveryStats()
         self.alive: Callable[[], None] | None = None
@@ -198,7 +199,7 @@ class Delivery:
         self.stats.last_error = str(error)
         self.stats.failing = True
         self._log.fails(error)
-        if self._stop.wait(backoff_s(attempt, error.retry_after_s, self._first_backoff_s, self._jitter())):
+        if self.stop.wait(backoff_s(attempt, error.retry_after_s, self._first_backoff_s, self._jitter())):
             raise DeliveryStoppedError(
                 f"Stopped while {self._transport.target} was failing. The spans are sent after a restart."
             ) from error

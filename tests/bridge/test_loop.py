@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -118,3 +119,45 @@ def test_what_fails_while_it_closes_is_said() -> None:
     with pytest.raises(LedgerUnavailableError, match="gone"):
         loops.ended_within(30.0, fail)
     assert loops.ended_within(30.0, lambda: None)
+
+
+def test_a_stop_that_comes_while_the_thread_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another thread, or from a signal handler that interrupts the start: at every point of it."""
+    loop = loop_of(Session([]))
+    start = threading.Thread.start
+    others: list[threading.Thread] = []
+
+    def start_while_it_is_stopped(thread: threading.Thread) -> None:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        others.append(threading.Thread(target=loop.stop, kwargs={"flush_timeout_s": 0.0}))
+        others[0].start()
+        loop.stop(flush_timeout_s=0.0)  # as a signal handler does
+        start(thread)
+        others.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_while_it_is_stopped)
+    loop.start()
+    for thread in others:
+        thread.join(30)
+        assert not thread.is_alive()
+    loop.start()
+    assert not loop.is_running, "what was stopped stays so"
+
+
+def test_one_caller_ticks_at_a_time() -> None:
+    """A flush from another thread waits for the tick under way: a session keeps what it does in one place."""
+    meeting, met = threading.Barrier(2), []
+
+    class Meeting(Session):
+        def tick(self) -> tuple[Progress, bool]:
+            with suppress(threading.BrokenBarrierError):
+                met.append(meeting.wait(0.1))
+            return Progress(), False
+
+    loop = loop_of(Meeting([]))
+    threads = [threading.Thread(target=loop.tick) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert met == []

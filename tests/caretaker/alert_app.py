@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 from dashboard.actions import open_context
 from dashboard.caretaker.alerts import AlertSettings
@@ -16,7 +17,7 @@ def main(url: str) -> None:
     context = open_context(open_store(url), open_ledger(url))
     alerts = AlertSettings.from_environment()
     settings = CaretakerSettings(alerts=alerts, interval_s=0.05, lease_ttl_s=1.0)
-    Caretaker(lambda: context, settings)._loop()
+    Caretaker(lambda: context, settings)._loop(threading.Event())
 
 
 if __name__ == "__main__":

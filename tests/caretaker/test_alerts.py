@@ -19,7 +19,7 @@ from dashboard.caretaker.alert_rules import AlertRule
 from dashboard.caretaker.alerts import AlertSettings
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.workflow.address import Kept, keep_address
-from dashboard.workflow.alerting import KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER, signature
+from dashboard.workflow.alerting import KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER, send, signature
 from tests.actions.world import World
 from tests.programs import Program
 from tests.waiting import until
@@ -32,13 +32,14 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[tuple[Mapping[str, str], dict[str, Any], bytes]] = []
-        self.status = 200
+        self.status, self.before = 200, b""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 receiver.got.append((dict(self.headers), json.loads(body), body))
+                self.wfile.write(receiver.before)
                 self.send_response(receiver.status)
                 self.end_headers()
 
@@ -245,3 +246,10 @@ def test_settings_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = AlertSettings.from_environment()
     assert found is not None
     assert (found.every_s, found.rules[0].threshold, found.rules[0].only) == (3, 5, "mail")
+
+
+def test_what_a_webhook_says_before_its_answer_is_no_refusal(receiver: Receiver) -> None:
+    """Taken for one, "103 Early Hints" had the message sent again for as long as the incident was open."""
+    receiver.before = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    send(f"webhook+http://{receiver.place}/hook", {"id": "1", "message": "opened"})
+    assert len(receiver.got) == 1

@@ -246,3 +246,75 @@ def test_connecting_and_reading_share_a_deadline():
     stop.set()
     with pytest.raises(ConnectionAbortedError):
         deadline.left_s()
+
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FINAL = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(PARTIAL),
+    PARTIAL,
+)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        CONTINUE,
+        EARLY,
+        EARLY * 3,
+        CONTINUE + EARLY + CONTINUE,
+        b"HTTP/1.1 102 Processing\r\n\r\n" + EARLY,
+        b"HTTP/1.1 199 What\r\nContent-Length: 5\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_what_a_server_says_before_its_answer_is_not_the_answer(before: bytes):
+    """The spans were taken: to send them again would double them. The connection is good for the next request."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rwb") as file:
+                for _ in range(2):
+                    head = b"".join(iter(file.readline, b"\r\n"))
+                    file.read(int(head.lower().partition(b"content-length:")[2].split()[0]))
+                    file.write(before + FINAL)
+                    file.flush()
+
+        threading.Thread(target=serve, daemon=True).start()
+        settings = OtlpSettings(endpoint=f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=60.0)
+        transport = open_transport(settings, ResourceSettings(environ={}))
+        assert [transport.send([sample_span()]) for _ in range(2)] == [Accepted(2, "too old")] * 2
+        transport.close()
+
+
+@pytest.mark.parametrize("say", [EARLY, CONTINUE])
+def test_a_server_that_never_comes_to_its_answer_ends_at_the_deadline(collector: FakeCollector, say: bytes):
+    """However quickly it says that it is about to."""
+    ended = threading.Event()
+
+    def promise(out: BinaryIO) -> None:
+        try:
+            while not ended.wait(0.001):
+                out.write(say)
+        except OSError:
+            ended.set()
+
+    collector.script(Fault(write=promise))
+    transport = transport_to(collector, timeout_s=0.5)
+    with pytest.raises(RetryableDeliveryError, match=r"no whole answer within 0\.5 s"):
+        transport.send([sample_span()])
+    transport.close()
+    until(ended.is_set, what="the connection to be closed")
+
+
+def test_a_server_that_switches_to_another_protocol_has_answered(collector: FakeCollector):
+    """Nothing follows in this one; what was sent is kept."""
+
+    def switch(out: BinaryIO) -> None:
+        out.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+
+    collector.script(Fault(write=switch))
+    transport = transport_to(collector)
+    with pytest.raises(RetryableDeliveryError, match="answered 101"):
+        transport.send([sample_span()])
+    transport.close()
