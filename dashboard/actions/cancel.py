@@ -12,7 +12,7 @@ from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES
+from otel_bridge.model.status import CANCELLABLE_STATUSES, CANCELLED_STATUSES, RETURNED_STATUSES
 
 
 def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
@@ -44,7 +44,7 @@ def reach_of(run: Run, *, compensate: bool, children: bool) -> Reach | None:
 
 
 def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outcome:
-    if run.status in ("cancelled", "cancelling"):
+    if run.status in CANCELLED_STATUSES:
         if children:
             _cancel_now(ctx, lock, run, children=True)
         return Outcome(run)
@@ -52,7 +52,7 @@ def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outc
         raise Refused(f"The run is {run.status} already: there is nothing to cancel.")
     _cancel_now(ctx, lock, run, children=children)
     after = ctx.run(run.id)
-    if after.status in ("completed", "failed"):
+    if after.status in RETURNED_STATUSES:
         raise Refused(f"The run {after.status} before it could be cancelled.")
     return Outcome(after)
 

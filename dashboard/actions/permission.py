@@ -20,7 +20,7 @@ from dashboard.errors import Forbidden, Unprocessable
 from dashboard.read.seen import SEE
 from dashboard.read.undo import undoable
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES
+from otel_bridge.model.status import CANCELLED_WITH_PARENT_STATUSES
 from otel_bridge.store.base import StateStore
 
 Reach = Callable[[StateStore], Iterable[Run]]
@@ -171,12 +171,12 @@ def ids_below(store: StateStore, run_id: str) -> Iterator[list[str]]:
 
 def cancelled_with(store: StateStore, run: Run) -> Iterator[Run]:
     """Yield the runs that a cancel with children ends besides the run itself; dead ones are cancelled, too."""
-    return (child for child in below(store, run) if child.status in CANCELLABLE_STATUSES or child.status == "dead")
+    return (child for child in below(store, run) if child.status in CANCELLED_WITH_PARENT_STATUSES)
 
 
 def undone_with(store: StateStore, run: Run) -> Iterator[Run]:
     """Yield the runs that an undo cancels or undoes besides the run itself, however they ended."""
-    stopped, children = CANCELLABLE_STATUSES | {"dead"}, below(store, run)
+    stopped, children = CANCELLED_WITH_PARENT_STATUSES, below(store, run)
     while some := list(islice(children, AT_ONCE)):
         able = undoable(store, [child.id for child in some if child.status not in stopped])
         yield from (child for child in some if child.status in stopped or child.id in able)

@@ -38,7 +38,7 @@ from dashboard.workflow.names import ALERT_PREFIX, ALERT_WORKFLOW, WORK_QUEUE
 from otel_bridge.errors import BridgeError, ConfigurationError
 from otel_bridge.ledger.base import Incident, Ledger
 from otel_bridge.model.runs import RunQuery
-from otel_bridge.model.status import FAILED_STATUSES, TERMINAL_STATUSES, UNSUCCESSFUL_STATUSES
+from otel_bridge.model.status import FAILED_STATUSES, RATED_STATUSES
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ KEPT_MS = 30 * 24 * 3600 * 1000
 _RECENT_MS = 24 * 3600 * 1000
 _MOST, _AT_ONCE = 500, 20
 _OURS = "durable."
-_RATED = TERMINAL_STATUSES - (UNSUCCESSFUL_STATUSES - FAILED_STATUSES)
-"""What a failure rate is about: a run that somebody cancelled neither failed nor succeeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +263,7 @@ def _failure_rate(ctx: ActionContext, rule: AlertRule) -> list[Measured]:
     failed: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     for facet in _reader(ctx).facets(query, by_workflow=True, exact=True):
-        if facet.status in _RATED and not _is_ours(facet.workflow):
+        if facet.status in RATED_STATUSES and not _is_ours(facet.workflow):
             ended[facet.workflow or ""] += facet.count
             failed[facet.workflow or ""] += facet.count if facet.status in FAILED_STATUSES else 0
     return [Measured(name, failed[name] / count, count) for name, count in ended.items() if count]

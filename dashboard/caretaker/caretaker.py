@@ -33,7 +33,7 @@ from dashboard.workflow.names import DEAD_LETTER_WORKFLOW, FAST_QUEUE, WORK_QUEU
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, owner_name
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import HELD_STATUSES, RunStatus
+from otel_bridge.model.status import HELD_STATUSES, RunStatus, shown_as
 from otel_bridge.runs.overlay import left_behind
 from otel_bridge.tail.scanner import changed_at_ms
 
@@ -49,8 +49,6 @@ _DEAD_AT_ONCE = 10_000
 _DEAD_REMEMBERED = 20_000
 _DEAD: frozenset[RunStatus] = frozenset({"dead"})
 _BLOCKED: frozenset[RunStatus] = frozenset({"blocked"})
-_QUEUED: frozenset[RunStatus] = frozenset({"pending", "blocked"})
-_TAKEN: frozenset[RunStatus] = frozenset({"running", "blocked"})
 PRUNE_EVERY_S = 3600.0
 
 
@@ -241,10 +239,11 @@ class Caretaker:
         def found(statuses: frozenset[RunStatus], most: int, **fields: str) -> list[Run]:
             return reader.page(RunQuery(statuses=statuses, limit=most, **fields)).runs  # type: ignore[arg-type]
 
-        self._each(found(_QUEUED, _SOME, queue=FAST_QUEUE), recovery.move_unpolled, ctx, now_ms)
-        self._each(found(_QUEUED, _SOME, queue=WORK_QUEUE), recovery.reassign_stranded, ctx, seen)
+        queued, executing = shown_as("pending"), shown_as("running")
+        self._each(found(queued, _SOME, queue=FAST_QUEUE), recovery.move_unpolled, ctx, now_ms)
+        self._each(found(queued, _SOME, queue=WORK_QUEUE), recovery.reassign_stranded, ctx, seen)
         for executor in {e.executor_id for e in seen.live if e.workflows}:
-            self._each(found(_TAKEN, _SOME, executor=executor), recovery.reassign_taken, ctx, seen)
+            self._each(found(executing, _SOME, executor=executor), recovery.reassign_taken, ctx, seen)
         policy = self.settings.recover
         if policy is not None:
             alive = {executor.executor_id for executor in seen.live}

@@ -16,6 +16,7 @@ from dashboard.read.services import Services
 from otel_bridge.codec import Codec, mask_text
 from otel_bridge.codec.source import Source, source_of
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import RETURNED_STATUSES
 from otel_bridge.model.steps import RecordedOperation
 from otel_bridge.model.values import ERROR_CAP_BYTES, PayloadName, StoredValue
 
@@ -24,7 +25,6 @@ MOST_BYTES = 300_000
 _MOST_OPERATIONS = 1_000
 _CAP_BYTES = 128 * 1024
 _SLEEP, _WAITS = "DBOS.sleep", frozenset({"DBOS.recv", "DBOS.getEvent"})
-_ENDED = frozenset({"completed", "failed"})
 _PLACEHOLDER = "your_application"
 _INDENT = " " * 4
 
@@ -209,7 +209,7 @@ def _test(run: Run, ending: Iterable[str], *, whole: bool) -> Iterator[str]:
     yield f"{_INDENT * 2}database=tmp_path / 'replay.sqlite',"
     yield f"{_INDENT})"
     yield f"{_INDENT}assert replayed.steps == [(step.seq, step.name) for step in steps()]"
-    if whole and run.status in _ENDED:
+    if whole and run.status in RETURNED_STATUSES:
         yield f"{_INDENT}assert replayed.stopped is None"
         yield from ending
     else:

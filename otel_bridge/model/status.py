@@ -27,6 +27,9 @@ class StatusFacts:
         cancellable: there is something to cancel.
         held: an executor may have taken it.
         may_be_blocked: presence may show it as ``blocked``.
+        cancel_asked: somebody cancelled it, and its undo may still be under way.
+        by_own_code: its code returned or raised; neither a cancel nor the engine ended it.
+        by_row: its own row tells it, but where an undo has begun since: of the others the last steps are looked at.
         engine: the engine's words for it. None for a status that the engine's row alone does not tell.
     """
 
@@ -36,18 +39,23 @@ class StatusFacts:
     cancellable: bool = False
     held: bool = False
     may_be_blocked: bool = False
+    cancel_asked: bool = False
+    by_own_code: bool = False
+    by_row: bool = False
     engine: tuple[str, ...] = ()
 
 
 STATUSES: Mapping[RunStatus, StatusFacts] = {
-    "pending": StatusFacts(open=True, cancellable=True, may_be_blocked=True, engine=("ENQUEUED", "DELAYED")),
+    "pending": StatusFacts(
+        open=True, cancellable=True, may_be_blocked=True, by_row=True, engine=("ENQUEUED", "DELAYED")
+    ),
     "running": StatusFacts(open=True, cancellable=True, held=True, may_be_blocked=True, engine=("PENDING",)),
     # the engine says PENDING of a run that waits, too; its last steps tell the two apart
     "suspended": StatusFacts(open=True, cancellable=True, held=True, may_be_blocked=True, engine=("PENDING",)),
-    "cancelling": StatusFacts(ended=True, open=True),
-    "completed": StatusFacts(ended=True, engine=("SUCCESS",)),
-    "failed": StatusFacts(ended=True, retriable=True, engine=("ERROR",)),
-    "cancelled": StatusFacts(ended=True, retriable=True, engine=("CANCELLED",)),
+    "cancelling": StatusFacts(ended=True, open=True, cancel_asked=True),
+    "completed": StatusFacts(ended=True, by_own_code=True, by_row=True, engine=("SUCCESS",)),
+    "failed": StatusFacts(ended=True, retriable=True, by_own_code=True, engine=("ERROR",)),
+    "cancelled": StatusFacts(ended=True, retriable=True, cancel_asked=True, engine=("CANCELLED",)),
     "dead": StatusFacts(ended=True, retriable=True, engine=("MAX_RECOVERY_ATTEMPTS_EXCEEDED",)),
     "blocked": StatusFacts(open=True, cancellable=True, held=True),
 }
@@ -64,6 +72,17 @@ CANCELLABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if
 TAKEN_STATUSES = frozenset(status for status, facts in STATUSES.items() if "PENDING" in facts.engine)
 HELD_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.held)
 BLOCKABLE_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.may_be_blocked)
+CANCELLED_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.cancel_asked)
+RETURNED_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.by_own_code)
+STOPPED_STATUSES = TERMINAL_STATUSES - RETURNED_STATUSES
+"""Ended by a cancel, or given up by the engine, perhaps before a worker took it."""
+BY_ROW_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.by_row)
+CANCELLED_WITH_PARENT_STATUSES = CANCELLABLE_STATUSES | {"dead"}
+"""What a cancel with children makes ``cancelled``: the engine does so with dead ones, too."""
+UNDOABLE_STATUSES = frozenset(STATUSES) - {"completed", "cancelling"}
+"""A completed run has kept its promise, and one undo of a run is enough."""
+RATED_STATUSES = TERMINAL_STATUSES - CANCELLED_STATUSES
+"""What a failure rate is about: a run that somebody cancelled neither failed nor succeeded."""
 
 # -- the engine's words --------------------------------------------------------------------------------------------
 
@@ -78,6 +97,19 @@ ENGINE_OPEN = tuple(dict.fromkeys(word for status in ("running", "pending") for 
 """Words for runs that have not ended."""
 ENGINE_FAILED = tuple(word for status in ("failed", "cancelled", "dead") for word in STATUSES[status].engine)
 """Words for runs that ended otherwise than well: the engine keeps one partial index of all three."""
+ENGINE_QUEUED = "ENQUEUED"
+ENGINE_IN_FLIGHT = (ENGINE_QUEUED, "PENDING")
+"""Words for runs that wait on a queue or execute: the engine keeps one partial index of both."""
+
+
+def shown_as(status: RunStatus) -> frozenset[RunStatus]:
+    """Return what a run may be shown as whose rows say ``status``: itself, and ``blocked`` where presence may say so.
+
+    Example:
+        >>> sorted(shown_as("pending"))
+        ['blocked', 'pending']
+    """
+    return frozenset({status, "blocked"}) if STATUSES[status].may_be_blocked else frozenset({status})
 
 
 def status_of(word: str | None) -> RunStatus:

@@ -11,6 +11,7 @@ StepKind = Literal["local", "remote", "sleep", "signal"]
 StepStatus = Literal["pending", "running", "completed", "failed", "cancelled", "dead", "interrupted"]
 """``cancelled`` and ``dead`` are a child's. ``interrupted`` was in flight when its run was cancelled or its worker was
 lost: it may have had its effect."""
+OPEN_STEP_STATUSES: frozenset[StepStatus] = frozenset({"pending", "running"})
 WENT_WRONG: frozenset[StepStatus] = frozenset({"failed", "cancelled", "dead"})
 WITHOUT_RESULT: frozenset[StepStatus] = WENT_WRONG | {"interrupted"}
 """What to look at first in a run that went wrong."""

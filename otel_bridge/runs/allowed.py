@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from otel_bridge.model.actions import Action
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES, STATUSES, TERMINAL_STATUSES
+from otel_bridge.model.status import (
+    CANCELLABLE_STATUSES,
+    RETRIABLE_STATUSES,
+    STATUSES,
+    TERMINAL_STATUSES,
+    UNDOABLE_STATUSES,
+)
 from otel_bridge.runs.presence import Presence
 
 
@@ -42,7 +48,7 @@ def allowed_actions(run: Run, seen: Presence) -> list[Action]:
         "signal": waits_for == "signal",
         "update": waits_for == "update" and named,
         "cancel": run.status in CANCELLABLE_STATUSES,
-        "cancel_undo": run.status not in ("completed", "cancelling") and not undone and run.undoes_id is None,
+        "cancel_undo": run.status in UNDOABLE_STATUSES and not undone and run.undoes_id is None,
         "fork": run.status != "cancelling",
         "retry_with_input": run.status in TERMINAL_STATUSES,
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from otel_bridge.codec import Codec
 from otel_bridge.model.events import EventType, LifecycleEvent
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import RunStatus
+from otel_bridge.model.status import STOPPED_STATUSES, RunStatus
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.overlay import is_cut_off_but_open
@@ -19,6 +19,7 @@ _ENDINGS: dict[str, EventType] = {
     "cancelled": "run.cancelled",
     "dead": "run.dead",
 }
+_STEP_EVENTS: dict[str, EventType] = {"running": "step.started", "completed": "step.completed"}
 INTERRUPTED = "Interrupted: it may have had its effect."
 
 
@@ -61,7 +62,7 @@ def run_events(
             events.append(event("run.pending", run.created_at_ms if is_new else queued_ms))
         taken_over = before is not None and _taken_over(run, before)
         left_queue = was == "pending" or is_new or revived or taken_over
-        ran = status != "pending" and not (status in ("cancelled", "dead") and run.started_at_ms is None)
+        ran = status != "pending" and not (status in STOPPED_STATUSES and run.started_at_ms is None)
         if left_queue and ran and status != "cancelling":
             events.append(event("run.started", run.started_at_ms or run.created_at_ms))
         went_on = was == "suspended" and not run.is_terminal and not left_queue
@@ -138,9 +139,7 @@ def step_events(
             continue
         if before is None and (step.recorded_at_ms or step.finished_at_ms or step.started_at_ms or 0) < since_ms:
             continue
-        kind: EventType = "step.failed"
-        if step.status in ("running", "completed"):
-            kind = "step.started" if step.status == "running" else "step.completed"
+        kind = _STEP_EVENTS.get(step.status, "step.failed")
         at_ms = step.started_at_ms if kind == "step.started" else step.finished_at_ms
         events.append(
             LifecycleEvent(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from otel_bridge.ledger.base import BulkMember, Executor, Failure, InFlightStep, InterruptedStep
 from otel_bridge.model.runs import BulkPart, Run, RunError
-from otel_bridge.model.status import FAILED_STATUSES, RunStatus
+from otel_bridge.model.status import CANCELLED_STATUSES, FAILED_STATUSES, RunStatus
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.blocked import blocked_reason
 from otel_bridge.runs.presence import Presence
@@ -15,7 +15,6 @@ from otel_bridge.runs.presence import Presence
 ENGINE_PREFIX = "DBOS."
 CLOCKS_MS = 5_000
 """A worker's clock stamps its steps, the database's a run's row: so far may they be apart."""
-_CANCELLED = ("cancelled", "cancelling")
 
 
 def overlay_run(run: Run, seen: Presence) -> Run:
@@ -139,7 +138,7 @@ def interrupted(
     found: dict[int, Step] = {}
     for executor in seen.lost:
         found |= {step.seq: interrupted_step(step) for step in left_behind(executor) if step.run_id == run.id}
-    if still and run.status in _CANCELLED:
+    if still and run.status in CANCELLED_STATUSES:
         for executor, step in seen.in_flight(run.id):
             if step.seq is not None and not step.name.startswith(ENGINE_PREFIX):
                 # How long it continues nobody knows before its worker tells.

@@ -10,10 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from otel_bridge.ledger.base import Executor, InFlightStep, UpdateValidator
-from otel_bridge.model.runs import Run
-
-ROUNDED_MS = 1000
-"""Run rows on SQLite are stamped in whole seconds."""
+from otel_bridge.model.runs import ROUNDING_MS, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Presence:
         complete = all(
             executor.runs is not None
             and executor.runs_total <= len(executor.runs)
-            and executor.beat_at_ms >= run.updated_at_ms + ROUNDED_MS
+            and executor.beat_at_ms >= run.updated_at_ms + ROUNDING_MS
             for executor in holders
         )
         return False if complete and self.known else None

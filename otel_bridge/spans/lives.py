@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from otel_bridge.ledger.base import COPIED, GONE, ExportedRun
-from otel_bridge.model.runs import Run
+from otel_bridge.model.runs import ROUNDING_MS, Run
 from otel_bridge.model.status import TERMINAL_STATUSES
-from otel_bridge.model.steps import Step
+from otel_bridge.model.steps import OPEN_STEP_STATUSES, Step
 from otel_bridge.spans.model import NS_PER_MS
 
 DEAD_GRACE_MS = 5_000
@@ -21,8 +21,6 @@ DEAD_GRACE_MS = 5_000
 CASCADE_MS = 2_000
 """Children cancelled with their run are so a moment later: how long its root waits for them, and how much later."""
 LOOK_AGAIN_MS = 500
-ROUNDING_MS = 1_000
-"""SQLite on Python before 3.12 rounds run times down to whole seconds."""
 INTERNAL_QUEUE_PREFIX = "_dbos_"
 OTHER_RESULT = "DBOS.getResult"
 """Name of a step that took the result of a run which it did not start itself: it has a row of its own."""
@@ -338,7 +336,7 @@ def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int
     due = []
     for step in steps:
         end_ms, unfinished = step_end_ms(step, run_end)
-        if end_ms is None or (step.status in ("pending", "running") and not unfinished):
+        if end_ms is None or (step.status in OPEN_STEP_STATUSES and not unfinished):
             continue
         known = facts.steps.get(step.seq)
         if known is None:

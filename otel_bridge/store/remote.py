@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_bridge.model.names import INTERNAL_QUEUE
+from otel_bridge.model.runs import ROUNDING_MS
 from otel_bridge.model.status import status_of
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.store.waiting import Child
@@ -17,7 +18,6 @@ from otel_bridge.store.waiting import Child
 if TYPE_CHECKING:
     from otel_bridge.store.steps import StepRow
 
-SECOND_MS = 1000
 _STEP_STATUS: dict[str, StepStatus] = {"completed": "completed", "cancelled": "cancelled", "dead": "dead"}
 
 
@@ -129,9 +129,9 @@ def _status(result: StepRow | None, child: Child | None) -> StepStatus:
 
 def _precise(stamp_ms: int | None, step_ms: int | None) -> int | None:
     """Return a stamp to the millisecond: where it is cut to a whole second, a step in that second tells better."""
-    if stamp_ms is None or step_ms is None or stamp_ms % SECOND_MS:
+    if stamp_ms is None or step_ms is None or stamp_ms % ROUNDING_MS:
         return stamp_ms
-    return step_ms if stamp_ms <= step_ms < stamp_ms + SECOND_MS else stamp_ms
+    return step_ms if stamp_ms <= step_ms < stamp_ms + ROUNDING_MS else stamp_ms
 
 
 def _latest(*times_ms: int | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import ENDED_STATUSES, RunStatus
+from otel_bridge.model.status import ENDED_STATUSES, RETURNED_STATUSES, RunStatus, shown_as
 from otel_bridge.model.steps import Step, StepKind, StepStatus
 from otel_bridge.testing.clock import DEFAULT_TIME_MS
 
@@ -20,7 +20,7 @@ def make_run(
 ) -> Run:
     """Return a run; times that follow from its status are filled in unless given."""
     fields.setdefault("updated_at_ms", fields.get("finished_at_ms") or created_at_ms)
-    if status not in ("pending", "blocked"):
+    if status not in shown_as("pending"):
         fields.setdefault("started_at_ms", created_at_ms)
     if status in ENDED_STATUSES:
         fields.setdefault("finished_at_ms", fields["updated_at_ms"])
@@ -38,7 +38,7 @@ def make_step(
     **fields: Any,
 ) -> Step:
     """Return a step; a finished one takes 10 ms unless given otherwise."""
-    if status in ("completed", "failed") and started_at_ms is not None:
+    if status in RETURNED_STATUSES and started_at_ms is not None:
         fields.setdefault("finished_at_ms", started_at_ms + 10)
         fields.setdefault("recorded_at_ms", fields["finished_at_ms"])
     if kind == "remote" and fields.get("folded"):

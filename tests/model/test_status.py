@@ -56,14 +56,37 @@ def test_words_that_the_installed_engine_does_not_write(word, expected):
 
 
 def test_no_other_module_lists_statuses():
-    """A set, tuple or list of three statuses or more is a copy of a column of the table."""
+    """A set, tuple or list of two statuses or more, or SQL that lists the engine's words, is a copy of the table."""
     copies = []
     tables = [ROOT / f"otel_bridge/model/{name}.py" for name in ("status", "steps")]  # of runs, and of steps
+    tables.append(ROOT / "otel_bridge/store/engine_schema.py")  # the engine's own text
     for package in ("otel_bridge", "dashboard"):
         for path in (ROOT / package).rglob("*.py"):
             if path not in tables and "node_modules" not in path.parts:
                 copies += [f"{path.relative_to(ROOT)}:{line}" for line in _listed(ast.parse(path.read_text()))]
     assert copies == []
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("CANCELLED_STATUSES", {"cancelled", "cancelling"}),
+        ("RETURNED_STATUSES", {"completed", "failed"}),
+        ("STOPPED_STATUSES", {"cancelled", "dead"}),
+        ("BY_ROW_STATUSES", {"pending", "completed"}),
+        ("CANCELLED_WITH_PARENT_STATUSES", {"pending", "running", "suspended", "blocked", "dead"}),
+        ("UNDOABLE_STATUSES", set(RUN_STATUSES) - {"completed", "cancelling"}),
+        ("RATED_STATUSES", {"completed", "failed", "dead"}),
+    ],
+)
+def test_sets_made_from_the_table(name, members):
+    assert getattr(status, name) == members
+
+
+def test_a_run_is_shown_as_its_rows_say_or_as_blocked():
+    assert status.shown_as("pending") == {"pending", "blocked"}
+    assert status.shown_as("running") == {"running", "blocked"}
+    assert status.shown_as("failed") == {"failed"}
 
 
 def test_the_page_lists_no_statuses_either():
@@ -72,7 +95,7 @@ def test_the_page_lists_no_statuses_either():
         rf"[\[(]\s*\"(?:{'|'.join(RUN_STATUSES)})\"\s*(?:as const)?,\s*\"(?:{'|'.join(RUN_STATUSES)})\""
     )
     sources = ROOT / "dashboard" / "frontend" / "src"
-    allowed = {"api/wire.ts", "pages/runs/StatusChips.tsx", "pages/run/GraphNodes.tsx", "pages/run/lanes.ts"}
+    allowed = {"api/wire.ts", "pages/runs/StatusChips.tsx", "pages/run/GraphNodes.tsx"}
     found = {
         str(path.relative_to(sources))
         for path in sources.rglob("*.ts*")
@@ -81,13 +104,35 @@ def test_the_page_lists_no_statuses_either():
     assert found - allowed == set()
 
 
+WORDS = frozenset(RUN_STATUSES)
+ENGINE_WORDS = frozenset(member.value for member in WorkflowStatusString)
+IN_SQL = re.compile(rf"\bIN\s*\(\s*'(?:{'|'.join(ENGINE_WORDS)})'\s*,", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("source", "lists"),
+    [
+        ('ENDED = {"completed", "failed"}', True),
+        ('if run.status in ("cancelled", "cancelling"): pass', True),
+        ("WORDS = ['PENDING', 'ENQUEUED']", True),
+        ("sql = f\"SELECT 1 FROM {table} WHERE status IN ('ENQUEUED', 'PENDING')\"", True),
+        ('Ended = Literal["completed", "failed"]', False),
+        ('if run.status == "completed": pass', False),
+        ("sql = \"SELECT 1 WHERE status = 'ENQUEUED'\"", False),
+    ],
+)
+def test_what_counts_as_a_list_of_statuses(source, lists):
+    assert bool(_listed(ast.parse(source))) is lists
+
+
 def _listed(tree: ast.AST) -> list[int]:
     types = {id(node.slice) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
-    words = set(RUN_STATUSES)
-    return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and id(node) not in types and len(node.elts) >= 3
-        if all(isinstance(item, ast.Constant) for item in node.elts)
-        if words >= {item.value for item in node.elts}  # type: ignore[attr-defined]
-    ]
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and id(node) not in types and len(node.elts) >= 2:
+            values = {item.value if isinstance(item, ast.Constant) else None for item in node.elts}
+            if values <= WORDS or values <= ENGINE_WORDS:
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and IN_SQL.search(node.value):
+            lines.append(node.lineno)
+    return lines

@@ -11,16 +11,28 @@ from dataclasses import dataclass, field
 
 from otel_bridge.model.matching import folded, number_of
 from otel_bridge.model.runs import AttributeFilter, RunQuery
+from otel_bridge.model.status import ENGINE_FAILED, ENGINE_IN_FLIGHT, STATUSES
 from otel_bridge.store.sql.schema import Dialect, Schema
+
+
+def sql_list(words: Sequence[str]) -> str:
+    """Return the engine's words as they stand behind ``IN``. In the statement's text, not as parameters: only so do
+    both databases see that a condition implies that of a partial index.
+
+    >>> sql_list(("ENQUEUED", "PENDING"))
+    "('ENQUEUED', 'PENDING')"
+    """
+    return f"({', '.join(map(repr, words))})"
+
 
 PARTIAL_INDEX_TERM = {
     "PENDING": "w.status = 'PENDING'",
-    "ENQUEUED": "w.status = 'ENQUEUED' AND w.status IN ('ENQUEUED', 'PENDING')",
+    "ENQUEUED": f"w.status = 'ENQUEUED' AND w.status IN {sql_list(ENGINE_IN_FLIGHT)}",
     "DELAYED": "w.status = 'DELAYED'",
     "SUCCESS": "w.status = 'SUCCESS'",
 }
 """Conditions written so that SQLite sees that they imply the partial indexes' own."""
-_FAILED_TERM = "w.status = '{}' AND w.status IN ('ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')"
+_FAILED_TERM = f"w.status = '{{}}' AND w.status IN {sql_list(ENGINE_FAILED)}"
 
 
 def status_term(status: str) -> str:
@@ -97,7 +109,8 @@ def row_filter(query: RunQuery, schema: Schema, dialect: Dialect, *, now_ms: int
         started = schema.column("workflow_status", "started_at_epoch_ms", alias="w")
         done = schema.column("workflow_status", "completed_at", alias="w")
         where.add(
-            "w.status NOT IN ('ENQUEUED', 'DELAYED') AND (CASE WHEN w.status = 'PENDING' THEN CAST(? AS BIGINT) "
+            f"w.status NOT IN {sql_list(STATUSES['pending'].engine)} "
+            "AND (CASE WHEN w.status = 'PENDING' THEN CAST(? AS BIGINT) "
             f"ELSE COALESCE({done}, w.updated_at) END) - COALESCE({started}, w.created_at) >= ?",
             now_ms,
             query.min_duration_ms,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
+from otel_bridge.model.status import ENGINE_IN_FLIGHT, ENGINE_QUEUED
 from otel_bridge.store.cells import plain
-from otel_bridge.store.sql.conditions import status_term
+from otel_bridge.store.sql.conditions import sql_list, status_term
 from otel_bridge.store.sql.session import Reader, Row
 from otel_bridge.store.sql.statement import OPEN_RUNS, Statement
 
@@ -22,16 +23,15 @@ PARTITION_LIMITS = (
     "partition_worker_concurrency",
     "partition_rate_limit_max",
 )
-QUEUED, EXECUTING = "ENQUEUED", "PENDING"
 
 
 def queues(reader: Reader, *, backlog: bool) -> list[QueueInfo]:
     """Return every queue that is registered or, with ``backlog``, that an unfinished run waits on, by name."""
     found = _registered(reader)
-    for status in (QUEUED, EXECUTING) if backlog else ():
+    for status in ENGINE_IN_FLIGHT if backlog else ():
         for name, count, oldest in _backlog(reader, status):
             known = found.get(name) or _queue(name, registered=False)
-            if status == QUEUED:
+            if status == ENGINE_QUEUED:
                 found[name] = replace(known, depth=count, oldest_created_at_ms=oldest)
             else:
                 found[name] = replace(known, running=count)
@@ -50,7 +50,7 @@ def _backlog(reader: Reader, status: str) -> list[Row]:
     return reader.read(
         BACKLOG_BY_QUEUE,
         f"SELECT w.queue_name, count(*), min(w.created_at) FROM {schema.table('workflow_status')} w "
-        f"WHERE {status_term(status)} AND w.status IN ('ENQUEUED', 'PENDING') AND w.queue_name IS NOT NULL "
+        f"WHERE {status_term(status)} AND w.status IN {sql_list(ENGINE_IN_FLIGHT)} AND w.queue_name IS NOT NULL "
         "GROUP BY w.queue_name",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from otel_bridge.model.runs import Run, RunPage, RunQuery
+from otel_bridge.model.status import BY_ROW_STATUSES
 from otel_bridge.store.base import skips_at_once
 from otel_bridge.store.sql.conditions import Where, in_list, prefix_range, text_term
 from otel_bridge.store.sql.cursor import DONE, TOGETHER, Cursor, Key, Place, decode_cursor, encode_cursor
@@ -125,7 +126,7 @@ def _collect(reader: Reader, query: RunQuery, stream: Stream, wanted: int, look_
     statuses, derived = query.statuses, 0
     budget = Budget.of(query, look_at)
     # of runs whose status their own row tells, no more are read than are shown
-    at_least = DERIVED_AT_ONCE if statuses and not statuses <= {"pending", "completed"} else 1
+    at_least = DERIVED_AT_ONCE if statuses and not statuses <= BY_ROW_STATUSES else 1
     while stream.at != DONE and len(stream.runs) < wanted:
         batch = max(wanted - len(stream.runs), at_least)
         found = stream.fetch(_key_of(stream.at), batch, budget)

@@ -17,10 +17,10 @@ from otel_bridge.store.rows import LINKED, RUN_COLUMNS
 Dialect = Literal["sqlite", "postgres"]
 
 KNOWN_SCHEMA_VERSION = 125
+"""The newest version of the engine's schema that was tested."""
 SHARD_KEY = "shard_key"
 """Column of every table of the proprietary, sharded schema; by it the engine too tells one. Source: DBOS 3.4.0,
 ``_sys_db_postgres.py``, ``holds_sharded_schema``."""
-"""The newest version of the engine's schema that was tested."""
 
 MOST_ATTRIBUTE_CHARS = 65_536
 """Of one run's attributes, as they are read with its row."""

@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
+from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.store.cells import plain
 from otel_bridge.store.rows import RunRecord, may_have_run_before, overlay_first_step, run_of, settle
-from otel_bridge.store.sql.conditions import in_list
+from otel_bridge.store.sql.conditions import in_list, sql_list
 from otel_bridge.store.sql.schema import Dialect, Schema
 from otel_bridge.store.sql.statement import BY_PARENT, PRIMARY_KEY, Statement
 from otel_bridge.store.waiting import (
@@ -215,7 +216,7 @@ def _active_children(reader: Reader, parent_ids: Sequence[str]) -> dict[str, lis
         among, params = in_list("w.parent_workflow_id", part, reader.dialect)
         sql = (
             f"{_child_select(schema)}, w.parent_workflow_id FROM {schema.table('workflow_status')} w "
-            f"WHERE {among} AND w.status IN ('PENDING', 'ENQUEUED', 'DELAYED') ORDER BY w.created_at, w.workflow_uuid"
+            f"WHERE {among} AND w.status IN {sql_list(ENGINE_OPEN)} ORDER BY w.created_at, w.workflow_uuid"
         )
         for row in reader.read(OPEN_CHILDREN, sql, params):
             *child, parent_id = plain(row, _CHILD_REQUIRED)

@@ -35,8 +35,8 @@ class Statement:
     Args:
         name: stands in a comment before the text, so that a database's own list of statements tells whose it is.
         purpose: what it is for, in a sentence.
-        indexes: of which its plan must use one at least; ``PRIMARY_KEY`` is that of any of the tables. None: the
-            statement reads a small table (queues, schedules) whole.
+        indexes: of which its plan must use one at least; ``PRIMARY_KEY`` is that of any of the tables. Empty: the
+            statement reads a small table (queues, schedules) whole, or the end of a tree.
     """
 
     name: str

@@ -1,5 +1,6 @@
 /** Opened children: their steps as rows below the step that started them, to four levels. Pure. */
 import type { RunDetail, Step } from "../../api/wire";
+import { FACTS } from "../../lib/status";
 import { parseTime } from "../../lib/time";
 import { barOf, orderSteps } from "./bars";
 import { childRows } from "./children";
@@ -19,11 +20,12 @@ export interface ChildLane {
 }
 export type ChildLanes = ReadonlyMap<string, ChildLane>;
 
-const WRONG: ReadonlySet<string> = new Set(["failed", "dead", "interrupted"]);
-
-/** Went wrong: what somebody who opens a child looks for. */
-export function isWrong(step: Pick<Step, "status">): boolean {
-  return WRONG.has(step.status);
+/**
+ * Went wrong: what somebody who opens a child looks for. An interrupted step may have taken effect; a cancelled child
+ * only did what its parent was told to do, and after a cancel that would be all of them.
+ */
+export function isWrong({ status }: Pick<Step, "status">): boolean {
+  return status === "interrupted" || FACTS[status].failed;
 }
 
 /** The steps of a lane: all in order, or, of too many, what went wrong, what is under way, then the first ones. */
