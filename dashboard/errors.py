@@ -5,6 +5,7 @@
   * Unauthorized (401) Forbidden (403)  MethodNotAllowed (405)  NotAcceptable (406)
   * Unavailable (503)
     * NoDatabase       TooManyStreams   NoStreams
+  * NotInstalled (501)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pause and resume a queue: nothing more is taken from it, what is under way goes on.
+"""Pause and resume a queue: its workers stop starting runs from it; runs in progress continue.
 
 The engine has no pause, but its workers read a queue's limits at every poll, and a rate limit of 0 lets nothing start,
 whatever other limits there are. The limit that the queue had before is kept in the ledger, with who paused it and why,
@@ -32,7 +32,7 @@ _OURS = "durable."
 
 
 def pause_queue(ctx: ActionContext, name: str, *, actor: str, comment: str | None = None) -> None:
-    """Let nothing more start from a queue. Idempotent: the first pause and its words stay.
+    """Stop starting runs from a queue; runs in progress continue. Idempotent: the first pause and its comment stay.
 
     Raises:
         NotFound: the engine's table has no such queue.

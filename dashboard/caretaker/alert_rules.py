@@ -60,10 +60,12 @@ class AlertRule:
 
     def __post_init__(self) -> None:
         if self.kind not in OVER:
-            raise ConfigurationError(f"{self.kind!r} is no kind of alert rule. Use one of: {', '.join(OVER)}.")
+            raise ConfigurationError(f"{self.kind!r} is not a kind of alert rule. Use one of: {', '.join(OVER)}.")
         numbers = (self.over or 0, self.window_s, self.minimum, self.for_s or 0)
         if any(isinstance(n, bool) or not isinstance(n, (int, float)) or n < 0 for n in numbers):
-            raise ConfigurationError(f"Alert rule {self.title!r} holds a number that is none, or is negative.")
+            raise ConfigurationError(
+                f"Alert rule {self.title!r}: over, window_s, minimum and for_s must be numbers of 0 or more."
+            )
 
     @property
     def title(self) -> str:

@@ -38,7 +38,9 @@ canary_option = click.option(
 
 def confirmed(function: F) -> F:
     """Give a bulk command its filter, dry run and confirmation."""
-    every = click.option("--all", "everything", is_flag=True, help="Take every run: without a filter it must be said.")
+    every = click.option(
+        "--all", "everything", is_flag=True, help="Act on every run. Required when no filter is given."
+    )
     return filtered(every(asked_before(function)))
 
 
@@ -113,7 +115,9 @@ def act(
         click.echo(preview_text(action, preview))
     if preview.matched and not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here: look at --dry-run, then give --yes.")
+            raise click.UsageError(
+                "Cannot ask for confirmation: standard input is not a terminal. Check with --dry-run, then pass --yes."
+            )
         if not click.confirm(f"{action.capitalize()} {counted(preview.matched)}?"):
             raise click.exceptions.Exit(1)
     done = session.client.bulk_action(action, every=not filters, bound_ms=preview.bound_ms, **options, **filters)

@@ -31,7 +31,7 @@ def queues(ctx: click.Context, /, **options: object) -> None:
 @click.option("--comment", default="", help="Why: kept with the pause, and in the audit log.")
 @connected()
 def pause(session: Session, *, name: str, comment: str) -> None:
-    """Let nothing more start from a queue; what is under way goes on."""
+    """Stop starting runs from a queue; runs in progress continue."""
     session.print(session.client.pause_queue(name, comment=comment), queue_text)
 
 

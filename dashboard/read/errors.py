@@ -9,7 +9,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dashboard.errors import BadRequest, NotFound
@@ -32,7 +32,7 @@ from dashboard.wire.errors import (
     WindowQuery,
 )
 from otel_bridge.errors import InvalidCursorError, LedgerError
-from otel_bridge.ledger.base import ErrorGroup, Failure
+from otel_bridge.ledger.base import Disposition, ErrorGroup, Failure
 from otel_bridge.ledger.tables.failures import ErrorKey
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.tail.failures import catch_up
@@ -129,29 +129,17 @@ def group_views(services: Services, groups: Sequence[ErrorGroup], window: Window
     buckets = ledger.error_counts(fingerprints, **span, buckets=window.buckets)
     decisions = ledger.dispositions("error", fingerprints)
     runs = _runs_by_workflow(services, window)
-    views = []
-    for group in groups:
-        signature, decision = group.signature, decisions.get(group.signature.fingerprint)
-        views.append(
-            ErrorGroupView(
-                fingerprint=signature.fingerprint,
-                type=signature.type,
-                step=signature.step,
-                template=signature.template,
-                frame=signature.frame,
-                count=group.count,
-                total=group.total,
-                first_seen_at=iso(group.first_seen_ms) or "",
-                last_seen_at=iso(group.last_seen_ms) or "",
-                versions=_counts(versions[signature.fingerprint]),
-                workflows=_counts(workflows[signature.fingerprint]),
-                share=_share(group.count, workflows[signature.fingerprint], runs),
-                buckets=buckets[signature.fingerprint],
-                state="open" if decision is None else decision.state_at(group.last_seen_ms),
-                decision=decision_view(decision),
-            )
+    return [
+        _view(
+            group,
+            versions=versions[fingerprint],
+            workflows=workflows[fingerprint],
+            share=_share(group.count, workflows[fingerprint], runs),
+            buckets=buckets[fingerprint],
+            decision=decisions.get(fingerprint),
         )
-    return views
+        for fingerprint, group in zip(fingerprints, groups, strict=True)
+    ]
 
 
 def _seen_views(services: SeenServices, groups: Sequence[ErrorGroup], window: Window) -> list[ErrorGroupView]:
@@ -160,31 +148,49 @@ def _seen_views(services: SeenServices, groups: Sequence[ErrorGroup], window: Wi
     decisions = services.ledger.dispositions("error", list(mine))
     views = []
     for group in groups:
-        signature = group.signature
-        failures, decision = mine.get(signature.fingerprint), decisions.get(signature.fingerprint)
+        fingerprint = group.signature.fingerprint
+        failures = mine.get(fingerprint)
         if failures is None:
             continue
+        count, first_ms, last_ms = len(failures), failures[-1].ended_at_ms, failures[0].ended_at_ms
+        counted = replace(group, count=count, total=count, first_seen_ms=first_ms, last_seen_ms=last_ms)
         views.append(
-            ErrorGroupView(
-                fingerprint=signature.fingerprint,
-                type=signature.type,
-                step=signature.step,
-                template=signature.template,
-                frame=signature.frame,
-                count=len(failures),
-                total=len(failures),
-                first_seen_at=iso(failures[-1].ended_at_ms) or "",
-                last_seen_at=iso(failures[0].ended_at_ms) or "",
-                versions=_counts(Counter(failure.version for failure in failures)),
-                workflows=_counts(Counter(failure.workflow for failure in failures)),
+            _view(
+                counted,
+                versions=Counter(failure.version for failure in failures),
+                workflows=Counter(failure.workflow for failure in failures),
+                share=None,  # of all runs of these workflows, which would count those that the actor may not see
                 buckets=buckets_of(
                     failures, since_ms=window.since_ms, bucket_ms=window.bucket_ms, buckets=window.buckets
                 ),
-                state="open" if decision is None else decision.state_at(failures[0].ended_at_ms),
-                decision=decision_view(decision),
+                decision=decisions.get(fingerprint),
             )
         )
     return views
+
+
+def _view(
+    group: ErrorGroup,
+    *,
+    versions: Mapping[str | None, int],
+    workflows: Mapping[str | None, int],
+    share: float | None,
+    buckets: list[int],
+    decision: Disposition | None,
+) -> ErrorGroupView:
+    return ErrorGroupView(
+        **asdict(group.signature),
+        count=group.count,
+        total=group.total,
+        first_seen_at=iso(group.first_seen_ms) or "",
+        last_seen_at=iso(group.last_seen_ms) or "",
+        versions=_counts(versions),
+        workflows=_counts(workflows),
+        share=share,
+        buckets=buckets,
+        state="open" if decision is None else decision.state_at(group.last_seen_ms),
+        decision=decision_view(decision),
+    )
 
 
 def _states(

@@ -25,8 +25,8 @@ from dashboard.wire.fleet import (
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
-from otel_bridge.model.runs import Run
-from otel_bridge.runs.presence import ROUNDED_MS, Presence, presence
+from otel_bridge.model.runs import ROUNDING_MS, Run
+from otel_bridge.runs.presence import Presence, presence
 
 ExecutorStatus = Literal["live", "lost", "stopped"]
 STEP_AS_WORKFLOW = "<temp>."
@@ -132,7 +132,7 @@ def is_held(run: Run | None, executor: Executor) -> bool:
     """Say whether a lost executor still holds a run that it executed: it has not ended, nor been put back or taken."""
     if run is None or run.is_terminal or run.is_queued or run.executor != executor.executor_id:
         return False
-    return run.started_at_ms is None or run.started_at_ms <= executor.beat_at_ms + ROUNDED_MS
+    return run.started_at_ms is None or run.started_at_ms <= executor.beat_at_ms + ROUNDING_MS
 
 
 def _executor_view(executor: Executor, status: ExecutorStatus, visible: Collection[str], *, held: int) -> ExecutorView:

@@ -65,4 +65,6 @@ def permit_decision(services: Services, fingerprint: str, *, since_ms: int, unti
     newest = services.ledger.last_failures_of(fingerprint, since_ms=since_ms, until_ms=until_ms, limit=LOOKED_AT)
     runs = services.whole.store.get_runs(list({failure.run_id for failure in newest}))
     if not all(services.allows("see", run) and services.allows("decide", run) for run in runs.values()):
-        raise Forbidden("This error has failures that are not yours to decide about. Decide about your runs instead.")
+        raise Forbidden(
+            "This error includes failures of runs that you may not decide about. Decide about your own runs instead."
+        )

@@ -20,7 +20,7 @@ routes = RouteTable()
     tag="fleet",
 )
 def pause_queue(ctx: RequestContext, *, body: PauseQueueBody, name: str) -> QueueAnswer:
-    """Nothing more starts from it until it is resumed; what is under way goes on, and what is put on it waits."""
+    """Runs stop starting from it until it is resumed. Runs in progress continue; runs put on it wait."""
     queues.pause_queue(actions_of(ctx), name, actor=ctx.actor.name, comment=body.comment)
     return _answer(ctx, name, ())
 

@@ -39,6 +39,7 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.status import ENGINE_OPEN
+from otel_bridge.runs.overlay import ENGINE_PREFIX
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.presence_reader import PresenceReader
 
@@ -264,10 +265,6 @@ def _has_compensations(run_id: str) -> bool:
 # -- quiet -------------------------------------------------------------------------------------------------
 
 
-ENGINE_PREFIX = "DBOS."
-"""Of the engine's own steps, such as ``DBOS.recv``: a cancelled run may hang in a wait for years, without an effect."""
-
-
 def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return once the run has ended and no step of it can be executing any more.
 
@@ -295,8 +292,9 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
 def _executing(run_id: str, seen: Presence, *, grace_ends: float) -> bool:
     if compensation.registry.in_flight(run_id):
         return True
-    # A body that is parked in a wait of the engine's, or between steps, has no effect to wait for.
-    if any(step.seq is not None and not step.name.startswith("DBOS.") for _, step in seen.in_flight(run_id)):
+    # A body that waits in a step of the engine's, such as DBOS.recv, or between steps has no effect to wait for: a
+    # cancelled run may hang there for years.
+    if any(step.seq is not None and not step.name.startswith(ENGINE_PREFIX) for _, step in seen.in_flight(run_id)):
         return True
     record = read_record(run_id)
     if not any(seq not in record.steps for seq in record.published):

@@ -16,7 +16,7 @@ class Interruptions:
     """The interrupted steps of a chunk of runs.
 
     A span is final, so a step that a live worker keeps executing, although its run was cancelled, is not among them
-    yet: the worker tells of it when it is over.
+    yet: the worker reports it when it ends.
 
     Args:
         runs: of the chunk, by id; those that went on or completed cost nothing.

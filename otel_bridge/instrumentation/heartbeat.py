@@ -48,7 +48,7 @@ class Scope:
     """When the attempt began that goes on now; None between attempts, and when all is over."""
     tries: int = 1
     """How often the engine tries it at most."""
-    told: bool = False
+    reported: bool = False
     """Whether what there is to tell of the last attempt was handed on."""
     log: LogBuffer | None = None
 
@@ -126,7 +126,7 @@ class Heartbeat:
         self._wrote = False
         self._shown: frozenset[Scope] = frozenset()
         self._interval_s = 2.0
-        self._last_beat_s = self._next_beat_s = self._next_report_s = self._next_told_s = 0.0
+        self._last_beat_s = self._next_beat_s = self._next_report_s = self._next_attempts_s = 0.0
 
     def start(self) -> None:
         """Start the thread. It ends with the process, too."""
@@ -188,16 +188,16 @@ class Heartbeat:
     def _guarded_tell(self, now_s: float) -> None:
         """Write what steps have to tell, soon after they ended: a process may be killed at any moment."""
         reports = self._reports
-        if reports is None or now_s < self._next_told_s:
+        if reports is None or now_s < self._next_attempts_s:
             return
         try:
             reports.show_watched(list(self._in_flight), self._source.get, self._executor_id)
             if reports.is_due:
                 reports.work_off(self._source.get, self._executor_id)
-                self._next_told_s = now_s + TELL_GAP_S
+                self._next_attempts_s = now_s + TELL_GAP_S
         except Exception as error:  # noqa: BLE001 - it stays where it is, bounded, and is tried again
             self._guard.caught("reporting attempts of steps", error)
-            self._next_told_s = now_s + self._interval_s
+            self._next_attempts_s = now_s + self._interval_s
 
     def _executor_id(self) -> str:
         return self._describe().executor_id

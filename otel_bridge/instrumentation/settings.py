@@ -47,7 +47,7 @@ class InstrumentorSettings:
         flush_before_steps: whether spans that the body has ended are flushed before its next step begins, so that a
             ``kill -9`` loses none that a ``BatchSpanProcessor`` holds; each flush waits for the collector.
             Environment: ``DURABLE_FLUSH_BEFORE_STEPS``.
-        step_logs: whether the ledger is told of attempts that failed, were retried, were slow or are watched, with
+        step_logs: whether the ledger gets attempts that failed, were retried, were slow or are watched, with
             the error's traceback and what the step logged. Written by presence's thread, so without ``presence``
             there are none. Environment: ``DURABLE_STEP_LOGS``.
         step_log_records: so many log records of an attempt at most, the first and the last ones; 0 keeps tracebacks
@@ -55,7 +55,7 @@ class InstrumentorSettings:
         step_log_record_bytes: where a record's message is cut. Environment: ``DURABLE_STEP_LOG_RECORD_BYTES``.
         step_log_bytes: so much of all records of a step, shared by its attempts.
             Environment: ``DURABLE_STEP_LOG_BYTES``.
-        slow_step_s: from how long on an attempt that succeeds is told of too.
+        slow_step_s: from how long on an attempt that succeeds is reported too.
             Environment: ``DURABLE_SLOW_STEP_S``.
         redact: hides secrets in messages, tracebacks and log records before they are written, as on the dashboard:
             ``redact_keys(["*token*"])`` or any callable. Environment: ``DURABLE_REDACT``, patterns with spaces between.

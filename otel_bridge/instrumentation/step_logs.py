@@ -1,4 +1,4 @@
-"""Records that code logs inside a step: kept in memory, bounded, and forgotten unless something is to be told of it.
+"""Records that code logs inside a step: kept in memory, bounded, and forgotten unless the attempt is reported.
 
 Every record passes ``logging.Logger.callHandlers`` once, after the logger's own level and filters, whatever handlers
 there are and whether it propagates. That is where records are taken. A handler on the root logger would be in the way

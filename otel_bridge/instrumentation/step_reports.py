@@ -1,6 +1,6 @@
-"""What is to be told of attempts of steps: collected where they end, described and written by presence's thread.
+"""Attempts of steps to report: collected where they end, described and written by presence's thread.
 
-Told are attempts that failed, those that came after one, those that took long and those of runs that somebody watches.
+Reported are attempts that failed, those that came after one, those that took long and those of runs that are watched.
 A step that succeeds at once and quickly costs nothing but the memory of what it logged. Reads the clock.
 """
 
@@ -44,7 +44,7 @@ class Attempted(Protocol):
     attempt: int
     began_s: float | None
     tries: int
-    told: bool
+    reported: bool
     log: LogBuffer | None
 
 
@@ -110,18 +110,18 @@ class StepReports:
         scope.began_s, scope.attempt, scope.tries = time.time(), number, tries
 
     def attempted(self, scope: Attempted, number: int, error: BaseException | None) -> None:
-        """Tell of an attempt that is over, where it failed or came after one that had."""
+        """Report an attempt that is over, where it failed or came after one that had."""
         if error is not None or number > 1:
-            scope.attempt, scope.told = number, True
+            scope.attempt, scope.reported = number, True
             self._add(scope, error)
             scope.began_s = scope.log = None
 
     def left(self, scope: Attempted, error: BaseException | None) -> None:
-        """Tell of a step that is over, where nothing of its last attempt was told, or of a body that failed."""
+        """Report a step that is over, unless its last attempt was reported already, or a body that failed."""
         if scope.seq is None:
             if isinstance(error, Exception):
                 self._add(scope, error)
-        elif scope.told or engine.is_own_step(scope.name):
+        elif scope.reported or engine.is_own_step(scope.name):
             pass
         elif error is not None:
             if engine.was_executed(error):
@@ -172,7 +172,7 @@ class StepReports:
         self._pending_bytes = sum(report.size_bytes for report in list(self._pending))
         try:
             name = executor()
-            ledger().put_step_attempts([told(report, name, self._settings.redact) for report in taken])
+            ledger().put_step_attempts([safely_described(report, name, self._settings.redact) for report in taken])
         except Exception:
             self._pending.extendleft(reversed(taken))
             self._pending_bytes += sum(report.size_bytes for report in taken)
@@ -191,7 +191,7 @@ class StepReports:
         if found:
             name = executor()
             reports = [self._report(one.scope, None, None) for one in found]
-            ledger().put_step_attempts([told(report, name, self._settings.redact) for report in reports])
+            ledger().put_step_attempts([safely_described(report, name, self._settings.redact) for report in reports])
         self._shown = {one.scope: one.version for one in found} | {
             scope: version for scope, version in self._shown.items() if scope.began_s is not None
         }
@@ -211,7 +211,7 @@ class StepReports:
         self._shown = {}
 
 
-def told(report: Report, executor: str | None, redact: Redact | None) -> StepAttempt:
+def safely_described(report: Report, executor: str | None, redact: Redact | None) -> StepAttempt:
     """Return what the ledger keeps of an attempt, whatever it raised or logged. Never raises.
 
     One that cannot be described must not keep back the others, nor itself.

@@ -11,7 +11,7 @@ from otel_bridge.model.names import DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PRE
 from otel_bridge.model.status import STATUSES, RunStatus
 
 ROUNDING_MS = 1_000
-"""Run rows on SQLite may be cut to whole seconds."""
+"""On SQLite with Python before 3.12, times of run rows are rounded down to whole seconds."""
 _BEGIN_ON_ENGINES = "sched-"
 """Ids of scheduled runs: older schemas have no column for the schedule."""
 _ENGINES_OWN = "_dbos_"

@@ -1,7 +1,7 @@
 """Lives whose end nobody exported before they were retried. Pure: no clock, database or network.
 
 A retry deletes rows. What asks for it notes in the ledger what they showed, if nobody has exported it yet; the bridge
-tells that life first. Everybody who has to know which life a run is in asks here, so all give the same answer.
+exports that life first. Everybody who has to know which life a run is in asks here, so all give the same answer.
 """
 
 from __future__ import annotations

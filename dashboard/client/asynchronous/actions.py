@@ -134,7 +134,7 @@ class ActionRoutes(Connection):
         return await self._send(Call("POST", path_of("schedules", name, action), ScheduleAnswer))
 
     async def pause_queue(self, name: str, *, comment: str = "") -> QueueAnswer:
-        """Let nothing more start from a queue until it is resumed; what is under way goes on.
+        """Stop starting runs from a queue until it is resumed; runs in progress continue.
 
         Raises:
             RefusedError: the queue is the engine's own or the dashboard's own.

@@ -118,10 +118,7 @@ class Bulks(Tables):
 
     def bulks_of_runs(self, run_ids: Sequence[str]) -> dict[str, list[BulkMember]]:
         """Return which bulk actions came to these runs; a run without any is absent."""
-        found: dict[str, list[BulkMember]] = {}
-        for member in self._decoded("bulk_runs", self._read_by_id(OF_RUNS, run_ids), _member):
-            found.setdefault(member.run_id, []).append(member)
-        return found
+        return self._decoded_by_run("bulk_runs", OF_RUNS, run_ids, _member)
 
     def prune_bulks(self, *, begun_before_ms: int) -> int:
         """Forget bulk actions from before, a transaction each; return how many."""

@@ -16,7 +16,14 @@ from typing import Any, Protocol, TypeVar
 
 from otel_bridge.ledger.checking import checked
 
+
+class _OfRun(Protocol):
+    @property
+    def run_id(self) -> str: ...
+
+
 T = TypeVar("T")
+OfRun = TypeVar("OfRun", bound=_OfRun)
 Row = tuple[Any, ...]
 
 READ_BATCH = 500
@@ -91,6 +98,15 @@ class Tables(ABC):
                 self._damaged.discard((table, str(row[0])))  # somebody has written it again
             yield checked_value
 
+    def _decoded_by_run(
+        self, table: str, statement: str, run_ids: Sequence[str], decode: Callable[[Row], OfRun]
+    ) -> dict[str, list[OfRun]]:
+        """Return what a statement reads of these runs, in its order; a run without any is absent."""
+        found: dict[str, list[OfRun]] = {}
+        for value in self._decoded(table, self._read_by_id(statement, run_ids), decode):
+            found.setdefault(value.run_id, []).append(value)
+        return found
+
     def _damaged_keys(self, table: str) -> set[str]:
         """Return the keys of the rows of a table that could not be read when they were last met."""
         return {key for known, key in list(self._damaged) if known == table} if self._damaged else set()
@@ -102,7 +118,8 @@ class Tables(ABC):
             return
         self._reported.add((table, key))
         _logger.warning(
-            "Row %r of the ledger's table %r cannot be read and is left out: %s: %s. Delete the row to be rid of it.",
+            "Row %r of the ledger's table %r cannot be read and is left out: %s: %s. "
+            "Delete the row to stop this warning.",
             key[:100],
             table,
             type(error).__name__,

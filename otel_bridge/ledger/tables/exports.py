@@ -20,8 +20,8 @@ PUT_CURSOR = """
 _COLUMNS = """run_id, generation, ended, steps, first_queue, first_started_at_ms, created_at_ms,
     ended_at_ms, status, workflow, failed_seq, failed_generation, anchored"""
 EXPORTED = f"SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE run_id {{ids}}"
-# The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
 FORGET_EXPORTED = "DELETE FROM {t}exported_runs WHERE run_id = :run_id"
+# The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
 PUT_EXPORTED = f"""
     INSERT INTO {{t}}exported_runs AS r ({_COLUMNS})
     VALUES (:run_id, :generation, :ended, :steps, :first_queue, :first_started_at_ms, :created_at_ms,

@@ -158,10 +158,7 @@ class Failures(Tables):
 
     def failures_of(self, run_ids: Sequence[str]) -> dict[str, list[Failure]]:
         """Return the failures of these runs, each run's last one last; a run that never failed is absent."""
-        found: dict[str, list[Failure]] = {}
-        for failure in self._decoded("failures", self._read_by_id(OF_RUNS, run_ids), _failure):
-            found.setdefault(failure.run_id, []).append(failure)
-        return found
+        return self._decoded_by_run("failures", OF_RUNS, run_ids, _failure)
 
     def last_errors(self, run_ids: Sequence[str]) -> dict[str, str]:
         """Return the fingerprint of the error that each run died of last; a run that never failed is absent."""

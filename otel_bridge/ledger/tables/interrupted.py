@@ -31,10 +31,7 @@ class Interrupted(Tables):
 
     def interrupted(self, run_ids: Sequence[str]) -> dict[str, list[InterruptedStep]]:
         """Return the interrupted steps of these runs, by number and start; a run without any is absent."""
-        found: dict[str, list[InterruptedStep]] = {}
-        for step in self._decoded("interrupted", self._read_by_id(INTERRUPTED, run_ids), _step):
-            found.setdefault(step.run_id, []).append(step)
-        return found
+        return self._decoded_by_run("interrupted", INTERRUPTED, run_ids, _step)
 
     def interrupted_since(self, since_ms: int, *, limit: int) -> dict[str, int]:
         """Return runs of which interrupted steps were reported since, each with when last, by the ledger's clock."""

@@ -88,7 +88,7 @@ function Choices({ value, anyTime, onChange }: { value: TimeRange; anyTime: bool
           onChange={(event) => setTo(event.target.value)}
         />
       </label>
-      {reversed ? <p className="field-error">The end is not after the beginning.</p> : null}
+      {reversed ? <p className="field-error">The end must be after the start.</p> : null}
       <div className={css.presets} role="group" aria-label="Around the moment in From">
         <span className="muted small">Around “From”:</span>
         {AROUND.map(([ms, label]) => (

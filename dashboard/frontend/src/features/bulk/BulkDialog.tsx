@@ -105,7 +105,7 @@ function Groups({
   };
   return (
     <fieldset className="preview-groups">
-      <legend>By what they died of</legend>
+      <legend>By last error</legend>
       {groups.map((group) => {
         const key = keyOf(group);
         return (

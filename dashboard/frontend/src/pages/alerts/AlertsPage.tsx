@@ -27,7 +27,7 @@ export function AlertsPage() {
     <div className="page plain-page">
       <header className="page-head">
         <h1>Alerts</h1>
-        <p className="muted">What is wrong, one entry for each trouble. Each has one message.</p>
+        <p className="muted">Open problems, one entry each. Each sends one message.</p>
         <TestButton />
       </header>
       <QueryView query={query} what="The alerts" pending={<Skeleton rows={6} />}>

@@ -31,7 +31,7 @@ export function StepRows({ runId, shown, first, other, onOpen }: Props) {
       "row" in entry ? [entry.row.run?.durationMs ?? 0, entry.row.other?.durationMs ?? 0] : [],
     ),
   );
-  if (shown.length === 0) return <p className="muted">Neither has a step.</p>;
+  if (shown.length === 0) return <p className="muted">Neither run has steps.</p>;
   return (
     <ol className={css.rows}>
       {shown.map((entry) => {

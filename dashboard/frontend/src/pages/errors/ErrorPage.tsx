@@ -128,7 +128,7 @@ const ASK: Record<ErrorState, { button: string; title: string; text: string }> =
   dealt_with: {
     button: "Dealt with",
     title: "Mark as dealt with?",
-    text: "Its failures so far need nobody any more. A failure that comes later opens it again.",
+    text: "Its failures so far no longer need attention. A later failure reopens it.",
   },
   ignored: {
     button: "Ignore",

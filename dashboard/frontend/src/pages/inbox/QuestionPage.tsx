@@ -18,7 +18,7 @@ export function QuestionPage({ id }: { id: string }) {
     return (
       <div className="page">
         <Empty title={answered ? "Answered" : "Nothing to answer here"} icon={answered ? "check" : "search"} whole>
-          <p>{answered ? "The run goes on with your answer." : refused?.detail}</p>
+          <p>{answered ? "The run continues with your answer." : refused?.detail}</p>
           {runId ? (
             <Link to={links.run(runId)} className="btn">
               See the run

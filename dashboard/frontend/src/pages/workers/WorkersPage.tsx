@@ -250,9 +250,7 @@ function QueueDialog({ group }: { group: WorkerGroup }) {
         <p>Its workers take runs from it again, at the rate that it had before the pause.</p>
       ) : (
         <>
-          <p>
-            Nothing more starts from it until somebody resumes it. What is under way goes on; what is put on it waits.
-          </p>
+          <p>Runs stop starting from it until somebody resumes it. Runs in progress continue; runs put on it wait.</p>
           <label className="field">
             <span>Why</span>
             <input
