@@ -1,4 +1,4 @@
-"""``durable bulk retry|cancel|show|list``: every run of a filter, previewed, confirmed, and followed to its end."""
+"""``durable bulk retry|cancel|move|show|list``: every run of a filter, previewed, confirmed, followed to its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dashboard.wire.bulk import BulkAnswer, BulkGroup, BulkStatus, BulkView
 from otel_bridge.model.status import OPEN_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
-Action = Literal["retry", "cancel"]
+Action = Literal["retry", "cancel", "move"]
 
 POLL_S = 0.7
 MOST_SHOWN = 20
@@ -26,7 +26,7 @@ MOST_SHOWN = 20
 
 @click.group()
 def bulk() -> None:
-    """Retry or cancel every run of a filter, and look at what came of it."""
+    """Retry, cancel or move every run of a filter, and look at what came of it."""
 
 
 canary_option = click.option(
@@ -75,6 +75,15 @@ def retry(session: Session, *, to_queue: str | None, canary: bool, **rest: Any) 
 def cancel(session: Session, *, children: bool, undo: bool, **rest: Any) -> None:
     """Cancel every run of the filter that has not ended."""
     act(session, "cancel", {"children": children, "compensate": undo}, **rest)
+
+
+@bulk.command()
+@confirmed
+@click.option("--to-version", help="A live version. Default: the newest one that has the workflow.")
+@connected()
+def move(session: Session, *, to_version: str | None, **rest: Any) -> None:
+    """Move every run of the filter that no worker drives to another version: one first, then the others."""
+    act(session, "move", {"to_version": to_version}, **rest)
 
 
 @bulk.command()

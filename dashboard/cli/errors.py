@@ -9,7 +9,7 @@ import click
 from dashboard.cli.bulk import act, asked_before, canary_option
 from dashboard.cli.options import as_moment, run_argument
 from dashboard.cli.session import Session, connected, now, width
-from dashboard.cli.text import brief, plain, since, table
+from dashboard.cli.text import brief, facts, plain, since, table
 from dashboard.client import RunFilter
 from dashboard.wire.errors import ErrorDetail, ErrorGroupView, ErrorsView, SharedView
 from otel_bridge.model.runs import DecisionState
@@ -126,30 +126,36 @@ def headline(group: ErrorGroupView) -> str:
 
 
 def group_text(group: ErrorGroupView) -> str:
-    """Return one error in a few lines."""
-    lines = [
-        f"{plain(headline(group))}: {plain(group.template)}",
-        f"{group.count} of {group.total} failures in this window, first {group.first_seen_at}, "
-        f"last {group.last_seen_at}",
-        f"state: {group.state.replace('_', ' ')}",
+    """Return one error as facts."""
+    return facts(facts_of(group), width=width())
+
+
+def facts_of(group: ErrorGroupView) -> list[tuple[str, str]]:
+    """Return what is known of an error, without its runs."""
+    said = group.decision
+    note = f": {plain(said.note)}" if said is not None and said.note else ""
+    return [
+        ("Error", f"{plain(headline(group))}: {plain(group.template)}"),
+        ("Raised at", plain(group.frame or "")),
+        ("Failures", f"{group.count} in this window, {group.total} in all"),
+        ("First seen", group.first_seen_at),
+        ("Last seen", group.last_seen_at),
+        ("State", group.state.replace("_", " ")),
+        ("Decided", "" if said is None else f"{said.state.replace('_', ' ')} by {plain(said.by)} at {said.at}{note}"),
     ]
-    if group.decision is not None:
-        decision = group.decision
-        note = f": {plain(decision.note)}" if decision.note else ""
-        lines.append(f"{plain(decision.by)} said {decision.state.replace('_', ' ')} at {decision.at}{note}")
-    return "\n".join(lines)
 
 
 def error_text(found: ErrorDetail) -> str:
     """Return an error, and what its failures share."""
-    compared = f"Compared: {found.failures} failures, {found.successes} runs that completed"
+    compared = f"with {found.successes} runs that completed"
     rows = [
         [plain(named(one)), brief(one.value), f"{one.share:.0%}", f"{one.other_share:.0%}", lift_text(one)]
         for one in found.shared
     ]
-    shared = table(["WHAT", "VALUE", "OF THESE", "OF OTHERS", "LIFT"], rows, width=width())
     runs = ", ".join(plain(run.id) for run in found.runs)
-    return "\n".join([group_text(found.group), compared, *([shared] if rows else []), f"Newest runs: {runs}"])
+    head = facts([*facts_of(found.group), ("Compared", compared), ("Newest runs", runs)], width=width())
+    shared = table(["WHAT", "VALUE", "OF THESE", "OF OTHERS", "LIFT"], rows, width=width())
+    return f"{head}\n\n{shared}" if rows else head
 
 
 def named(shared: SharedView) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from dashboard.wire.attempts import StepAttemptView
 from dashboard.wire.base import Json
+from dashboard.wire.errors import ErrorGroupView
+from dashboard.wire.fleet import WorkerGroup
 from dashboard.wire.runs import RunDetail, RunRow, StepView
 from otel_bridge.model.steps import WITHOUT_RESULT
 
@@ -16,6 +18,11 @@ Answer = dict[str, Any]
 MAX_TEXT_CHARS = 4_000
 LAST_STEPS, LAST_ATTEMPTS, LAST_LOGS = 10, 5, 20
 _OF_RUN = ("id", "workflow", "status", "waiting", "blocked", "queue", "createdAt", "durationMs", "parentId", "allowed")
+_OF_ERROR = ("fingerprint", "type", "step", "frame", "count", "total", "firstSeenAt", "lastSeenAt", "share", "state")
+_OF_QUEUE = (
+    *("depth", "running", "oldestMs", "noWorker", "concurrency", "workerConcurrency", "rateLimitMax"),
+    *("rateLimitPeriodS", "registered", "paused", "pausedBy", "pausedAt", "pauseComment"),
+)
 _OF_STEP = ("seq", "name", "kind", "status", "attempts", "durationMs", "childRunId", "waitsOn", "compensates")
 
 
@@ -71,6 +78,22 @@ def _attempt_line(attempt: StepAttemptView) -> Answer:
     if attempt.error is not None:
         line["error"] = text_of(f"{attempt.error.type}: {attempt.error.message}", 500)
     return line
+
+
+def error_line(group: ErrorGroupView) -> Answer:
+    """Return what a list shows of one kind of failure."""
+    wire = group.model_dump(mode="json", by_alias=True, exclude_none=True)
+    line = {name: wire[name] for name in _OF_ERROR if name in wire}
+    return {**line, "template": text_of(group.template, 500), "workflows": [one.value for one in group.workflows]}
+
+
+def queue_line(group: WorkerGroup) -> Answer:
+    """Return what a list shows of a queue."""
+    wire = group.model_dump(mode="json", by_alias=True, exclude_none=True)
+    line = {name: wire[name] for name in _OF_QUEUE if name in wire}
+    if group.presence_known:
+        line["liveWorkers"] = len(group.live_workers)
+    return {"queue": group.group, **line}
 
 
 def cut(value: Json) -> Json:

@@ -52,14 +52,18 @@ def create_server(
         look.show_step,
         look.show_payload,
         look.report_run,
+        look.list_errors,
+        look.show_error,
+        look.list_queues,
+        look.list_versions,
         look.list_alerts,
     ):
         server.tool(annotations=ToolAnnotations(read_only_hint=True))(_in_thread(tool))
     if acts:
         act = ActionTools(client, confirmations)
-        for gentle in (act.retry_run, act.continue_run, act.wake_run, act.send_signal):
+        for gentle in (act.retry_run, act.continue_run, act.wake_run, act.send_signal, act.move_run, act.resume_queue):
             server.tool(annotations=ToolAnnotations(destructive_hint=False))(_in_thread(gentle))
-        for harsh in (act.cancel_run, act.act_on_runs):
+        for harsh in (act.cancel_run, act.act_on_runs, act.redispatch_run, act.pause_queue):
             server.tool(annotations=ToolAnnotations(destructive_hint=True))(_in_thread(harsh))
     return server
 

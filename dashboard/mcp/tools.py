@@ -10,8 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from dashboard.client import DurableClient, RunFilter
-from dashboard.mcp.answers import LAST_STEPS, Answer, cut, run_answer, run_line, several, step_answer, text_of
+from dashboard.mcp.answers import (
+    LAST_STEPS,
+    Answer,
+    cut,
+    error_line,
+    queue_line,
+    run_answer,
+    run_line,
+    several,
+    step_answer,
+    text_of,
+)
 from dashboard.mcp.confirm import Confirmations
+from dashboard.wire.actions import QueueAnswer
 from dashboard.wire.base import Json
 from dashboard.wire.runs import RunDetail
 from otel_bridge.model.status import RunStatus
@@ -74,6 +86,37 @@ class ReadTools:
         alerts = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in found.alerts]
         return {"open": found.open, "alerts": [one for one in alerts if one["state"] != "ended"], "rules": found.rules}
 
+    def list_errors(self, since: str | None = None, workflow: str | None = None, limit: int = 20) -> Answer:
+        """Failures by what they have in common, the last seen first: of seven days, or from ``since`` (ISO 8601)."""
+        found = self._client.list_errors(since=since, workflow=workflow, limit=_bounded(limit))
+        return {"runs": found.failures.model_dump(by_alias=True), "errors": [error_line(one) for one in found.groups]}
+
+    def show_error(self, fingerprint: str) -> Answer:
+        """One kind of failure: what its runs share that runs which completed do not, and its newest runs."""
+        found = self._client.get_error(fingerprint)
+        shared = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in found.shared]
+        return {
+            **error_line(found.group),
+            "failures": found.failures,
+            "successes": found.successes,
+            "shared": [cut(one) for one in shared],
+            "newestRuns": [run_line(run) for run in found.runs[:LAST_STEPS]],
+        }
+
+    def list_queues(self) -> Answer:
+        """Queues: how many runs wait and run, how long the oldest waits, live workers, who paused it and why."""
+        return {"queues": [queue_line(group) for group in self._client.list_workers()]}
+
+    def list_versions(self) -> Answer:
+        """Versions of the application, newest first: open and blocked runs, live workers, share of failures."""
+        found = self._client.list_versions()
+        return {
+            "versions": [
+                one.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"previous_figures"})
+                for one in found[:MOST_RUNS]
+            ]
+        }
+
     def report_run(self, run_id: str, steps: int = 20) -> Answer:
         """A run as Markdown for a bug report: links, versions, error, last steps, input, who did what."""
         return {"markdown": text_of(self._client.run_report(run_id, steps=_bounded(steps)), MOST_REPORT)}
@@ -115,6 +158,39 @@ class ActionTools:
         """Wake a run that sleeps, where its workflow lets it be woken (``allowed`` holds ``wake``)."""
         return self._on_run("wake", run_id, {}, confirm, lambda: run_line(self._client.wake_run(run_id)))
 
+    def move_run(
+        self, run_id: str, version: str | None = None, force: bool = False, confirm: str | None = None
+    ) -> Answer:
+        """Move a run that no worker drives to a live version; the preview compares its recorded steps with it.
+
+        ``force`` moves it although they differ: the replay may fail.
+        """
+        found = self._client.move(run_id, version=version, dry_run=True, force=force)
+        check: dict[str, Json] = {"version": found.version, "compared": found.compared, "matches": found.matches}
+        if found.divergence is not None:
+            check["divergence"] = found.divergence.model_dump(mode="json", by_alias=True)
+
+        def act() -> Answer:
+            return run_line(self._client.move(run_id, version=found.version, force=force).run)
+
+        return self._on_run("move", run_id, {"version": version, "force": force}, confirm, act, {"check": check})
+
+    def redispatch_run(self, run_id: str, confirm: str | None = None) -> Answer:
+        """Put a run back on its queue that a lost worker held. The step it was in may happen twice."""
+        return self._on_run(
+            "redispatch", run_id, {}, confirm, lambda: {"redispatched": self._client.redispatch(run_id).redispatched}
+        )
+
+    def pause_queue(self, name: str, comment: str = "", confirm: str | None = None) -> Answer:
+        """Let nothing more start from a queue until it is resumed; runs in progress continue. ``comment``: why."""
+        return self._on_queue(
+            "pause queue", name, {"comment": comment}, confirm, lambda: self._client.pause_queue(name, comment=comment)
+        )
+
+    def resume_queue(self, name: str, confirm: str | None = None) -> Answer:
+        """Let a paused queue start runs again, within the limits that it had before."""
+        return self._on_queue("resume queue", name, {}, confirm, lambda: self._client.resume_queue(name))
+
     def send_signal(self, run_id: str, topic: str, message: Json = None, confirm: str | None = None) -> Answer:
         """Send a message to a run, on a topic that its workflow receives."""
         arguments = {"topic": topic, "message": message}
@@ -150,6 +226,26 @@ class ActionTools:
         self._confirmations.take(confirm, f"{action} all", whole, state)
         done = self._client.bulk_action(action, bound_ms=preview.bound_ms, **filters)
         return {"done": action, "matched": done.matched, "applied": done.applied, "bulkId": done.bulk_id}
+
+    def _on_queue(
+        self,
+        action: str,
+        name: str,
+        arguments: Mapping[str, Json],
+        confirm: str | None,
+        act: Callable[[], QueueAnswer],
+    ) -> Answer:
+        queue = next((queue_line(group) for group in self._client.list_workers() if group.group == name), None)
+        if queue is None:
+            raise ValueError(f"There is no queue {name!r}. list_queues shows which there are.")
+        whole: dict[str, Json] = {"queue": name, **arguments}
+        state: Json = {"paused": queue["paused"]}  # how many wait changes all the time, and nothing about the pause
+        if confirm is None:
+            token = self._confirmations.issue(action, whole, state)
+            return {"wouldDo": action, **whole, "now": queue, "confirm": token}
+        self._confirmations.take(confirm, action, whole, state)
+        done = act()
+        return {"done": action, "queue": done.name, "paused": done.paused, "notes": list(done.notes or ())}
 
     def _on_run(
         self,

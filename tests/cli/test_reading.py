@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import httpx
@@ -206,10 +207,10 @@ def test_errors_are_listed_shown_and_dealt_with(durable: Durable, failed: str) -
     assert kind in line
     assert failed in [run["id"] for run in durable("runs", "--error", fingerprint, "--json").json]
     shown = durable("errors", "show", fingerprint)
-    assert "state: open" in shown.out
+    assert re.search(r"^State: +open$", shown.out, re.MULTILINE)
     assert f"{failed}" in shown.out
     done = durable("errors", "decide", fingerprint, "dealt_with", "--note", "not our card")
-    assert "state: dealt with" in done.out
+    assert re.search(r"^State: +dealt with$", done.out, re.MULTILINE)
     assert "not our card" in done.out
     assert durable("errors", "--state", "dealt_with", "--json").json["groups"][0]["fingerprint"] == fingerprint
     assert durable("decide", failed, "open").out == f"{failed} is open.\n"

@@ -12,7 +12,10 @@ import pytest
 from dashboard.cli.session import Session, json_text
 from dashboard.cli.text import brief, cells, coloured, cut, facts, plain, runs_table, since, table
 from dashboard.cli.tree import FOLD_FROM, run_text
-from dashboard.client import DurableClient, RefusedError
+from dashboard.cli.versions import moved_text, versions_table
+from dashboard.client import DurableClient, RefusedError, Rows
+from dashboard.wire.actions import MoveAnswer
+from dashboard.wire.fleet import VersionView
 from dashboard.wire.runs import RunDetail, RunRow
 
 NOW = datetime(2026, 1, 1, 0, 0, 5, tzinfo=timezone.utc)
@@ -297,3 +300,42 @@ def test_a_refusal_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]
     with pytest.raises(click.exceptions.Exit):
         Session(cast(DurableClient, None)).act(["\x1b]0;owned\x07"], refuse, str)
     assert capsys.readouterr().err == "\\x1b]0;owned\\x07: Run \\x1b]0;owned\\x07 has ended.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            {"moved": True, "compared": 2, "matches": True},
+            "moved to v2, pending; its steps match (2 completed runs compared)",
+        ),
+        ({"moved": False, "compared": 0, "matches": False}, "would move to v2; no completed run of that version"),
+        (
+            {
+                **{"moved": False, "compared": 1, "matches": False},
+                "divergence": {"seq": 3, "recorded": "charge", "expected": ["bill", "check"]},
+            },
+            "step 3 is bill or check there, and this run recorded charge",
+        ),
+    ],
+    ids=["moved", "nothing to compare with", "other steps"],
+)
+def test_a_move_says_what_is_known_of_the_other_versions_steps(answer: dict[str, Any], says: str) -> None:
+    """Whether the replay will hold is what one wants to know before and after."""
+    run = row("r", status="pending", workflowVersion="v1")
+    text = moved_text(MoveAnswer.model_validate({"runId": "r", "run": run, "version": "v2", **answer}))
+    assert says in click.unstyle(text)
+
+
+def test_versions_are_a_table_and_a_drained_one_says_so() -> None:
+    """A version that has nothing open may lose its workers."""
+    figures = {"ended": 4, "failureShare": 0.25, "p50Ms": 1_000, "p95Ms": 2_000}
+    of_version = {"firstSeenAt": TIME, "liveExecutors": 1, "blockedRuns": 0, "figures": figures}
+    found = [
+        VersionView.model_validate({"version": "v2", "openRuns": 3, "drained": False, **of_version}),
+        VersionView.model_validate({"version": "v1", "openRuns": 0, "drained": True, **of_version}),
+    ]
+    lines = click.unstyle(versions_table(Rows(VersionView, found))).splitlines()
+    assert [line.split()[0] for line in lines] == ["VERSION", "v2", "v1"]
+    assert "25.0%" in lines[1]
+    assert "drained" in lines[2]

@@ -9,6 +9,7 @@ import pytest
 from dashboard.client import AppTransport, DurableClient
 from dashboard.mcp.confirm import NotConfirmedError
 from dashboard.mcp.tools import ActionTools
+from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Waiting, WaitingOn
 from otel_bridge.model.status import RunStatus
 from otel_bridge.testing import MemoryLedger, MemoryStateStore, make_run
@@ -29,17 +30,37 @@ def store() -> MemoryStateStore:
 
 
 @pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+@pytest.fixture
 def engine(store: MemoryStateStore) -> RecordingClient:
     return RecordingClient(store)
 
 
 @pytest.fixture
-def tools(store: MemoryStateStore, engine: RecordingClient) -> Iterator[ActionTools]:
+def tools(store: MemoryStateStore, ledger: MemoryLedger, engine: RecordingClient) -> Iterator[ActionTools]:
     with (
-        mounted(store, ledger=MemoryLedger(), client=lambda: engine) as app,
+        mounted(store, ledger=ledger, client=lambda: engine) as app,
         DurableClient("http://localhost/durable", transport=AppTransport(app)) as client,
     ):
         yield ActionTools(client)
+
+
+def live(ledger: MemoryLedger, version: str, *, started_at_ms: int) -> None:
+    """Report a worker of a version."""
+    ledger.heartbeat(
+        Executor(
+            instance_id=f"i-{version}",
+            executor_id=f"e-{version}",
+            beat_at_ms=0,
+            started_at_ms=started_at_ms,
+            app_version=version,
+            workflows=("order",),
+            runs=(),
+        )
+    )
 
 
 def test_as_many_other_runs_are_not_confirmed(
@@ -85,3 +106,24 @@ def test_the_next_wait_is_not_released(
     paused_at("all payments", 4)
     with pytest.raises(NotConfirmedError, match="changed since"):
         getattr(tools, release)("paused", confirm=preview["confirm"])
+
+
+def test_a_move_is_confirmed_for_the_version_and_the_check_that_were_shown(
+    store: MemoryStateStore, ledger: MemoryLedger, tools: ActionTools
+) -> None:
+    """A newer version that comes meanwhile is another destination: the person has not seen it."""
+    at = store.now_ms()
+    store.put_run(
+        make_run("stranded", status="pending", workflow="order", workflow_version="v1", created_at_ms=at, queue="q")
+    )
+    live(ledger, "v2", started_at_ms=at - 1_000)
+    preview = tools.move_run("stranded")
+    assert (preview["check"], preview["force"]) == ({"version": "v2", "compared": 0, "matches": False}, False)
+    live(ledger, "v3", started_at_ms=at)
+    with pytest.raises(NotConfirmedError, match="changed since"):
+        tools.move_run("stranded", confirm=preview["confirm"])
+    again = tools.move_run("stranded")
+    assert again["check"]["version"] == "v3"
+    done = tools.move_run("stranded", confirm=again["confirm"])
+    moved = store.get_run("stranded")
+    assert (done["done"], moved is not None and moved.workflow_version) == ("move", "v3")

@@ -24,8 +24,12 @@ from tests.story import mounted, served
 __all__ = ["base_url", "client", "shop"]
 
 
-READ = {"overview", "list_runs", "show_run", "show_step", "show_payload", "report_run", "list_alerts"}
-ACT = {"retry_run", "cancel_run", "continue_run", "wake_run", "send_signal", "act_on_runs"}
+READ = {"overview", "list_runs", "show_run", "show_step", "show_payload", "report_run", "list_alerts"} | {
+    *("list_errors", "show_error", "list_queues", "list_versions")
+}
+ACT = {"retry_run", "cancel_run", "continue_run", "wake_run", "send_signal", "act_on_runs"} | {
+    *("move_run", "redispatch_run", "pause_queue", "resume_queue")
+}
 
 
 @asynccontextmanager
@@ -110,6 +114,36 @@ async def test_an_agent_continues_signals_and_cancels_runs(base_url: str, client
         wait_for(client, run_id, "completed")
         assert (await confirmed("cancel_run", run_id=other_id, undo=True))["done"] == "cancel"
         wait_for(client, other_id, "cancelled")
+
+
+@pytest.mark.asyncio
+async def test_an_agent_sees_errors_and_queues_and_pauses_one(base_url: str, client: DurableClient) -> None:
+    """A pause is previewed and confirmed like any action, kept with its words, and not confirmed a second time."""
+    run_id = client.start_run("refund_order", ["order-4", 12]).run_id
+    wait_for(client, run_id, "failed")
+    error = client.get_run(run_id).run.error
+    assert error is not None
+    async with agent("--url", base_url) as connected:
+        errors = (await ask(connected, "list_errors"))["errors"]
+        assert error.fingerprint in {one["fingerprint"] for one in errors}
+        shown = await ask(connected, "show_error", fingerprint=error.fingerprint)
+        assert (shown["workflows"], run_id in {run["id"] for run in shown["newestRuns"]}) == (["refund_order"], True)
+        assert (await ask(connected, "list_versions"))["versions"][0]["liveExecutors"] >= 1
+        assert "only a run that has not ended" in await refusal(connected, "move_run", run_id=run_id)
+        held = await ask(connected, "redispatch_run", run_id=run_id)
+        assert "failed" in await refusal(connected, "redispatch_run", run_id=run_id, confirm=held["confirm"])
+        asked = {"name": "warehouse", "comment": "stock is wrong"}
+        preview = await ask(connected, "pause_queue", **asked)
+        assert (preview["wouldDo"], preview["now"]["paused"]) == ("pause queue", False)
+        try:
+            done = await ask(connected, "pause_queue", **asked, confirm=preview["confirm"])
+            assert (done["done"], done["paused"]) == ("pause queue", True)
+            queues = {queue["queue"]: queue for queue in (await ask(connected, "list_queues"))["queues"]}
+            assert queues["warehouse"]["pauseComment"] == "stock is wrong"
+            assert "used" in await refusal(connected, "pause_queue", **asked, confirm=preview["confirm"])
+        finally:
+            client.resume_queue("warehouse")
+        assert "no queue 'nowhere'" in await refusal(connected, "resume_queue", name="nowhere")
 
 
 @pytest.mark.asyncio

@@ -17,7 +17,7 @@ class BulkRoutes(Connection):
     """Bulk actions: previewed, applied, and looked at afterwards."""
 
     def preview_bulk(
-        self, action: Literal["retry", "cancel"], *, bound_ms: int | None = None, **filters: Unpack[RunFilter]
+        self, action: Literal["retry", "cancel", "move"], *, bound_ms: int | None = None, **filters: Unpack[RunFilter]
     ) -> BulkAnswer:
         """Return what a bulk action over the filter would touch; hand its ``bound_ms`` to ``bulk_action``."""
         query = query_of(**filters, dry_run=True)
