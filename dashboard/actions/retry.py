@@ -25,7 +25,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.status import CANCELLABLE_STATUSES, RETRIABLE_STATUSES
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
-from otel_bridge.runs.attempts import PUT_BACK
+from otel_bridge.runs.attempts import ENDED_AS, ENDED_AT, PUT_BACK
 from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failing import recorded_at
 from otel_bridge.spans import life_to_keep
@@ -105,6 +105,7 @@ def _retry_bottom_up(
             if waiting:
                 ctx.permission.require_reach("retry", partial(retried_with, run=run, depth=depth))
             if not waiting:
+                audited.params |= {ENDED_AS: run.status, ENDED_AT: _ended_at_ms(run)}
                 return _revive_and_enqueue(ctx, lock, ended, start, queue, notes, at_ms=audited.at_ms)
         for child in waiting:
             tried.add(child)
@@ -219,13 +220,16 @@ def _rewind(ctx: ActionContext, run: Run, start: int, where: Destination) -> Run
 
 def _timeout_note(run: Run) -> list[str]:
     """Say what becomes of a timeout that ended the run: the engine keeps its length and starts it again."""
-    ended_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
-    if run.deadline_at_ms is None or run.status != "cancelled" or ended_ms < run.deadline_at_ms - 1000:
+    if run.deadline_at_ms is None or run.status != "cancelled" or _ended_at_ms(run) < run.deadline_at_ms - 1000:
         return []
     return [
         "The run was cancelled by its timeout. It gets the same timeout again, counted from when a worker takes it; "
         "for a longer one, fork it or start it again from the application."
     ]
+
+
+def _ended_at_ms(run: Run) -> int:
+    return run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
 
 
 def _failure_of(ctx: ActionContext, ended: Ended) -> Failure | None:

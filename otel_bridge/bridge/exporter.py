@@ -148,10 +148,12 @@ class RunExporter:
         now_ms = self._store.now_ms()
         plans: list[Planned] = []
         lived: list[Planned] = []
+        lives: list[tuple[Run, ExportedRun | None, ExportedRun]] = []
         for run_id in chunk:
             run, record = runs.get(run_id), before.get(run_id)
             for life in past.get(run_id, ()):
                 lived.append((life.run, self._plan_past(cut.of_life(life), record, related)))
+                lives.append((life.run, record, lived[-1][1].record))
                 record = lived[-1][1].record
             if run is not None:
                 plan = self._plan(run, cut.of(run, steps[run_id]), record, related, now_ms)
@@ -160,13 +162,14 @@ class RunExporter:
                 self.set_aside.discard(run_id)
             if plan is not None:
                 plans.append((run, plan))
+                if run is not None:
+                    lives.append((run, record, plan.record))
                 if plan.again_at_ms is not None:
                     progress.again[run_id] = plan.again_at_ms
                 elif cut.goes_on(run_id):
                     progress.again[run_id] = now_ms + LOOK_AGAIN_MS
         if lease is not None and self._delivery is not None:
-            fresh = [(run, plan) for run, plan in plans if run is not None and run.id not in past]
-            note_resumes(self._ledger, [(run, before.get(run.id), plan.record) for run, plan in fresh])
+            note_resumes(self._ledger, lives)
         sent = self._send(lease, lived, plans, progress)
         while sent := [(run, plan) for run, plan in sent if run is not None and plan.more]:
             # Each part is acknowledged by itself, so the spans of a long run are never held together.

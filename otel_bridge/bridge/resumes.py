@@ -6,55 +6,83 @@ neither when that was nor that the run had ended before; the bridge has seen it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from otel_bridge.ledger.base import GONE, AuditEntry, ExportedRun, Ledger
+from otel_bridge.ledger.base import GONE, AuditEntry, ExportedRun, KeptAttempt, Ledger
 from otel_bridge.model.runs import Run
-from otel_bridge.runs.attempts import ENDED_AS, ENDED_AT, ENGINE_ACTOR, REQUEUES, RESUME, UNSEEN
+from otel_bridge.runs.attempts import (
+    ENDED_AS,
+    ENDED_AT,
+    ENGINE_ACTOR,
+    LIFE,
+    REQUEUES,
+    RESUME,
+    UNSEEN,
+    of_this_run,
+)
 from otel_bridge.runs.overlay import CLOCKS_MS
 
 
 def note_resumes(ledger: Ledger, planned: Iterable[tuple[Run, ExportedRun | None, ExportedRun]]) -> None:
     """Write each resume by the engine into the audit log, once, however often the same export is tried.
 
+    A life that an action of ours began is known by what that action kept of the life before it: each explains the one
+    life that followed, however soon that one ended too.
+
     Args:
-        planned: runs without a kept life, each with what was exported of it and what will have been.
+        planned: runs in one of their lives, each with what was exported before that life and what will have been.
 
     Raises:
         LedgerUnavailableError: nothing can be written now.
     """
-    revived = {
-        run.id: (run, before)
+    revived = [
+        (run, before, now)
         for run, before, now in planned
         if before is not None and now.generation > before.generation and now.status != GONE
-    }
+    ]
     if not revived:
         return
-    noted = ledger.audit_of_runs(list(revived), REQUEUES)
-    begun = ledger.requeue_begun_at(list(revived))
-    for run_id, (run, before) in revived.items():
-        acts = [*(entry.at_ms for entry in noted.get(run_id, ())), begun.get(run_id, 0)]
-        if (
-            max(acts) < _last_seen_ms(before) - CLOCKS_MS
-        ):  # a move cancels a run for a moment: that is an action of ours
-            ledger.add_audit(_entry(run, before))
+    ids = list(dict.fromkeys(run.id for run, _, _ in revived))
+    noted, kept = ledger.audit_of_runs(ids, REQUEUES), ledger.kept_attempts(ids)
+    for run, before, now in revived:
+        acts, lives = of_this_run(run, noted.get(run.id, ())), kept.get(run.id, ())
+        if not (_is_noted(acts, now.generation) or _by_a_retry(lives, now.generation) or _by_a_move(acts, before)):
+            ledger.add_audit(_entry(run, before, now.generation, acts, lives))
 
 
-def _last_seen_ms(exported: ExportedRun) -> int:
-    ends = [end_ms for end_ms, generation in exported.steps.values() if generation == exported.generation]
-    return exported.ended_at_ms if exported.ended and exported.ended_at_ms is not None else max(ends, default=0)
+def _is_noted(acts: Iterable[AuditEntry], life: int) -> bool:
+    return any(entry.action == RESUME and entry.params.get(LIFE) == life for entry in acts)
 
 
-def _entry(run: Run, before: ExportedRun) -> AuditEntry:
+def _by_a_retry(kept: Iterable[KeptAttempt], life: int) -> bool:
+    return any(one.life.run.is_terminal and one.life.generation + 1 == life for one in kept)
+
+
+def _by_a_move(acts: Iterable[AuditEntry], before: ExportedRun) -> bool:
+    """Say whether a move had cancelled the run for a moment: what was seen as its end came while the move was done."""
+    ended_ms = before.ended_at_ms if before.ended and before.status == "cancelled" else None
+    moves = (entry.at_ms for entry in acts if entry.action != RESUME and ENDED_AT not in entry.params)
+    return ended_ms is not None and any(abs(at_ms - ended_ms) <= CLOCKS_MS for at_ms in moves)
+
+
+def _entry(
+    run: Run, before: ExportedRun, life: int, acts: Sequence[AuditEntry], kept: Sequence[KeptAttempt]
+) -> AuditEntry:
     """While the run is queued its row was last changed by the resume; later it is only known to have been before."""
     seen = run.is_queued
     ended = {ENDED_AS: before.status, ENDED_AT: before.ended_at_ms} if before.ended else {}
+    at_ms = run.updated_at_ms if seen or run.started_at_ms is None else run.started_at_ms
+    # Between what began the life before it and what ended this one; a start may be cut to a whole second.
+    later = [one.at_ms for one in kept if one.life.run.is_terminal and one.life.generation >= life]
+    earlier = (entry.at_ms for entry in acts if not later or entry.at_ms < later[0])
+    at_ms = max(chain((at_ms, before.ended_at_ms or 0), earlier))
     return AuditEntry(
-        at_ms=run.updated_at_ms if seen or run.started_at_ms is None else run.started_at_ms,
+        at_ms=min([at_ms, *(act_ms - 1 for act_ms in later)]),
         actor=ENGINE_ACTOR,
         action=RESUME,
         run_id=run.id,
         outcome="done",
         detail="The application or the engine's own tools resumed or rewound the run.",
-        params={**ended, **({} if seen else {UNSEEN: True})},
+        params={LIFE: life, **ended, **({} if seen else {UNSEEN: True})},
     )

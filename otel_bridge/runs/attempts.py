@@ -25,7 +25,9 @@ ENGINE_ACTOR = "the engine"
 REQUEUES = ("retry", "redispatch", "move", RESUME)
 """Actions, by their names in the audit log, that put a run on a queue again."""
 ENDED_AS, ENDED_AT = "endedAs", "endedAtMs"
-"""Parameters of such a resume: how the run had ended before, and when, where the bridge saw that."""
+"""Parameters of a retry and of such a resume: how the run had ended before, and when, as its row said."""
+LIFE = "life"
+"""Parameter of such a resume: which life it began, as the bridge counts them: 1 for the first after the start's."""
 UNSEEN = "unseen"
 """Parameter of such a resume: it was noticed when the run had begun, so the entry's time is the latest possible."""
 PUT_BACK = "putBack"
@@ -38,7 +40,8 @@ class Attempt:
 
     Args:
         n: 1 for the first.
-        enqueued_at_ms: None where the engine put it back, and nobody saw when.
+        enqueued_at_ms: None where the engine put it back, and nobody saw when. Of a first one that was over within the
+            delay that was asked for, so that it was on no queue, when the run was created.
         outcome: how it ended, ``lost`` with its worker; None where nobody kept that, or while it continues.
         cause: what began it: ``start``, ``retry``, ``redispatch``, ``move``, or ``resume`` by the engine.
         by: who did that, as the audit log names them; None for the start.
@@ -68,12 +71,12 @@ def overlay_requeue(run: Run, requeues: Sequence[AuditEntry], *, begun_ms: int |
         begun_ms: when an action last began to put it back: it may have taken effect, and not be in the log yet.
     """
     requeues = of_this_run(run, requeues)
-    at_ms = max([entry.at_ms for entry in requeues[-1:]], default=0)
-    by_engine = bool(requeues) and requeues[-1].action == RESUME
+    last = requeues[-1] if requeues else None
+    at_ms, by_engine = (0, False) if last is None else (last.at_ms, last.action == RESUME)
     if begun_ms is not None and begun_ms > at_ms and _took_effect(run, begun_ms):
-        at_ms, by_engine = begun_ms, False
-    seen_ms = run.requeued_at_ms or 0  # a follower of the run saw it end then, and live again since
-    if not at_ms or at_ms < seen_ms - CLOCKS_MS:
+        last, at_ms, by_engine = None, begun_ms, False
+    seen_ms = run.requeued_at_ms  # a follower of the run saw it end then, and live again since
+    if not at_ms or (seen_ms is not None and not _came_after(seen_ms, last, at_ms)):
         return run
     at_ms = max(run.created_at_ms, at_ms)
     waiting = run.waiting
@@ -82,14 +85,28 @@ def overlay_requeue(run: Run, requeues: Sequence[AuditEntry], *, begun_ms: int |
     return replace(run, requeued_at_ms=at_ms, resumed_by_engine=by_engine, waiting=waiting)
 
 
+def _came_after(end_ms: int, entry: AuditEntry | None, at_ms: int) -> bool:
+    """Say whether an action came after an end of the run, and not between that and the end before.
+
+    The end that it came upon is in the audit log, by the same clock. That of a run that had not ended is not: a move
+    cancels it for a moment.
+    """
+    found_ms = None if entry is None else entry.params.get(ENDED_AT)
+    return at_ms >= end_ms - CLOCKS_MS if found_ms is None else bool(found_ms >= end_ms)
+
+
 def _took_effect(run: Run, begun_ms: int) -> bool:
     """Say whether the row is younger than the action: what was put back has neither an end nor a start before."""
     return (run.updated_at_ms if run.started_at_ms is None else run.started_at_ms) >= begun_ms - CLOCKS_MS
 
 
 def of_this_run(run: Run, requeues: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
-    """Leave out what was done to a run that had the same id before and is gone."""
-    return [entry for entry in requeues if entry.at_ms >= run.created_at_ms - CLOCKS_MS]
+    """Return them in time, without what was done to a run that had the same id before and is gone.
+
+    The bridge may have noticed a resume after the next action was logged.
+    """
+    own = (entry for entry in requeues if entry.at_ms >= run.created_at_ms - CLOCKS_MS)
+    return sorted(own, key=lambda entry: entry.at_ms)
 
 
 def attempts(
@@ -113,11 +130,9 @@ def attempts(
         most_steps: so many of each attempt at most, the first ones; what was interrupted is there all the same.
     """
     requeues = of_this_run(run, requeues) or _not_logged(run)
-    first_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
     again = [entry.at_ms for entry in requeues]
-    if again and first_ms > again[0]:
-        first_ms = min(run.created_at_ms, again[0])  # put back before its delay was over: it was on no queue before
-    starts = [first_ms, *again]
+    first_ms = _first_enqueued_ms(run, requeues[0] if requeues else None)
+    starts = [min([first_ms, *again[:1]]), *again]
     causes = [None, *requeues]
     found = []
     life = 0
@@ -140,6 +155,21 @@ def attempts(
             began, total = begun_in[n - 1]
             found.append(replace(past, steps=began, steps_total=total))
     return found
+
+
+def _first_enqueued_ms(run: Run, again: AuditEntry | None) -> int:
+    """Return when the run was first on its queue; where that was over within its delay, when it was created.
+
+    Args:
+        again: what first put it back: from then on it waits for no delay.
+    """
+    over_ms = None
+    if again is not None:
+        over_ms = again.params.get(ENDED_AT, again.at_ms)
+    elif run.started_at_ms is None and STATUSES[run.status].ended:
+        over_ms = run.finished_at_ms if run.finished_at_ms is not None else run.updated_at_ms
+    until_ms = max(run.created_at_ms, run.delayed_until_ms or 0)
+    return run.created_at_ms if over_ms is not None and over_ms < until_ms else until_ms
 
 
 def _not_logged(run: Run) -> list[AuditEntry]:
@@ -218,7 +248,7 @@ def _past(
             executor=was.executor,
             error=kept.error,
         )
-    if ended_by.action == RESUME and ENDED_AS in ended_by.params:
+    if ENDED_AS in ended_by.params:
         first_ms = exported.first_started_at_ms if exported is not None and life == 0 else None
         ended = ended_by.params[ENDED_AS], ended_by.params[ENDED_AT]
         return replace(begun, started_at_ms=first_ms, outcome=ended[0], ended_at_ms=ended[1])

@@ -228,6 +228,37 @@ def test_a_run_that_was_put_back_during_its_delay_was_on_no_queue_before() -> No
     assert overlay_requeue(run, [done("retry", T + 15 * HOUR - 30)]).queue_ms == 30
 
 
+def test_a_run_that_was_over_within_its_delay_was_never_put_on_a_queue_in_the_future() -> None:
+    """Cancelled while it was delayed, and retried when the delay would have been over, too."""
+    cancelled = make_run(
+        "a",
+        status="cancelled",
+        created_at_ms=T,
+        started_at_ms=None,
+        finished_at_ms=T + 600,
+        delayed_until_ms=T + 300_000,
+    )
+    (only,) = attempts(cancelled, [])
+    assert (only.enqueued_at_ms, only.started_at_ms, only.ended_at_ms) == (T, None, T + 600)
+    again = replace(cancelled, status="completed", started_at_ms=T + HOUR + 9, finished_at_ms=T + HOUR + 20)
+    retried = replace(done("retry", T + HOUR), params={"endedAs": "cancelled", "endedAtMs": T + 600})
+    first, second = attempts(again, [retried])
+    assert (first.enqueued_at_ms, first.outcome, first.ended_at_ms) == (T, "cancelled", T + 600)
+    assert second.enqueued_at_ms == T + HOUR
+    (taken,) = attempts(replace(again, started_at_ms=T + 300_004), [])
+    assert taken.enqueued_at_ms == T + 300_000
+
+
+def test_the_retry_before_a_life_that_was_seen_to_end_did_not_begin_the_next_one() -> None:
+    """A follower saw the retried life end, a moment after the retry, and the run live again since."""
+    seen = replace(resumed(queue="q"), requeued_at_ms=T + HOUR + 60, resumed_by_engine=True)
+    retried = replace(done("retry", T + HOUR), params={"endedAs": "failed", "endedAtMs": T + 20})
+    shown = overlay_requeue(seen, [retried])
+    assert (shown.queue_ms, shown.resumed_by_engine) == (None, True)
+    later = replace(done("retry", T + 15 * HOUR - 40), params={"endedAs": "failed", "endedAtMs": T + HOUR + 60})
+    assert overlay_requeue(seen, [retried, later]).queue_ms == 40
+
+
 def test_a_resume_that_the_bridge_noticed_counts_on_whatever_queue() -> None:
     """The row of a run that was resumed onto a queue of the application's looks like any other."""
     run = resumed(queue="q")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from otel_bridge.ledger.encoding import dump_life, load_life
 from otel_bridge.ledger.records import ExportedRun, Failure, KeptAttempt, PastLife
@@ -35,7 +36,7 @@ class Lives(Exports, Facts):
                 None where its end was exported, and the generation is raised. Called within the transaction, so that
                 no exporter comes in between.
             queue: the queue that the run is on, which the engine may forget; the first answer stays.
-            attempt: how the run stands, for its history.
+            attempt: how the run stands, for its history; its generation becomes that of the life that ended.
             failure: why it failed, to be recorded.
 
         Example:
@@ -50,10 +51,8 @@ class Lives(Exports, Facts):
         def work(session: Session) -> str | None:
             lives = session.rows(PAST_LIVES, ids=[run_id])
             exported = session.rows(EXPORTED, ids=[run_id])
-            life = to_keep(
-                next(self._decoded("exported_runs", exported, exported_run), None),
-                list(self._decoded("past_lives", lives, lambda row: load_life(bytes(row[2])))),
-            )
+            known = next(self._decoded("exported_runs", exported, exported_run), None)
+            life = to_keep(known, list(self._decoded("past_lives", lives, lambda row: load_life(bytes(row[2])))))
             if life is None:
                 session.rows(BUMP_GENERATION, run_id=run_id)
             else:
@@ -61,7 +60,8 @@ class Lives(Exports, Facts):
             if queue is not None:
                 session.rows(REMEMBER_QUEUE, run_id=run_id, queue=queue)
             if attempt is not None:
-                session.rows(KEEP_ATTEMPT, run_id=run_id, at_ms=attempt.at_ms, data=dump_life(attempt.life))
+                kept = replace(attempt.life, generation=_ended_life(life, known))
+                session.rows(KEEP_ATTEMPT, run_id=run_id, at_ms=attempt.at_ms, data=dump_life(kept))
             if failure is not None:
                 record(session, [failure])
             session.rows(BUMP_COUNT, run_id=run_id, what=REVIVED)
@@ -69,3 +69,10 @@ class Lives(Exports, Facts):
             return next(self._decoded("queues", first, lambda row: str(row[0])), None)
 
         return self._run(work, write=True)
+
+
+def _ended_life(to_keep: PastLife | None, exported: ExportedRun | None) -> int:
+    """Return which life of the run ended; a retry that was refused may have raised the generation already."""
+    if to_keep is not None:
+        return to_keep.generation
+    return 0 if exported is None else max(0, exported.generation - (not exported.ended))
