@@ -106,9 +106,8 @@ def target_version(run: Run, seen: Presence, wanted: str | None) -> str:
 
 def _driver(run: Run, seen: Presence) -> Executor | None:
     """Return a live executor that drives the run, or may: the one that holds it, unless it is known not to."""
-    working = seen.in_flight(run.id)
-    if working:
-        return working[0][0]
+    for executor, _step in seen.in_flight(run.id):
+        return executor
     if run.is_queued or blocked_reason(run, seen) is not None:
         return None
     return next((executor for executor in seen.live if executor.executor_id == run.executor), None)

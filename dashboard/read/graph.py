@@ -172,15 +172,15 @@ class _Builder:
         by_seq.update({step.seq: group for group in groups for step in group.steps})
         for group in groups:
             group.column = min(depth[step.seq] for step in group.steps)
-        all_rows = sorted([*rows, *([group] for group in groups)], key=lambda row: row[0].steps[0].seq)
+        all_rows = sorted([*rows, *([group] for group in groups)], key=lambda boxes: boxes[0].steps[0].seq)
         forks: list[tuple[Box, Box]] = []
         entries: list[Box] = []
-        for row in all_rows:
-            source = sources.get(row[0].steps[0].seq)
-            if source is None or by_seq[source.seq] is row[0]:
-                entries.append(row[0])
+        for first, *_ in all_rows:
+            source = sources.get(first.steps[0].seq)
+            if source is None or by_seq[source.seq] is first:
+                entries.append(first)
             else:
-                forks.append((by_seq[source.seq], row[0]))
+                forks.append((by_seq[source.seq], first))
         if len(self.exits) > 1 and len(entries) > 1:
             dot = Box(f"join:{self.column + 1}", [], JOIN_SIZE, JOIN_SIZE, type="join", status="completed")
             self.place([[dot]])
@@ -188,13 +188,14 @@ class _Builder:
             self.exits = [dot]
         self.enter(entries)
         self.place(all_rows)
-        for row in all_rows:
-            for source_box, target in pairwise(row):
+        for boxes in all_rows:
+            for source_box, target in pairwise(boxes):
                 self.edge(source_box, target, "next")
         for source_box, target in forks:
             self.edge(source_box, target, "fan-out")
         forked = {id(source_box) for source_box, _ in forks}
-        self.exits = [row[-1] for row in all_rows if id(row[-1]) not in forked] or [all_rows[-1][-1]]
+        ends = [boxes[-1] for boxes in all_rows]
+        self.exits = [end for end in ends if id(end) not in forked] or ends[-1:]
 
     def finish(self, status: str, undo: Sequence[Step]) -> Graph:
         """Append the end, and the undo behind it; give every box its place."""

@@ -152,9 +152,10 @@ class RunExporter:
         for run_id in chunk:
             run, record = runs.get(run_id), before.get(run_id)
             for life in past.get(run_id, ()):
-                lived.append((life.run, self._plan_past(cut.of_life(life), record, related)))
-                lives.append((life.run, record, lived[-1][1].record))
-                record = lived[-1][1].record
+                past_plan = self._plan_past(cut.of_life(life), record, related)
+                lived.append((life.run, past_plan))
+                lives.append((life.run, record, past_plan.record))
+                record = past_plan.record
             if run is not None:
                 plan = self._plan(run, cut.of(run, steps[run_id]), record, related, now_ms)
             else:

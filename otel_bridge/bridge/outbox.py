@@ -53,28 +53,33 @@ class Outbox:
 
 
 def _dump_span(span: SpanData) -> list[Any]:
-    row: list[Any] = list(span)
-    row[0], row[1] = span.trace_id.hex(), span.span_id.hex()
-    row[2] = span.parent_id.hex() if span.parent_id is not None else None
-    row[4] = int(span.kind)
-    row[7] = dict(span.attributes)
-    row[8] = [[event.name, event.time_ns, dict(event.attributes)] for event in span.events]
-    row[9] = [[link.trace_id.hex(), link.span_id.hex(), dict(link.attributes)] for link in span.links]
-    return row
+    written: dict[str, Any] = {
+        "trace_id": span.trace_id.hex(),
+        "span_id": span.span_id.hex(),
+        "parent_id": span.parent_id.hex() if span.parent_id is not None else None,
+        "kind": int(span.kind),
+        "attributes": dict(span.attributes),
+        "events": [[event.name, event.time_ns, dict(event.attributes)] for event in span.events],
+        "links": [[link.trace_id.hex(), link.span_id.hex(), dict(link.attributes)] for link in span.links],
+    }
+    return list(span._replace(**written))
 
 
 def _load_span(row: Sequence[Any]) -> SpanData:
-    fields = list(row)
-    fields[0], fields[1] = bytes.fromhex(row[0]), bytes.fromhex(row[1])
-    fields[2] = bytes.fromhex(row[2]) if row[2] is not None else None
-    fields[4] = SpanKind(row[4])
-    fields[7] = _attributes(row[7])
-    fields[8] = tuple(SpanEvent(name, time_ns, _attributes(given)) for name, time_ns, given in row[8])
-    fields[9] = tuple(
-        SpanLink(bytes.fromhex(trace_id), bytes.fromhex(span_id), _attributes(given))
-        for trace_id, span_id, given in row[9]
+    written: Any = SpanData(*row)  # its fields are those of the file: hex digits, numbers and lists
+    span: SpanData = written._replace(
+        trace_id=bytes.fromhex(written.trace_id),
+        span_id=bytes.fromhex(written.span_id),
+        parent_id=bytes.fromhex(written.parent_id) if written.parent_id is not None else None,
+        kind=SpanKind(written.kind),
+        attributes=_attributes(written.attributes),
+        events=tuple(SpanEvent(name, time_ns, _attributes(given)) for name, time_ns, given in written.events),
+        links=tuple(
+            SpanLink(bytes.fromhex(trace_id), bytes.fromhex(span_id), _attributes(given))
+            for trace_id, span_id, given in written.links
+        ),
     )
-    return SpanData(*fields)
+    return span
 
 
 def _attributes(given: dict[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,8 @@ def recorded_history(run_id: str) -> tuple[int, int]:
     )
     with database.engine.connect() as connection:
         row = connection.execute(text(statement), {"run_id": run_id}).first()
-    return (0, 1) if row is None else (row[0] or 0, row[1] or 1)
+    last_step, attempts = (None, None) if row is None else row
+    return (last_step or 0, attempts or 1)
 
 
 def launched_database() -> Any:

@@ -97,10 +97,11 @@ class Hooks:
                 if context.context_spans or not self._active:
                     original(context, exc_value)
                 return
-            if scopes[-1][0] is not session:
+            owner, scope = scopes[-1]
+            if owner is not session:
                 original(context, exc_value)
                 return
-            scope = scopes.pop()[1]
+            scopes.pop()
             try:
                 if scope is not None:
                     session.leave(scope, exc_value)

@@ -79,7 +79,7 @@ def unpack_steps(data: bytes) -> dict[int, tuple[int, int]]:
 
 
 def _pack_short(seqs: list[int], ends: list[tuple[int, int]]) -> bytes:
-    first = ends[0][0]
+    first, _ = ends[0]
     numbers = array("i", seqs)
     numbers.extend([end - first for end, _ in ends])
     generations = array("b", [generation for _, generation in ends])

@@ -157,7 +157,8 @@ class PostgresLedger(Ledger):
         )
         if not found:
             return 0
-        return int(read(f'SELECT coalesce(max(version), 0) FROM "{self._schema}".migrations')[0][0])
+        ((version,),) = read(f'SELECT coalesce(max(version), 0) FROM "{self._schema}".migrations')
+        return int(version)
 
     def _script(self, connection: Connection, script: str) -> None:
         connection.execute(script.replace("{schema}", f'"{self._schema}"').encode())

@@ -118,7 +118,8 @@ class Delivery:
             if took or self._witness or len(refused) <= 1 or (attempt >= PATIENT_TRIES and len(refused) == len(batch)):
                 break
             # Every span was refused, and none was ever taken: that says something about the collector, not about them.
-            self._pause(RetryableDeliveryError(str(refused[0][1])), attempt)
+            _span, why = refused[0]
+            self._pause(RetryableDeliveryError(str(why)), attempt)
             attempt += 1
         for span, error in refused:
             self._settle(span, error)

@@ -350,25 +350,25 @@ def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int
 
 
 def _fold(due: Sequence[DueStep], steps: Sequence[Step], *, over: bool) -> list[DueStep]:
-    """Return the due steps with each row of like bookkeeping as one.
+    """Return the due steps with each group of like bookkeeping as one.
 
-    A row that may still grow is not due yet: what was sent is final. So a row is over when another step follows it, or
-    its run has ended. Steps that were sent before stay apart: a row continues with those that are due.
+    A group that may still grow is not due yet: what was sent is final. So a group is over when another step follows it,
+    or its run has ended. Steps that were sent before stay apart: a group continues with those that are due.
     """
     place = {step.seq: at for at, step in enumerate(steps)}
     folded: list[DueStep] = []
-    row: list[DueStep] = []
+    group: list[DueStep] = []
     for item in due:
-        if row and not (_alike(row[-1].step, item.step) and place[item.step.seq] == place[row[-1].step.seq] + 1):
-            folded.append(_one_of(row))
-            row = []
-        row.append(item)
-    if not row:
+        if group and not (_alike(group[-1].step, item.step) and place[item.step.seq] == place[group[-1].step.seq] + 1):
+            folded.append(_one_of(group))
+            group = []
+        group.append(item)
+    if not group:
         return folded
-    last = row[-1].step
+    last = group[-1].step
     at_the_end = place[last.seq] == len(steps) - 1
     if not (last.housekeeping and at_the_end and not over):
-        folded.append(_one_of(row))
+        folded.append(_one_of(group))
     return folded
 
 
@@ -377,5 +377,6 @@ def _alike(one: Step, other: Step) -> bool:
     return both and (one.name, one.key) == (other.name, other.key)
 
 
-def _one_of(row: Sequence[DueStep]) -> DueStep:
-    return row[0]._replace(folded=tuple(row[1:])) if len(row) > 1 else row[0]
+def _one_of(group: Sequence[DueStep]) -> DueStep:
+    first, *others = group
+    return first._replace(folded=tuple(others)) if others else first

@@ -195,7 +195,7 @@ def _refuse_others(path: Path) -> None:
 
 
 def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
+    return {str(name) for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def _parsed(line: str, number: int) -> dict[str, object]:

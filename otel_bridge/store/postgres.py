@@ -101,7 +101,7 @@ class PostgresStateStore(SqlStateStore):
         """The server's clock, by its distance from ours, which is measured every half a minute."""
         if time.monotonic() - self._checked_at > CLOCK_CHECK_S:
             before = time.time_ns() // 1_000_000
-            server = self.rows("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")[0][0]
+            ((server,),) = self.rows("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
             after = time.time_ns() // 1_000_000
             self._offset_ms, self._checked_at = server - (before + after) // 2, time.monotonic()
         return time.time_ns() // 1_000_000 + self._offset_ms
@@ -194,10 +194,10 @@ class PostgresStateStore(SqlStateStore):
         prefix = f'"{self._schema_name}".'
         version = None
         if "version" in tables.get("dbos_migrations", set()):
-            version = self.rows(f"SELECT max(version) FROM {prefix}dbos_migrations")[0][0]
+            ((version,),) = self.rows(f"SELECT max(version) FROM {prefix}dbos_migrations")
         return Schema(
             {table: frozenset(columns) for table, columns in tables.items()},
-            frozenset(row[0] for row in indexes),
+            frozenset(name for (name,) in indexes),
             version,
             prefix,
             "postgres",

@@ -303,7 +303,7 @@ class SqliteStateStore(SqlStateStore):
                         raise StoreUnavailableError(self.target, f"{self.target} was closed by this process.")
                     self._watcher, self._watched = self._open(), identity
                     self._watches += 1
-                version = self._watcher.execute("PRAGMA data_version").fetchall()[0][0]
+                ((version,),) = self._watcher.execute("PRAGMA data_version").fetchall()
             except (sqlite3.Error, OSError) as error:
                 if self._watcher is not None:
                     self._watcher.close()
@@ -340,5 +340,5 @@ def probe(connection: Any) -> Schema:
     }
     version = None
     if "version" in tables.get("dbos_migrations", frozenset()):
-        version = connection.execute("SELECT max(version) FROM dbos_migrations").fetchall()[0][0]
+        ((version,),) = connection.execute("SELECT max(version) FROM dbos_migrations").fetchall()
     return Schema(tables, frozenset(name for kind, name in names if kind == "index"), version)

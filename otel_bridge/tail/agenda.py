@@ -45,8 +45,11 @@ class Agenda:
     def due(self, now_ms: int) -> set[str]:
         """Return the runs whose time has come, and forget them."""
         found: set[str] = set()
-        while self._heap and self._heap[0][0] <= now_ms:
-            at_ms, run_id = heapq.heappop(self._heap)
+        while self._heap:
+            at_ms, run_id = self._heap[0]
+            if at_ms > now_ms:
+                break
+            heapq.heappop(self._heap)
             if self._at_ms.get(run_id) == at_ms:  # else it was put elsewhere, or forgotten, since
                 del self._at_ms[run_id]
                 found.add(run_id)

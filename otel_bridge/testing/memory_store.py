@@ -75,7 +75,7 @@ class MemoryStateStore(SqlStateStore):
     def _probe(self) -> Schema:
         tables: dict[str, frozenset[str]] = {}
         for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            tables[name] = frozenset(row[1] for row in self.rows(f"PRAGMA table_info({name})"))
+            tables[name] = frozenset(column for _, column, *_ in self.rows(f"PRAGMA table_info({name})"))
         return Schema(tables, version=125)
 
     def change_token(self) -> object | None:
@@ -179,8 +179,8 @@ class MemoryStateStore(SqlStateStore):
         self.put_row("workflow_events", workflow_uuid=run_id, **event)
 
     def _next_seq(self, run_id: str) -> int:
-        found = self.rows("SELECT max(function_id) FROM operation_outputs WHERE workflow_uuid = ?", [run_id])
-        return int(found[0][0] or 0) + 1
+        ((last,),) = self.rows("SELECT max(function_id) FROM operation_outputs WHERE workflow_uuid = ?", [run_id])
+        return int(last or 0) + 1
 
     def put_step(self, step: Step) -> None:
         """Store a step as the rows that the engine would write for it.

@@ -34,10 +34,14 @@ class Attempts(Tables):
 
     def requeue_begun_at(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Return when an action last began to put these runs on a queue again; it may have been refused since."""
-        return dict(
-            self._decoded("attempts", self._read_by_id(BEGUN_AT, run_ids), lambda row: (str(row[0]), int(row[1])))
-        )
+        return dict(self._decoded("attempts", self._read_by_id(BEGUN_AT, run_ids), _begun_at))
 
 
 def _kept(row: Row) -> KeptAttempt:
-    return KeptAttempt(at_ms=int(row[1]), life=load_life(bytes(row[2])))
+    _run_id, at_ms, data = row
+    return KeptAttempt(at_ms=int(at_ms), life=load_life(bytes(data)))
+
+
+def _begun_at(row: Row) -> tuple[str, int]:
+    run_id, at_ms = row
+    return str(run_id), int(at_ms)

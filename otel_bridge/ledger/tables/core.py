@@ -92,10 +92,10 @@ class Tables(ABC):
                 value = decode(row)
                 checked_value = checked(value) if is_dataclass(value) and not isinstance(value, type) else value
             except Exception as error:  # noqa: BLE001 - whatever a damaged value makes of its reader
-                self._note_damage(table, str(row[0]), error)
+                self._note_damage(table, _key(row), error)
                 continue
             if self._damaged:
-                self._damaged.discard((table, str(row[0])))  # somebody has written it again
+                self._damaged.discard((table, _key(row)))  # somebody has written it again
             yield checked_value
 
     def _decoded_by_run(
@@ -125,3 +125,9 @@ class Tables(ABC):
             type(error).__name__,
             error,
         )
+
+
+def _key(row: Row) -> str:
+    """Return what names a row in a log: every statement that is decoded selects it first."""
+    key, *_ = row
+    return str(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from otel_bridge.ledger.encoding import dump_executor, load_executor
 from otel_bridge.ledger.records import Executor
@@ -29,6 +30,13 @@ EXECUTORS_NOW = """
 PRUNE = "DELETE FROM {t}executors WHERE beat_at_ms < :before_ms AND NOT instance_id {ids} RETURNING 1"
 
 
+class _ExecutorNow(NamedTuple):
+    instance_id: str | None
+    beat_at_ms: int | None
+    data: str | None
+    now_ms: int
+
+
 class Executors(Tables):
     """Who is there, and what it can and does do."""
 
@@ -43,7 +51,8 @@ class Executors(Tables):
         def work(session: Session) -> int:
             rows = session.rows(TOUCH, instance_id=executor.instance_id, data=data)
             rows = rows or session.rows(HEARTBEAT, instance_id=executor.instance_id, data=data)
-            return int(rows[0][0])
+            ((watched,),) = rows
+            return int(watched)
 
         return self._run(work, write=True)
 
@@ -53,9 +62,9 @@ class Executors(Tables):
 
     def executors_now(self) -> tuple[list[Executor], int]:
         """Return every executor row, and the time by the clock that stamps them, in one read."""
-        rows = self._read(EXECUTORS_NOW)
-        there = [row for row in rows if row[0] is not None]
-        return list(self._decoded("executors", there, _executor)), int(rows[0][3])
+        rows = [_ExecutorNow(*row) for row in self._read(EXECUTORS_NOW)]
+        there = [row[:3] for row in rows if row.instance_id is not None]
+        return list(self._decoded("executors", there, _executor)), int(rows[0].now_ms)
 
     def prune_executors(self, *, beat_before_ms: int, keep: Collection[str] = ()) -> int:
         """Forget executors whose last heartbeat is older; return how many.
@@ -67,4 +76,5 @@ class Executors(Tables):
 
 
 def _executor(row: Row) -> Executor:
-    return load_executor(row[2], beat_at_ms=row[1])
+    _instance_id, beat_at_ms, data = row
+    return load_executor(data, beat_at_ms=beat_at_ms)

@@ -77,7 +77,7 @@ class Exports(Tables):
     def cursor(self) -> Cursor | None:
         """Return the export cursor; None when nothing was exported yet, or the ledger is new."""
         rows = self._read(CURSOR)
-        for cursor in self._decoded("cursors", rows, lambda row: Cursor(steps_ms=row[1], runs_ms=row[2])):
+        for cursor in self._decoded("cursors", rows, _cursor):
             return cursor
         if not rows:
             return None
@@ -134,7 +134,7 @@ class Exports(Tables):
         """Return the kept lives of these runs, oldest first; a run without any is absent."""
         found: dict[str, list[PastLife]] = {}
         rows = self._read_by_id(PAST_LIVES, run_ids)
-        for life in self._decoded("past_lives", rows, lambda row: load_life(bytes(row[2]))):
+        for life in self._decoded("past_lives", rows, past_life):
             found.setdefault(life.run.id, []).append(life)
         return found
 
@@ -142,6 +142,17 @@ class Exports(Tables):
         """Forget kept lives that were exported: run id -> the last generation."""
         rows = [{"run_id": run_id, "generation": generation} for run_id, generation in sorted(through.items())]
         self._write_many(FORGET_LIVES, rows)
+
+
+def _cursor(row: Row) -> Cursor:
+    _name, steps_ms, runs_ms = row
+    return Cursor(steps_ms=steps_ms, runs_ms=runs_ms)
+
+
+def past_life(row: Row) -> PastLife:
+    """Return what a row of ``PAST_LIVES`` holds."""
+    _run_id, _generation, data = row
+    return load_life(bytes(data))
 
 
 def _params(run: ExportedRun) -> dict[str, Any]:

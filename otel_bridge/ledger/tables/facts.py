@@ -76,11 +76,12 @@ class Facts(Tables):
     def count(self, run_id: str, what: str) -> int:
         """Return a counter of a run, 0 if never bumped (``redispatch``, ...)."""
         rows = self._read(COUNT, run_id=run_id, what=what)
-        return next(self._decoded("counters", rows, lambda row: int(row[1])), 0)
+        return next(self._decoded("counters", rows, _count), 0)
 
     def bump_count(self, run_id: str, what: str) -> int:
         """Add one to a counter of a run; return the new value."""
-        return int(self._write(BUMP_COUNT, run_id=run_id, what=what)[0][0])
+        ((bumped,),) = self._write(BUMP_COUNT, run_id=run_id, what=what)
+        return int(bumped)
 
     # -- traces -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +100,7 @@ class Facts(Tables):
 
     def get_value(self, key: str) -> Any | None:
         """Return a small JSON value (settings, webhook secret, retention state), or None."""
-        values = self._decoded("settings", self._read(GET_VALUE, key=key), lambda row: json.loads(row[1]))
+        values = self._decoded("settings", self._read(GET_VALUE, key=key), _value)
         return next(values, None)
 
     def put_value(self, key: str, value: object, *, only_if_absent: bool = False) -> Any:
@@ -109,7 +110,7 @@ class Facts(Tables):
             if only_if_absent:
                 session.rows(PUT_VALUE_IF_ABSENT, key=key, value=to_json(value))
                 stored = session.rows(GET_VALUE, key=key)
-                for kept in self._decoded("settings", stored, lambda row: json.loads(row[1])):
+                for kept in self._decoded("settings", stored, _value):
                     return kept
             session.rows(PUT_VALUE, key=key, value=to_json(value))
             return json.loads(to_json(value))
@@ -132,9 +133,20 @@ class Facts(Tables):
 
 
 def _text(row: Row) -> str:
-    if not isinstance(row[0], str):
-        raise ValueError(f"{str(row[0])[:100]!r} is not text")
-    return row[0]
+    (text,) = row
+    if not isinstance(text, str):
+        raise ValueError(f"{str(text)[:100]!r} is not text")
+    return text
+
+
+def _count(row: Row) -> int:
+    _run_id, count = row
+    return int(count)
+
+
+def _value(row: Row) -> Any:
+    _key, value = row
+    return json.loads(value)
 
 
 def _owner(engine_schema: str, namespace: str) -> str:

@@ -62,7 +62,8 @@ class Leases(Tables):
 
     def now_ms(self) -> int:
         """Return the clock that leases and heartbeats are compared by (the database's, where it has one)."""
-        return int(self._read(NOW)[0][0])
+        ((now_ms,),) = self._read(NOW)
+        return int(now_ms)
 
     def acquire_lease(self, name: str, owner: str, *, ttl_s: float) -> Lease | None:
         """Take or renew the lease; None while another owner holds it. Renewal keeps the token.

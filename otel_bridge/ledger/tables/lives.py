@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from otel_bridge.ledger.encoding import dump_life, load_life
+from otel_bridge.ledger.encoding import dump_life
 from otel_bridge.ledger.records import ExportedRun, Failure, KeptAttempt, PastLife
 from otel_bridge.ledger.tables.attempts import KEEP_ATTEMPT
-from otel_bridge.ledger.tables.core import Session
-from otel_bridge.ledger.tables.exports import BUMP_GENERATION, EXPORTED, KEEP_LIFE, PAST_LIVES, Exports, exported_run
+from otel_bridge.ledger.tables.core import Row, Session
+from otel_bridge.ledger.tables.exports import (
+    BUMP_GENERATION,
+    EXPORTED,
+    KEEP_LIFE,
+    PAST_LIVES,
+    Exports,
+    exported_run,
+    past_life,
+)
 from otel_bridge.ledger.tables.facts import BUMP_COUNT, ORIGINAL_QUEUE, REMEMBER_QUEUE, Facts
 from otel_bridge.ledger.tables.failures import record
 
@@ -52,7 +60,7 @@ class Lives(Exports, Facts):
             lives = session.rows(PAST_LIVES, ids=[run_id])
             exported = session.rows(EXPORTED, ids=[run_id])
             known = next(self._decoded("exported_runs", exported, exported_run), None)
-            life = to_keep(known, list(self._decoded("past_lives", lives, lambda row: load_life(bytes(row[2])))))
+            life = to_keep(known, list(self._decoded("past_lives", lives, past_life)))
             if life is None:
                 session.rows(BUMP_GENERATION, run_id=run_id)
             else:
@@ -66,7 +74,7 @@ class Lives(Exports, Facts):
                 record(session, [failure])
             session.rows(BUMP_COUNT, run_id=run_id, what=REVIVED)
             first = session.rows(ORIGINAL_QUEUE, run_id=run_id)
-            return next(self._decoded("queues", first, lambda row: str(row[0])), None)
+            return next(self._decoded("queues", first, _queue), None)
 
         return self._run(work, write=True)
 
@@ -76,3 +84,8 @@ def _ended_life(to_keep: PastLife | None, exported: ExportedRun | None) -> int:
     if to_keep is not None:
         return to_keep.generation
     return 0 if exported is None else max(0, exported.generation - (not exported.ended))
+
+
+def _queue(row: Row) -> str:
+    (queue,) = row
+    return str(queue)

@@ -158,7 +158,7 @@ class StepAttempts(Tables):
     def watched_runs(self) -> frozenset[str]:
         """Return the runs that somebody watches now."""
         rows = self._read(WATCHED, limit=MOST_WATCHED)
-        return frozenset(self._decoded("watched", rows, lambda row: str(row[0])))
+        return frozenset(self._decoded("watched", rows, _run_id))
 
 
 def _params(attempt: StepAttempt) -> dict[str, Any]:
@@ -187,3 +187,8 @@ def _attempt(row: Row) -> StepAttempt:
 
 def _log(kept: dict[str, Any]) -> StepLog:
     return checked(StepLog(**{name: kept[name] for name in StepLog.__slots__ if name in kept}))
+
+
+def _run_id(row: Row) -> str:
+    (run_id,) = row
+    return str(run_id)

@@ -94,10 +94,10 @@ class Tally:
     def facets(self) -> list[Facet]:
         """Return what is not known to be zero, in the order of the statuses, then by workflow."""
         known = {status for (status, _), count in self.counts.items() if count > 0}
-        found = [item for item in self.counts.items() if item[1] > 0]
+        found = [(key, count) for key, count in self.counts.items() if count > 0]
         found += [((status, None), 0) for status in self.bounded - known]
-        found.sort(key=lambda item: (RUN_STATUSES.index(item[0][0]), item[0][1] or ""))
-        return [Facet(status, count, workflow, status not in self.bounded) for (status, workflow), count in found]
+        facets = [Facet(status, count, workflow, status not in self.bounded) for (status, workflow), count in found]
+        return sorted(facets, key=lambda facet: (RUN_STATUSES.index(facet.status), facet.workflow or ""))
 
 
 class Kept:

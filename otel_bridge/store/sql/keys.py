@@ -79,10 +79,9 @@ def value_at(reader: Reader, run_id: str, seq: int, name: str, *, cap_bytes: int
         "WHERE k.workflow_uuid = ? AND k.function_id = ?",
         [*params, run_id, seq],
     )
-    if not rows or rows[0][0] == STREAM_CLOSED:
-        return None
-    text, size, serialization = rows[0]
-    return stored_value(text, size, serialization, cap_bytes)
+    for text, size, serialization in rows:
+        return None if text == STREAM_CLOSED else stored_value(text, size, serialization, cap_bytes)
+    return None
 
 
 def stream_entries(

@@ -44,7 +44,8 @@ def unread_messages(reader: Reader, run_id: str) -> list[UnreadMessage]:
             key=key.removesuffix(f"::{run_id}"),
             value=StoredValue(text, serialization, len(text.encode("utf-8", "surrogatepass"))),
         )
-        for topic, key, text, serialization in ((*row[:2], text_of(row[2]), row[3]) for row in rows)
+        for topic, key, message, serialization in rows
+        for text in (text_of(message),)
     ]
 
 

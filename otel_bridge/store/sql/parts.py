@@ -252,7 +252,8 @@ def _paired_results(reader: Reader, run_id: str) -> int:
         f"HAVING max(CASE WHEN {_IS_RESULT} THEN o.function_id END) > "
         f"min(CASE WHEN {_IS_START} THEN o.function_id END)) pairs"
     )
-    return int(reader.read(PAIRED_RESULTS, sql, [run_id])[0][0])
+    ((pairs,),) = reader.read(PAIRED_RESULTS, sql, [run_id])
+    return int(pairs)
 
 
 def _timeouts(reader: Reader, run_id: str, *, ended: bool) -> int:
@@ -279,7 +280,7 @@ def _timeouts(reader: Reader, run_id: str, *, ended: bool) -> int:
                 count += before in SIGNALS or is_timeout(finished_ms, wake_ms(text))
         if len(page) < ROWS_AT_ONCE:
             return count
-        after = page[-1][0]
+        after = seq
 
 
 def _absorbed(reader: Reader, run_id: str, *, ended: bool) -> int:
@@ -310,4 +311,4 @@ def _absorbed(reader: Reader, run_id: str, *, ended: bool) -> int:
             count += behind in SIGNALS or (opened and is_timeout_of_open_wait(seq + 2, finished_ms, text, {}))
         if len(page) < ROWS_AT_ONCE:
             return count
-        after = page[-1][0]
+        after = seq

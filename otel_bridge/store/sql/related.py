@@ -55,7 +55,7 @@ def _in_steps(reader: Reader, run_ids: Sequence[str]) -> Iterator[StartedRun]:
             [*params, *after, GET_RESULT, UNDO_WORKFLOW, ROWS_AT_ONCE],
         )
         yield from (StartedRun(run_id, child_id, seq, name) for run_id, seq, name, child_id in page)
-        before, after = after, [page[-1][0], page[-1][1]] if page else []
+        before, after = after, list(page[-1][:2]) if page else []
         if len(page) < ROWS_AT_ONCE or after == before:
             return
 

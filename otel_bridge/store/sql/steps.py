@@ -216,8 +216,9 @@ def with_whole_errors(reader: Reader, rows: list[StepRow]) -> list[StepRow]:
             "WHERE o.workflow_uuid = ? AND o.function_id = ?",
             [ERROR_CAP_BYTES, row.run_id, row.seq],
         )
-        if found and found[0][0] is not None:
-            rows[place] = row._replace(error=found[0][0])
+        for (error,) in found:
+            if error is not None:
+                rows[place] = row._replace(error=error)
     return rows
 
 
