@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request, url_for
-from flask.sansio.blueprints import BlueprintSetupState
 from flask_sock import Sock
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response as Answer
 
+from dashboard import config
 from dashboard.actions import ActionContext, ActionSettings, open_context
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
 from dashboard.config import Policy, Settings
@@ -72,18 +72,19 @@ def create_blueprint(
     prices: PriceTable | None = None,
     namespace: str = "",
     schema: str = "dbos",
-    name: str = "durable",
-    title: str = "Durable",
+    name: str = config.NAME,
+    title: str = config.TITLE,
     actions: bool | ActionSettings = True,
     caretaker: bool | CaretakerSettings = True,
     public_metrics: bool = False,
     public_health: bool = False,
-    heartbeat_s: float = 15.0,
-    stream_max_age_s: float = 300.0,
+    heartbeat_s: float = config.HEARTBEAT_S,
+    stream_max_age_s: float = config.STREAM_MAX_AGE_S,
     max_streams: int | None = None,
     max_streams_per_viewer: int | None = None,
-    max_body_bytes: int = 4 * 1024 * 1024,
-    **options: Any,
+    max_body_bytes: int = config.MAX_BODY_BYTES,
+    payload_cap_bytes: int = config.PAYLOAD_CAP_BYTES,
+    stream_queue: int = config.STREAM_QUEUE,
 ) -> DashboardBlueprint:
     """Return the dashboard over one system database; register it under any ``url_prefix``, in any Flask app.
 
@@ -121,6 +122,8 @@ def create_blueprint(
         stream_max_age_s: how long a stream lasts; its viewer then reconnects and resumes where it was.
         max_streams, max_streams_per_viewer: how many streams a server process holds, by default as many as its threads
             allow (0: none), and how many of them one actor, by default half.
+        max_body_bytes: the longest request body. payload_cap_bytes: how much of a stored value is shown unless all of
+            it is asked for. stream_queue: how many messages wait for a slow viewer before its stream ends.
 
     Raises:
         ValueError: an address or a template is malformed. ConfigurationError: ``serializer`` is not a serializer.
@@ -144,7 +147,8 @@ def create_blueprint(
         max_streams=max_streams,
         max_streams_per_viewer=max_streams_per_viewer,
         max_body_bytes=max_body_bytes,
-        **options,
+        payload_cap_bytes=payload_cap_bytes,
+        stream_queue=stream_queue,
     )
 
     def open_the_ledger(opened: StateStore) -> Ledger:
@@ -213,8 +217,12 @@ class DashboardBlueprint(Blueprint):
         self.before_request(self._check)
         self.after_request(lambda response: share_with(request, response, services.settings.allowed_origins))
         self.record(mounting.check)
-        self.record(self._refuse_unroutable)
-        for prepare in (mounting.exempt_from_csrf, mounting.read_ids_of_paths, transports.set_thread_class):
+        for prepare in (
+            mounting.refuse_unroutable,
+            mounting.exempt_from_csrf,
+            mounting.read_ids_of_paths,
+            transports.set_thread_class,
+        ):
             self.record(prepare)
 
     def close(self) -> None:
@@ -237,21 +245,6 @@ class DashboardBlueprint(Blueprint):
             is_page = request.endpoint is not None and request.endpoint.rpartition(".")[2] in ("page", "deep", "trace")
             return secured(plain(problem) if is_page else problem_response(problem))
         return None
-
-    def _refuse_unroutable(self, state: BlueprintSetupState) -> None:
-        """Answer for paths of ours that no rule matches, as one with a line's end: Flask's own 404 is a page."""
-        below = f"{state.url_prefix or ''}/api/"
-
-        def refuse() -> Answer | None:
-            if request.endpoint is not None or not request.path.startswith(below):
-                return None
-            try:
-                bounds.refuse_control_characters(request.path)
-            except Problem as problem:
-                return secured(problem_response(problem))
-            return None
-
-        state.app.before_request(refuse)
 
     # -- the API ------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dashboard.actor import Actor
 from otel_bridge.codec import Codec
 from otel_bridge.model.runs import Run
 from otel_bridge.runs.prices import PriceTable
+from otel_bridge.store.base import DEFAULT_PAYLOAD_CAP_BYTES
 
 if TYPE_CHECKING:
     from dashboard.http.auth import AuthHook
@@ -19,13 +20,21 @@ Policy = Callable[[Actor, str, Run], bool]
 """``may(actor, action, run) -> bool``: whether this actor may do this to this run."""
 
 
+NAME, TITLE = "durable", "Durable"
+MAX_BODY_BYTES = 4 * 1024 * 1024
+PAYLOAD_CAP_BYTES = DEFAULT_PAYLOAD_CAP_BYTES
+HEARTBEAT_S = 15.0
+STREAM_MAX_AGE_S = 300.0
+STREAM_QUEUE = 1_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The options given to ``create_blueprint``. See its docstring."""
+    """The options given to ``create_blueprint``. See its docstring; the defaults of both are those above."""
 
     namespace: str = ""
-    name: str = "durable"
-    title: str = "Durable"
+    name: str = NAME
+    title: str = TITLE
     auth: AuthHook | None = None
     trace_url: str | None = None
     codec: Codec = field(default_factory=Codec)
@@ -37,10 +46,10 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     public_metrics: bool = False
     public_health: bool = False
-    max_body_bytes: int = 4 * 1024 * 1024
-    payload_cap_bytes: int = 64 * 1024
-    heartbeat_s: float = 15.0
-    stream_queue: int = 1000
-    stream_max_age_s: float = 300.0
+    max_body_bytes: int = MAX_BODY_BYTES
+    payload_cap_bytes: int = PAYLOAD_CAP_BYTES
+    heartbeat_s: float = HEARTBEAT_S
+    stream_queue: int = STREAM_QUEUE
+    stream_max_age_s: float = STREAM_MAX_AGE_S
     max_streams: int | None = None
     max_streams_per_viewer: int | None = None

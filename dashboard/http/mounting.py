@@ -6,8 +6,12 @@ from typing import Protocol
 
 from flask import current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.wrappers import Response as Answer
 
-from dashboard.http import escapes
+from dashboard.errors import Problem
+from dashboard.http import bounds, escapes
+from dashboard.http.headers import secured
+from dashboard.http.pipeline import problem_response
 from dashboard.wire.ids import id_of_segment
 
 CSRF_EXTENSION = "csrf"
@@ -34,6 +38,22 @@ def check(state: BlueprintSetupState) -> None:
             "The app was made with host_matching=True, and no host is known for the dashboard. Serve it from an app of "
             "its own, as with werkzeug's DispatcherMiddleware."
         )
+
+
+def refuse_unroutable(state: BlueprintSetupState) -> None:
+    """Answer for paths of ours that no rule matches, as one with a line's end: Flask's own 404 is a page."""
+    below = f"{state.url_prefix or ''}/api/"
+
+    def refuse() -> Answer | None:
+        if request.endpoint is not None or not request.path.startswith(below):
+            return None
+        try:
+            bounds.refuse_control_characters(request.path)
+        except Problem as problem:
+            return secured(problem_response(problem))
+        return None
+
+    state.app.before_request(refuse)
 
 
 def read_ids_of_paths(state: BlueprintSetupState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from dashboard.actor import Actor
 from dashboard.config import Settings
@@ -37,6 +37,14 @@ class Closable(Protocol):
         """Release what it holds. Idempotent."""
 
 
+class Viewers(Protocol):
+    """Who follows runs live: the ``LiveHub`` of the streams, which this layer does not know."""
+
+    @property
+    def viewers(self) -> int:
+        """How many streams are open."""
+
+
 class Services:
     """The store, ledger and actions of one blueprint, each opened by the first request that needs it.
 
@@ -63,8 +71,8 @@ class Services:
         """False when this blueprint offers no actions."""
         self.cursor_key: str | None = None
         """Seals page cursors where the host gave a policy; made when the first is: see ``read.cursors``."""
-        self.hub: Any = None
-        """The ``LiveHub`` of the streams; set by the blueprint."""
+        self.hub: Viewers | None = None
+        """Set by the blueprint."""
         self._lock = threading.RLock()
         self._store: StateStore | None = None
         self._ledger: Ledger | None = None
@@ -236,7 +244,7 @@ class Services:
 
     def viewers(self) -> int:
         """Return how many streams are open."""
-        return 0 if self.hub is None else int(self.hub.viewers)
+        return 0 if self.hub is None else self.hub.viewers
 
     def close(self) -> None:
         """Close what was opened. Idempotent; a later request opens it again."""

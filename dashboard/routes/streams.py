@@ -7,6 +7,7 @@ from dataclasses import replace
 from dashboard.errors import BadRequest
 from dashboard.http.routing import RequestContext, RouteTable
 from dashboard.http.transports import EVENT_STREAM
+from dashboard.live.hub import LiveHub
 from dashboard.live.seen import view_of
 from dashboard.live.stream import Stream
 from dashboard.live.subscription import Subscription
@@ -20,6 +21,12 @@ from dashboard.wire.filters import ListStreamQuery, RunStreamQuery
 from dashboard.wire.stream import Changed, EventView, Heartbeat, ListSnapshot, RunSnapshot
 
 routes = RouteTable()
+
+
+def _hub(ctx: RequestContext) -> LiveHub:
+    hub = ctx.services.hub
+    assert isinstance(hub, LiveHub)  # the blueprint makes no other
+    return hub
 
 
 def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
@@ -44,7 +51,7 @@ def _last_event_id(ctx: RequestContext, given: int | None) -> int | None:
 def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> Stream:
     """A snapshot, then events as they happen, heartbeats when quiet. Websocket, or SSE for ``text/event-stream``."""
     get_run(ctx.services, run_id)
-    last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), ctx.services.hub, ctx.codec
+    last_event_id, hub, codec = _last_event_id(ctx, query.last_event_id), _hub(ctx), ctx.codec
     view = view_of(ctx.services)
     part = FOLDED_RUN if query.fold else WHOLE_RUN
 
@@ -74,7 +81,7 @@ def stream_run(ctx: RequestContext, *, query: RunStreamQuery, run_id: str) -> St
 def stream_runs(ctx: RequestContext, *, query: ListStreamQuery) -> Stream:
     """Events of runs (not of their steps) that pass the filter, and with ``left`` of those that may have passed it."""
     ctx.store.change_token()
-    last_event_id, hub = _last_event_id(ctx, query.last_event_id), ctx.services.hub
+    last_event_id, hub = _last_event_id(ctx, query.last_event_id), _hub(ctx)
     wanted, view = by_trace(ctx.services, query.to_query()), view_of(ctx.services)
 
     def snapshot(subscription: Subscription) -> Wire:

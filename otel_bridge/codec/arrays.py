@@ -233,8 +233,8 @@ def _table(manager: Instance) -> Mapping | None:
     parts = [_parts(arg) for arg in manager.args]
     if len(parts) < 2 or parts[0] is None or parts[1] is None or len(parts[1]) != 2 or len(parts[0]) > _MOST_BLOCKS:
         return None
-    columns, _index_of_rows = parts[1]
-    index = _index(columns)
+    axis, _rows = parts[1]
+    index = _index(axis)
     if index is None:
         return None
     names, width = index
