@@ -42,6 +42,10 @@ MIN_CUT, MIN_BELOW = 6, 3
 """A column that is cut keeps so many characters: beside the first column, and below it."""
 
 
+CUT_LAST = frozenset({"STATUS", "STATE", "OUTCOME"})
+"""Columns of one word out of a few, which is what one looks for: they are cut only where no other can be."""
+
+
 # -- words --------------------------------------------------------------------------------------------------------
 
 
@@ -123,12 +127,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | N
     The first column stays whole: it is what one copies. Where the others have no room beside it, they stand below it.
     """
     lines = [[click.style(head, bold=True) for head in heads], *map(list, rows)]
-    widths = _fitted(lines, room=width, least=MIN_CUT)
+    last = [at for at, head in enumerate(heads) if head in CUT_LAST]
+    widths = _fitted(lines, room=width, least=MIN_CUT, last=last)
     if width is None or len(heads) == 1 or _total(widths) <= width:
         return "\n".join(_aligned(line, widths) for line in lines)
     margins = [_below(line[0]) for line in lines]
     others = [line[1:] for line in lines]
-    widths = _fitted(others, room=width - max(map(cells, margins)), least=MIN_BELOW, first=0)
+    room = width - max(map(cells, margins))
+    widths = _fitted(others, room=room, least=MIN_BELOW, last=[at - 1 for at in last], first=0)
     shown: list[str] = []
     for line, other, margin in zip(lines, others, margins, strict=True):
         shown.append(line[0].rstrip())
@@ -141,15 +147,20 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _fitted(lines: Sequence[Sequence[str]], *, room: int | None, least: int, first: int = 1) -> list[int]:
-    """Return the width of each column; from column ``first`` on the widest give way, down to ``least`` characters."""
+def _fitted(
+    lines: Sequence[Sequence[str]], *, room: int | None, least: int, last: Sequence[int], first: int = 1
+) -> list[int]:
+    """Return the width of each column; from column ``first`` on the widest give way, down to ``least`` characters.
+
+    Those numbered in ``last`` do so when no other can.
+    """
     widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
     over = 0 if room is None else _total(widths) - room
     while over > 0:
-        widest = max(range(first, len(widths)), key=lambda at: widths[at], default=None)
-        if widest is None or widths[widest] <= least:
+        wide = [at for at in range(first, len(widths)) if widths[at] > least]
+        if not wide:
             break
-        widths[widest] -= 1
+        widths[max(wide, key=lambda at: (at not in last, widths[at]))] -= 1
         over -= 1
     return widths
 

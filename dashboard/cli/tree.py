@@ -97,8 +97,8 @@ def _facts(run: RunView, *, url: str | None, now: datetime) -> Iterator[tuple[st
 
 
 def _rounding(run: RunView) -> str:
-    """Return how far off the time is that a run took, where its store keeps whole seconds."""
-    return f" ±{took(run.rounded_ms)}" if run.duration_ms is not None and run.rounded_ms else ""
+    """Return how far off the time is that a run took, where its store keeps whole seconds; "< 1 s" says it already."""
+    return f" ±{took(run.rounded_ms)}" if run.duration_ms and run.rounded_ms else ""
 
 
 def _lines(branches: Sequence[Branch], before: str = "") -> Iterator[tuple[str, Branch]]:

@@ -80,10 +80,13 @@ def test_a_wait_says_how_long_it_still_is(on: str, until: str | None, says: str)
     assert f"suspended, waits for {says}\n" in shown
 
 
-@pytest.mark.parametrize(("rounded", "says"), [({"roundedMs": 1000}, "3 s ±1 s"), ({}, "3 s")])
-def test_a_time_of_whole_seconds_says_how_far_off_it_is(rounded: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(
+    ("ms", "rounded", "says"),
+    [(3000, {"roundedMs": 1000}, "3 s ±1 s"), (0, {"roundedMs": 1000}, "< 1 s"), (3000, {}, "3 s")],
+)
+def test_a_time_of_whole_seconds_says_how_far_off_it_is(ms: int, rounded: dict[str, Any], says: str) -> None:
     """As the page does."""
-    shown = run_text(detail(durationMs=3000, **rounded), url=None, now=NOW, width=None, children={}, whole=False)
+    shown = run_text(detail(durationMs=ms, **rounded), url=None, now=NOW, width=None, children={}, whole=False)
     line = next(line for line in click.unstyle(shown).splitlines() if "Took" in line)
     assert line.partition("Took")[2].strip(" :") == says
 
@@ -99,6 +102,13 @@ def test_a_table_is_cut_to_the_terminal_but_for_its_first_column() -> None:
         assert all(cells(line) <= width for line in lines)
         assert run_id in lines[1]
     assert "…" in lines[1]
+
+
+def test_a_status_is_cut_last() -> None:
+    """It is what one looks for; what stands beside it can be read elsewhere."""
+    cells_of = ["a-run-of-a-long-name", "remote", "completed", "a result that is long"]
+    lines = click.unstyle(table(["STEP", "KIND", "STATUS", "RESULT"], [cells_of], width=50)).splitlines()
+    assert lines[1].split() == ["a-run-of-a-long-name", "remote", "completed", "a", "result…"]
 
 
 @pytest.mark.parametrize("width", [60, 50, 40])
