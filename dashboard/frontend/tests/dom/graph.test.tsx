@@ -1,7 +1,7 @@
 import { fireEvent, screen } from "@testing-library/react";
 import { expect, test } from "vitest";
 import type { Graph, GraphNode } from "../../src/api/wire";
-import { compactView } from "../../src/pages/run/RunGraph";
+import { compactView } from "../../src/pages/run/graphView";
 import { showApp } from "../support/app";
 import { at, detail, step } from "../support/rows";
 import { FakeServer } from "../support/server";

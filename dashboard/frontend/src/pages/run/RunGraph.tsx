@@ -2,9 +2,7 @@ import {
   Background,
   BackgroundVariant,
   Controls,
-  type Edge,
   MiniMap,
-  type Node,
   type NodeMouseHandler,
   Panel,
   ReactFlow,
@@ -14,11 +12,22 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { graphQuery } from "../../api/queries";
-import type { Graph, GraphNode, RunDetail } from "../../api/wire";
+import type { GraphNode, RunDetail } from "../../api/wire";
 import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { EarlierStep } from "./EarlierStep";
 import { type FlowNode, nodeTypes } from "./GraphNodes";
+import {
+  compactView,
+  EDGE_PX,
+  isStep,
+  laneId,
+  MARGIN_PX,
+  READABLE_ZOOM,
+  toEdges,
+  toNode,
+  withoutEarlier,
+} from "./graphView";
 import type { OpenChildren } from "./useLanes";
 import "./graph.css";
 
@@ -37,73 +46,8 @@ interface Props {
 }
 
 const MIN_ZOOM = 0.05;
-const READABLE_ZOOM = 0.68;
 const MINIMAP_FROM = 10;
 const FRAME_ZOOM = 0.7;
-const EDGE_PX = 32;
-/** Beside the timeline the graph takes the height that it needs, up to so much. */
-const MOST_COMPACT_PX = 460;
-const MARGIN_PX = 24;
-
-/** How the graph is shown beside the timeline: as large as fits, from the left, all lanes in sight where they can be. */
-export function compactView(graph: Pick<Graph, "width" | "height">, width: number): { zoom: number; height: number } {
-  const fits = Math.min((width - 2 * EDGE_PX) / graph.width, (MOST_COMPACT_PX - 2 * MARGIN_PX) / graph.height, 1);
-  const zoom = Math.max(READABLE_ZOOM, fits);
-  return { zoom, height: Math.round(Math.min(MOST_COMPACT_PX, graph.height * zoom + 2 * MARGIN_PX)) };
-}
-
-/** Whether a node is this step of this run (null: of the run itself). */
-function isStep(node: GraphNode, seq: number | null, of: string | null): boolean {
-  return seq !== null && node.seq === seq && node.attempt === undefined && (node.ofRun ?? null) === of;
-}
-
-/** Where an opened child's lane begins. */
-const laneId = (child: string): string => `child:${child}/start`;
-
-function toNode(node: GraphNode, selected: boolean): FlowNode {
-  const middle = node.height / 2;
-  return {
-    id: node.id,
-    type: node.type === "group" ? "stack" : node.type,
-    position: { x: node.x, y: node.y },
-    data: { node },
-    width: node.width,
-    height: node.height,
-    measured: { width: node.width, height: node.height },
-    handles: [
-      { type: "target", position: "left" as Node["targetPosition"] & string, x: 0, y: middle, width: 1, height: 1 },
-      {
-        type: "source",
-        position: "right" as Node["sourcePosition"] & string,
-        x: node.width,
-        y: middle,
-        width: 1,
-        height: 1,
-      },
-    ] as FlowNode["handles"],
-    ...(node.attempt === undefined ? {} : { className: "of-earlier" }),
-    ...(node.ofRun === undefined ? {} : { className: "of-child" }),
-    selected,
-    draggable: false,
-    connectable: false,
-    focusable: node.type === "step" || node.type === "group",
-    zIndex: node.groupId ? 2 : node.expanded ? 0 : 1,
-    ariaLabel: [node.label, node.status, node.count ? `${node.count} steps` : ""].filter(Boolean).join(", "),
-  };
-}
-
-function toEdges(graph: Graph): Edge[] {
-  const status = new Map(graph.nodes.map((node) => [node.id, node.status]));
-  return graph.edges.map((edge) => ({
-    id: edge.id,
-    source: edge.source,
-    target: edge.target,
-    className: `edge-${edge.kind}`,
-    focusable: false,
-    animated: false,
-    data: { live: status.get(edge.target) === "running" },
-  }));
-}
 
 const MINI_COLOR: Record<string, string> = {
   failed: "var(--failed)",
@@ -124,19 +68,6 @@ export function RunGraph(props: Props) {
       <Canvas {...props} />
     </ReactFlowProvider>
   );
-}
-
-/** The graph without the lanes of earlier attempts, as large as what is left. */
-function withoutEarlier(graph: Graph): Graph {
-  const nodes = graph.nodes.filter((node) => node.attempt === undefined);
-  const kept = new Set(nodes.map((node) => node.id));
-  return {
-    ...graph,
-    nodes,
-    edges: graph.edges.filter((edge) => kept.has(edge.source) && kept.has(edge.target)),
-    width: Math.max(0, ...nodes.map((node) => node.x + node.width)),
-    height: Math.max(0, ...nodes.map((node) => node.y + node.height)),
-  };
 }
 
 function Canvas({ runId, active, stranded, selected, of, opened, onSelect, attempts, compact = false }: Props) {
