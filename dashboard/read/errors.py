@@ -15,6 +15,7 @@ from typing import Any
 from dashboard.errors import BadRequest, NotFound
 from dashboard.read.cursors import opened, sealed
 from dashboard.read.decisions import decision_view
+from dashboard.read.frames import frames_of
 from dashboard.read.seen import SeenServices
 from dashboard.read.seen_errors import buckets_of, failures_by_error, states_of, visible_failures
 from dashboard.read.services import Services
@@ -42,9 +43,7 @@ COUNTED_BY_MINUTES_MS = 60 * MINUTE_MS
 WINDOW_MS = 7 * 86_400_000
 COMPARED = 500
 """Failures, and runs that completed, that are compared with each other."""
-NEWEST = 5
-MOST_COUNTS = 10
-MOST_SHARED = 40
+NEWEST, MOST_COUNTS, MOST_SHARED = 5, 10, 40
 _MALFORMED = "cursor is malformed. Start again at the first page, without one."
 LEAST_SHARE = 0.05
 """A value that fewer failures have says nothing about them."""
@@ -129,9 +128,11 @@ def group_views(services: Services, groups: Sequence[ErrorGroup], window: Window
     buckets = ledger.error_counts(fingerprints, **span, buckets=window.buckets)
     decisions = ledger.dispositions("error", fingerprints)
     runs = _runs_by_workflow(services, window)
+    frames = frames_of(services, groups, ledger.last_run_of_errors(fingerprints))
     return [
         _view(
             group,
+            frame=frames.get(fingerprint),
             versions=versions[fingerprint],
             workflows=workflows[fingerprint],
             share=_share(group.count, workflows[fingerprint], runs),
@@ -146,23 +147,23 @@ def _seen_views(services: SeenServices, groups: Sequence[ErrorGroup], window: Wi
     """Return errors as shown to an actor: made of the failures that it may see."""
     mine = failures_by_error(services, groups, since_ms=window.since_ms, until_ms=window.until_ms)
     decisions = services.ledger.dispositions("error", list(mine))
+    frames = frames_of(services, groups, {one: failures[0].run_id for one, failures in mine.items()})
+    parts = {"since_ms": window.since_ms, "bucket_ms": window.bucket_ms, "buckets": window.buckets}
     views = []
     for group in groups:
         fingerprint = group.signature.fingerprint
-        failures = mine.get(fingerprint)
-        if failures is None:
+        if (failures := mine.get(fingerprint)) is None:
             continue
         count, first_ms, last_ms = len(failures), failures[-1].ended_at_ms, failures[0].ended_at_ms
         counted = replace(group, count=count, total=count, first_seen_ms=first_ms, last_seen_ms=last_ms)
         views.append(
             _view(
                 counted,
+                frame=frames.get(fingerprint),
                 versions=Counter(failure.version for failure in failures),
                 workflows=Counter(failure.workflow for failure in failures),
                 share=None,  # of all runs of these workflows, which would count those that the actor may not see
-                buckets=buckets_of(
-                    failures, since_ms=window.since_ms, bucket_ms=window.bucket_ms, buckets=window.buckets
-                ),
+                buckets=buckets_of(failures, **parts),
                 decision=decisions.get(fingerprint),
             )
         )
@@ -172,6 +173,7 @@ def _seen_views(services: SeenServices, groups: Sequence[ErrorGroup], window: Wi
 def _view(
     group: ErrorGroup,
     *,
+    frame: str | None,
     versions: Mapping[str | None, int],
     workflows: Mapping[str | None, int],
     share: float | None,
@@ -179,7 +181,7 @@ def _view(
     decision: Disposition | None,
 ) -> ErrorGroupView:
     return ErrorGroupView(
-        **asdict(group.signature),
+        **asdict(group.signature) | {"frame": frame},
         count=group.count,
         total=group.total,
         first_seen_at=iso(group.first_seen_ms) or "",

@@ -59,7 +59,8 @@ class ErrorGroupView(Wire):
     """Failures of one kind.
 
     ``count`` and ``buckets`` are of the window, ``total`` and the times of all time. ``share`` is that of the runs
-    of these workflows created within the window; it is absent where those cannot be counted.
+    of these workflows created within the window; it is absent where those cannot be counted. ``frame`` is where it was
+    raised, such as ``charge in shop/pay.py:12``: of the stored error, or as the worker of the last failure saw it.
     """
 
     fingerprint: str

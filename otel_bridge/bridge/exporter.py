@@ -16,21 +16,20 @@ from otel_bridge.bridge.interruptions import Interruptions
 from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.model_calls import calls_of, with_model_calls
 from otel_bridge.bridge.outbox import Outbox
+from otel_bridge.bridge.related import Related
 from otel_bridge.bridge.resumes import note_resumes
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
-from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp import Delivery
 from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.undo import with_compensated
-from otel_bridge.spans import Plan, Relatives, SpanSettings, decode_span_error, ids, plan_deleted, plan_past, plan_run
+from otel_bridge.spans import Plan, SpanSettings, ids, plan_deleted, plan_past, plan_run
 from otel_bridge.spans.lives import LOOK_AGAIN_MS
 from otel_bridge.spans.model import SpanTimeError, check_times
-from otel_bridge.spans.traces import with_ancestors
 from otel_bridge.store.base import StateStore
 
 _logger = logging.getLogger("otel_bridge")
@@ -182,7 +181,7 @@ class RunExporter:
             self._ledger.forget_lives({run_id: lives[-1].generation for run_id, lives in past.items()})
 
     def _plan_past(self, life: PastLife, before: ExportedRun | None, related: Related) -> Plan:
-        relatives = related.of_past(life.run)
+        relatives = related.of_past(life.run, life.steps, life.error)
         if life.run.undoes_id is not None:
             life = replace(life, steps=tuple(with_compensated(self._store, life.run.id, life.steps)))
         try:
@@ -212,7 +211,7 @@ class RunExporter:
                 before,
                 settings=self._settings,
                 now_ms=now_ms,
-                relatives=related.of(run, before),
+                relatives=related.of(run, before, steps),
                 most_due=MOST_STEPS,
             )
             if self._settings.gen_ai:
@@ -304,46 +303,6 @@ class RunExporter:
         return len(spans)
 
 
-class Related:
-    """Loads what runs' spans need to know of other runs, for one chunk at once."""
-
-    def __init__(
-        self,
-        store: StateStore,
-        ledger: Ledger,
-        settings: SpanSettings,
-        runs: Mapping[str, Run],
-        before: Mapping[str, ExportedRun],
-    ) -> None:
-        self._store, self._settings = store, settings
-        due = (run for run in runs.values() if _is_due(run, before, settings))
-        parents = {run.parent_id for run in due if run.parent_id is not None}
-        undone = {run.undoes_id for run in runs.values() if run.undoes_id is not None}
-        wanted = sorted((parents | undone) - before.keys())
-        self._exports = {**before, **(ledger.exported(wanted) if wanted else {})}
-        forks = {run.forked_from for run in runs.values() if run.forked_from is not None and not _steps(before, run)}
-        self._originals = store.get_steps_of(sorted(forks)) if forks else {}
-        self._runs: dict[str, Run] = dict(runs)
-        if settings.children == "nest" or settings.parent == "adopt":
-            # Their rows decide trace ids.
-            self._runs = with_ancestors(self._runs, _other_runs, read=store.get_runs)
-
-    def of(self, run: Run, before: ExportedRun | None) -> Relatives:
-        """Return one run's relatives."""
-        if run.status != "failed":
-            return self.of_past(run)
-        failed = before is None or not before.ended or before.status != "failed"
-        again = before is not None and before.ended_at_ms != run.finished_at_ms
-        stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if failed or again else None
-        error = decode_span_error(stored, self._settings)
-        return replace(self.of_past(run), error=error)
-
-    def of_past(self, run: Run) -> Relatives:
-        """Return the relatives of a run as it once was, less its error."""
-        originals = self._originals.get(run.forked_from, ()) if run.forked_from is not None else ()
-        return Relatives(runs=self._runs, exports=self._exports, original_steps=originals)
-
-
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, SpanTimeError) else f"{type(error).__name__}: {error}"
 
@@ -360,24 +319,6 @@ def _lives_again(read: Run, now: Run | None) -> bool:
         seen, seen_now = ((run.status, run.updated_at_ms, run.finished_at_ms) for run in (read, now))
         return seen != seen_now
     return not now.is_terminal and read.started_at_ms is not None and now.started_at_ms != read.started_at_ms
-
-
-def _other_runs(run: Run) -> list[str]:
-    others = (run.parent_id, run.forked_from, run.undoes_id, run.dead_run_id)
-    return [other for other in others if other is not None]
-
-
-def _is_due(run: Run, before: Mapping[str, ExportedRun], settings: SpanSettings) -> bool:
-    """Say whether a span of the run itself may be due, which says whose child it is."""
-    known = before.get(run.id)
-    if known is None:
-        return run.is_terminal or settings.root == "anchor"
-    anchorless = settings.root == "anchor" and known.anchored != known.generation
-    return not known.ended and (run.is_terminal or anchorless)
-
-
-def _steps(before: Mapping[str, ExportedRun], run: Run) -> bool:
-    return run.id in before and bool(before[run.id].steps)
 
 
 def _with_original(run_id: str) -> list[str]:

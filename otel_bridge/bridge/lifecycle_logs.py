@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from otel_bridge.bridge.exporter import Related
+from otel_bridge.bridge.related import Related
+from otel_bridge.bridge.stacks import KeptStacks
 from otel_bridge.errors import LedgerError, RejectedBatchError, RetryableDeliveryError
 from otel_bridge.ledger.base import AuditEntry, Ledger
 from otel_bridge.model.events import LifecycleEvent
@@ -22,7 +23,7 @@ from otel_bridge.model.status import FAILED_STATUSES
 from otel_bridge.model.values import ERROR_CAP_BYTES
 from otel_bridge.otlp.logs import ERROR, INFO, MAX_RECORDS, WARN, LogData, LogSender, record_uid
 from otel_bridge.spans import SpanError, SpanSettings, Traces, decode_span_error, semconv
-from otel_bridge.spans.exceptions import MAX_MESSAGE_CHARS, exception_attributes
+from otel_bridge.spans.exceptions import MAX_MESSAGE_CHARS, exception_attributes, with_stack
 from otel_bridge.spans.plan import step_error
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.changes import OVERLAP_MS, ChangeTail, RunChange
@@ -128,13 +129,14 @@ class LifecycleLogs:
             return
         exports = self._ledger.exported(list(runs))
         related = Related(self._store, self._ledger, self._settings, runs, exports)
+        stacks = KeptStacks(self._ledger, self._settings)
         for change in changes:
             run, known = change.run, exports.get(change.run.id)
             traces = Traces(self._settings, related.of_past(run), run)
             life = 0 if known is None else known.generation + (known.ended and not run.is_terminal)
             for event in change.events:
                 if self._exceptions and event.type in _FAILURES:
-                    yield from self._of_exception(change, event, traces, life)
+                    yield from self._of_exception(change, event, traces, life, stacks)
                 if not self._lifecycle:
                     continue
                 if event.type in _NAMES:
@@ -144,17 +146,22 @@ class LifecycleLogs:
             if self._lifecycle:
                 yield from self._of_blocked(run, traces, life)
 
-    def _of_exception(self, change: RunChange, event: LifecycleEvent, traces: Traces, life: int) -> Iterator[LogData]:
+    def _of_exception(
+        self, change: RunChange, event: LifecycleEvent, traces: Traces, life: int, stacks: KeptStacks
+    ) -> Iterator[LogData]:
         """Yield why a step or a run failed; nothing where it did not fail by an exception, as when it was cut off."""
         run, seq = change.run, event.seq
         attributes: dict[str, str | int] = self._common(run, traces)
         if seq is not None:
             failed = next((step for step in change.steps if step.seq == seq), None)
             error = step_error(failed, self._settings) if failed is not None else None
+            if failed is not None:
+                error = with_stack(error, stacks.of(run, [failed], None).get(seq))
             attributes |= {semconv.STEP_SEQ: seq, semconv.STEP_NAME: event.name or ""}
         elif event.type == "run.failed":
             stored = self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES)
             error = decode_span_error(stored, self._settings)
+            error = with_stack(error, stacks.of(run, change.steps, stored).get(None))
         else:
             error = SpanError(semconv.DEAD_ERROR_TYPE, "The engine gave the run up.")
         if error is None:

@@ -28,8 +28,8 @@ _ID = re.compile(
 _AGAIN = re.compile(r"([#…])(?:(?:\s*[,;:/|]\s*|\s+)\1)+")
 _RETRIED = re.compile(r"Step .* has exceeded its maximum of \d+ retries; last: ([\w.]+): (.*)", re.DOTALL)
 _RETRIES_EXCEEDED = "dbos._error.DBOSMaxStepRetriesExceeded"
-_PYTHON_FRAME = re.compile(r'File "([^"]+)", line \d+, in (\S+)')
-_SCRIPT_FRAME = re.compile(r"^\s*at (?:async )?(?:(\S+) \()?(.+?):\d+(?::\d+)?\)?\s*$", re.MULTILINE)
+_PYTHON_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+_SCRIPT_FRAME = re.compile(r"^\s*at (?:async )?(?:(\S+) \()?(.+?):(\d+)(?::\d+)?\)?\s*$", re.MULTILINE)
 _LIBRARIES = ("site-packages", "node_modules", "/lib/python", "node:internal", "<frozen")
 
 
@@ -84,18 +84,22 @@ def template_of(message: str) -> str:
     return _AGAIN.sub(r"\1", line)[:MAX_TEMPLATE]
 
 
-def top_frame(stack: str | None) -> str | None:
+def top_frame(stack: str | None, *, with_line: bool = False) -> str | None:
     """Return where an error was raised, ``function in file``: the innermost frame that is not a library's.
 
-    Lines are left out, for they move with every release.
+    Args:
+        with_line: for people. What two failures have in common is without it, for lines move with every release.
+
+    >>> top_frame('File "/app/shop/pay.py", line 12, in charge', with_line=True)
+    'charge in shop/pay.py:12'
     """
     if not stack:
         return None
-    frames = [(match[2], match[1]) for match in _PYTHON_FRAME.finditer(stack)][::-1]
-    frames = frames or [(match[1] or "anonymous", match[2]) for match in _SCRIPT_FRAME.finditer(stack)]
+    frames = [(match[3], match[1], match[2]) for match in _PYTHON_FRAME.finditer(stack)][::-1]
+    frames = frames or [(match[1] or "anonymous", match[2], match[3]) for match in _SCRIPT_FRAME.finditer(stack)]
     own = [frame for frame in frames if not any(mark in frame[1] for mark in _LIBRARIES)]
     if not frames:
         return None
-    function, file = (own or frames)[0]
+    function, file, line = (own or frames)[0]
     short = "/".join(re.split(r"[/\\]", file)[-2:])
-    return storable(f"{function} in {short}")[:MAX_TEMPLATE]
+    return storable(f"{function} in {short}{f':{line}' if with_line else ''}")[:MAX_TEMPLATE]

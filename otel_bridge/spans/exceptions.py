@@ -6,6 +6,7 @@ Source: https://opentelemetry.io/docs/specs/semconv/exceptions/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from otel_bridge.spans import semconv
@@ -26,6 +27,11 @@ def exception_signal(environ: Mapping[str, str]) -> ExceptionSignal:
     """
     wanted = {part.strip().lower() for part in environ.get(OPT_IN, "").split(",")}
     return "both" if "logs/dup" in wanted else "logs" if "logs" in wanted else "events"
+
+
+def with_stack(error: SpanError | None, stack: str | None) -> SpanError | None:
+    """Return an error with a stack from elsewhere, where it has none of its own."""
+    return error if error is None or error.stack is not None else replace(error, stack=stack)
 
 
 def exception_event(error: SpanError, time_ns: int) -> SpanEvent:

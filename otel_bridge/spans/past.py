@@ -13,6 +13,7 @@ from otel_bridge.ledger.base import ExportedRun, PastLife
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
+from otel_bridge.spans.exceptions import with_stack
 from otel_bridge.spans.lives import compare, is_over
 from otel_bridge.spans.model import SpanSettings
 from otel_bridge.spans.plan import Plan, decode_span_error, plan_run
@@ -61,5 +62,7 @@ def plan_past(
     """Return what is due of a kept life; nothing when it was exported after all."""
     if before is not None and before.generation + before.ended > life.generation:
         return Plan(spans=(), record=before, changed=False)
-    relatives = replace(relatives or Relatives(), error=decode_span_error(life.error, settings))
+    relatives = relatives or Relatives()
+    error = with_stack(decode_span_error(life.error, settings), relatives.stacks.get(None))
+    relatives = replace(relatives, error=error)
     return plan_run(life.run, life.steps, before, settings=settings, now_ms=_LONG_AFTER_MS, relatives=relatives)

@@ -13,6 +13,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import semconv
 from otel_bridge.spans.build import RunSpans
+from otel_bridge.spans.exceptions import with_stack
 from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, shown_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
 from otel_bridge.spans.traces import Relatives
@@ -72,7 +73,13 @@ def plan_run(
     if settings.root == "anchor" and life.present and not anchored:
         spans.append(builder.anchor())
         life, anchored = replace(life, facts=replace(life.facts, anchored=life.facts.generation)), True
-    step_spans = [builder.step(due, None if due.unfinished else step_error(due.step, settings)) for due in shown]
+    stacks = relatives.stacks
+    step_spans = [
+        builder.step(
+            due, None if due.unfinished else with_stack(step_error(due.step, settings), stacks.get(due.step.seq))
+        )
+        for due in shown
+    ]
     spans += step_spans
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None

@@ -29,12 +29,14 @@ class Relatives:
         exports: what was exported for the parent.
         original_steps: steps of the run that this one was forked from.
         error: why the run failed.
+        stacks: of errors that are stored without one: of steps by number, of the run under None.
     """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
     exports: Mapping[str, ExportedRun] = field(default_factory=dict)
     original_steps: Sequence[Step] = ()
     error: SpanError | None = None
+    stacks: Mapping[int | None, str] = field(default_factory=dict)
 
 
 def with_ancestors(

@@ -332,6 +332,28 @@ def test_options_come_from_keywords_then_the_environment() -> None:
     )
 
 
+def test_what_is_kept_of_attempts_is_set_by_the_environment() -> None:
+    """Each limit, the switch, and what is hidden before it is written."""
+    environ = {
+        "DURABLE_STEP_LOGS": "off",
+        "DURABLE_STEP_LOG_RECORDS": "0",
+        "DURABLE_STEP_LOG_RECORD_BYTES": "100",
+        "DURABLE_STEP_LOG_BYTES": "1048576",
+        "DURABLE_SLOW_STEP_S": "0.5",
+        "DURABLE_REDACT": "*token* password",
+    }
+    settings = InstrumentorSettings.build({}, environ)
+    found = (settings.step_logs, settings.step_log_records, settings.step_log_record_bytes, settings.step_log_bytes)
+    assert found == (False, 0, 100, 1_048_576)
+    assert settings.slow_step_s == 0.5
+    assert settings.redact is not None
+    assert settings.redact({"api_token": "x", "password": "y", "order": 7}) == {
+        "api_token": "[redacted]",
+        "password": "[redacted]",
+        "order": 7,
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "environ", "named"),
     [
@@ -341,6 +363,12 @@ def test_options_come_from_keywords_then_the_environment() -> None:
         ({}, {"DURABLE_PRESENCE": "maybe"}, "DURABLE_PRESENCE"),
         ({}, {"DURABLE_PRESENCE_INTERVAL_S": "soon"}, "DURABLE_PRESENCE_INTERVAL_S"),
         ({"presence_interval_s": 0}, {}, "presence_interval_s"),
+        ({}, {"DURABLE_STEP_LOGS": "some"}, "DURABLE_STEP_LOGS"),
+        ({}, {"DURABLE_STEP_LOG_RECORDS": "1.5"}, "DURABLE_STEP_LOG_RECORDS"),
+        ({}, {"DURABLE_STEP_LOG_RECORDS": "10001"}, "step_log_records"),
+        ({}, {"DURABLE_STEP_LOG_RECORD_BYTES": "99"}, "step_log_record_bytes"),
+        ({}, {"DURABLE_STEP_LOG_BYTES": "2000000"}, "step_log_bytes"),
+        ({}, {"DURABLE_SLOW_STEP_S": "nan"}, "slow_step_s"),
         ({"namespace": 3}, {}, "namespace"),
     ],
 )

@@ -51,6 +51,17 @@ def test_attempts_come_back_as_they_were_put_oldest_first(ledger: Ledger) -> Non
     assert ledger.failed_attempts(FAILED.run_id, limit=1) == [FAILED]
 
 
+def test_the_failed_attempts_of_many_runs_come_in_one_answer(ledger: Ledger) -> None:
+    """So many of each at most, newest first; those that succeeded and other runs' are not among them."""
+    later = replace(FAILED, started_at_ms=2_000)
+    other = replace(FAILED, run_id="b")
+    ledger.put_step_attempts([FAILED, WELL, later, other, replace(FAILED, run_id="c"), replace(WELL, run_id="d")])
+    asked = [FAILED.run_id, "b", "d", "none"]
+    assert ledger.failed_attempts_of(asked, limit=5) == {FAILED.run_id: [later, FAILED], "b": [other]}
+    assert ledger.failed_attempts_of(asked, limit=1) == {FAILED.run_id: [later], "b": [other]}
+    assert ledger.failed_attempts_of([], limit=1) == {}
+
+
 def test_an_attempt_that_was_told_of_while_it_went_on_is_replaced_by_its_end(ledger: Ledger) -> None:
     """One row: first without an end, then whole."""
     ledger.put_step_attempts([replace(FAILED, ended_at_ms=None, error_type=None, traceback=None, logs=(LOG,))])

@@ -219,6 +219,7 @@ def test_what_failures_share_is_counted(ledger: Ledger) -> None:
     assert ledger.failures_by("version", ["f1", "f2"]) == {"f1": {"v2": 2, "v1": 1, None: 1}, "f2": {}}
     assert ledger.failures_by("version", ["f1"], since_ms=102, until_ms=103) == {"f1": {"v2": 1}}
     assert ledger.failures_by("workflow", ["f1"]) == {"f1": {"order": 4}}
+    assert ledger.last_run_of_errors(["f1", "f2"]) == {"f1": "r3"}
     newest = ledger.last_failures_of("f1", since_ms=0, until_ms=10**6, limit=2)
     assert [one.run_id for one in newest] == ["r3", "r2"]
 

@@ -187,3 +187,13 @@ def test_on_postgres_the_tail_is_as_live(postgres_url: str, tmp_path: Path) -> N
         assert next(m["type"] for m in messages if m.get("runId") == "on-postgres") in ("run.pending", "run.started")
     finally:
         worker.kill()
+
+
+def test_a_run_whose_stream_is_open_is_marked_for_its_worker(scene: Scene) -> None:
+    """Its worker then keeps what its steps log; a viewer of the list marks nothing."""
+    ledger = scene.services.ledger
+    scene.hub.subscribe(run_id=None, query=RunQuery())
+    assert scene.hub.wait_until_watching()
+    scene.hub.subscribe(run_id="r")
+    until(lambda: bool(ledger.watched_runs()), what="the mark")
+    assert ledger.watched_runs() == {"r"}

@@ -180,7 +180,7 @@ def test_without_a_ledger_the_step_is_shown_and_says_so(
         raise LedgerUnavailableError("ledger", "It is away.")
 
     monkeypatch.setattr(ledger, "step_attempts", refuse)
-    monkeypatch.setattr(ledger, "failed_attempts", refuse)
+    monkeypatch.setattr(ledger, "failed_attempts_of", refuse)
     client = client_of(store, ledger)
     assert step_of(client)["attemptLog"] == {
         "attempts": [],

@@ -93,6 +93,12 @@ LAST_OF_ERROR = f"""
     WHERE f.fingerprint = :fingerprint AND f.ended_at_ms >= :since_ms AND f.ended_at_ms < :until_ms
     ORDER BY f.ended_at_ms DESC, f.run_id DESC LIMIT :limit
 """
+# Whose failure was an error's last one, for a page of errors: by failures_by_error.
+LAST_RUN_OF_ERRORS = """
+    SELECT g.fingerprint, max(f.run_id) FROM {t}error_groups g
+    JOIN {t}failures f ON f.fingerprint = g.fingerprint AND f.ended_at_ms = g.last_seen_ms
+    WHERE g.fingerprint {ids} GROUP BY g.fingerprint
+"""
 SETTLE = "UPDATE {t}failures SET settled = :how WHERE run_id = :run_id AND settled IS NULL"
 # A run's own word counts more than its error's; either covers only failures from before it.
 STATES = """
@@ -196,6 +202,11 @@ class Failures(Tables):
         """Return the newest failures of an error within a window, the last one first."""
         rows = self._read(LAST_OF_ERROR, fingerprint=fingerprint, since_ms=since_ms, until_ms=until_ms, limit=limit)
         return list(self._decoded("failures", rows, _failure))
+
+    def last_run_of_errors(self, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Return the run that failed last of each error; an error whose last failure is forgotten is absent."""
+        rows = self._read_by_id(LAST_RUN_OF_ERRORS, fingerprints)
+        return {str(fingerprint): str(run_id) for fingerprint, run_id in rows}
 
     def error_groups(
         self,

@@ -99,10 +99,12 @@ OF_STEP = f"""
     SELECT {_COLUMNS} FROM {{t}}step_attempts WHERE run_id = :run_id AND seq = :seq
     ORDER BY started_at_ms DESC, attempt DESC LIMIT :limit
 """
-# By step_attempts_run.
+# The newest ones of each run: by step_attempts_run.
 FAILED = f"""
-    SELECT {_COLUMNS} FROM {{t}}step_attempts WHERE run_id = :run_id AND failed = 1
-    ORDER BY started_at_ms DESC, attempt DESC LIMIT :limit
+    SELECT {_COLUMNS} FROM (
+        SELECT {_COLUMNS}, row_number() OVER (PARTITION BY run_id ORDER BY started_at_ms DESC, attempt DESC) AS place
+        FROM {{t}}step_attempts WHERE run_id {{ids}} AND failed = 1
+    ) one WHERE place <= :limit ORDER BY run_id, place
 """
 FORGET = "DELETE FROM {t}step_attempts WHERE run_id {ids}"
 WATCH = """
@@ -138,7 +140,14 @@ class StepAttempts(Tables):
 
     def failed_attempts(self, run_id: str, *, limit: int = 20) -> list[StepAttempt]:
         """Return the run's attempts that failed, its body's too, newest first."""
-        return list(self._decoded("step_attempts", self._read(FAILED, run_id=run_id, limit=limit), _attempt))
+        return self.failed_attempts_of([run_id], limit=limit).get(run_id, [])
+
+    def failed_attempts_of(self, run_ids: Sequence[str], *, limit: int) -> dict[str, list[StepAttempt]]:
+        """Return so many failed attempts of each run, newest first; a run of which none is kept is absent."""
+        found: dict[str, list[StepAttempt]] = {}
+        for attempt in self._decoded("step_attempts", self._read_by_id(FAILED, run_ids, limit=limit), _attempt):
+            found.setdefault(attempt.run_id, []).append(attempt)
+        return found
 
     def forget_step_attempts(self, run_ids: Sequence[str]) -> None:
         """Forget what was reported of runs that are no more."""

@@ -79,7 +79,13 @@ function Loaded({ detail, range, onRange }: LoadedProps) {
           {within(range)}
           {group.share !== undefined ? `, ${formatShare(group.share)} of the runs of ` : " of "}
           {group.workflows.map((one) => one.value ?? "?").join(", ")}. First seen <Ago at={group.firstSeenAt} />, last{" "}
-          <Ago at={group.lastSeenAt} />.{group.frame ? <> Raised in {group.frame}.</> : null}
+          <Ago at={group.lastSeenAt} />.
+          {group.frame ? (
+            <>
+              {" "}
+              Raised by <span className="mono">{group.frame}</span>.
+            </>
+          ) : null}
         </p>
         {group.decision ? (
           <p className="muted">

@@ -136,6 +136,11 @@ function Groups({ groups, range }: { groups: ErrorGroup[]; range: TimeRange }) {
               <span className={css.template} title={group.template}>
                 {group.template}
               </span>
+              {group.frame ? (
+                <span className={css.frame} title="Where the last failure was raised">
+                  {group.frame}
+                </span>
+              ) : null}
               <span className="muted small">
                 {group.workflows.map((one) => one.value ?? "?").join(", ")}
                 {group.state === "open" ? null : (
