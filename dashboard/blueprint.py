@@ -180,7 +180,8 @@ def create_blueprint(
     services.acts = actions is not False
     keeper = None
     if actions is not False and caretaker is not False:
-        keeper = Caretaker(lambda: actions_in(services), None if caretaker is True else caretaker)
+        chosen = None if caretaker is True else caretaker
+        keeper = Caretaker(lambda: actions_in(services), chosen, outages=services.outages)
     return DashboardBlueprint(services, routes=all_routes(), caretaker=keeper)
 
 
@@ -291,7 +292,7 @@ class DashboardBlueprint(Blueprint):
         try:
             response = respond()
         except Exception as error:
-            problem = problem_of(error)
+            problem = problem_of(error, self.services.outages)
             if problem is None:
                 log.exception("%s %s failed", request.method, mask_text(request.path))
                 problem = Problem("Internal error. The details are in the server log; please report it.")
@@ -366,7 +367,7 @@ class DashboardBlueprint(Blueprint):
         except LoginAnswer as login:
             return login.response
         except (Problem, BridgeError) as error:
-            response = plain(problem_of(error) or Problem(str(error)))
+            response = plain(problem_of(error, self.services.outages) or Problem(str(error)))
         response.headers.setdefault("Content-Security-Policy", page_policy(request))
         return secured(response)
 
@@ -388,5 +389,5 @@ def within(services: Services, who: AuthHook) -> DashboardBlueprint:
         open_ledger=lambda store: services.ledger,
         open_actions=lambda _: services.actions,
     )
-    mine.acts = services.acts
+    mine.acts, mine.outages = services.acts, services.outages
     return DashboardBlueprint(mine, routes=all_routes())

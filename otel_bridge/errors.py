@@ -43,7 +43,14 @@ class NotADbosDatabaseError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The database cannot be read now; trying later may work."""
+    """The database cannot be read now; trying later may work.
+
+    ``server`` names the server's database where it is the server that is away; what else is kept there is away too.
+    """
+
+    def __init__(self, target: str, message: str, *, server: str = "") -> None:
+        self.server = server
+        super().__init__(target, message)
 
 
 class InvalidCursorError(BridgeError):
@@ -59,11 +66,15 @@ class LedgerError(BridgeError):
 
 
 class LedgerUnavailableError(LedgerError):
-    """The ledger cannot be read or written now. ``target`` names it, without credentials."""
+    """The ledger cannot be read or written now. ``target`` and ``server`` are those of ``StoreUnavailableError``."""
 
-    def __init__(self, target: str, message: str) -> None:
-        self.target = target
+    def __init__(self, target: str, message: str, *, server: str = "") -> None:
+        self.target, self.server = target, server
         super().__init__(message)
+
+
+OUTAGE = (StoreError, LedgerUnavailableError)
+"""What a database raises that is away, or is none of ours: whatever needs it fails alike until that is mended."""
 
 
 class LeaseLostError(LedgerError):

@@ -1,60 +1,56 @@
-"""What psycopg's pools log, once per outage. Reads a clock; filters one logger.
+"""What psycopg's pools log, for debugging only. Filters one logger.
 
 A pool logs a line for each connection that broke and for each try to make one: dozens in a minute, for an outage that
-the pool's user reports anyway. Pools of the host application, on the same logger, are let alone.
+the pool's user reports anyway, once and with a remedy. Pools of the host application are let alone.
 
 Source: psycopg_pool 3.2, ``pool.py``: the logger is ``psycopg.pool``; a message names its pool, or has a connection of
-it among its arguments.
+it among its arguments, which knows its pool only while it is lent out.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
+from typing import Any
 
-from psycopg_pool import ConnectionPool
+import psycopg
 
-SAME_OUTAGE_S = 60.0
-"""A pool that complains again so soon is still in the outage that was logged."""
+_logger = logging.getLogger("psycopg.pool")
 
 
-class OncePerOutage(logging.Filter):
-    """Lets a pool's first complaint pass, and the next one only after it was quiet for a while.
+class PooledConnection(psycopg.Connection[Any]):
+    """A connection of a pool of ours."""
+
+
+class LeftToUser(logging.Filter):
+    """Makes complaints of pools debug lines.
 
     Attributes:
         pools: names of the pools that this is for.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.pools: set[str] = set()
-        self._monotonic = monotonic
-        self._complained_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether a record is logged."""
-        pool = self._pool_of(record)
-        if pool is None or record.levelno < logging.WARNING:
+        if record.levelno < logging.WARNING or not self._is_of_ours(record):
             return True
-        now, last = self._monotonic(), self._complained_at.get(pool, -float("inf"))
-        self._complained_at[pool] = now
-        return now - last >= SAME_OUTAGE_S
+        record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+        return _logger.isEnabledFor(logging.DEBUG)
 
-    def _pool_of(self, record: logging.LogRecord) -> str | None:
+    def _is_of_ours(self, record: logging.LogRecord) -> bool:
         arguments = record.args if isinstance(record.args, tuple) else ()
-        for argument in arguments:
-            pool = getattr(argument, "_pool", None)
-            name = pool.name if isinstance(pool, ConnectionPool) else argument
-            if isinstance(name, str) and name in self.pools:
-                return name
-        return None
+        return any(
+            isinstance(argument, PooledConnection) or (isinstance(argument, str) and argument in self.pools)
+            for argument in arguments
+        )
 
 
-_FILTER = OncePerOutage()
+_FILTER = LeftToUser()
 
 
-def log_once_per_outage(pool_name: str) -> None:
-    """Quieten the pools of this name. Idempotent."""
+def leave_to_user(pool_name: str) -> None:
+    """Quieten the pools of this name, whose users report what they meet. Idempotent."""
     _FILTER.pools.add(pool_name)
-    logging.getLogger("psycopg.pool").addFilter(_FILTER)
+    _logger.addFilter(_FILTER)

@@ -24,7 +24,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from otel_bridge.credentials import secrets_of
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.forks import forget_after_fork, leave_to_parent
-from otel_bridge.pool_log import log_once_per_outage
+from otel_bridge.pool_log import PooledConnection, leave_to_user
 
 Row: TypeAlias = tuple[Any, ...]
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -92,6 +92,16 @@ def _what_is_wrong(conninfo: str, parts: Mapping[str, object]) -> str | None:
     if ":" in str(parts.get("user") or ""):  # the server would repeat it as the user's name
         return ": its user's name holds a colon"
     return None
+
+
+def server_of(conninfo: str) -> str:
+    """Return what two URLs of one database have in common, for people too.
+
+    >>> server_of("postgresql://ada:secret@db:5433/app?connect_timeout=3")
+    'db:5433/app'
+    """
+    parts = parts_of(conninfo, what="The Postgres URL")
+    return f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
 
 
 def secrets_in(conninfo: str) -> frozenset[str]:
@@ -232,7 +242,7 @@ class Connections:
         settings = self._settings()
         if self._max == 1:
             return _OneConnection(lambda: psycopg.connect(self._conninfo, **settings), wait_s=self._wait_s)
-        log_once_per_outage(self._name)
+        leave_to_user(self._name)
         return ConnectionPool(
             self._conninfo,
             min_size=0,
@@ -242,6 +252,7 @@ class Connections:
             max_idle=_MAX_IDLE_S,
             check=ConnectionPool.check_connection if self._verify else None,
             kwargs=settings,
+            connection_class=PooledConnection,
             name=self._name,
             open=True,
         )

@@ -34,6 +34,7 @@ from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Lease, owner_name
 from otel_bridge.model.runs import Run, RunQuery
 from otel_bridge.model.status import HELD_STATUSES, RunStatus, shown_as
+from otel_bridge.outages import Outages
 from otel_bridge.runs.overlay import left_behind
 from otel_bridge.tail.scanner import changed_at_ms
 
@@ -89,12 +90,19 @@ class Caretaker:
 
     Args:
         open_context: gives the context of the blueprint's actions; may raise while the database is not there.
+        outages: those of the blueprint, so that one of the database is logged once.
     """
 
-    def __init__(self, open_context: Callable[[], ActionContext], settings: CaretakerSettings | None = None) -> None:
+    def __init__(
+        self,
+        open_context: Callable[[], ActionContext],
+        settings: CaretakerSettings | None = None,
+        *,
+        outages: Outages | None = None,
+    ) -> None:
         self._open_context = open_context
         self.settings = settings or CaretakerSettings()
-        self.guard = Guard()
+        self.guard = Guard(outages)
         self._name: tuple[int, str] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()

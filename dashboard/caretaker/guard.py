@@ -11,8 +11,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 
 from dashboard.errors import Problem
-from otel_bridge.errors import BridgeError
+from otel_bridge.errors import OUTAGE, BridgeError
 from otel_bridge.model.runs import Run
+from otel_bridge.outages import Outages
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,15 @@ UNAVAILABLE_IN_A_ROW = 3
 
 
 class Guard:
-    """Calls what may fail. ``failures`` counts by duty, or by ``run`` for single runs."""
+    """Calls what may fail. ``failures`` counts by duty, or by ``run`` for single runs.
 
-    def __init__(self) -> None:
+    Args:
+        outages: those that others in this process log too. A database that is away is one for all duties and runs.
+    """
+
+    def __init__(self, outages: Outages | None = None) -> None:
         self.failures: Counter[str] = Counter()
+        self._outages = outages or Outages()
         self._said: OrderedDict[str, str] = OrderedDict()
 
     def duty(self, name: str, work: Callable[[], object]) -> None:
@@ -33,7 +39,7 @@ class Guard:
         try:
             work()
         except (BridgeError, Problem) as error:
-            self._caught(name, f"The caretaker cannot do its work now ({name}) and keeps trying: {error}", None)
+            self._caught(name, f"The caretaker cannot do its work now ({name}) and keeps trying: {error}", error)
         except Exception as error:  # noqa: BLE001 - a fault in one duty must not end the others
             self._caught(name, f"Unexpected error in the caretaker ({name}); continuing.", error)
         else:
@@ -51,18 +57,20 @@ class Guard:
             except (BridgeError, Problem) as error:
                 temporary = not isinstance(error, Problem) or error.status == 503
                 unavailable = unavailable + 1 if temporary else 0
-                self._caught(f"run {run.id}", f"The caretaker left run {run.id} alone: {error}", None)
+                self._caught(f"run {run.id}", f"The caretaker left run {run.id} alone: {error}", error)
             except Exception as error:  # noqa: BLE001 - one damaged run must not keep the others waiting
                 unavailable = 0
                 self._caught(f"run {run.id}", f"The caretaker could not handle run {run.id}; continuing.", error)
 
-    def _caught(self, name: str, message: str, error: Exception | None) -> None:
+    def _caught(self, name: str, message: str, error: Exception) -> None:
         self.failures["run" if name.startswith("run ") else name] += 1
-        text = message if error is None else f"{message} {type(error).__name__}: {error}"
-        if self._said.get(name) == text:
+        expected = isinstance(error, (BridgeError, Problem))
+        text = message if expected else f"{message} {type(error).__name__}: {error}"
+        known = not self._outages.is_new(error) if isinstance(error, OUTAGE) else self._said.get(name) == text
+        if known:
             return
         self._said[name] = text
         self._said.move_to_end(name)
         while len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
-        log.warning(message, exc_info=error)
+        log.warning(message, exc_info=None if expected else error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -28,7 +29,10 @@ from dashboard.wire.base import NoQuery
 from dashboard.wire.filters import RunFilter, attribute_filter
 from dashboard.wire.json import to_json
 from otel_bridge.codec import Codec, mask_text
-from otel_bridge.errors import BridgeError, NotADbosDatabaseError, StoreMissingError
+from otel_bridge.errors import OUTAGE, BridgeError, NotADbosDatabaseError, StoreMissingError
+from otel_bridge.outages import Outages
+
+log = logging.getLogger(__name__)
 
 
 def _is_list(annotation: Any) -> bool:
@@ -130,10 +134,16 @@ def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
     return body
 
 
-def problem_of(error: Exception) -> Problem | None:
-    """Return the problem that an error is to a client; None for one that nobody expected."""
+def problem_of(error: Exception, outages: Outages) -> Problem | None:
+    """Return the problem that an error is to a client; None for one that nobody expected.
+
+    Args:
+        outages: a database that is away is logged, once, beside being told to everybody who asks.
+    """
     if isinstance(error, Problem):
         return error
+    if isinstance(error, OUTAGE) and outages.is_new(error):
+        log.warning("Requests are refused: %s", error)
     if isinstance(error, (StoreMissingError, NotADbosDatabaseError)):
         return NoDatabase(str(error))
     if isinstance(error, BridgeError):

@@ -220,19 +220,17 @@ class LiveHub:
             self.problem = None
             self._ready.set()
         except BridgeError as error:
-            self._note_problem(str(error))
+            if self._services.outages.is_new(error):
+                log.warning("The live tail cannot read the store; it tries again every second: %s", error)
+            self.problem = str(error)
             return tail, None
-        except Exception:
-            # A bug must not end everybody's streams: log each occurrence once and continue.
-            log.exception("Unexpected error in the live watcher; continuing")
-            self._note_problem("The live watcher failed. The details are in the server log.")
+        except Exception as error:
+            # A bug must not end everybody's streams: log it once and continue.
+            if self._services.outages.is_new(error):
+                log.exception("Unexpected error in the live watcher; continuing")
+            self.problem = "The live watcher failed. The details are in the server log."
             return tail, None
         return tail, changes
-
-    def _note_problem(self, problem: str) -> None:
-        if self.problem is None:
-            log.warning("The live tail cannot read the store; it tries again every second: %s", problem)
-        self.problem = problem
 
     def _retire(self, stop: threading.Event) -> bool:
         """End the watcher unless a viewer came meanwhile."""

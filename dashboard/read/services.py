@@ -21,6 +21,7 @@ from otel_bridge.ledger.base import AuditEntry, Failure, Ledger
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import Step
+from otel_bridge.outages import Outages
 from otel_bridge.runs.attempts import REQUEUES, overlay_requeue
 from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failures import FailureLog
@@ -73,6 +74,8 @@ class Services:
         """Seals page cursors where the host gave a policy; made when the first is: see ``read.cursors``."""
         self.hub: Viewers | None = None
         """Set by the blueprint."""
+        self.outages = Outages()
+        """What of the database's failures has been logged, by whichever request or watcher met it first."""
         self._lock = threading.RLock()
         self._store: StateStore | None = None
         self._ledger: Ledger | None = None

@@ -13,12 +13,11 @@ from otel_bridge.bridge.exporter import Progress
 from otel_bridge.bridge.session import ExportSession
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.otlp import Delivery, DeliveryStoppedError
+from otel_bridge.outages import Outages
 
 _logger = logging.getLogger("otel_bridge")
 
 LONGEST_PAUSE_S = 5.0
-SAME_OUTAGE_S = 60.0
-"""What fails, works and fails again within this is one outage: a disk that is all but full takes some writes."""
 STOP_S = 4.0
 """What a stop may take in all, unless it is told to flush for longer: the process ends within five seconds."""
 CLOSING_S = 1.0
@@ -83,10 +82,7 @@ class ExportLoop:
         self._life, self._ticking = threading.RLock(), threading.RLock()
         self._thread: threading.Thread | None = None
         self._session: ExportSession | None = None
-        self._logged: str | None = None
-        self._ended: str | None = None
-        self._quiet_until_s = 0.0
-        """The failure that ended last, and until when it is the same outage if it comes back."""
+        self._outages, self._is_logged = Outages(monotonic=monotonic), False
         self._failures = 0
 
     @property
@@ -195,21 +191,19 @@ class ExportLoop:
         except LeaseLostError:
             return False  # the next tick says who holds it now
         except (StoreError, LedgerError, ConfigurationError) as error:
-            self._log(f"{type(error).__name__}:{getattr(error, 'target', '')}", "%s Trying again.", error)
+            self._log(error, "%s Trying again.", error)
             return None
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the export for good
-            self._log(repr(error), "Unexpected error in the bridge; trying again.", exc_info=True)
+            self._log(error, "Unexpected error in the bridge; trying again.", exc_info=True)
             return None
-        if self._logged is not None:
+        if self._is_logged:
             _logger.info("The bridge is at work again.")
-            self._ended, self._quiet_until_s = self._logged, self._monotonic() + SAME_OUTAGE_S
-            self._logged = None
+            self._is_logged = False
         return more
 
-    def _log(self, key: str, message: str, *args: object, exc_info: bool = False) -> None:
-        is_back = key == self._ended and self._monotonic() < self._quiet_until_s
-        if self._logged != key and not is_back:
-            self._logged = key
+    def _log(self, error: Exception, message: str, *args: object, exc_info: bool = False) -> None:
+        if self._outages.is_new(error):
+            self._is_logged = True
             _logger.warning(message, *args, exc_info=exc_info)
 
     def _close(self) -> None:

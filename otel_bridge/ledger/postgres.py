@@ -46,7 +46,7 @@ from otel_bridge.errors import ConfigurationError, LedgerUnavailableError
 from otel_bridge.ledger.base import Ledger
 from otel_bridge.ledger.migrations import scripts
 from otel_bridge.ledger.tables.core import Row, Session, T
-from otel_bridge.postgres import Connection, Connections, parts_of, plain_url, secrets_in
+from otel_bridge.postgres import Connection, Connections, parts_of, plain_url, secrets_in, server_of
 
 _ADVISORY_KEY = 7_236_823_125_001
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}\Z")
@@ -72,7 +72,7 @@ class PostgresLedger(Ledger):
             raise ConfigurationError(f"Ledger schema {schema!r} is not a plain name. Use letters, digits and '_'.")
         super().__init__()
         self._schema, self._timeout_s = schema, timeout_s
-        self.target = _without_credentials(conninfo, schema)
+        self.target, self._server = _without_credentials(conninfo, schema), server_of(plain_url(conninfo))
         self._secrets = secrets_in(plain_url(conninfo))
         self._connections = Connections(
             plain_url(conninfo),
@@ -166,7 +166,7 @@ class PostgresLedger(Ledger):
     # -- errors -------------------------------------------------------------------------------------------------
 
     def _unavailable(self, error: Exception) -> LedgerUnavailableError:
-        text = without(str(error).strip().partition("\n")[0], self._secrets)
+        text, server = without(str(error).strip().partition("\n")[0], self._secrets), ""
         if isinstance(error, pg.InsufficientPrivilege):
             remedy = (
                 f"Grant this role its rights: an owner's or writer's on schema {self._schema!r} to export and act, "
@@ -177,6 +177,7 @@ class PostgresLedger(Ledger):
         elif isinstance(error, pg.DiskFull):
             remedy = "Make room on the server's disk. It continues by itself, and nothing is lost."
         elif isinstance(error, (PoolTimeout, PoolClosed)):
+            server = self._server
             remedy = "The server did not give a connection in time. Check that it is up and not out of connections."
         elif isinstance(error, (pg.QueryCanceled, pg.LockNotAvailable)):
             remedy = f"It took longer than {self._timeout_s:g} s. Trying again may work."
@@ -186,8 +187,10 @@ class PostgresLedger(Ledger):
                 f"engine's is in it: psql -c 'DROP SCHEMA \"{self._schema}\" CASCADE'"
             )
         else:
+            server = self._server
             remedy = "Check that the server is up and reachable; trying again may work."
-        return LedgerUnavailableError(self.target, f"The ledger {self.target!r} cannot be used: {text}. {remedy}")
+        message = f"The ledger {self.target!r} cannot be used: {text}. {remedy}"
+        return LedgerUnavailableError(self.target, message, server=server)
 
 
 class _ReadingSession:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from otel_bridge.errors import BridgeError, RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp.batches import MAX_BATCH_SPANS, batches
 from otel_bridge.otlp.transport import Accepted, Transport
+from otel_bridge.outages import SAME_OUTAGE_S
 from otel_bridge.spans.model import SpanData
 
 _logger = logging.getLogger("otel_bridge")
@@ -27,8 +28,6 @@ LONGEST_BACKOFF_S = 30.0
 LONGEST_RETRY_AFTER_S = 300.0
 REMEMBERED_REJECTIONS = 100
 CONFIRMATIONS = 2
-SAME_OUTAGE_S = 60.0
-"""A collector that fails again so soon is still in the outage that was logged."""
 REFUSED_IN_A_ROW = 8
 """So many single spans refused, and none taken: the collector refuses everything."""
 PATIENT_TRIES = 8

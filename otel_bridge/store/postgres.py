@@ -23,7 +23,7 @@ from otel_bridge.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from otel_bridge.postgres import Connections, parts_of, plain_url, secrets_in
+from otel_bridge.postgres import Connections, parts_of, plain_url, secrets_in, server_of
 from otel_bridge.store.adapter import SqlStateStore, StaleSchemaError
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
@@ -172,7 +172,9 @@ class PostgresStateStore(SqlStateStore):
             )
         if isinstance(error, pg.QueryCanceled):
             return StoreUnavailableError(self.target, f"{self.target} took too long to answer: {text}.")
-        return StoreUnavailableError(self.target, f"{self.target} cannot be read now: {text}. It is tried again.")
+        return StoreUnavailableError(
+            self.target, f"{self.target} cannot be read now: {text}. It is tried again.", server=server_of(self._url)
+        )
 
     def _probe(self) -> Schema:
         found = self.rows(

@@ -11,10 +11,11 @@ import pytest
 
 from otel_bridge.bridge import loop as loops
 from otel_bridge.bridge.exporter import Progress
-from otel_bridge.bridge.loop import SAME_OUTAGE_S, ExportLoop
+from otel_bridge.bridge.loop import ExportLoop
 from otel_bridge.bridge.session import ExportSession
-from otel_bridge.errors import LedgerUnavailableError
+from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.otlp import Delivery
+from otel_bridge.outages import SAME_OUTAGE_S
 from tests.otlp.samples import ListTransport
 
 
@@ -55,6 +56,33 @@ def test_a_failure_that_comes_and_goes_is_one_line_a_minute(caplog: pytest.LogCa
         loop._guarded_tick()
         loop._guarded_tick()
     assert len(caplog.records) == 2, "one that lasts is said again"
+
+
+def test_a_server_that_is_away_is_one_line_for_the_store_and_the_ledger_on_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A tick meets now the one, now the other. A cause of its own is said beside them, and a bug at each place once."""
+    server = "db:5432/app"
+    errors: list[Exception] = [
+        StoreUnavailableError("the store", "too many clients", server=server),
+        LedgerUnavailableError("the ledger", "no connection in time", server=server),
+        LedgerUnavailableError("the ledger", "the disk is full"),
+    ]
+
+    class Failing(Session):
+        def tick(self) -> tuple[Progress, bool]:
+            self.turns.append(True)
+            if len(self.turns) % 4 == 0:
+                raise ValueError(f"odd {object()}")
+            raise errors[len(self.turns) % 4 - 1]
+
+    loop = loop_of(Failing([]))
+    with caplog.at_level(logging.WARNING, "otel_bridge"):
+        for _ in range(12):
+            assert loop._guarded_tick() is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "too many clients Trying again.",
+        "the disk is full Trying again.",
+        "Unexpected error in the bridge; trying again.",
+    ]
 
 
 def loop_of(session: object, *, clock: list[float] | None = None) -> ExportLoop:

@@ -12,6 +12,7 @@ from dashboard.caretaker.guard import UNAVAILABLE_IN_A_ROW, Guard
 from dashboard.errors import Refused, Unavailable
 from otel_bridge.errors import StoreError
 from otel_bridge.model.runs import Run
+from otel_bridge.outages import SAME_OUTAGE_S, Outages
 from otel_bridge.testing import make_run
 
 GONE, REFUSED, BUG = StoreError("app", "the database is gone"), Refused("not now"), ZeroDivisionError()
@@ -95,16 +96,21 @@ def fail(guard: Guard, name: str, error: Exception) -> None:
 
 
 def test_a_trouble_is_logged_again_when_it_changes_or_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    """A duty that succeeded in between has a new trouble, whatever it says."""
-    guard = Guard()
+    """A duty that succeeded in between has a new trouble, whatever it says; a database is away until a quiet minute."""
+    now_s = 0.0
+    guard = Guard(Outages(monotonic=lambda: now_s))
     with caplog.at_level(logging.WARNING, logger=module.__name__):
         for error in (GONE, GONE, BUG, BUG, ValueError("1"), ValueError("2"), GONE):
             fail(guard, "recovery", error)
         guard.duty("recovery", lambda: None)
-        fail(guard, "recovery", GONE)
+        for error in (GONE, BUG):
+            fail(guard, "recovery", error)
+            fail(guard, "retention", GONE)
+        now_s = SAME_OUTAGE_S
+        fail(guard, "retention", GONE)
     kinds = [record.exc_info[0].__name__ if record.exc_info else "gone" for record in caplog.records]  # type: ignore[union-attr]
-    assert kinds == ["gone", "ZeroDivisionError", "ValueError", "ValueError", "gone", "gone"]
-    assert guard.failures == {"recovery": 8}
+    assert kinds == ["gone", "ZeroDivisionError", "ValueError", "ValueError", "ZeroDivisionError", "gone"]
+    assert guard.failures == {"recovery": 9, "retention": 3}
 
 
 def test_of_many_troubles_the_one_logged_longest_ago_is_forgotten(
@@ -113,10 +119,10 @@ def test_of_many_troubles_the_one_logged_longest_ago_is_forgotten(
     """Memory stays bounded however many runs are damaged."""
     monkeypatch.setattr(module, "REMEMBERED", 2)
     guard = Guard()
-    for name, error in (("a", GONE), ("b", GONE), ("a", BUG), ("c", GONE)):
+    for name, error in (("a", REFUSED), ("b", REFUSED), ("a", BUG), ("c", REFUSED)):
         fail(guard, name, error)
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger=module.__name__):
-        for name, error in (("a", BUG), ("c", GONE), ("b", GONE)):
+        for name, error in (("a", BUG), ("c", REFUSED), ("b", REFUSED)):
             fail(guard, name, error)
     assert ["(b)" in record.getMessage() for record in caplog.records] == [True]

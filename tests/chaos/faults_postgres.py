@@ -62,6 +62,7 @@ def connections_that_the_server_ends(scene: Scene) -> Row:
         scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'durable%'")
         scene.work(2, f"t{scene.random.randrange(10**9)}")
     scene.settle()
+    scene.must(bridge.count("WARNING") <= 1, f"{bridge.count('WARNING')} warnings")
     row = scene.row(f"{bridge.count('WARNING')} warnings")
     row.before, row.after = before, vitals(bridge.pid)
     bridge.stop()

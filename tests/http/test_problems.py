@@ -173,8 +173,10 @@ def test_a_file_that_is_not_a_system_database_is_reported(tmp_path: Path) -> Non
         assert "other.sqlite" in response.get_json()["detail"]
 
 
-def test_a_store_that_fails_is_503_with_its_reason(story_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locked, unreachable or timed out: the client learns which, and that it is not its fault."""
+def test_a_store_that_fails_is_503_with_its_reason(
+    story_app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Locked, unreachable or timed out: the client learns which, and that it is not its fault; the log, once."""
     store = story_app.extensions["durable"].services.store
 
     def locked(*args: Any, **kwargs: Any) -> Any:
@@ -184,6 +186,8 @@ def test_a_store_that_fails_is_503_with_its_reason(story_app: Flask, monkeypatch
     response = story_app.test_client().get("/durable/api/runs")
     assert response.status_code == 503
     assert response.get_json()["detail"] == "The database is locked."
+    story_app.test_client().get("/durable/api/runs")
+    assert caplog.messages == ["Requests are refused: The database is locked."]
 
 
 def test_without_its_ledger_the_dashboard_still_reads(story_url: str) -> None:
