@@ -171,10 +171,12 @@ class ActionContext:
             return Queues(run, WORK_QUEUE)  # only workers that have our workflows poll it
         if chosen is not None:
             return Queues(run, chosen)
-        registered = frozenset(queue.name for queue in self.store.queues(backlog=False) if queue.registered)
         able = place(Need(workflow=run.workflow, namespace=run.namespace), seen.live).takers
         restricted = any(executor.queues and FAST_QUEUE not in executor.queues for executor in able)
-        return Queues(run, None, registered, INTERNAL_QUEUE if restricted else FAST_QUEUE)
+        return Queues(run, None, self._registered_queues, INTERNAL_QUEUE if restricted else FAST_QUEUE)
+
+    def _registered_queues(self) -> set[str]:
+        return {queue.name for queue in self.store.queues(backlog=False) if queue.registered}
 
     def _remembered_queue(self, run: Run) -> str | None:
         try:

@@ -1,7 +1,8 @@
-"""Where a run goes back to: which version, which queue. Pure: runs and what is known of queues are arguments."""
+"""Where a run goes back to: which version, which queue. Runs and what tells which queues there are are arguments."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from dashboard.workflow.names import FAST_QUEUE, WORK_QUEUE
@@ -26,11 +27,14 @@ class Queues:
     """The queue onto which a run goes back: the one that is certain; else the one that the run was first put on.
 
     So its limits hold for a retry too. One that is not registered any more gives way to ours.
+
+    Args:
+        registered: the queues that are, asked for only where the run was on one of the application's.
     """
 
     run: Run
     certain: str | None
-    registered: frozenset[str] = frozenset()
+    registered: Callable[[], Collection[str]] = frozenset
     ours: str = FAST_QUEUE
 
     def of(self, remembered: str | None) -> tuple[str, str | None]:
@@ -43,7 +47,7 @@ class Queues:
             return self.certain, None
         known = (queue for queue in (remembered, self.run.queue) if queue is not None and queue not in OUR_QUEUES)
         original = next(known, None)
-        if original is not None and original in self.registered:
+        if original is not None and original in self.registered():
             return original, self.run.queue_partition
         return self.ours, None
 
