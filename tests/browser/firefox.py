@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from simple_websocket import Client
 
 from tests.programs import Program
+from tests.waiting import until
 
 STEP_S = 60.0
 """For what comes at once on an idle machine."""
@@ -60,13 +60,14 @@ class Firefox:
 
     def find(self, css: str, text: str = "") -> dict[str, Any]:
         """Return the first visible element of this kind that says this, by its name or its text."""
-        deadline = time.monotonic() + STEP_S
-        while True:
+
+        def shared_id() -> str:
             found = self._call(_FIND, css, text)
-            if found["type"] == "node":
-                return {"type": "element", "element": {"sharedId": found["sharedId"]}}
-            assert time.monotonic() < deadline, f"Firefox shows no {css!r} that says {text!r}: {self.text()[:2000]}"
-            time.sleep(0.1)
+            assert found["type"] == "node", f"Firefox shows no {css!r} that says {text!r}: {self.text()[:2000]}"
+            return str(found["sharedId"])
+
+        shared = until(shared_id, timeout_s=STEP_S, every_s=0.1)
+        return {"type": "element", "element": {"sharedId": shared}}
 
     def click(self, css: str, text: str = "") -> None:
         """Click on it, as a mouse does."""

@@ -65,7 +65,7 @@ def test_a_handler_named_in_the_settings_is_any_workflow(new_world: Callable[...
     assert world.output("dlq:d2")["deadRunId"] == "d2"
 
 
-def test_a_broken_on_dead_hook_stops_nothing(new_world: Callable[..., World]) -> None:
+def test_a_broken_on_dead_hook_stops_nothing(new_world: Callable[..., World], caplog: pytest.LogCaptureFixture) -> None:
     """It is logged, and the handler runs all the same."""
 
     def broken(letter: Mapping[str, Any]) -> None:
@@ -75,6 +75,8 @@ def test_a_broken_on_dead_hook_stops_nothing(new_world: Callable[..., World]) ->
     kill_until_dead(world, "d3")
     until(caretaker(world, on_dead=broken).tick, what="the lease")
     world.reaches("dlq:d3", "completed")
+    logged = [record for record in caplog.records if record.getMessage() == "The on_dead hook failed for run d3"]
+    assert [record.exc_info and record.exc_info[0] for record in logged] == [ZeroDivisionError]
 
 
 def test_of_two_caretakers_one_works(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.conftest import CHROMIUM_ARGS, ROOT, START_S, _answers, _free_port, browser
 from tests.databases import make_wal
+from tests.waiting import until
 
 __all__ = ["CHROMIUM_ARGS", "browser"]
 
@@ -73,11 +73,13 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "app.log").open("wb") as log:
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
-            deadline = time.monotonic() + START_S
-            while not _answers(f"http://127.0.0.1:{port}/durable/api/runs"):
-                if process.poll() is not None or time.monotonic() > deadline:
+
+            def answers() -> bool:
+                if process.poll() is not None:
                     pytest.fail("The app did not start:\n" + Path(folder / "app.log").read_text()[-3000:])
-                time.sleep(0.1)
+                return _answers(f"http://127.0.0.1:{port}/durable/api/runs")
+
+            until(answers, what="the app to answer", timeout_s=START_S, every_s=0.1)
             yield f"http://127.0.0.1:{port}/durable"
         finally:
             process.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,9 +67,12 @@ class Scene:
         assert self.hub.wait_until_watching()
         self.tail.say(*changes)
         got: list[Any] = []
-        deadline = time.monotonic() + 5
-        while len(got) < count and time.monotonic() < deadline:
-            got += viewer.take(0.2)
+
+        def arrived() -> int:
+            got.extend(viewer.take(0.2))
+            return len(got)
+
+        until(arrived, lambda number: number >= count, what=f"{count} messages")
         self.hub.unsubscribe(viewer)
         assert len(got) == count
         return [json.loads(message.json) for message in got]

@@ -16,7 +16,7 @@ from flask import Flask
 from simple_websocket import Client, ConnectionClosed
 
 from dashboard.live.hub import STOPPED_REASON, LiveHub
-from dashboard.live.subscription import SLOW_REASON
+from dashboard.live.subscription import SLOW_REASON, Message
 from otel_bridge.model.runs import RunQuery
 from tests.programs import Program
 from tests.story import mounted, served
@@ -316,16 +316,16 @@ def test_a_viewer_that_reads_too_slowly_is_dropped_and_no_other(worker_url: str,
         hub: LiveHub = app.extensions["durable"].hub
         slow, _ = hub.subscribe(query=RunQuery())
         quick, _ = hub.subscribe(query=RunQuery())
-        got = []
+        got: list[Message] = []
         for _ in range(5):
             run_id = new_id("simple")
             worker.tell(f"start simple {run_id} 1")
-            done = False
-            deadline = time.monotonic() + 10
-            while not done and time.monotonic() < deadline:
-                got += quick.take(0.2)
-                done = any(m.run.id == run_id and m.type == "run.completed" for m in got)
-            assert done
+
+            def completed(run_id: str = run_id) -> bool:
+                got.extend(quick.take(0.2))
+                return any(m.run.id == run_id and m.type == "run.completed" for m in got)
+
+            until(completed, what=run_id)
         assert slow.closed == SLOW_REASON
         assert quick.closed is None
         assert [m.id for m in got] == sorted({m.id for m in got})
