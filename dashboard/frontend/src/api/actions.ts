@@ -48,7 +48,9 @@ export const continueRun = (id: string, release?: Release) =>
       : {}),
   });
 
-export const wakeRun = (id: string) => post("/runs/{runId}/wake", on(id));
+/** ``seq``: the sleep that is meant, where the run is in several. */
+export const wakeRun = (id: string, body: { comment: string; seq?: number }) =>
+  post("/runs/{runId}/wake", { ...on(id), body });
 
 export const assignWait = (runId: string, seq: number, assignee: string | null) =>
   post("/runs/{runId}/waits/{seq}/assign", { path: { runId, seq }, body: assignee === null ? {} : { assignee } });

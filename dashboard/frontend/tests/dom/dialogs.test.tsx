@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 import { comes, showApp } from "../support/app";
-import { detail, step } from "../support/rows";
+import { at, detail, step } from "../support/rows";
 import { FakeServer, json, Later } from "../support/server";
 
 let server: FakeServer;
@@ -51,4 +51,18 @@ test("a late answer does not close the dialog that was opened after its own", as
   await comes(later, json({}));
   await screen.findByText("Retry is under way.");
   await waitFor(() => expect(screen.getByRole("dialog", { name: "Fork a new run" })).toBeTruthy());
+});
+
+test("a sleep is woken with a comment, and only the one that was seen", async () => {
+  const waiting = { on: "sleep" as const, name: "cool down", since: at(0), seq: 4 };
+  const asleep = { id: "r1", status: "suspended" as const, waiting, allowed: ["wake" as const] };
+  server.on("GET runs/r1", detail(asleep, [])).on("POST runs/r1/wake", {});
+  showApp("/runs/r1");
+  fireEvent.click(await screen.findByRole("button", { name: "Wake" }));
+  const dialog = screen.getByRole("dialog");
+  fireEvent.change(within(dialog).getByLabelText(/Comment/), { target: { value: " The gateway is back. " } });
+  fireEvent.click(within(dialog).getByRole("button", { name: "Wake" }));
+  await screen.findByText("Woken.");
+  const sent = server.asked.find((asked) => asked.path === "runs/r1/wake");
+  expect(sent?.body).toEqual({ comment: "The gateway is back.", seq: 4 });
 });

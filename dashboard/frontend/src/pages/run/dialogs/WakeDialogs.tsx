@@ -5,14 +5,33 @@ import { isHeld } from "../../../lib/status";
 import { Dialog } from "../../../ui/Dialog";
 import { useRunAct } from "./useRunAct";
 
+const COMMENT_CHARS = 2_000; // as the server does
+
 export function WakeDialog({ detail: { run } }: { detail: RunDetail }) {
-  const { act, busy, refusal } = useRunAct(run.id, () => wakeRun(run.id), "Woken.");
+  const [comment, setComment] = useState("");
+  const { act, busy, refusal } = useRunAct(
+    run.id,
+    () => wakeRun(run.id, { comment: comment.trim(), ...(run.waiting?.seq == null ? {} : { seq: run.waiting.seq }) }),
+    "Woken.",
+  );
   return (
     <Dialog title="Wake this run?" confirm="Wake" onConfirm={() => act(undefined)} busy={busy} refusal={refusal}>
       <p>
         The run sleeps: <strong>{run.waiting?.name ?? "sleep"}</strong>. It continues now, as its workflow does for one
         that was woken.
       </p>
+      <label className="field">
+        <span>
+          Comment<span className="muted normal"> optional, handed to the workflow and kept in the audit log</span>
+        </span>
+        <input
+          className="input"
+          value={comment}
+          maxLength={COMMENT_CHARS}
+          data-autofocus
+          onChange={(event) => setComment(event.target.value)}
+        />
+      </label>
     </Dialog>
   );
 }
