@@ -145,7 +145,7 @@ def history(services: Services, loaded: Loaded) -> list[Attempt]:
         return attempts(run, [])
     kept, exported = kept_attempts(services, run.id), exported_of(services, [run.id]).get(run.id)
     again_ms = max(loaded.requeues[-1].at_ms, run.enqueued_at_ms)
-    earlier = (step for step in loaded.steps if step.started_at_ms is not None and step.started_at_ms < again_ms)
+    earlier = (step for step in loaded.steps if step.begun_at_ms is not None and step.begun_at_ms < again_ms)
     return attempts(
         run,
         loaded.requeues,

@@ -61,7 +61,8 @@ def axis(run: Run, steps: Iterable[Step], now_ms: int) -> Axis:
     for step in steps:
         if _is_kept(step, begin, run):
             continue
-        moment, ended = begin_ms(step), step.finished_at_ms
+        asked_ms, ended = step.asked_at_ms, step.finished_at_ms
+        moment = begin_ms(step) if asked_ms is None or asked_ms >= begin or not _again(run) else math.inf
         if moment != math.inf and (first is None or moment < first):
             first = int(moment)
         if ended is not None and (last is None or ended > last):
@@ -78,8 +79,11 @@ def axis(run: Run, steps: Iterable[Step], now_ms: int) -> Axis:
 
 def _is_kept(step: Step, begin: int, run: Run) -> bool:
     """Say whether the last attempt took the step's result over from an earlier one."""
-    again = run.requeued_at_ms is not None or run.was_put_back
-    return again and step.finished_at_ms is not None and step.finished_at_ms < begin
+    return _again(run) and step.finished_at_ms is not None and step.finished_at_ms < begin
+
+
+def _again(run: Run) -> bool:
+    return run.requeued_at_ms is not None or run.was_put_back
 
 
 def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:

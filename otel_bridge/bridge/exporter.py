@@ -17,7 +17,7 @@ from otel_bridge.bridge.metrics import BridgeMetrics
 from otel_bridge.bridge.model_calls import calls_of, with_model_calls
 from otel_bridge.bridge.outbox import Outbox
 from otel_bridge.bridge.related import Related
-from otel_bridge.bridge.resumes import note_resumes
+from otel_bridge.bridge.resumes import note_resumes, with_requeues
 from otel_bridge.bridge.set_aside import SetAside, why_unreadable
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import ExportedRun, Lease, Ledger, PastLife
@@ -142,6 +142,7 @@ class RunExporter:
         # Kept lives are read after runs and steps: a run that was seen to live again has its earlier lives.
         past = self._ledger.past_lives(chunk)
         before = self._ledger.exported(chunk)
+        runs = with_requeues(self._ledger, runs, before)
         cut = Interruptions(self._ledger, runs, past)
         related = Related(self._store, self._ledger, self._settings, runs, before)
         now_ms = self._store.now_ms()

@@ -1,4 +1,4 @@
-"""Runs that the engine itself made live again, noted in the audit log. Reads and writes the ledger.
+"""Runs that live again: when they were put back, and the engine's own resumes noted. Reads and writes the ledger.
 
 An application, or the ``dbos`` command, may resume or rewind a run without this product. The engine's row then says
 neither when that was nor that the run had ended before; the bridge has seen it end, and knows.
@@ -6,7 +6,7 @@ neither when that was nor that the run had ended before; the bridge has seen it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from otel_bridge.ledger.base import GONE, AuditEntry, ExportedRun, KeptAttempt, Ledger
@@ -20,8 +20,29 @@ from otel_bridge.runs.attempts import (
     RESUME,
     UNSEEN,
     of_this_run,
+    overlay_requeue,
 )
 from otel_bridge.runs.overlay import CLOCKS_MS
+
+
+def with_requeues(ledger: Ledger, runs: Mapping[str, Run], before: Mapping[str, ExportedRun]) -> Mapping[str, Run]:
+    """Return the runs; those that live again and have no start, with when they were put on a queue again.
+
+    They wait there, or were cancelled: the engine then forgets when they were taken.
+
+    Args:
+        before: what was exported of them.
+
+    Raises:
+        LedgerUnavailableError: it cannot be read now.
+    """
+    lived = (known.run_id for known in before.values() if known.ended or known.generation)
+    ids = [run_id for run_id in lived if run_id in runs and runs[run_id].started_at_ms is None]
+    if not ids:
+        return runs
+    requeues, begun = ledger.audit_of_runs(ids, REQUEUES), ledger.requeue_begun_at(ids)
+    found = {one: overlay_requeue(runs[one], requeues.get(one, ()), begun_ms=begun.get(one)) for one in ids}
+    return {**runs, **found}
 
 
 def note_resumes(ledger: Ledger, planned: Iterable[tuple[Run, ExportedRun | None, ExportedRun]]) -> None:

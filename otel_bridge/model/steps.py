@@ -32,6 +32,7 @@ class Step(NamedTuple):
         folded: numbers of the bookkeeping rows that this step absorbed.
         recorded_at_ms: when the engine wrote the row that ended the step (database clock).
         finished_at_ms: when the step ended; of a remote one, when its child did, whenever the parent asked for it.
+        asked_at_ms: when the run asked for a remote step, however often its child was retried since.
         enqueued_at_ms: when the child of a remote step was put on its queue; None where nobody knows, too.
         collected_at_ms: when the parent took the result of a remote step.
         key: topic of a message received, key of an event set, name of a stream written to.
@@ -66,11 +67,17 @@ class Step(NamedTuple):
     key: str | None = None
     unreadable: bool = False
     child_put_back: bool = False
+    asked_at_ms: int | None = None
 
     @property
     def is_open(self) -> bool:
         """True while the store holds no end for the step."""
         return self.finished_at_ms is None
+
+    @property
+    def begun_at_ms(self) -> int | None:
+        """When the run itself came to the step: a remote one when it asked for it, whenever its child began."""
+        return self.started_at_ms if self.asked_at_ms is None else self.asked_at_ms
 
     @property
     def duration_ms(self) -> int | None:

@@ -46,7 +46,7 @@ class Attempt:
         cause: what began it: ``start``, ``retry``, ``redispatch``, ``move``, or ``resume`` by the engine.
         by: who did that, as the audit log names them; None for the start.
         error: why it failed, where that was kept.
-        steps: what began in it; none of the last one, whose steps are the run's.
+        steps: what the run came to in it, as it was at its end; none of the last one, whose steps are the run's.
     """
 
     n: int
@@ -136,8 +136,8 @@ def attempts(
     causes = [None, *requeues]
     found = []
     life = 0
-    known = chain(steps, (step for one in kept for step in one.life.steps), map(interrupted_step, reported))
-    begun_in = _begun_in(starts, known, most_steps)
+    were = (step for one in kept for step in one.life.steps)
+    begun_in = _begun_in(starts, were, chain(steps, map(interrupted_step, reported)), most_steps)
     for n, (enqueued_ms, cause) in enumerate(zip(starts, causes, strict=True), start=1):
         if cause is not None and _begins_a_life(cause):
             life += 1
@@ -191,26 +191,47 @@ def _kept_at(kept: Sequence[KeptAttempt], following_ms: Sequence[int]) -> PastLi
     return next((one.life for one in kept if end_ms <= one.at_ms and all(one.at_ms < ms for ms in later[:1])), None)
 
 
-def _begun_in(starts: Sequence[int], known: Iterable[Step], most: int | None) -> list[tuple[tuple[Step, ...], int]]:
-    """Return which of the known steps began within each attempt, each execution once, and how many they are.
+def _begun_in(
+    starts: Sequence[int], were: Iterable[Step], known: Iterable[Step], most: int | None
+) -> list[tuple[tuple[Step, ...], int]]:
+    """Return which steps the run came to within each attempt, each execution once, and how many they are.
 
-    What has a row goes first. What was seen in flight, and what its worker reported of it in the end, are the same
-    execution: the latter is whole.
+    What was kept goes first: the row of a remote step may have got another result since, in a later attempt, and that
+    is no part of this one. What was seen in flight, and what its worker reported of it in the end, or its row tells,
+    are the same execution: the latter is whole.
+
+    Args:
+        were: as they were kept at the ends of attempts, the first one first.
+        known: others; each only once.
     """
-    found: list[dict[tuple[int, int | None], Step]] = [{} for _ in starts]
-    left_out = [0] * len(starts)
+    found: list[dict[tuple[int, int], Step]] = [{} for _ in starts]
+    left_out: list[set[tuple[int, int]]] = [set() for _ in starts]
+    more = [0] * len(starts)
+
+    def put(step: Step) -> tuple[int, tuple[int, int]] | None:
+        """Put it where it belongs; return where that is, where there is no room."""
+        begun_ms = step.begun_at_ms
+        at = -1 if begun_ms is None else bisect_right(starts, begun_ms) - 1
+        if begun_ms is None or at < 0 or at == len(starts) - 1:
+            return None
+        if step.folded and step.collected_at_ms is not None and step.collected_at_ms >= starts[at + 1]:
+            return None  # how it stood at the end of this attempt nobody kept
+        key, within = (step.seq, begun_ms), found[at]
+        if key not in within and most is not None and len(within) >= most and step.status != "interrupted":
+            return at, key
+        if key not in within or within[key].status == "interrupted":
+            within[key] = step
+        return None
+
+    for step in were:
+        if (full := put(step)) is not None:
+            left_out[full[0]].add(full[1])
     for step in known:
-        at = -1 if step.started_at_ms is None else bisect_right(starts, step.started_at_ms) - 1
-        if at < 0 or at == len(starts) - 1:
-            continue
-        began, within = (step.seq, step.started_at_ms), found[at]
-        if began not in within and most is not None and len(within) >= most and step.status != "interrupted":
-            left_out[at] += 1
-        elif began not in within or within[began].status == "interrupted":
-            within[began] = step
+        if (full := put(step)) is not None:
+            more[full[0]] += full[1] not in left_out[full[0]]
     return [
-        (tuple(sorted(within.values(), key=lambda step: (step.seq, step.started_at_ms))), len(within) + more)
-        for within, more in zip(found, left_out, strict=True)
+        (tuple(within[key] for key in sorted(within)), len(within) + len(some) + others)
+        for within, some, others in zip(found, left_out, more, strict=True)
     ]
 
 

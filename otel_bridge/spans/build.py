@@ -22,9 +22,6 @@ from otel_bridge.spans.lives import (
     first_enqueued_ms,
     is_another_run,
     queue_wait_ms,
-    shown_end_ms,
-    span_times,
-    step_start_ms,
 )
 from otel_bridge.spans.model import (
     NS_PER_MS,
@@ -36,6 +33,7 @@ from otel_bridge.spans.model import (
     SpanLink,
     SpanSettings,
 )
+from otel_bridge.spans.times import last_end_ms, step_times, within_retry
 from otel_bridge.spans.traces import Relatives, Traces, caller_context
 
 Attributes = dict[str, AttributeValue]
@@ -66,9 +64,8 @@ class RunSpans:
 
     def step(self, due: DueStep, error: SpanError | None) -> SpanData:
         """Return the span of one step."""
-        step = due.step
-        ended_ms = max(map(shown_end_ms, (due, *due.folded))) if due.folded else shown_end_ms(due)
-        start_ns, end_ns = self.step_times(due, ended_ms)
+        step, ended_ms = due.step, last_end_ms(due)
+        start_ns, end_ns = step_times(due, created_ms=self._run.created_at_ms)
         attributes: Attributes = {
             **self._common,
             semconv.STEP_SEQ: step.seq,
@@ -116,10 +113,10 @@ class RunSpans:
             instance=self._instance,
         )
 
-    def step_times(self, due: DueStep, ended_ms: int) -> tuple[int, int]:
-        """Return where the span of one step begins and ends, in nanoseconds."""
-        start_ms = step_start_ms(due.step, ended_ms)
-        return span_times(max(start_ms, self._run.created_at_ms) if due.copied else start_ms, ended_ms)
+    def step_bounds(self, due: DueStep) -> tuple[int, int]:
+        """Return within what times the span of one step lies, in nanoseconds, as far as they are of this life."""
+        bounds = step_times(due, created_ms=self._run.created_at_ms)
+        return within_retry(due, bounds, self._life_start_ms()) if self._is_retry else bounds
 
     def _step_links(self, step: Step, again: int | None) -> tuple[SpanLink, ...]:
         if again is None and step.child_run_id is None and step.compensates is None:
@@ -236,7 +233,8 @@ class RunSpans:
         if not self._is_retry:
             return run.created_at_ms
         earliest = facts.ended_at_ms if facts.ended_at_ms is not None else run.created_at_ms
-        return max(earliest, run.started_at_ms if run.started_at_ms is not None else earliest)
+        begun_ms = run.started_at_ms if run.started_at_ms is not None else run.requeued_at_ms
+        return earliest if begun_ms is None else max(earliest, begun_ms)
 
     def _life_parent(self) -> tuple[bytes | None, bool]:
         run = self._run

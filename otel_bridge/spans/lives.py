@@ -14,7 +14,6 @@ from otel_bridge.ledger.base import COPIED, GONE, ExportedRun
 from otel_bridge.model.runs import ROUNDING_MS, Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import OPEN_STEP_STATUSES, Step
-from otel_bridge.spans.model import NS_PER_MS
 
 DEAD_GRACE_MS = 5_000
 """How long the root of a dead run waits for its dead-letter handler to appear, so that it can link to it."""
@@ -134,9 +133,9 @@ def run_end_ms(run: Run, steps: Sequence[Step]) -> int:
     """Return when an ended run ended, widened to its steps: clocks differ and run times may be whole seconds."""
     latest = ended_at_ms(run)
     for step in steps:
-        started_ms = step.started_at_ms
-        if started_ms is not None and started_ms > latest:
-            latest = started_ms
+        begun_ms = step.begun_at_ms  # the child of a remote one may begin when nobody waits for it any more
+        if begun_ms is not None and begun_ms > latest:
+            latest = begun_ms
         if step.kind != "sleep":
             end_ms, _ = step_end_ms(step, None)
             if end_ms is not None and end_ms > latest:
@@ -163,7 +162,7 @@ def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     """Return when a step ended for good, and whether that is only because its run did.
 
     A remote step ends for good when its result was taken, which the run's own row says; its child's row may still
-    change. One whose result nobody takes ends with the run. How long its span lasts: ``shown_end_ms``.
+    change. One whose result nobody takes ends with the run. How long its span lasts: ``times.shown_end_ms``.
     """
     finished = step.finished_at_ms
     if step.kind == "remote" and step.name != OTHER_RESULT:
@@ -177,26 +176,6 @@ def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     if finished is not None:
         return finished, False
     return run_end, run_end is not None
-
-
-def shown_end_ms(due: DueStep) -> int:
-    """Return where the step's span ends: a remote step's where its child did, not when the parent asked for it."""
-    step = due.step
-    is_over = step.kind == "remote" and not due.unfinished and step.finished_at_ms is not None
-    return step.finished_at_ms if is_over and step.finished_at_ms is not None else due.end_ms
-
-
-def step_start_ms(step: Step, end_ms: int) -> int:
-    """Return where the step's span begins: a remote step's where it was put on its queue."""
-    if step.started_at_ms is None:
-        return end_ms if step.enqueued_at_ms is None else step.enqueued_at_ms
-    return step.started_at_ms if step.enqueued_at_ms is None else min(step.enqueued_at_ms, step.started_at_ms)
-
-
-def span_times(start_ms: int, end_ms: int) -> tuple[int, int]:
-    """Return start and end in nanoseconds; a clock that went backwards gives zero length, never a negative one."""
-    start_ns = start_ms * NS_PER_MS
-    return start_ns, end_ms * NS_PER_MS if end_ms > start_ms else start_ns
 
 
 def _facts(
@@ -294,7 +273,7 @@ def _ran_on(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:
         return False
     rounded_ms = ROUNDING_MS - 1 if facts.ended_at_ms % ROUNDING_MS == 0 else 0
     sent_until_ms = max([facts.ended_at_ms + rounded_ms, *(end_ms for end_ms, _ in facts.steps.values())])
-    return any(step.seq not in facts.steps and (step.started_at_ms or 0) > sent_until_ms for step in steps)
+    return any(step.seq not in facts.steps and (step.begun_at_ms or 0) > sent_until_ms for step in steps)
 
 
 def _differs(step: Step, facts: ExportedRun) -> bool:

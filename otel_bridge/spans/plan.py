@@ -14,7 +14,7 @@ from otel_bridge.model.values import StoredValue
 from otel_bridge.spans import semconv
 from otel_bridge.spans.build import RunSpans
 from otel_bridge.spans.exceptions import with_stack
-from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, shown_end_ms, step_end_ms
+from otel_bridge.spans.lives import DueStep, Life, compare, ended_at_ms, run_end_ms, step_end_ms
 from otel_bridge.spans.model import SpanData, SpanError, SpanSettings
 from otel_bridge.spans.traces import Relatives
 from otel_bridge.spans.unseen import unseen_life
@@ -84,8 +84,8 @@ def plan_run(
     if life.ends:
         wait = builder.queue_wait() if settings.queue_spans else None
         spans += [span for span in (wait,) if span is not None]
-        bounds = ((span.start_ns, span.end_ns) for span in [*step_spans, *([wait] if wait else [])])
-        within = chain(bounds, _earlier_bounds(builder, steps, life))
+        queued = [] if wait is None else [(wait.start_ns, wait.end_ns)]
+        within = chain((builder.step_bounds(due) for due in shown), queued, _earlier_bounds(builder, steps, life))
         spans.append(builder.outcome(within) if anchored else builder.life(within))
     record = _record(run, steps, life)
     return Plan(
@@ -162,8 +162,7 @@ def _earlier_bounds(builder: RunSpans, steps: Sequence[Step], life: Life) -> Ite
     for step in steps:
         known = facts.steps.get(step.seq)
         if step.seq not in due and known is not None and known[1] == facts.generation:
-            sent = DueStep(step, known[0])
-            yield builder.step_times(sent, shown_end_ms(sent))
+            yield builder.step_bounds(DueStep(step, known[0]))
 
 
 def _record(run: Run, steps: Sequence[Step], life: Life) -> ExportedRun:

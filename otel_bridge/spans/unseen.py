@@ -6,8 +6,8 @@ from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
 from otel_bridge.spans import ids, semconv
 from otel_bridge.spans.build import OUTCOME_NAME
-from otel_bridge.spans.lives import span_times
 from otel_bridge.spans.model import AttributeValue, SpanData, SpanEvent, SpanKind, SpanSettings
+from otel_bridge.spans.times import span_times
 from otel_bridge.spans.traces import Relatives, Traces
 
 

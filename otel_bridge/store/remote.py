@@ -94,6 +94,7 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         enqueued_at_ms=_enqueued_ms(asked_ms, child) if is_timed else None,
         recorded_at_ms=row.recorded_ms if result is None else result.recorded_ms,
         collected_at_ms=collected_ms,
+        asked_at_ms=asked_ms,
         child_run_id=row.child_id,
         worker_group=queue,
         executor=child.executor if child is not None else None,

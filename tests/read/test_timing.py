@@ -85,6 +85,16 @@ def test_steps_say_when_a_run_of_whole_seconds_began_and_ended() -> None:
     assert (times.begin_ms, times.start_ms, times.end_ms) == (T, T, T + 730)
 
 
+def test_a_child_that_was_retried_by_itself_does_not_lengthen_its_parents_next_attempt() -> None:
+    """The run asked for it in an earlier one: when the child was at work before is no time of this one."""
+    run = make_run(
+        "a", status="completed", started_at_ms=T + 60_000, finished_at_ms=T + 63_000, requeued_at_ms=T + 60_000
+    )
+    child = make_step("a", 1, kind="remote", started_at_ms=T + 50_000, finished_at_ms=T + 61_000, folded=(2,))
+    asked = child._replace(asked_at_ms=T + 10, enqueued_at_ms=T + 49_000)
+    assert axis(run, [asked], T + 90_000) == (T + 60_000, T + 60_000, T + 63_000)
+
+
 def test_a_run_that_waits_to_be_picked_up_has_spent_all_its_time_in_the_queue() -> None:
     """Nothing has begun."""
     run = make_run("r", status="pending", created_at_ms=T, queue="q")

@@ -122,6 +122,42 @@ def test_an_earlier_attempt_keeps_the_steps_that_the_retry_deleted() -> None:
     assert last.steps == ()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_step_is_of_the_attempt_in_which_the_run_asked_for_it(kept: bool) -> None:
+    """However often its child was retried since: what an attempt lists is how the step stood at its end."""
+    now = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + HOUR + 7, finished_at_ms=T + HOUR + 40)
+    local = make_step("a", 1, started_at_ms=T + 10)
+    failed = make_step(
+        "a", 2, kind="remote", status="failed", started_at_ms=T + 30, finished_at_ms=T + 40, child_run_id="c"
+    )._replace(asked_at_ms=T + 20, collected_at_ms=T + 50, folded=(3,))
+    # retried by itself half an hour later; the run, retried after an hour, took the new result
+    mended = failed._replace(
+        status="completed",
+        started_at_ms=T + HOUR // 2,
+        finished_at_ms=T + HOUR // 2 + 9,
+        collected_at_ms=T + HOUR + 20,
+    )
+    fresh = make_step("a", 4, kind="remote", started_at_ms=T + HOUR + 25)._replace(asked_at_ms=T + HOUR + 22)
+    was = make_run("a", status="failed", created_at_ms=T, finished_at_ms=T + 60)
+    life = KeptAttempt(at_ms=T + HOUR, life=PastLife(run=was, generation=0, steps=(local, failed)))
+    first, last = attempts(
+        now, [done("retry", T + HOUR)], kept=[life] if kept else [], steps=[local, mended, fresh], most_steps=9
+    )
+    assert first.steps == ((local, failed) if kept else (local,))
+    assert (first.steps_total, last.steps) == (len(first.steps), ())
+
+
+def test_steps_that_were_kept_and_have_their_rows_are_counted_once() -> None:
+    """Also those that an attempt has no room for."""
+    now = make_run("a", status="completed", created_at_ms=T, started_at_ms=T + HOUR)
+    rows = [make_step("a", seq, started_at_ms=T + seq) for seq in range(1, 8)]
+    deleted = make_step("a", 8, status="failed", started_at_ms=T + 8)
+    was = make_run("a", status="failed", created_at_ms=T, finished_at_ms=T + 60)
+    kept = [KeptAttempt(at_ms=T + HOUR, life=PastLife(run=was, generation=0, steps=(*rows, deleted)))]
+    first = attempts(now, [done("retry", T + HOUR)], kept=kept, steps=rows, most_steps=3)[0]
+    assert ([step.seq for step in first.steps], first.steps_total) == ([1, 2, 3], 8)
+
+
 # -- put back by the engine itself ---------------------------------------------------------------------------------
 
 ENGINES = "_dbos_internal_queue"

@@ -13,7 +13,7 @@ from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepKind, StepStatus
 from otel_bridge.spans import Plan, Relatives, SpanData, SpanSettings, ids, plan_deleted, plan_run
 from otel_bridge.spans.lives import run_end_ms
-from otel_bridge.spans.model import Housekeeping
+from otel_bridge.spans.model import Housekeeping, Root
 from otel_bridge.testing import make_run, make_step
 from otel_bridge.testing.clock import DEFAULT_TIME_MS as T
 
@@ -69,7 +69,7 @@ def test_nothing_is_sent_twice():
 def test_sending_again_after_a_crash_of_the_bridge_gives_the_same_spans():
     """Content is a pure function of rows and ledger: the clock decides only when, never what."""
     run, steps = failed_run()
-    assert plan(run, steps, now_ms=LATER).spans == plan(run, steps, now_ms=LATER + 10**9).spans
+    assert plan(run, steps, now_ms=T + 10**7).spans == plan(run, steps, now_ms=LATER + 10**9).spans
 
 
 def test_an_open_step_is_not_sent():
@@ -182,6 +182,49 @@ def test_a_retried_run_stays_in_its_trace_below_its_root():
     assert links(retry)["failed_step"][1] == ids.step_span_id("run-1", 2)
     assert links(retry)["previous_life"][1] == ids.root_span_id("run-1")
     assert (retry.start_ns, retry.end_ns) == ((T + 2_000) * 10**6, (T + 2_600) * 10**6)
+
+
+@pytest.mark.parametrize("root", ["end", "anchor"])
+def test_a_retry_does_not_begin_with_a_child_that_was_retried_by_itself_before(root: Root):
+    """The run asked for it in its first life, and takes the new result in the second, which began ten seconds later."""
+    run, (local, _) = failed_run()
+    settings = SpanSettings(root=root)
+    asked: dict[str, Any] = {"kind": "remote", "child_run_id": "c", "asked_at_ms": T + 100, "folded": (3,)}
+    failed = make_step(
+        seq=2, status="failed", started_at_ms=T + 110, finished_at_ms=T + 150, collected_at_ms=T + 200, **asked
+    )
+    first = plan_run(run, [local, failed], None, settings=settings, now_ms=T + 10**7)
+    done = make_run(status="completed", started_at_ms=T + 12_000, finished_at_ms=T + 12_068)
+    child: dict[str, Any] = {"enqueued_at_ms": T + 2_000, "started_at_ms": T + 2_020, "finished_at_ms": T + 2_030}
+    again = make_step(seq=2, collected_at_ms=T + 12_010, **child, **asked)
+    second = plan_run(done, [local, again], first.record, settings=settings, now_ms=T + 10**7)
+    step = next(span for span in second.spans if span.seq == 2)
+    assert (step.start_ns, step.end_ns) == ((T + 2_000) * 10**6, (T + 2_030) * 10**6)
+    whole = second.spans[-1]
+    assert (whole.start_ns, whole.end_ns) == ((T + 12_000) * 10**6, (T + 12_068) * 10**6)
+    sent = plan_run(
+        make_run(started_at_ms=T + 12_000), [local, again], first.record, settings=settings, now_ms=T + 10**7
+    )
+    late = plan_run(done, [local, again], sent.record, settings=settings, now_ms=T + 10**7).spans[-1]
+    assert (late.start_ns, late.end_ns) == (whole.start_ns, whole.end_ns)
+
+
+def test_a_retry_that_was_cancelled_begins_when_it_was_asked_for():
+    """The engine forgets when a cancelled run was taken: not when the life before ended, however long ago that was."""
+    run, steps = failed_run()
+    gone = make_run(status="cancelled", started_at_ms=None, requeued_at_ms=T + 3_600_000, finished_at_ms=T + 3_600_500)
+    announced = replace(plan(run, steps).record, generation=1, ended=False)
+    retry = plan(gone, steps[:1], announced).spans[-1]
+    assert retry.name == "retry 1"
+    assert (retry.start_ns, retry.end_ns) == ((T + 3_600_000) * 10**6, (T + 3_600_500) * 10**6)
+
+
+def test_a_child_that_nobody_waited_for_does_not_lengthen_the_run_that_asked_for_it():
+    """It may begin when its parent has long ended, and a bridge that was away sees both at once."""
+    asked: dict[str, Any] = {"kind": "remote", "child_run_id": "c", "asked_at_ms": T + 100}
+    late = make_step(seq=1, started_at_ms=T + 3_600_000, finished_at_ms=T + 3_600_100, **asked)
+    run = make_run(status="completed", finished_at_ms=T + 300)
+    assert plan(run, [late]).spans[-1].end_ns == (T + 300) * 10**6
 
 
 def test_a_retry_announced_by_the_dashboard_is_not_taken_for_its_own_end():
