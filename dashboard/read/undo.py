@@ -15,7 +15,7 @@ from otel_bridge.model.runs import Run, StartedRun
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue
 from otel_bridge.runs.presence import Presence
-from otel_bridge.runs.undo import plan_entries, turns
+from otel_bridge.runs.undo import plan_entries, steps_to_undo, turns
 from otel_bridge.store.base import StateStore
 
 CHILDREN_AT_ONCE = 5_000
@@ -63,24 +63,24 @@ def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
     """
     own = (undo_event_seq(event.key) for event in store.published_events(run.id, own=True, cap_bytes=_KEY_ALONE))
     declared = {seq for seq in own if seq is not None}
-    if declared:
-        declared -= {step.seq for step in every_step(store, run.id) if step.status == "failed"}
+    failed = {step.seq for step in every_step(store, run.id) if step.status == "failed"} if declared else set[int]()
     children: dict[int, StartedRun] = {}
     started = (one for one in store.started_by([run.id]) if one.seq is not None)
     while some := list(islice(started, CHILDREN_AT_ONCE)):
         able = undoable(store, [one.child_id for one in some])
         children |= {one.seq: one for one in some if one.seq is not None and one.child_id in able}
+    order = steps_to_undo(declared, children, failed=failed)
     executing = {step.seq for _, step in seen.in_flight(run.id)}
 
     def each() -> Iterator[PreviewedUndo]:
-        for seq in sorted(declared | children.keys(), reverse=True):
+        for seq in order:
             if (child := children.get(seq)) is not None:
                 planned = PlannedUndo(seq=seq, step=str(child.name), child_run_id=child.child_id)
                 yield PreviewedUndo(planned, None, None, executing=False)
             elif (found := _previewed(store, run.id, seq, executing=seq in executing)) is not None:
                 yield found
 
-    return Preview(len(declared | children.keys()), each())
+    return Preview(len(order), each())
 
 
 def _previewed(store: StateStore, run_id: str, seq: int, *, executing: bool) -> PreviewedUndo | None:

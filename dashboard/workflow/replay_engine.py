@@ -20,7 +20,9 @@ from dbos import _dbos as dbos_module
 from dbos._registrations import DBOSFuncType, get_func_info
 from dbos._serialization import Serializer
 
-SLEEP, GET_RESULT = "DBOS.sleep", "DBOS.getResult"
+from otel_bridge.model.names import GET_RESULT
+
+SLEEP = "DBOS.sleep"
 
 
 class ReplayStopped(BaseException):

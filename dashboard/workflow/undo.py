@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +37,12 @@ from dashboard.workflow.names import (
 )
 from otel_bridge.errors import BridgeError
 from otel_bridge.ledger.base import Ledger
-from otel_bridge.model.names import UNDO_PREFIX
+from otel_bridge.model.names import GET_RESULT, UNDO_PREFIX
 from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.runs.overlay import ENGINE_PREFIX
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.presence_reader import PresenceReader
+from otel_bridge.runs.undo import steps_to_undo
 
 DEFAULT_GRACE_S = 5.0
 _POLL_S = 0.1
@@ -222,44 +223,55 @@ def make_plan(run_id: str) -> list[dict[str, Any]]:
     and has no record is undone as "maybe".
     """
     record = read_record(run_id)
-    entries: dict[int, dict[str, Any]] = {}
-    for seq, given in record.published.items():
-        row = record.steps.get(seq)
-        name = str(given["undo"])
-        policy = compensation.UndoPolicy()
-        even_if_failed = False
-        try:
-            declared = compensation.registry.find(name)
-            policy, even_if_failed = declared.policy, declared.even_if_failed
-        except compensation.UndeclaredUndoError:
-            pass  # planned all the same: the compensation itself will say what is missing
-        if row is not None and row["error"] is not None and not even_if_failed:
-            continue
-        entries[seq] = {
-            "seq": seq,
-            "step": row["function_name"] if row is not None else str(given["step"]),
-            "undo": name,
-            "maybe": row is None,
-            "policy": {
-                "maxAttempts": policy.max_attempts,
-                "intervalS": policy.interval_s,
-                "backoffRate": policy.backoff_rate,
-            },
-        }
+    declared = {seq: str(given["undo"]) for seq, given in record.published.items()}
+    failed = {seq for seq in declared.keys() & record.steps.keys() if record.steps[seq]["error"] is not None}
+    failed = {seq for seq in failed if (known := _declaration(declared[seq])) is None or not known.even_if_failed}
+    children = {seq: child for seq, child in _children(record) if _has_compensations(child)}
+    entries = []
+    for seq in steps_to_undo(declared, children, failed=failed):
+        if (child := children.get(seq)) is not None:
+            name = record.steps[seq]["function_name"]
+            entries.append({"seq": seq, "step": name, "childRunId": child, "maybe": False})
+        else:
+            entries.append(_entry(record, seq, declared[seq]))
+    return entries
+
+
+def _entry(record: Recorded, seq: int, undo: str) -> dict[str, Any]:
+    row, known = record.steps.get(seq), _declaration(undo)
+    policy = compensation.UndoPolicy() if known is None else known.policy
+    return {
+        "seq": seq,
+        "step": row["function_name"] if row is not None else str(record.published[seq]["step"]),
+        "undo": undo,
+        "maybe": row is None,
+        "policy": {
+            "maxAttempts": policy.max_attempts,
+            "intervalS": policy.interval_s,
+            "backoffRate": policy.backoff_rate,
+        },
+    }
+
+
+def _declaration(undo: str) -> compensation.DeclaredUndo | None:
+    """Return what this process declares; None: planned all the same, the compensation will say what is missing."""
+    try:
+        return compensation.registry.find(undo)
+    except compensation.UndeclaredUndoError:
+        return None
+
+
+def _children(record: Recorded) -> Iterator[tuple[int, str]]:
+    """Yield the steps that started a run, and its id; the undo of a child is none of them."""
     for seq, row in record.steps.items():
         child = row["child_workflow_id"]
-        if child and row["function_name"] not in ("DBOS.getResult", UNDO_WORKFLOW) and _has_compensations(child):
-            entries[seq] = {"seq": seq, "step": row["function_name"], "childRunId": child, "maybe": False}
-    return [entries[seq] for seq in sorted(entries, reverse=True)]
+        if child and row["function_name"] not in (GET_RESULT, UNDO_WORKFLOW):
+            yield seq, child
 
 
 def _has_compensations(run_id: str) -> bool:
     record = read_record(run_id)
-    return bool(record.published) or any(
-        _has_compensations(row["child_workflow_id"])
-        for row in record.steps.values()
-        if row["child_workflow_id"] and row["function_name"] not in ("DBOS.getResult", UNDO_WORKFLOW)
-    )
+    return bool(record.published) or any(_has_compensations(child) for _, child in _children(record))
 
 
 # -- quiet -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Names that this product gives its own runs, steps and events. Pure."""
+"""Names of runs, steps, events and queues: our own, and those of the engine that decide something. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ DEAD_LETTER_PREFIX = "dlq:"
 """Run id of the dead-letter handler of a run: ``dlq:<run_id>``."""
 BULK_PREFIX = "bulk:"
 """Run id of a bulk action: ``bulk:<random>``."""
+GET_RESULT = "DBOS.getResult"
+"""Of a step that took another run's result: one that the run started in a step before, or any other."""
 UNDO_WORKFLOW = "durable.undo"
 PLAN_STEP, STUCK_STEP, COMPENSATE_PREFIX = "durable.plan", "durable.stuck", "compensate:"
 """Steps of an undo: its plan, a compensation of one entry, and what is said when some are stuck."""

@@ -6,12 +6,29 @@ retried, another step says so, and only those that failed have their turn again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from otel_bridge.codec import WHOLE, decode
 from otel_bridge.model.names import COMPENSATE_PREFIX, PLAN_STEP, STUCK_STEP, UNDO_WORKFLOW
 from otel_bridge.model.steps import Step
 from otel_bridge.store.base import StateStore
+
+
+def steps_to_undo(declared: Collection[int], children: Collection[int], *, failed: Collection[int]) -> list[int]:
+    """Return the numbers of the steps that undoing a run would undo, in its order: the last one first. Pure.
+
+    The worker that plans an undo and the page that previews one read the run each in its own way; both decide here.
+
+    Args:
+        declared: steps that declared how to undo them; some of them may have no record, so their end is unknown.
+        children: steps that started a run with something to undo, which is undone in their place.
+        failed: steps that failed, and so had no effect to undo, unless their declaration says otherwise.
+
+    Example:
+        >>> steps_to_undo({1, 2, 4}, {3}, failed={2})
+        [4, 3, 1]
+    """
+    return sorted((set(declared) - set(failed)) | set(children), reverse=True)
 
 
 def plan_entries(store: StateStore, undo_id: str, steps: Sequence[Step]) -> list[object] | None:

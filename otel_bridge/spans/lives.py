@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from otel_bridge.ledger.base import COPIED, GONE, ExportedRun
+from otel_bridge.model.names import GET_RESULT
 from otel_bridge.model.runs import ROUNDING_MS, Run
 from otel_bridge.model.status import TERMINAL_STATUSES
 from otel_bridge.model.steps import OPEN_STEP_STATUSES, Step
@@ -21,8 +22,6 @@ CASCADE_MS = 2_000
 """Children cancelled with their run are so a moment later: how long its root waits for them, and how much later."""
 LOOK_AGAIN_MS = 500
 INTERNAL_QUEUE_PREFIX = "_dbos_"
-OTHER_RESULT = "DBOS.getResult"
-"""Name of a step that took the result of a run which it did not start itself: it has a row of its own."""
 
 
 class DueStep(NamedTuple):
@@ -165,7 +164,7 @@ def step_end_ms(step: Step, run_end: int | None) -> tuple[int | None, bool]:
     change. One whose result nobody takes ends with the run. How long its span lasts: ``times.shown_end_ms``.
     """
     finished = step.finished_at_ms
-    if step.kind == "remote" and step.name != OTHER_RESULT:
+    if step.kind == "remote" and step.name != GET_RESULT:
         if not step.folded:
             # a child that ended before its parent did had this end whenever one looks; one that went on is cut there
             later_ms = CASCADE_MS if step.status == "cancelled" else 0

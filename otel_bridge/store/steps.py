@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from otel_bridge.model.names import GET_RESULT
 from otel_bridge.model.runs import WaitingOn
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import StoredValue, text_of
 from otel_bridge.store.remote import remote_step
 from otel_bridge.store.waiting import (
-    GET_RESULT,
     SET_EVENT,
     SIGNALS,
     SLEEP,

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from otel_bridge.model.names import GET_RESULT
 from otel_bridge.model.runs import ROUNDING_MS, OpenWait, Question, Waiting, WaitingOn
 from otel_bridge.model.status import ENGINE_OPEN
 
 TAIL_ROWS = 16
 """How many of a run's last step rows decide what it waits for; list and detail look at the same."""
 
-SLEEP, GET_RESULT, SET_EVENT = "DBOS.sleep", "DBOS.getResult", "DBOS.setEvent"
+SLEEP, SET_EVENT = "DBOS.sleep", "DBOS.setEvent"
 SIGNALS = frozenset({"DBOS.recv", "DBOS.getEvent"})
 ENDS_BEFORE_TIMEOUT = SIGNALS | {GET_RESULT}
 """Rows whose timeout, if they have one, is the sleep right behind them."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.model.fleet import QueueInfo, ScheduleInfo, StoreInfo
-from otel_bridge.model.names import UNDO_PREFIX, WAIT_EVENT_KEY
+from otel_bridge.model.names import GET_RESULT, UNDO_PREFIX, WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run
 from otel_bridge.model.status import STATUSES
 from otel_bridge.model.steps import Step
@@ -26,7 +26,7 @@ from otel_bridge.store.cells import fetch
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sql.schema import Schema
 from otel_bridge.store.sql.session import Row
-from otel_bridge.store.waiting import GET_RESULT, SET_EVENT, SLEEP
+from otel_bridge.store.waiting import SET_EVENT, SLEEP
 
 _DERIVED = {"cancelling": "CANCELLED", "blocked": "ENQUEUED"}
 """What the engine's row says of a run whose status other rows, or executors, tell."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_bridge.model.names import WAIT_EVENT_KEY
+from otel_bridge.model.names import GET_RESULT, WAIT_EVENT_KEY
 from otel_bridge.model.steps import Step, StepCounts, StepPart
 from otel_bridge.model.values import StoredValue
 from otel_bridge.store.cells import LAST, plain
@@ -29,7 +29,6 @@ from otel_bridge.store.sql.steps import (
 from otel_bridge.store.sql.values import capped, stored_value
 from otel_bridge.store.steps import StepRow, stored_error
 from otel_bridge.store.waiting import (
-    GET_RESULT,
     SET_EVENT,
     SIGNALS,
     SLEEP,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from otel_bridge.model.names import UNDO_WORKFLOW
+from otel_bridge.model.names import GET_RESULT, UNDO_WORKFLOW
 from otel_bridge.model.runs import Run, StartedRun
 from otel_bridge.store.sql.conditions import in_list
 from otel_bridge.store.sql.session import Reader, chunks, derive_runs, run_records
 from otel_bridge.store.sql.statement import BY_ORIGINAL, BY_PARENT, PRIMARY_KEY, Statement
-from otel_bridge.store.waiting import GET_RESULT
 
 RELATED_RUNS = Statement("related_runs", "The children or the forks of a run, oldest first.", (BY_PARENT, BY_ORIGINAL))
 STARTED_IN_STEPS = Statement("started_in_steps", "Which runs the steps of some runs started.", (PRIMARY_KEY,))
