@@ -79,6 +79,7 @@ def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
     if run.status == "completed":
         raise Refused("The run completed, and only runs that did not can be undone.")
     if run.undo_id is not None:
+        _refuse_if_it_went_on(ctx, run, run.undo_id)
         return Outcome(run)  # one undo per run: it is at work, or done
     version, note = ctx.version_for_ours(UNDO_WORKFLOW, run)
     lock.fence()
@@ -94,6 +95,25 @@ def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
                 client.cancel_workflow(f"{UNDO_PREFIX}{run.id}")
                 raise Refused("The run completed before it could be cancelled, so nothing is undone.")
     return Outcome(ctx.run(run.id), (note,) if note else ())
+
+
+def _refuse_if_it_went_on(ctx: ActionContext, run: Run, undo_id: str) -> None:
+    """Refuse a second undo of a run that went on after its undo: by the engine's own resume, say.
+
+    Raises:
+        Refused: it did.
+    """
+    undo = ctx.store.get_run(undo_id)
+    if undo is None or undo.finished_at_ms is None:
+        return
+    # the engine stamps each cancel of a cancelled run anew, so when that one ended does not tell
+    ended_later = run.status not in CANCELLED_STATUSES and (run.finished_at_ms or 0) > undo.finished_at_ms
+    if run.status not in CANCELLABLE_STATUSES and not ended_later:
+        return
+    advice = "Cancel it without undo" if run.status in CANCELLABLE_STATUSES else "Undo by hand what it did since"
+    if undo.status != "completed":
+        advice += f", then retry {undo_id}, which has not undone all"
+    raise Refused(f"The run went on after {undo_id} had ended ({undo.status}), and a run is undone once. {advice}.")
 
 
 def enqueue_undo(ctx: ActionContext, client: DBOSClient, run: Run, version: str | None) -> None:
