@@ -129,9 +129,20 @@ def _still_waits(run: Run, before: Run) -> bool:
 
 
 def step_events(
-    run: Run, steps: list[Step], before: dict[int, StepStatus] | None, since_ms: int, *, codec: Codec
+    run: Run,
+    steps: list[Step],
+    before: dict[int, StepStatus] | None,
+    since_ms: int,
+    *,
+    codec: Codec,
+    error_of: Callable[[str], StoredValue | None],
 ) -> list[LifecycleEvent]:
-    """Return what happened to a run's steps; ``codec`` reads why they failed."""
+    """Return what happened to a run's steps.
+
+    Args:
+        codec: reads why they failed.
+        error_of: the error of a child by its id: it failed before its run asked for its result, if that ever does.
+    """
     events: list[LifecycleEvent] = []
     for step in steps:
         was = before.get(step.seq) if before is not None else None
@@ -153,14 +164,17 @@ def step_events(
                 status=step.status,
                 duration_ms=step.duration_ms if kind != "step.started" else None,
                 queue_ms=step.queue_ms,
-                error=_why(step, codec) if kind == "step.failed" else None,
+                error=_why(step, codec, error_of) if kind == "step.failed" else None,
             )
         )
     return sorted(events, key=lambda event: event.at_ms)
 
 
-def _why(step: Step, codec: Codec) -> str | None:
-    return INTERRUPTED if step.status == "interrupted" else message_of(step.error, codec)
+def _why(step: Step, codec: Codec, error_of: Callable[[str], StoredValue | None]) -> str | None:
+    if step.status == "interrupted":
+        return INTERRUPTED
+    not_asked_for = step.child_run_id if step.error is None and not step.has_error else None
+    return message_of(step.error if not_asked_for is None else error_of(not_asked_for), codec)
 
 
 def message_of(value: StoredValue | None, codec: Codec) -> str | None:

@@ -18,7 +18,7 @@ from otel_bridge.ledger.base import Cursor, InterruptedStep, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step, StepStatus
-from otel_bridge.model.values import ERROR_CAP_BYTES
+from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.lifecycle import lived_meanwhile, message_of, run_events, step_events
@@ -186,7 +186,14 @@ class ChangeTail:
         steps = overlay_steps(run, recorded, self.presence, cut)
         events = run_events(run, then, self._since_ms, ending=False)
         if stored.status != "pending":
-            events += step_events(run, steps, before.steps if before else None, self._since_ms, codec=self._codec)
+            events += step_events(
+                run,
+                steps,
+                before.steps if before else None,
+                self._since_ms,
+                codec=self._codec,
+                error_of=self._stored_error,
+            )
             statuses = {step.seq: step.status for step in steps if not is_cut_off_but_open(step)}
         else:
             # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
@@ -205,7 +212,10 @@ class ChangeTail:
             self._open.discard(self._known.popitem(last=False)[0])
 
     def _run_error(self, run: Run) -> str | None:
-        return message_of(self._store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES), self._codec)
+        return message_of(self._stored_error(run.id), self._codec)
+
+    def _stored_error(self, run_id: str) -> StoredValue | None:
+        return self._store.get_payload(run_id, "error", cap_bytes=ERROR_CAP_BYTES)
 
 
 def _lives_again(run: Run, then: Run | None) -> Run:

@@ -104,6 +104,20 @@ def test_a_failure_says_what_went_wrong():
     assert [(event.type, event.error) for event in change.events] == [("step.failed", "no funds")]
 
 
+def test_a_child_that_failed_says_why_before_its_run_asks_for_the_result() -> None:
+    """Its step has failed from then on, and is told once: that it failed and with what belong together."""
+    store, _, tail = new_tail()
+    store.put_run(make_run("a", status="running", created_at_ms=START))
+    tail.poll()
+    child = make_run("a-1", status="failed", created_at_ms=START, parent_id="a", serialization="portable_json")
+    store.put_run(replace(child, finished_at_ms=START + 50))
+    store.put_payload("a-1", "error", '{"name": "ValueError", "message": "no funds"}')
+    started = {"workflow_uuid": "a", "function_id": 1, "function_name": "charge", "child_workflow_id": "a-1"}
+    store.put_row("operation_outputs", **started, started_at_epoch_ms=START + 1, retention_timestamp=START + 2)
+    told = [(event.type, event.error) for change in tail.poll() for event in change.events if event.run_id == "a"]
+    assert told == [("step.failed", "no funds")]
+
+
 def test_a_wait_is_reported_as_suspended_and_its_end_as_resumed():
     """Suspended names what is awaited; a second wait is a new suspension."""
     store, clock, tail = new_tail()
