@@ -111,10 +111,10 @@ def _blocked_in_hand(run: Run, seen: Presence) -> Blocked | None:
         return Blocked(
             code,
             f"Worker {run.executor} took the run, but does not have workflow {run.workflow!r}.",
-            "Start a worker that has it, then redispatch the run.",
+            "Start a worker that has it, then re-dispatch the run.",
         )
     return Blocked(
-        code, f"Worker {run.executor} holds the run and is alive, but does not execute it.", "Redispatch the run."
+        code, f"Worker {run.executor} holds the run and is alive, but does not execute it.", "Re-dispatch the run."
     )
 
 
@@ -122,7 +122,8 @@ def _executor_lost(run: Run, seen: Presence) -> Blocked:
     found = place(Need(workflow=run.workflow, namespace=run.namespace, version=run.workflow_version), seen.live)
     if found.shortage == "version_gone":
         return _version_gone(run, seen)
-    remedy = "Redispatch the run." if found.takers else "Start a worker that has its workflow, then redispatch the run."
+    alone = "Start a worker that has its workflow, then re-dispatch the run."
+    remedy = "Re-dispatch the run." if found.takers else alone
     return Blocked("executor_lost", f"Worker {run.executor} held the run and no longer reports.", remedy)
 
 

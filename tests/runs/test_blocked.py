@@ -103,9 +103,9 @@ def test_a_run_is_blocked_by_what_is_missing(run: Run, executors: list[Executor]
         (
             held(workflow="refund"),
             "Worker pod-1 took the run, but does not have workflow 'refund'.",
-            "Start a worker that has it, then redispatch the run.",
+            "Start a worker that has it, then re-dispatch the run.",
         ),
-        (held(), "Worker pod-1 holds the run and is alive, but does not execute it.", "Redispatch the run."),
+        (held(), "Worker pod-1 holds the run and is alive, but does not execute it.", "Re-dispatch the run."),
     ],
 )
 def test_what_keeps_a_run_from_being_executed_by_its_holder_is_said_with_what_to_do(

@@ -64,13 +64,20 @@ function ThemeButton() {
 }
 
 function TopBar({ current }: { current: string | undefined }) {
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the pages do not all fit: the one that is shown is not left at the edge.
+    const shown = nav.current?.querySelector<HTMLElement>('[aria-current="page"]');
+    if (nav.current && shown)
+      nav.current.scrollLeft = shown.offsetLeft - (nav.current.clientWidth - shown.offsetWidth) / 2;
+  }, [current]);
   return (
     <header className="topbar">
       <Link to="/" className="brand" aria-label={`${config.title}: all runs`}>
         <Mark />
         <span className="brand-name">{config.title}</span>
       </Link>
-      <nav className="nav" aria-label="Pages">
+      <nav className="nav" aria-label="Pages" ref={nav}>
         {ROUTES.map(({ path, title, nav, preload }) =>
           nav && !nav.hidden ? (
             <Link

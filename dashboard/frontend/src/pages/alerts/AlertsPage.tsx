@@ -28,7 +28,7 @@ export function AlertsPage() {
       <header className="page-head">
         <h1>Alerts</h1>
         <p className="muted">Open problems, one entry each. Each sends one message.</p>
-        <TestButton />
+        {query.data && query.data.rules.length > 0 ? <TestButton /> : null}
       </header>
       <QueryView query={query} what="The alerts" pending={<Skeleton rows={6} />}>
         {({ alerts, rules, targets, lookedAt }) => (

@@ -83,7 +83,8 @@ export function StepRow(props: RowProps) {
           {stepLabel(step.name, step.compensates)}
         </span>
         {step.status === "failed" ? <StatusIcon status="failed" size={12} /> : null}
-        {step.status === "interrupted" ? (
+        {step.status === "interrupted" && narrow ? <StatusIcon status="interrupted" size={12} /> : null}
+        {step.status === "interrupted" && !narrow ? (
           <span className="tag" data-tone="warn" title={STATUS.interrupted.hint}>
             may have had its effect
           </span>
