@@ -37,6 +37,7 @@ class Step(NamedTuple):
         collected_at_ms: when the parent took the result of a remote step.
         key: topic of a message received, key of an event set, name of a stream written to.
         attempts: executions, where known (presence tells; the engine does not store it).
+        child_forgotten: its child's row is gone, or tells of another life than the one whose result the run has.
         child_put_back: its child was put on its queue once more, as the child's own rows show: see ``runs.children``.
         unreadable: its row holds what the engine's columns do not declare; what could not be read is left out.
     """
@@ -68,6 +69,7 @@ class Step(NamedTuple):
     unreadable: bool = False
     child_put_back: bool = False
     asked_at_ms: int | None = None
+    child_forgotten: bool = False
 
     @property
     def is_open(self) -> bool:

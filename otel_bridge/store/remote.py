@@ -101,7 +101,32 @@ def remote_step(row: StepRow, result: StepRow | None, child: Child | None) -> St
         folded=(result.seq,) if result is not None else (),
         has_output=bool(result.has_output) if result is not None else False,
         has_error=bool(result.has_error) if result is not None else False,
+        child_forgotten=result is not None and (child is None or _lives_again(child, collected_ms)),
         child_put_back=is_timed and child is not None and child.ran_before and (child.executions or 0) <= 1,
+    )
+
+
+def of_child(step: Step, child: Child) -> Step:
+    """Return a remote step whose result was collected as it was while its child's row was this one, which has ended.
+
+    >>> child = Child("c", "ERROR", "work", 0, 0, started_at_ms=100, completed_at_ms=600, queue="q", executor="e")
+    >>> step = Step("r", 1, "work", "remote", "failed", has_error=True, asked_at_ms=90, collected_at_ms=8_000)
+    >>> shown = of_child(step, child)
+    >>> shown.duration_ms, shown.queue_ms, shown.collect_ms
+    (500, 10, 7400)
+    """
+    queue = child.queue if child.queue != INTERNAL_QUEUE else None
+    times = remote_times(step.asked_at_ms, step.collected_at_ms, child)
+    status = _STEP_STATUS.get(status_of(child.status), "failed") if step.has_error else step.status
+    return step._replace(
+        status="failed" if step.has_error and status == "completed" else status,
+        started_at_ms=times.started_ms,
+        finished_at_ms=times.ended_ms,
+        enqueued_at_ms=_enqueued_ms(step.asked_at_ms, child) if queue is not None else None,
+        worker_group=queue,
+        executor=child.executor,
+        child_forgotten=False,
+        child_put_back=False,
     )
 
 
@@ -112,6 +137,8 @@ def _enqueued_ms(asked_ms: int | None, child: Child | None) -> int | None:
     """
     if child is None or child.ran_before or (child.executions or 0) > 1:
         return None
+    if child.started_at_ms is None and not child.is_active and (child.delayed_until_ms or 0) > child.updated_at_ms:
+        return None  # it was over within its delay: it was on no queue
     return asked_ms if child.started_at_ms is None else _latest(asked_ms, child.delayed_until_ms)
 
 
