@@ -33,7 +33,9 @@ from examples.bench_fill import migrate, postgres_server
 from examples.fake_collector import FakeCollector
 
 MOST_KB = 300
-"""No answer about a run, and no page of a list, is larger."""
+"""No answer about a run is larger."""
+MOST_PAGE_KB = 1_000
+"""Nor is a page of a list than this: it ends at a run with which it would be."""
 WIDE_ROWS, WIDE_BYTES = 300, 1_000_000
 ROUTES = (
     "", "?fold=true&children=200", "?from=50000&limit=500", "?q=nothing", "/graph", "/graph?expand=all", "/timing",
@@ -176,11 +178,12 @@ def measure_server(url: str) -> list[str]:
         ask(f"{base}/runs?limit=1")
         print(f"{'server, before':44} {'':9} {'':10} {peak_mb(server.pid, again=True):6.0f} MB")
         for number, route in enumerate([*asked, *LISTS, *ACTIONS]):
+            most_kb = MOST_PAGE_KB if route in LISTS else MOST_KB
             began = time.monotonic()
             status, size = ask(f"{base}/{route}", post=number >= len(asked) + len(LISTS))
             took_s, peak = time.monotonic() - began, peak_mb(server.pid, again=True)
             print(f"{route:44} {took_s:7.2f} s {size / 1000:7.1f} kB {peak:6.0f} MB  {status}", flush=True)
-            large += [route] if size > MOST_KB * 1000 else []
+            large += [f"{route} than {most_kb} kB"] if size > most_kb * 1000 else []
     finally:
         server.terminate()
         server.wait()
@@ -232,7 +235,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if large:
-        sys.exit(f"larger than {MOST_KB} kB: {', '.join(large)}")
+        sys.exit(f"larger: {', '.join(large)}")
 
 
 @contextmanager
