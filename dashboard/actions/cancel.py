@@ -12,7 +12,11 @@ from dashboard.errors import Refused
 from dashboard.workflow.names import UNDO_WORKFLOW, WORK_QUEUE
 from otel_bridge.model.names import UNDO_PREFIX
 from otel_bridge.model.runs import Run
-from otel_bridge.model.status import CANCELLABLE_STATUSES, CANCELLED_STATUSES, RETURNED_STATUSES
+from otel_bridge.model.status import (
+    CANCELLABLE_STATUSES,
+    CANCELLED_STATUSES,
+    RETURNED_STATUSES,
+)
 
 
 def cancel(ctx: ActionContext, run_id: str, *, actor: str, compensate: bool = False, children: bool = False) -> Outcome:
@@ -59,18 +63,28 @@ def _cancel(ctx: ActionContext, lock: RunLock, run: Run, children: bool) -> Outc
 
 def _cancel_now(ctx: ActionContext, lock: RunLock, run: Run, *, children: bool) -> None:
     """Cancel a run. The engine keeps nothing of a step in flight; the worker reports it, no matter who cancels."""
-    _remember_queues(ctx, run, children=children)
     lock.fence()
     with ctx.engine.use() as client:
-        client.cancel_workflow(run.id, cancel_children=children)
+        _cancel_family(ctx, client, run, children=children)
     end_waits(ctx, run)
 
 
-def _remember_queues(ctx: ActionContext, run: Run, *, children: bool) -> None:
-    """Keep the queues of all that the engine is about to cancel: it forgets them."""
+def _cancel_family(ctx: ActionContext, client: DBOSClient, run: Run, *, children: bool) -> None:
+    """Cancel a run and those that it started, some at a time; keep their queues first, for the engine forgets them.
+
+    The engine cancels all children of a level by one statement, and one of more than 65,535 values Postgres refuses.
+    The parent comes first, so that it starts no more; one that ended meanwhile the engine lets alone.
+    """
     ctx.remember_queues([run])
-    for below in ids_below(ctx.store, run.id) if children else ():
-        ctx.remember_queues(ctx.store.get_runs(below).values())
+    client.cancel_workflow(run.id)
+    family = {run.id}
+    for some in ids_below(ctx.store, run.id) if children else ():
+        own = [child for child in ctx.store.get_runs(some).values() if child.parent_id in family]
+        family.update(child.id for child in own)
+        ending = [child for child in own if child.status not in (*RETURNED_STATUSES, "cancelled")]
+        if ending:
+            ctx.remember_queues(ending)
+            client.cancel_workflows([child.id for child in ending])
 
 
 def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
@@ -87,8 +101,7 @@ def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:
         # First, so that a crash of this process in between loses nothing: the undo cancels the run by itself.
         enqueue_undo(ctx, client, run, version)
         if run.status in CANCELLABLE_STATUSES:
-            _remember_queues(ctx, run, children=True)
-            client.cancel_workflow(run.id, cancel_children=True)
+            _cancel_family(ctx, client, run, children=True)
             end_waits(ctx, run)
             after = ctx.run(run.id)
             if after.status == "completed":

@@ -22,6 +22,10 @@ class Handle:
         return self.run_id
 
 
+MOST_AT_ONCE = 1_000
+"""Runs of one call: the engine names them all in one statement, and Postgres takes no more than 65,535 values."""
+
+
 class RecordingClient:
     """Does to the store's rows what the engine's client does, and notes every call.
 
@@ -53,6 +57,11 @@ class RecordingClient:
     def cancel_workflow(self, run_id: str, **options: Any) -> None:
         self._note("cancel", run_id, **options)
         self.store.set_columns(run_id, {"status": "CANCELLED"})
+
+    def cancel_workflows(self, run_ids: Sequence[str], **options: Any) -> None:
+        assert len(run_ids) <= MOST_AT_ONCE
+        for run_id in run_ids:
+            self.cancel_workflow(run_id, **options)
 
     def delete_workflows(self, run_ids: Sequence[str]) -> None:
         for run_id in run_ids:

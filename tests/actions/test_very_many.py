@@ -55,6 +55,22 @@ def test_the_queue_of_every_run_below_is_remembered_when_all_are_cancelled() -> 
     assert ctx.ledger.original_queue("grandkid") == "far"
 
 
+def test_a_cancel_of_very_many_takes_some_at_a_time_and_what_the_engine_would_take() -> None:
+    """The parent first, each of its family once; what ended stays so, and so does a run that another one started."""
+    ctx, store, client = memory_context()
+    children = put_children(store, "top")
+    store.put_run(make_run("top", status="running", created_at_ms=1))
+    for status in ("completed", "failed", "cancelled", "dead"):
+        store.put_run(make_run(status, status=status, parent_id="top", created_at_ms=5_000))
+    store.put_run(make_run("below", status="running", parent_id="completed", created_at_ms=6_000))
+    store.put_run(make_run("other", status="running", created_at_ms=7_000))
+    store.put_step(make_step("top", MANY + 1, name="pack", kind="remote", child_run_id="other"))
+    cancel.cancel(ctx, "top", actor="ann", children=True)
+    cancelled = [run_id for name, run_id, _ in client.calls if name == "cancel"]
+    assert cancelled[0] == "top"
+    assert sorted(cancelled) == sorted(["top", *children, "dead", "below"])
+
+
 def test_the_last_of_very_many_children_can_be_what_there_is_to_undo() -> None:
     """In the preview, and for the policy that is asked about all that an undo reaches."""
     _, store, _ = memory_context()
