@@ -6,17 +6,16 @@ import logging
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dashboard.errors import Unavailable
 from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Lease, Ledger
+from otel_bridge.runs.in_hand import action_lease
 
 log = logging.getLogger(__name__)
 
-LOCKS = 64
 TTL_S = 5.0
 """One whose process was killed must not keep others out for long; one that works longer renews its lease."""
 RENEW_S = TTL_S / 3
@@ -97,7 +96,7 @@ class RunLocks:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger, self._monotonic, self._pause = ledger, monotonic, pause
-        self._threads = [threading.Lock() for _ in range(LOCKS)]
+        self._threads: dict[str, threading.Lock] = {}
 
     @contextmanager
     def hold(self, run_id: str) -> Iterator[RunLock]:
@@ -108,14 +107,15 @@ class RunLocks:
         Raises:
             Unavailable: another one has been at work for longer than ``WAIT_S``.
         """
-        number = zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % LOCKS
+        name = action_lease(run_id)
+        thread = self._threads.setdefault(name, threading.Lock())
         deadline = self._monotonic() + WAIT_S
         busy = Unavailable("Another action is at work on this run. Try again in a moment.")
-        if not self._threads[number].acquire(timeout=WAIT_S):
+        if not thread.acquire(timeout=WAIT_S):
             raise busy
         try:
             # Named here, not when the process began: a forked process must not share its parent's leases.
-            owner, name = uuid.uuid4().hex, f"action.{number}"
+            owner = uuid.uuid4().hex
             while (lease := self._ledger.acquire_lease(name, owner, ttl_s=TTL_S)) is None:
                 if self._monotonic() > deadline:
                     raise busy
@@ -127,4 +127,4 @@ class RunLocks:
             finally:
                 lock.stop()
         finally:
-            self._threads[number].release()
+            thread.release()

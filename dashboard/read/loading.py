@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,10 +17,15 @@ from otel_bridge.ledger.base import AuditEntry, ExportedRun, InterruptedStep, Ke
 from otel_bridge.model.runs import Run
 from otel_bridge.model.steps import Step
 from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
+from otel_bridge.runs.in_hand import in_hand
 from otel_bridge.runs.overlay import may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
 from otel_bridge.store.base import StateStore
 
+JUST_NOW_MS = 5_000
+"""An action is over so soon after its last write, or it was killed."""
+LOOKS, LOOK_S = 50, 0.02
+"""How often, and how long after one another, it is looked whether an action is over."""
 ERRORS_AT_ONCE = 20
 """Steps whose errors are held at once, each of up to some megabytes."""
 ATTEMPT_STEPS = 1_000
@@ -69,7 +75,24 @@ def get_run(services: Services, run_id: str) -> Run:
     run = services.store.get_run(run_id)
     if run is None:
         raise no_such_run(run_id)
+    if run.status == "cancelled":
+        run = _out_of_hand(services, run)
     return overlay_run(run, services.presence())
+
+
+def _out_of_hand(services: Services, run: Run) -> Run:
+    """Return a run that was cancelled just now as it is once the action that did it, if it was one, is over.
+
+    A move cancels its run for a moment (see ``runs.in_hand``): who reads it just then is not told that it has ended.
+    """
+    if services.store.now_ms() - run.updated_at_ms > JUST_NOW_MS:
+        return run
+    ledger = services.ledger_or_none()
+    for _ in range(LOOKS):
+        if not in_hand(ledger, [run.id]):
+            break
+        time.sleep(LOOK_S)
+    return services.store.get_run(run.id) or run
 
 
 def load(services: Services, run_id: str, *, start: int | None = None, limit: int | None = None) -> Loaded:

@@ -26,6 +26,7 @@ from otel_bridge.model.steps import Step
 from otel_bridge.otlp import Delivery
 from otel_bridge.runs.children import ChildRequeues
 from otel_bridge.runs.failures import FailureLog
+from otel_bridge.runs.in_hand import in_hand
 from otel_bridge.runs.undo import with_compensated
 from otel_bridge.spans import Plan, SpanSettings, ids, plan_deleted, plan_past, plan_run
 from otel_bridge.spans.lives import LOOK_AGAIN_MS
@@ -268,7 +269,7 @@ class RunExporter:
         """Write down spans whose rows the engine may delete before they are acknowledged; return what is to be sent.
 
         Workers take what is written down for exported. So a run that was retried before that, and after its rows were
-        read, is left for the next time: its worker may have asked in between.
+        read, is left for the next time: its worker may have asked in between. So is one that an action may be moving.
         """
         kept = [(run, plan) for run, plan in plans if plan.spans and (run is None or run.status != "completed")]
         if not kept and not lived:
@@ -277,8 +278,9 @@ class RunExporter:
             self._check()
         outbox = Outbox(self._ledger, lease)
         _put(outbox, [*lived, *kept])
+        moved = in_hand(self._ledger, [run.id for run, _ in kept if run is not None and run.status == "cancelled"])
         now = self._store.get_runs([run.id for run, _ in kept if run is not None])
-        moved = {run.id for run, _ in kept if run is not None and _lives_again(run, now.get(run.id))}
+        moved |= {run.id for run, _ in kept if run is not None and _lives_again(run, now.get(run.id))}
         if moved:
             progress.again.update(dict.fromkeys(moved, self._store.now_ms()))
             _put(outbox, [*lived, *(one for one in kept if one[0] is None or one[0].id not in moved)])

@@ -17,10 +17,12 @@ from otel_bridge.errors import LedgerError
 from otel_bridge.ledger.base import Cursor, InterruptedStep, Ledger
 from otel_bridge.model.events import LifecycleEvent
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import RunStatus
 from otel_bridge.model.steps import Step, StepStatus
 from otel_bridge.model.values import ERROR_CAP_BYTES, StoredValue
 from otel_bridge.runs.blocked import may_be_blocked_from_ms
 from otel_bridge.runs.children import ChildRequeues
+from otel_bridge.runs.in_hand import in_hand
 from otel_bridge.runs.lifecycle import lived_meanwhile, message_of, run_events, step_events
 from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
@@ -89,6 +91,7 @@ class ChangeTail:
         self._reported: Presence = self.presence
         self._late: dict[str, int] = {}
         self._late_since_ms: int | None = None
+        self._held: set[str] = set()
 
     def _new_scanner(self) -> StoreScanner:
         return StoreScanner(self._store, open_every_s=self._open_every_s, monotonic=self._monotonic)
@@ -103,8 +106,8 @@ class ChangeTail:
         try:
             self._settle()
             scan = self._scanner.scan(self._cursor, watch=watch)
-            moved = self._moved_by_presence(scan.runs) | (self._late.keys() - scan.runs.keys())
-            runs = {**self._store.get_runs(list(moved)), **scan.runs}
+            moved = self._moved_by_presence(scan.runs) | ((self._late.keys() | self._held) - scan.runs.keys())
+            runs, held = self._out_of_hand({**self._store.get_runs(list(moved)), **scan.runs})
             partners = self._store.get_runs([run_id for run_id in _undo_partners(runs) if run_id not in runs])
             runs.update(partners)
             steps = self._store.get_steps_of(list(runs), errors=True, last_rows=LAST_ROWS) if runs else {}
@@ -120,9 +123,24 @@ class ChangeTail:
             raise
         for _, known in compared:
             self._remember(known)
-        self._cursor, self._reported, self._late = scan.cursor, self.presence, {}
+        self._cursor, self._reported, self._late, self._held = scan.cursor, self.presence, {}, held
         changes = (change for change, _ in compared if change is not None)
         return in_order([change for change in changes if change.events or change.run.id not in partners])
+
+    def _out_of_hand(self, runs: dict[str, Run]) -> tuple[dict[str, Run], set[str]]:
+        """Return the runs less those that an action may be about to put back, and the latter's ids.
+
+        What is cancelled when its action is over has ended; so it is read once more.
+        """
+        cancelled = (run for run in runs.values() if run.status == "cancelled")
+        ended = [run.id for run in cancelled if self._stored_status(run.id) != run.status]
+        held = in_hand(self._ledger, ended)
+        again = self._store.get_runs([run_id for run_id in ended if run_id not in held]) if ended else {}
+        return {run_id: again.get(run_id, run) for run_id, run in runs.items() if run_id not in held}, held
+
+    def _stored_status(self, run_id: str) -> RunStatus | None:
+        known = self._known.get(run_id)
+        return None if known is None else known.stored.status
 
     def _settle(self) -> None:
         """Come back where the store's clock was set back: what it stamps from then on is new, not past."""

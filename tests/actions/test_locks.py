@@ -14,6 +14,7 @@ from dashboard.errors import Unavailable
 from otel_bridge.errors import LedgerUnavailableError
 from otel_bridge.ledger import open_ledger
 from otel_bridge.ledger.base import Lease
+from otel_bridge.runs.in_hand import ACTION_LEASES
 from otel_bridge.testing import FakeClock, MemoryLedger
 from tests.waiting import until
 
@@ -85,7 +86,7 @@ def test_a_busy_run_is_said_to_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not for ever: the caller tries again."""
     monkeypatch.setattr(locks, "WAIT_S", 0.05)
     ledger = MemoryLedger()
-    for number in range(locks.LOCKS):
+    for number in range(ACTION_LEASES):
         ledger.acquire_lease(f"action.{number}", "somebody", ttl_s=60)
     with pytest.raises(Unavailable, match="Another action"), RunLocks(ledger).hold("run"):
         pass
@@ -238,7 +239,7 @@ def test_a_held_lock_is_renewed_by_a_thread_and_free_afterwards(monkeypatch: pyt
 def test_an_action_waits_for_one_of_another_process() -> None:
     """It looks again every few milliseconds."""
     scene = Scene()
-    held = [scene.ledger.acquire_lease(f"action.{number}", "somebody", ttl_s=60) for number in range(locks.LOCKS)]
+    held = [scene.ledger.acquire_lease(f"action.{number}", "somebody", ttl_s=60) for number in range(ACTION_LEASES)]
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
@@ -256,7 +257,7 @@ def test_an_action_waits_for_so_long_and_then_gives_up(monkeypatch: pytest.Monke
     """At ten seconds it tries once more, and not after them."""
     monkeypatch.setattr(locks, "WAIT_S", 10.0)
     scene = Scene()
-    for number in range(locks.LOCKS):
+    for number in range(ACTION_LEASES):
         scene.ledger.acquire_lease(f"action.{number}", "somebody", ttl_s=600)
     at_s: list[float] = []
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_bridge.codec import Codec, redact_keys
-from otel_bridge.ledger.base import AuditEntry, Executor, InFlightStep
+from otel_bridge.ledger.base import AuditEntry, Executor, InFlightStep, Lease
 from otel_bridge.model.runs import Waiting
 from otel_bridge.runs.attempts import overlay_requeue
+from otel_bridge.runs.in_hand import action_lease
 from otel_bridge.tail.changes import ChangeTail
 from otel_bridge.testing import FakeClock, MemoryLedger, MemoryStateStore, make_run, make_step
 from tests.codec.helpers import pickled
@@ -262,6 +263,50 @@ def test_no_step_is_reported_before_its_run_has_started():
     assert events(tail) == []
     store.put_run(make_run("a", status="running", created_at_ms=START, started_at_ms=START + 10))
     assert events(tail) == ["run.started", "step.completed charge"]
+
+
+def test_a_run_that_an_action_moves_is_not_told_as_cancelled() -> None:
+    """The engine moves only what has ended, so a move cancels first: who stops at an end would stop there."""
+    ledger = MemoryLedger()
+    store, _, tail = new_tail(ledger=ledger)
+    store.put_run(make_run("a", status="running", created_at_ms=START, queue="q"))
+    tail.poll()
+    lease = ledger.acquire_lease(action_lease("a"), "me", ttl_s=60)
+    assert lease is not None
+    store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40))
+    assert (events(tail), events(tail)) == ([], [])
+    store.put_run(make_run("a", status="running", created_at_ms=START, started_at_ms=START + 60, queue="q"))
+    ledger.release_lease(lease)
+    assert events(tail) == ["run.started"]
+
+
+def test_what_is_cancelled_when_its_action_is_over_has_ended() -> None:
+    """A cancel is an action too, and nothing else changes in the store when its lease is given up."""
+    ledger = MemoryLedger()
+    store, _, tail = new_tail(ledger=ledger)
+    store.put_run(make_run("a", status="running", created_at_ms=START, queue="q"))
+    tail.poll()
+    lease = ledger.acquire_lease(action_lease("a"), "me", ttl_s=60)
+    assert lease is not None
+    store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40))
+    assert events(tail) == []
+    ledger.release_lease(lease)
+    assert (events(tail), events(tail)) == (["run.cancelled"], [])
+
+
+def test_a_move_that_ended_while_one_looked_is_not_told_as_cancelled_either() -> None:
+    """The run was read before the move's second write, and its lease looked for after it."""
+
+    class Moving(MemoryLedger):
+        def lease_holder(self, name: str) -> Lease | None:
+            store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+            return super().lease_holder(name)
+
+    store, _, tail = new_tail(ledger=Moving())
+    store.put_run(make_run("a", status="pending", created_at_ms=START, queue="q"))
+    tail.poll()
+    store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40))
+    assert "run.cancelled" not in [*events(tail), *events(tail)]
 
 
 def test_the_steps_that_a_retry_executes_again_are_reported_again():
