@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Route
+from dashboard.http.routing import JSON_TYPE, LEAST_NUMBER, MOST_NUMBER, PROBLEM_TYPE, Route
 from dashboard.wire.base import NoQuery, ProblemDocument
 
 REF = "#/components/schemas/{model}"
@@ -54,7 +54,7 @@ def path_of(route: Route) -> tuple[str, list[dict[str, Any]]]:
         pattern = r"^[^\n]+$" if match["converter"] == "path" else r"^[^/\n]+$"
         schema: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": pattern}
         if match["converter"] == "int":
-            schema = {"type": "integer"}
+            schema = {"type": "integer", "minimum": LEAST_NUMBER, "maximum": MOST_NUMBER}
         elif match["converter"] == "any":
             schema = {"type": "string", "enum": [word.strip() for word in (match["args"] or "").split(",")]}
         parameters.append({"name": name, "in": "path", "required": True, "schema": schema})

@@ -21,7 +21,7 @@ from dashboard.http.auth import PUBLIC_ACTOR, authenticate, require_role
 from dashboard.http.auth.origin import require_same_origin
 from dashboard.http.body import check_names, read_json
 from dashboard.http.bounds import drop_rest, read_body
-from dashboard.http.routing import JSON_TYPE, PROBLEM_TYPE, Reply, RequestContext, Route
+from dashboard.http.routing import JSON_TYPE, LEAST_NUMBER, MOST_NUMBER, PROBLEM_TYPE, Reply, RequestContext, Route
 from dashboard.read.relatives import within_sight, without_unseen
 from dashboard.read.seen import seen_by
 from dashboard.read.services import Services
@@ -104,6 +104,19 @@ def check_encoding(request: Request, path_values: Mapping[str, Any]) -> None:
     for key, text in path_values.items():
         if isinstance(text, str) and "\0" in text:
             raise BadRequest(f"The path's {key} holds a NUL character; no name does.", parameter=key)
+
+
+def check_numbers(path_values: Mapping[str, Any]) -> None:
+    """Refuse a number in a path that no step of the engine's has: databases would fail on some of them.
+
+    Raises:
+        BadRequest: there is one; the detail names it.
+    """
+    for key, number in path_values.items():
+        if isinstance(number, int) and not LEAST_NUMBER <= number <= MOST_NUMBER:
+            raise BadRequest(
+                f"The path's {key} is out of range: it is a number from {LEAST_NUMBER} to {MOST_NUMBER}.", parameter=key
+            )
 
 
 def parse_body(request: Request, route: Route, *, max_bytes: int) -> Any:
@@ -253,6 +266,7 @@ def invoke(
 def _called(route: Route, context: RequestContext, path_values: Mapping[str, Any]) -> Any:
     request, services = context.request, context.services
     check_encoding(request, path_values)
+    check_numbers(path_values)
     keywords: dict[str, Any] = dict(path_values)
     query = parse_query(request.args, route.query)
     refuse_hidden(query, services.settings.codec)

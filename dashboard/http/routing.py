@@ -36,6 +36,8 @@ from otel_bridge.store.base import StateStore
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
+LEAST_NUMBER, MOST_NUMBER = -(2**31), 2**31 - 1
+"""Of a number in a path: steps are numbered in 32 bits, compensations below zero."""
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 
