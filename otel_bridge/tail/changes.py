@@ -50,11 +50,15 @@ class RunChange:
 
 @dataclass(slots=True)
 class _Known:
-    """A run as it was last reported (``run``), and as the store had it (``stored``)."""
+    """A run as it was last reported (``run``), and as the store had it (``stored``).
+
+    ``recorded_ms``: when the last of the steps that were reported was recorded, by the database's clock.
+    """
 
     run: Run
     stored: Run
     steps: dict[int, StepStatus]
+    recorded_ms: int
 
 
 class ChangeTail:
@@ -169,7 +173,9 @@ class ChangeTail:
 
     def _changed(self, run_id: str, steps: Sequence[Step]) -> Iterator[Step]:
         before = self._known.get(run_id)
-        return (step for step in steps if before is None or before.steps.get(step.seq) != step.status)
+        if before is None:
+            return iter(steps)
+        return (step for step in steps if before.steps.get(step.seq) != step.status or _is_recorded_after(step, before))
 
     def _interrupted(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[InterruptedStep]]:
         """Return what workers reported of the interrupted steps of these runs, as far as it can be read."""
@@ -204,10 +210,11 @@ class ChangeTail:
         steps = overlay_steps(run, recorded, self.presence, cut)
         events = run_events(run, then, self._since_ms, ending=False)
         if stored.status != "pending":
+            lived = then is not None and then.is_terminal and (not run.is_terminal or lived_meanwhile(run, then))
             events += step_events(
                 run,
                 steps,
-                before.steps if before else None,
+                _reported(recorded, before) if lived else before.steps if before else None,
                 self._since_ms,
                 codec=self._codec,
                 error_of=self._stored_error,
@@ -215,9 +222,12 @@ class ChangeTail:
             statuses = {step.seq: step.status for step in steps if not is_cut_off_but_open(step)}
         else:
             # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
-            statuses = _reported(recorded, before.steps if before else None)
+            statuses = _reported(recorded, before)
         events += run_events(run, then, self._since_ms, ending=True, error=self._run_error, undone_at_ms=undone_at_ms)
-        known = _Known(run, stored, statuses)
+        recorded_ms = max((step.recorded_at_ms or 0 for step in recorded), default=0)
+        if stored.status == "pending" and before is not None:
+            recorded_ms = before.recorded_ms
+        known = _Known(run, stored, statuses, recorded_ms)
         same = not events and before is not None and before.run == run and before.steps == known.steps
         return None if same else RunChange(run, steps, events), known
 
@@ -278,8 +288,16 @@ def _undo_partners(runs: Mapping[str, Run]) -> Iterator[str]:
             yield run.undo_id
 
 
-def _reported(recorded: Sequence[Step], before: Mapping[int, StepStatus] | None) -> dict[int, StepStatus]:
-    """Return which of the recorded steps have been reported; those of a run first seen are history."""
+def _reported(recorded: Sequence[Step], before: _Known | None) -> dict[int, StepStatus]:
+    """Return which of the recorded steps have been reported; those of a run first seen are history.
+
+    What was executed once more since has not, although it may have ended as it did before.
+    """
     if before is None:
         return {step.seq: step.status for step in recorded}
-    return {step.seq: before[step.seq] for step in recorded if step.seq in before}
+    same = (step.seq for step in recorded if not _is_recorded_after(step, before))
+    return {seq: before.steps[seq] for seq in same if seq in before.steps}
+
+
+def _is_recorded_after(step: Step, before: _Known) -> bool:
+    return (step.recorded_at_ms or 0) > before.recorded_ms

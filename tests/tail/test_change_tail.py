@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import pytest
 
 from otel_bridge.codec import Codec, redact_keys
 from otel_bridge.ledger.base import AuditEntry, Executor, InFlightStep, Lease
@@ -323,6 +326,41 @@ def test_the_steps_that_a_retry_executes_again_are_reported_again():
     store.put_step(failed)
     store.put_run(make_run("a", status="failed", created_at_ms=START, finished_at_ms=START + 90))
     assert events(tail) == ["run.started", "step.failed charge", "run.failed"]
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_step_that_ends_in_a_retry_as_it_did_before_is_reported_again(looks: bool) -> None:
+    """Also where the run was put back, executed and ended between two looks; what the retry kept is not."""
+    store, clock, tail = new_tail()
+
+    def lives(at_ms: int, *, fresh: Sequence[int]) -> None:
+        clock.now_ms = at_ms + 40
+        for seq in fresh:
+            store.put_step(make_step("a", seq, status="failed" if seq == 2 else "completed", started_at_ms=at_ms + seq))
+        store.put_run(
+            make_run(
+                "a",
+                status="failed",
+                created_at_ms=START,
+                started_at_ms=at_ms,
+                updated_at_ms=at_ms + 30,
+                finished_at_ms=at_ms + 30,
+            )
+        )
+
+    lives(START, fresh=(1, 2))
+    assert events(tail)[2:] == ["step.completed charge", "step.failed charge", "run.failed"]
+    if looks:  # the row is read before the worker takes the run, its steps after that
+        clock.now_ms = START + 5_000
+        store.put_run(
+            make_run("a", status="pending", created_at_ms=START, started_at_ms=None, updated_at_ms=START + 5_000)
+        )
+        store.put_step(make_step("a", 2, status="failed", started_at_ms=START + 5_002))
+        assert events(tail) == ["run.pending"]
+    lives(START + 5_000, fresh=(2,))
+    heard = events(tail)
+    assert heard == [*([] if looks else ["run.pending"]), "run.started", "step.failed charge", "run.failed"]
+    assert events(tail) == []
 
 
 def test_a_run_that_only_waits_is_not_reported_as_resumed():
