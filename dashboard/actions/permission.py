@@ -117,6 +117,7 @@ class Permission:
         """
         if self.policy is None or self.store is None:
             return
+        # Counted to the end, not to the first: how many they are is all that may be said of them.
         refused = sum(1 for run in reach(self.store) if not (self.policy(SEE, run) and self.policy(action, run)))
         if refused:
             others = "another run" if refused == 1 else f"{refused} other runs"

@@ -114,6 +114,7 @@ def findings(rule: AlertRule, measured: Iterable[Measured]) -> list[Finding]:
     >>> [found.summary for found in findings(rule, [Measured("mail", 61), Measured("print", 60)])]
     ['The oldest run on queue mail has waited for 61 s, over 60 s.']
     """
+    # A share of few runs is an accident: one failure of two is 50 %. The other kinds are numbers, whatever of.
     return [
         Finding(rule.title, rule.kind, one.subject, _summary(rule, one), _link(rule, one), rule.lasting_s)
         for one in measured

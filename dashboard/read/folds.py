@@ -91,6 +91,8 @@ def folded(steps: Iterable[Step], bounds: Bounds = BOUNDS) -> Folded:
 def folds_of(outline: Outline, bounds: Bounds = BOUNDS) -> list[Fold]:
     """Return the loops and long stretches of a timeline, by ``seq``."""
     is_own = outline.housekeeping
+    # Loops are looked for among the application's steps: the engine's own ones between them would hide that a turn is
+    # like the one before. Only where what then stays outside of folds is itself too long are they counted, too.
     counted = array("q", [place for place in range(len(outline)) if not is_own[place]])
     own = len(outline) - len(counted)
     if len(counted) < FOLDS_FROM and own <= MOST_OWN:
@@ -100,6 +102,7 @@ def folds_of(outline: Outline, bounds: Bounds = BOUNDS) -> list[Fold]:
     if own - hidden > MOST_OWN:
         counted = array("q", range(len(outline)))
         stretches = _stretches(outline, counted, bounds)
+    # The failures of all folds share one bound, so that a run of very many folds stays small to send.
     kept = max(1, min(KEPT, bounds.kept // max(1, len(stretches))))
     return [_fold(outline, counted[begin:end], period, kept=kept) for begin, end, period in stretches]
 

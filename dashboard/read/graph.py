@@ -163,12 +163,14 @@ class _Builder:
         lanes = lanes_of(segment)
         sources = {lane.steps[0].seq: lane.source for lane in lanes}
         chains, groups = _stacked(lanes, self.expand)
+        # A column is a moment, not a number in a lane: what began after the same steps had ended stands side by side.
         depth = depths_of(segment)
         rows = [[step_box(step) for step in chain] for chain in chains]
         for row in rows:
             for box in row:
                 box.column = depth[box.steps[0].seq]
         by_seq = {box.steps[0].seq: box for row in rows for box in row}
+        # A line to a step within a group leads to the group: the step has no box of its own.
         by_seq.update({step.seq: group for group in groups for step in group.steps})
         for group in groups:
             group.column = min(depth[step.seq] for step in group.steps)
@@ -181,7 +183,7 @@ class _Builder:
                 entries.append(first)
             else:
                 forks.append((by_seq[source.seq], first))
-        if len(self.exits) > 1 and len(entries) > 1:
+        if len(self.exits) > 1 and len(entries) > 1:  # a line for each pair would be a net: they meet in a dot
             dot = Box(f"join:{self.column + 1}", [], JOIN_SIZE, JOIN_SIZE, type="join", status="completed")
             self.place([[dot]])
             self.enter([dot])
@@ -194,6 +196,7 @@ class _Builder:
         for source_box, target in forks:
             self.edge(source_box, target, "fan-out")
         forked = {id(source_box) for source_box, _ in forks}
+        # What follows the segment follows every lane that did not part into others, which carry on in its stead.
         ends = [boxes[-1] for boxes in all_rows]
         self.exits = [end for end in ends if id(end) not in forked] or ends[-1:]
 

@@ -189,6 +189,8 @@ def _facts(
             facts = replace(facts, generation=facts.generation + 1, ended=False)
         return facts, None
     if is_over(steps, facts):
+        # Somebody retried past us, by the engine's own API: no row says so but the steps that changed. When the life
+        # ended nobody knows either; it lasted at least to the end of its last step that was sent.
         seen_until = max(end_ms for end_ms, _ in facts.steps.values())
         lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
         return lived, facts
@@ -320,6 +322,7 @@ def _due_steps(run: Run, steps: Sequence[Step], facts: ExportedRun, run_end: int
         if known is None:
             due.append(DueStep(step, end_ms, None, unfinished))
         elif known[1] == COPIED:
+            # A fork begins with its origin's steps, which were sent there. One is its own once it was executed here.
             if known[0] != end_ms and not unfinished:
                 due.append(DueStep(step, end_ms, None, unfinished, copied=True))
         elif known[0] != end_ms and known[1] != facts.generation:

@@ -271,13 +271,17 @@ def waiting_of(
     names = {row.seq: row.name for row in rows}
     floor = rows[0].seq
     asleep: Waiting | None = None
+    # The engine writes a wait's timeout as a sleep, by number behind the wait, whose own row comes when it is over. So
+    # a sleep is read together with what stands before it, and the last one first: it is what holds the run now.
     for row in reversed(rows):
         if row.name != SLEEP:
             continue
         wake = wake_ms(row.wake)
+        # Over: it woke, or the row of the wait that it would have ended is there.
         if wake is None or wake <= now_ms or names.get(row.seq - 1) in ENDS_BEFORE_TIMEOUT:
             continue
         since = row.started_ms if row.started_ms is not None else (row.finished_ms or now_ms)
+        # Of the oldest row that was read nobody knows what stands before it, so whose timeout it is.
         seen_before = row.seq > floor or len(rows) < TAIL_ROWS
         if not is_timeout_of_open_wait(row.seq, row.finished_ms, row.wake, names):
             asleep = asleep or Waiting("sleep", None, since, wake, row.seq)
@@ -288,7 +292,7 @@ def waiting_of(
         since = last.finished_ms if last.finished_ms is not None else now_ms
         return _announced(waits[last.seq], since, last.seq + 1, otherwise_ms=None)
     if asleep is not None:
-        return asleep
+        return asleep  # after waits: a wait that is open beside a sleep is the one that somebody can answer
     if active_children and waits_for_child(rows):
         child = active_children[0]
         starts = {row.child_id: row for row in rows if row.child_id is not None and row.name != GET_RESULT}

@@ -102,6 +102,7 @@ class StoreScanner:
         Args:
             watch: runs to look at in any case, by id (those that somebody has open).
         """
+        # Read before any row: what is committed while rows are read has another token, so the next scan looks again.
         token = self._store.change_token()
         changed = token is None or token != self._token or self._resume is not None
         due = self._open.due(changed=changed) if self._open is not None else set()
@@ -122,6 +123,7 @@ class StoreScanner:
         )
         stepped.update(late)
         self._pace(began, run_reach, step_reach)
+        # Watched and due runs are read whether or not they have a new stamp: a resume or a rewind leaves none.
         missing = [run_id for run_id in {*stepped, *watch, *due} if run_id not in runs]
         for run_id, run in self._store.get_runs(missing).items():
             if run_id in stepped:

@@ -293,6 +293,8 @@ class _Counting:
         counts = self.tally.counts
         if not any(status == "running" for status, _ in counts):
             return
+        # The engine says PENDING of runs that wait as well. So what the index counted as running is taken back, and the
+        # last steps of each run tell which it is.
         for status, workflow in list(counts):
             if status == "running":
                 del counts[status, workflow]

@@ -79,6 +79,8 @@ def _page(reader: Reader, query: RunQuery, cursor: Cursor, wanted: int) -> tuple
     """Return the runs of one page, where the next one begins, and how far back a page that is not full was searched."""
     walk, by_id = _streams(Request.of(reader, query), cursor)
     streams = [stream for stream in (by_id, walk) if stream is not None]
+    # Ids first: a text that is the beginning of an id is mostly meant as one, and its runs may lie a million rows back.
+    # Once they gave something, the walk through the rest may stop sooner.
     beside = False
     for stream in streams:
         _collect(reader, query, stream, wanted + 1, LOOKED_AT_BESIDE if beside else None)

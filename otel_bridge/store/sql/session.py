@@ -89,9 +89,11 @@ def derive_runs(reader: Reader, rows: Sequence[RunRecord]) -> list[Run]:
     runs = [run_of(row) for row in rows]
     if not runs:
         return runs
+    # Two seeks for each run: so the first step is read only of those whose own row leaves it open.
     unsure = [run.id for run in runs if may_have_run_before(run)]
     firsts = {run_id: first_ms for run_id, first_ms, _ in _step_bounds(reader, unsure)} if unsure else {}
     runs = [overlay_first_step(run, firsts[run.id]) if run.id in firsts else run for run in runs]
+    # Likewise the last steps: only a run that the engine calls PENDING may hang in a wait.
     executing = [run.id for run in runs if run.status == "running"]
     waiting = _waiting(reader, executing) if executing else {}
     return [settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
