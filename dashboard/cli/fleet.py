@@ -99,11 +99,18 @@ def executors_table(found: Rows[ExecutorView]) -> str:
 
 @click.command()
 @click.option("--run", metavar="RUN", help="Of this run only.")
+@click.option("--who", metavar="NAME", help="Done by this name only.")
+@click.option("--action", metavar="ACTION", help="This action only, such as retry.")
+@click.option("--outcome", metavar="OUTCOME", help="With this outcome only: done, refused, failed.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
 @connected(watch=True)
-def audit(session: Session, *, run: str | None, limit: int) -> None:
+def audit(
+    session: Session, *, run: str | None, who: str | None, action: str | None, outcome: str | None, limit: int
+) -> None:
     """List who did what, newest first."""
-    session.show(lambda: session.client.audit(run=run, limit=limit), audit_table)
+    session.show(
+        lambda: session.client.audit(run=run, actor=who, action=action, outcome=outcome, limit=limit), audit_table
+    )
 
 
 def audit_table(entries: Rows[AuditView]) -> str:

@@ -38,7 +38,14 @@ def audit(ctx: RequestContext, *, query: AuditQuery) -> list[AuditView]:
 
 
 def _page(ctx: RequestContext, query: AuditQuery, before: int | None) -> list[AuditEntry]:
-    return ctx.ledger.audit(run_id=query.run, before_id=before, limit=query.limit)
+    return ctx.ledger.audit(
+        run_id=query.run,
+        actor=query.actor,
+        action=query.action,
+        outcome=query.outcome,
+        before_id=before,
+        limit=query.limit,
+    )
 
 
 def _visible(ctx: RequestContext, query: AuditQuery) -> list[AuditEntry]:

@@ -208,5 +208,8 @@ class AuditQuery(Query):
     """Entries of one run, or of all; ``before`` is the id of the last entry seen."""
 
     run: str | None = None
+    actor: Annotated[str | None, Field(max_length=500, description="Exact name of who did it.")] = None
+    action: Annotated[str | None, Field(max_length=200, description="Exact name, such as `retry`.")] = None
+    outcome: Annotated[str | None, Field(max_length=200, description="`done`, `refused`, `failed` …")] = None
     before: int | None = Field(None, ge=0, le=2**53)
     limit: Annotated[int, Field(ge=1, description="At most 500."), at_most(500)] = 100

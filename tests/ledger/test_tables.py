@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from otel_bridge.ledger import Ledger, MemoryLedger
 from otel_bridge.ledger.base import (
     Assignment,
+    AuditEntry,
     Disposition,
     ErrorSignature,
     Executor,
@@ -334,3 +336,20 @@ def test_a_heartbeat_that_says_nothing_new_moves_only_the_beat() -> None:
         ledger.heartbeat(replace(executor, runs=runs, runs_total=len(runs)))
         (seen,) = ledger.executors()
         assert (seen.beat_at_ms, seen.runs) == (1_000 + step, runs)
+
+
+def test_the_audit_log_is_narrowed_by_who_what_and_outcome(ledger: Ledger) -> None:
+    """All that is given must be so; of one run or of all, page by page."""
+    done = ["ada retry done", "ada cancel refused", "bob retry refused", "ada retry refused"]
+    for number, (actor, action, outcome) in enumerate(text.split() for text in done):
+        entry = AuditEntry(at_ms=number, actor=actor, action=action, run_id=f"r{number % 2}", outcome=outcome)
+        ledger.add_audit(entry)
+
+    def found(**wanted: Any) -> list[int]:
+        return [one.at_ms for one in ledger.audit(**wanted)]
+
+    assert found(actor="ada") == [3, 1, 0]
+    assert found(actor="ada", outcome="refused") == [3, 1]
+    assert found(action="retry", outcome="refused", limit=1) == [3]
+    assert found(run_id="r0", action="retry") == [2, 0]
+    assert found(actor="nobody") == []

@@ -33,9 +33,19 @@ class FleetRoutes(Connection):
         """Return which workflows run where."""
         return self._send(Call("GET", "topology", Topology))
 
-    def audit(self, *, run: str | None = None, before: int | None = None, limit: int = 100) -> Rows[AuditView]:
+    def audit(
+        self,
+        *,
+        run: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        outcome: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Rows[AuditView]:
         """Return who did what, newest first; ``before`` is the id of the last entry seen."""
-        return self._send(Call("GET", "audit", rows_of(AuditView), query_of(run=run, before=before, limit=limit)))
+        query = query_of(run=run, actor=actor, action=action, outcome=outcome, before=before, limit=limit)
+        return self._send(Call("GET", "audit", rows_of(AuditView), query))
 
     def get_config(self) -> ConfigView:
         """Return the caller's role here, and what the dashboard can do."""

@@ -15,9 +15,15 @@ ADD = """
 """
 TRIM = "DELETE FROM {t}audit WHERE id <= :through"
 _COLUMNS = "id, at_ms, actor, action, run_id, outcome, detail, params"
-ALL = f"SELECT {_COLUMNS} FROM {{t}}audit WHERE id < :before ORDER BY id DESC LIMIT :limit"
+_NARROWED = """(:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+        AND (:outcome IS NULL OR outcome = :outcome)"""
+# By primary key, of at most AUDIT_KEEP entries: what nobody ever did is looked for in all of them.
+ALL = f"""
+    SELECT {_COLUMNS} FROM {{t}}audit WHERE id < :before AND {_NARROWED}
+    ORDER BY id DESC LIMIT :limit
+"""
 OF_RUN = f"""
-    SELECT {_COLUMNS} FROM {{t}}audit WHERE run_id = :run_id AND id < :before
+    SELECT {_COLUMNS} FROM {{t}}audit WHERE run_id = :run_id AND id < :before AND {_NARROWED}
     ORDER BY id DESC LIMIT :limit
 """
 
@@ -52,13 +58,20 @@ class AuditLog(Tables):
 
         return self._run(work, write=True)
 
-    def audit(self, *, run_id: str | None = None, before_id: int | None = None, limit: int = 100) -> list[AuditEntry]:
-        """Return audit entries, newest first."""
+    def audit(
+        self,
+        *,
+        run_id: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        outcome: str | None = None,
+        before_id: int | None = None,
+        limit: int = 100,
+    ) -> list[AuditEntry]:
+        """Return audit entries, newest first; only those with all of the values that are given."""
         before = END_OF_TIME if before_id is None else before_id
-        if run_id is None:
-            rows = self._read(ALL, before=before, limit=limit)
-        else:
-            rows = self._read(OF_RUN, before=before, limit=limit, run_id=run_id)
+        wanted = {"actor": actor, "action": action, "outcome": outcome, "before": before, "limit": limit}
+        rows = self._read(ALL, **wanted) if run_id is None else self._read(OF_RUN, run_id=run_id, **wanted)
         return list(self._decoded("audit", rows, _entry))
 
     def audit_of_runs(self, run_ids: Sequence[str], actions: Collection[str]) -> dict[str, list[AuditEntry]]:

@@ -2398,6 +2398,9 @@ export interface operations {
         parameters: {
             query?: {
                 run?: string;
+                actor?: string;
+                action?: string;
+                outcome?: string;
                 before?: number;
                 limit?: number;
             };

@@ -10,7 +10,7 @@ import { tick } from "../live/order";
 import { rowOf, runs } from "../live/store";
 import { get, getLinked, getPage, getText, post } from "./http";
 import { keys } from "./keys";
-import type { AuditEntry, BulkStatus, BulkView, ErrorState } from "./wire";
+import type { BulkStatus, BulkView, ErrorState } from "./wire";
 
 export const PAGE_SIZE = 100;
 
@@ -193,40 +193,6 @@ export const undoQuery = (id: string) =>
     queryKey: keys.undo(id),
     queryFn: ({ signal }) => get("/runs/{runId}/undo", { path: { runId: id }, signal }),
     staleTime: 0,
-  });
-
-export const AUDIT_PAGE = 100;
-const AUDIT_EVERY_MS = 5000;
-
-function fetchAudit(runId: string | null, before: number | null, signal: AbortSignal): Promise<AuditEntry[]> {
-  const query = {
-    limit: AUDIT_PAGE,
-    ...(runId === null ? {} : { run: runId }),
-    ...(before === null ? {} : { before }),
-  };
-  return get("/audit", { query, signal });
-}
-
-/** The newest entries alone: what is looked at again and again. */
-export const auditHeadQuery = (runId: string | null) =>
-  queryOptions({
-    queryKey: [...keys.auditOf(runId), "head"],
-    queryFn: ({ signal }) => fetchAudit(runId, null, signal),
-    staleTime: AUDIT_EVERY_MS,
-    refetchInterval: AUDIT_EVERY_MS,
-  });
-
-export const auditQuery = (runId: string | null) =>
-  infiniteQueryOptions({
-    queryKey: [...keys.auditOf(runId), "pages"],
-    queryFn: async ({ pageParam, signal, client }) => {
-      const page = await fetchAudit(runId, pageParam, signal);
-      if (pageParam === null) client.setQueryData(auditHeadQuery(runId).queryKey, page);
-      return page;
-    },
-    staleTime: Number.POSITIVE_INFINITY,
-    initialPageParam: null as number | null,
-    getNextPageParam: (page: AuditEntry[]) => (page.length < AUDIT_PAGE ? null : (page.at(-1)?.id ?? null)),
   });
 
 /** How often a bulk action that is over is looked at again, while some of its runs are open. */

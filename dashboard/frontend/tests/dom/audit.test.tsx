@@ -1,5 +1,6 @@
 import { fireEvent, screen } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
+import { foldEntries, paramTexts } from "../../src/features/audit/entries";
 import { mergeEntries } from "../../src/features/audit/useAuditLog";
 import { pass, showApp, stopClock } from "../support/app";
 import { FakeServer, json } from "../support/server";
@@ -42,6 +43,34 @@ test("looking at the log again costs one request, however much of it is loaded",
   expect(server.count("GET audit")).toBe(4);
   expect(screen.getByText("act 301")).toBeTruthy();
   expect(screen.getByText("act 1")).toBeTruthy();
+});
+
+test("a filter is asked for, stands in the address, and can be taken off", async () => {
+  showApp("/audit?outcome=refused");
+  await pass(50);
+  expect(server.asked.some(({ query }) => query.get("outcome") === "refused")).toBe(true);
+  fireEvent.change(screen.getByRole("combobox", { name: "Who" }), { target: { value: "ada" } });
+  await pass(50);
+  expect(window.location.search).toBe("?actor=ada&outcome=refused");
+  expect(server.asked.some(({ query }) => query.get("actor") === "ada" && query.get("outcome") === "refused")).toBe(
+    true,
+  );
+  fireEvent.click(screen.getByRole("button", { name: "Clear" }));
+  await pass(50);
+  expect(window.location.search).toBe("");
+});
+
+test("what one person did to many runs is one line, opened in place, and its parameters are words", () => {
+  const many = [9, 8, 7, 6, 5].map((id) => ({ ...entry(id), action: "retry", runId: `r${id}` }));
+  const other = { ...entry(4), action: "retry", actor: "bob", runId: "r4" };
+  expect(foldEntries([...many, other])).toEqual([many, other]);
+  expect(foldEntries(many.slice(1))).toEqual(many.slice(1));
+  expect(foldEntries(many.map((one) => ({ ...one, runId: undefined })))).toHaveLength(5);
+  expect(paramTexts({ endedAs: "failed", endedAtMs: 0, count: 3 })).toEqual([
+    "endedAs failed",
+    "endedAt 1970-01-01 00:00:00.000 UTC",
+    "count 3",
+  ]);
 });
 
 test("newer entries go on top, and a gap is noticed", () => {

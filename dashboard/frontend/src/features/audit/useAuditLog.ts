@@ -1,7 +1,7 @@
 /** The audit log: pages read once, its newest entries looked at every few seconds. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
-import { AUDIT_PAGE, auditHeadQuery, auditQuery } from "../../api/queries";
+import { ALL_AUDIT, AUDIT_PAGE, type AuditFilter, auditHeadQuery, auditQuery } from "../../api/auditQueries";
 import type { AuditEntry } from "../../api/wire";
 
 /**
@@ -15,9 +15,9 @@ export function mergeEntries(head: AuditEntry[], loaded: AuditEntry[]): AuditEnt
   return fresh.length >= AUDIT_PAGE ? null : [...fresh, ...loaded];
 }
 
-export function useAuditLog(runId: string | null) {
-  const query = useInfiniteQuery(auditQuery(runId));
-  const head = useQuery({ ...auditHeadQuery(runId), enabled: query.isSuccess });
+export function useAuditLog(runId: string | null, filter: AuditFilter = ALL_AUDIT) {
+  const query = useInfiniteQuery(auditQuery(runId, filter));
+  const head = useQuery({ ...auditHeadQuery(runId, filter), enabled: query.isSuccess });
   const loaded = useMemo(() => query.data?.pages.flat() ?? [], [query.data]);
   const merged = useMemo(() => mergeEntries(head.data ?? [], loaded), [head.data, loaded]);
   const { refetch } = query;
