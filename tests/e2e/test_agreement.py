@@ -110,6 +110,31 @@ def test_a_child_that_is_retried_waited_since_then_wherever_its_parents_step_is_
     assert steps[1].queue_ms == max(0, _ms(remote["startedAt"]) - _ms(again["enqueuedAt"]))
 
 
+@pytest.mark.slow
+def test_a_child_retried_by_itself_changes_nothing_of_what_its_parent_had(shown: Surfaces) -> None:
+    """Its step stays as it was, on every surface; retried in turn, it has both outcomes, each in its attempt."""
+    shown.world.touch("break-lad")
+    start(shown, "collector", "lad", run_id="parted-1")
+    shown.world.reaches("parted-1", "failed")
+    failed = {1: ("steps", "failed"), 2: ("work", "completed")}
+    before = shown.agree("parted-1", failed)
+    child = shown.detail("parted-1")["childRuns"][0]["id"]
+    shown.world.remove("break-lad")
+    shown.client.retry(child)
+    shown.world.reaches(child, "completed")
+    assert shown.agree("parted-1", failed) == before
+    shown.client.retry("parted-1")
+    shown.world.reaches("parted-1", "completed")
+    shown.agree("parted-1", {**failed, 1: ("steps", "completed")})
+    first, second = shown.detail("parted-1")["attempts"]
+    began = [(step["seq"], step["status"], step["durationMs"]) for step in first["steps"]]
+    assert began == [(seq, step.status, step.duration_ms) for seq, step in before.items()]
+    lane = [node for node in shown.graph("parted-1")["nodes"] if node.get("attempt") == 1 and node["type"] == "step"]
+    assert [(node["seq"], node["status"], node["durationMs"]) for node in lane] == began
+    again = until(lambda: [s for s, _ in shown.spans("parted-1") if s.name == "retry 1"], what="the span of the retry")
+    assert again[0].start_time_unix_nano // 1_000_000 >= _ms(second["startedAt"])
+
+
 # -- 10.2 queue time and attempts ----------------------------------------------------------------------------------
 
 
