@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import grpc
 import pytest
@@ -317,4 +317,29 @@ def test_a_server_that_switches_to_another_protocol_has_answered(collector: Fake
     transport = transport_to(collector)
     with pytest.raises(RetryableDeliveryError, match="answered 101"):
         transport.send([sample_span()])
+    transport.close()
+
+
+def test_a_collector_whose_name_is_unknown_for_a_while_gets_its_spans(
+    collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
+):
+    """Each try asks for the address again: also after a connection, for the name may move."""
+    known, resolve = [False], socket.getaddrinfo
+
+    def getaddrinfo(host: str, *rest: Any, **more: Any) -> Any:
+        if not known[0]:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1" if host == "collector.test" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    settings = OtlpSettings(endpoint=collector.http_url.replace("127.0.0.1", "collector.test"), timeout_s=60.0)
+    transport = open_transport(settings, ResourceSettings(environ={}))
+    for is_known in (False, True, False, True):
+        known[0] = is_known
+        collector.script(Fault(hang_up=True))
+        with pytest.raises(RetryableDeliveryError, match="cannot be reached"):
+            transport.send([sample_span()])
+    assert len(collector.requests) == 2
+    collector.script()
+    assert transport.send([sample_span()]) == Accepted()
     transport.close()
