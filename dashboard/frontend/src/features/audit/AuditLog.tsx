@@ -9,6 +9,7 @@ import { Button } from "../../ui/Button";
 import { Empty, Failure, Skeleton } from "../../ui/Notice";
 import { foldEntries, paramTexts } from "./entries";
 import { useAuditLog } from "./useAuditLog";
+import css from "./auditLog.module.css";
 
 const GOOD = new Set(["ok", "done", "accepted", "applied", "success"]);
 
@@ -90,7 +91,7 @@ function FoldedRows({ entries, withRun }: { entries: AuditEntry[]; withRun: bool
         </td>
         {withRun ? (
           <td data-label="Run">
-            <button type="button" className="j-more" aria-expanded={open} onClick={() => setOpen(!open)}>
+            <button type="button" className={css.fold} aria-expanded={open} onClick={() => setOpen(!open)}>
               {entries.length} runs
             </button>
           </td>

@@ -188,6 +188,7 @@ function LogRecord({ log }: { log: StepLog }) {
   useZone();
   const at = parseTime(log.at);
   const fields = fieldTexts(log);
+  const origin = [log.logger, log.where].filter(Boolean).join(" · ");
   return (
     <li className={css.record} data-severity={severityOf(log.level)}>
       <time dateTime={log.at} title={formatExact(log.at)}>
@@ -206,7 +207,9 @@ function LogRecord({ log }: { log: StepLog }) {
           ))}
         </div>
       ) : null}
-      <div className={css.origin}>{[log.logger, log.where].filter(Boolean).join(" · ")}</div>
+      <div className={css.origin} title={origin}>
+        {origin}
+      </div>
       {log.exception ? (
         <div className={css.exception}>
           <Stack text={log.exception} />
