@@ -70,4 +70,7 @@ def refuse_undone(ctx: ActionContext, run: Run, verb: str) -> None:
     undo = ctx.store.get_run(run.undo_id)
     if undo is not None and undo.status == "cancelled" and ctx.store.last_step_number(undo.id) is None:
         return  # cancelled before it did anything
-    raise Refused(f"The run was undone by {run.undo_id}, so it cannot be {verb}. Fork it, or retry with input.")
+    raise Refused(
+        f"The run was undone by {run.undo_id}, so it cannot be {verb}. Fork it from step 1, so that what was undone is "
+        "done again, or retry it with input."
+    )

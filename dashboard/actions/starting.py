@@ -274,7 +274,17 @@ def fork(ctx: ActionContext, run_id: str, from_seq: int, *, actor: str, key: str
                     queue_name=where.queue,
                     queue_partition_key=where.partition,
                 )
-        return Outcome(ctx.run(handle.get_workflow_id()), where.notes)
+        return Outcome(ctx.run(handle.get_workflow_id()), (*where.notes, *_undone_before(run, from_seq)))
+
+
+def _undone_before(run: Run, from_seq: int) -> list[str]:
+    """Return what to know of a fork that takes over steps of an undone run."""
+    if run.undo_id is None or from_seq <= 1:
+        return []
+    return [
+        f"The fork takes over the steps before {from_seq} as done, and {run.undo_id} undoes them. "
+        "Fork from step 1 to do them again."
+    ]
 
 
 def _named(run_id: str | None) -> AbstractContextManager[object]:

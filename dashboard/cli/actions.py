@@ -51,8 +51,10 @@ def undo(session: Session, *, run_ids: tuple[str, ...], dry_run: bool) -> None:
 def undo_text(plan: UndoView) -> str:
     """Return what an undo would do, does or did."""
     run_id = plain(plan.run_id)
+    notes = "".join(f"\n{plain(note)}" for note in plan.notes or ())
     if not plan.compensations:
-        return f"{run_id}: nothing to undo: no step that ran declares a compensation."
+        why = "" if notes else ": no step that ran declares a compensation"
+        return f"{run_id}: nothing to undo{why}.{notes}"
     head = "would undo, in this order" if plan.possible else "cannot be undone"
     if plan.undo_id:
         head = f"undo {coloured(plan.status or '')}"
@@ -66,7 +68,8 @@ def undo_text(plan: UndoView) -> str:
         ]
         for item in plan.compensations
     ]
-    return f"{run_id}: {head}\n{table(['SEQ', 'STEP', 'UNDO', 'STATE', 'STEP RETURNED'], rows, width=width())}"
+    steps = table(["SEQ", "STEP", "UNDO", "STATE", "STEP RETURNED"], rows, width=width())
+    return f"{run_id}: {head}\n{steps}{notes}"
 
 
 @click.command("continue")

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dashboard.read.every_step import every_step
+from dashboard.workflow.copies import fork_family, left_out
 from dashboard.workflow.names import COMPENSATE_PREFIX, UNDO_EVENT_PREFIX, undo_event_seq
 from otel_bridge.codec import decode
 from otel_bridge.model.names import UNDO_PREFIX
@@ -52,6 +53,8 @@ class Preview:
 
     total: int
     compensations: Iterator[PreviewedUndo]
+    left_out: tuple[str, ...] = ()
+    """In words: the steps that the undo of another run undoes."""
 
 
 def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
@@ -69,7 +72,8 @@ def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
     while some := list(islice(started, CHILDREN_AT_ONCE)):
         able = undoable(store, [one.child_id for one in some])
         children |= {one.seq: one for one in some if one.seq is not None and one.child_id in able}
-    order = steps_to_undo(declared, children, failed=failed)
+    elsewhere = undone_elsewhere(store, run, declared - failed)
+    order = steps_to_undo(declared, children, failed=failed, elsewhere=elsewhere)
     executing = {step.seq for _, step in seen.in_flight(run.id)}
 
     def each() -> Iterator[PreviewedUndo]:
@@ -80,7 +84,37 @@ def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
             elif (found := _previewed(store, run.id, seq, executing=seq in executing)) is not None:
                 yield found
 
-    return Preview(len(order), each())
+    notes = tuple(left_out(step.name, seq, undo_id) for seq, (step, undo_id) in elsewhere.items())
+    return Preview(len(order), each(), notes)
+
+
+def undone_elsewhere(store: StateStore, run: Run, seqs: Collection[int]) -> dict[int, tuple[Step, str]]:
+    """Return those of a run's steps that the undo of another run undoes (see ``workflow.copies``), with its id."""
+    found: dict[int, tuple[Step, str]] = {}
+    for relative in _fork_family(store, run) if seqs else ():
+        undo_id = f"{UNDO_PREFIX}{relative}"
+        planned = {entry.seq for entry in read_plan(store, undo_id, store.get_steps(undo_id)) or () if entry.undo}
+        for seq in planned.intersection(seqs):
+            own, their = store.get_step(run.id, seq), store.get_step(relative, seq)
+            if own is not None and their is not None and _identity(own) == _identity(their):
+                found.setdefault(seq, (own, undo_id))
+    return dict(sorted(found.items()))
+
+
+def _fork_family(store: StateStore, run: Run) -> list[str]:
+    def original_of(run_id: str) -> str | None:
+        found = run if run_id == run.id else store.get_run(run_id)
+        return None if found is None else found.forked_from
+
+    return fork_family(
+        run.id,
+        original_of=original_of,
+        forks_of=lambda run_ids: (fork.id for run_id in run_ids for fork in store.forks(run_id)),
+    )
+
+
+def _identity(step: Step) -> tuple[str, int | None, int | None]:
+    return step.name, step.started_at_ms, step.finished_at_ms
 
 
 def _previewed(store: StateStore, run_id: str, seq: int, *, executing: bool) -> PreviewedUndo | None:

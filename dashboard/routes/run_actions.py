@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -234,11 +234,18 @@ def undo(ctx: RequestContext, *, run_id: str) -> UndoView:
             return _undo_view(run, undo_run, False, len(plan), (_undone(ctx, *each) for each in undone))
     seen = preview(ctx.store, run, ctx.services.presence())
     possible = undo_run is None and run.status != "completed"
-    return _undo_view(run, undo_run, possible, seen.total, (_previewed(ctx, each) for each in seen.compensations))
+    views = (_previewed(ctx, each) for each in seen.compensations)
+    return _undo_view(run, undo_run, possible, seen.total, views, notes=seen.left_out)
 
 
 def _undo_view(
-    run: Run, undo_run: Run | None, possible: bool, total: int, views: Iterable[CompensationView]
+    run: Run,
+    undo_run: Run | None,
+    possible: bool,
+    total: int,
+    views: Iterable[CompensationView],
+    *,
+    notes: Sequence[str] = (),
 ) -> UndoView:
     """Return as many compensations as an answer has room for, the first ones."""
     shown = within(views, ANSWER_BYTES, least=1)
@@ -249,6 +256,7 @@ def _undo_view(
         possible=possible,
         compensations=shown,
         total=total if len(shown) < total else None,
+        notes=list(notes) or None,
     )
 
 

@@ -106,6 +106,7 @@ class UndoView(Wire):
     possible: bool
     compensations: list[CompensationView]
     total: int | None = Field(None, description="How many compensations there are, where not all have room here.")
+    notes: list[str] | None = Field(None, description="Steps left out because another run's undo undoes them.")
 
 
 class ScheduleAnswer(Wire):

@@ -26,6 +26,7 @@ from dbos import DBOS, SetWorkflowID, StepInfo, WorkflowStatusString
 
 from dashboard.workflow import compensation, engine
 from dashboard.workflow.compensation import Compensation, given_by_name
+from dashboard.workflow.copies import left_out, undone_elsewhere
 from dashboard.workflow.names import (
     COMPENSATE_PREFIX,
     PLAN_STEP,
@@ -220,15 +221,19 @@ def make_plan(run_id: str) -> list[dict[str, Any]]:
     """Return what undoing a run would do, in the order in which it would run.
 
     A step that failed is left out (it had no effect to undo) unless its declaration says otherwise; a step that began
-    and has no record is undone as "maybe".
+    and has no record is undone as "maybe". What the undo of another run undoes, which shares the step by a fork, is
+    left to that one.
     """
     record = read_record(run_id)
     declared = {seq: str(given["undo"]) for seq, given in record.published.items()}
     failed = {seq for seq in declared.keys() & record.steps.keys() if record.steps[seq]["error"] is not None}
     failed = {seq for seq in failed if (known := _declaration(declared[seq])) is None or not known.even_if_failed}
     children = {seq: child for seq, child in _children(record) if _has_compensations(child)}
+    elsewhere = undone_elsewhere(run_id, {seq: record.steps[seq] for seq in declared.keys() & record.steps.keys()})
+    for seq, undo_id in sorted(elsewhere.items()):
+        DBOS.logger.info(f"Undo of run {run_id!r}: {left_out(record.steps[seq]['function_name'], seq, undo_id)}")
     entries = []
-    for seq in steps_to_undo(declared, children, failed=failed):
+    for seq in steps_to_undo(declared, children, failed=failed, elsewhere=elsewhere):
         if (child := children.get(seq)) is not None:
             name = record.steps[seq]["function_name"]
             entries.append({"seq": seq, "step": name, "childRunId": child, "maybe": False})

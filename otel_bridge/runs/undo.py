@@ -14,7 +14,9 @@ from otel_bridge.model.steps import Step
 from otel_bridge.store.base import StateStore
 
 
-def steps_to_undo(declared: Collection[int], children: Collection[int], *, failed: Collection[int]) -> list[int]:
+def steps_to_undo(
+    declared: Collection[int], children: Collection[int], *, failed: Collection[int], elsewhere: Collection[int] = ()
+) -> list[int]:
     """Return the numbers of the steps that undoing a run would undo, in its order: the last one first. Pure.
 
     The worker that plans an undo and the page that previews one read the run each in its own way; both decide here.
@@ -23,12 +25,13 @@ def steps_to_undo(declared: Collection[int], children: Collection[int], *, faile
         declared: steps that declared how to undo them; some of them may have no record, so their end is unknown.
         children: steps that started a run with something to undo, which is undone in their place.
         failed: steps that failed, and so had no effect to undo, unless their declaration says otherwise.
+        elsewhere: steps that the undo of another run undoes, which shares them by a fork.
 
     Example:
         >>> steps_to_undo({1, 2, 4}, {3}, failed={2})
         [4, 3, 1]
     """
-    return sorted((set(declared) - set(failed)) | set(children), reverse=True)
+    return sorted((set(declared) - set(failed) - set(elsewhere)) | set(children), reverse=True)
 
 
 def plan_entries(store: StateStore, undo_id: str, steps: Sequence[Step]) -> list[object] | None:

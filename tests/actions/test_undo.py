@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.actions import cancel, messages, redispatch, retry
+from dashboard.actions import cancel, messages, redispatch, retry, starting
 from dashboard.errors import Refused
 from dashboard.read import undo
 from dashboard.read.undo import compensations_of
@@ -101,6 +101,24 @@ def test_an_undone_run_refuses_to_live_again(world: World) -> None:
             act(world.ctx, "u4", actor="ann")
     cancel.cancel(world.ctx, "u4", actor="ann", compensate=True)  # again: changes nothing
     assert undone(world, "u4-a") == ["u4-a"]
+
+
+def test_what_a_fork_took_over_from_an_undone_run_is_not_undone_a_second_time(world: World) -> None:
+    """The preview says so, and who forks is told that what was undone is taken for done."""
+    world.start("saga", "u21-a", "u21-b", run_id="u21")
+    world.waits("u21", "signal", "go")
+    cancel.cancel(world.ctx, "u21", actor="ann", compensate=True)
+    world.reaches("undo:u21", "completed")
+    made = starting.fork(world.ctx, "u21", 2, actor="ann")
+    assert made.notes[-1].endswith("Fork from step 1 to do them again.")
+    fork = made.run.id
+    world.waits(fork, "signal", "go")
+    preview = undo.preview(world.store, world.run(fork), world.ctx.presence())
+    assert [seen.planned.seq for seen in preview.compensations] == [2]
+    assert "Step 1 (book) is left out: undo:u21 undoes it" in preview.left_out[0]
+    cancel.cancel(world.ctx, fork, actor="ann", compensate=True)
+    world.reaches(f"undo:{fork}", "completed")
+    assert undone(world, "u21-a", "u21-b") == ["u21-b", "u21-a", "u21-b"]
 
 
 def test_a_run_is_cancelling_while_its_undo_is_at_work_and_refuses_a_retry(world: World) -> None:

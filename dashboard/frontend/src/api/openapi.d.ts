@@ -2058,6 +2058,7 @@ export interface components {
         };
         UndoView: {
             compensations: components["schemas"]["CompensationView"][];
+            notes?: string[];
             possible: boolean;
             runId: string;
             status?: string;

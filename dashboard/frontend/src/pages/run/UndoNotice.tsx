@@ -61,7 +61,7 @@ export function UndoNotice({ detail }: { detail: RunDetail }) {
           ? "They run in reverse order; the run is cancelled when they are through."
           : stuck
             ? "Fix the cause, then retry the undo: only what failed runs again."
-            : "It cannot be retried, because its effects are gone. Fork it instead."}
+            : "It cannot be retried, because its effects are gone. Fork it from step 1 instead."}
       </p>
       {error ? <p className="field-error">{errorText(error)}</p> : null}
       {active || stuck ? (

@@ -63,14 +63,17 @@ export function UndoDialog({ detail }: { detail: RunDetail }) {
         completed step runs, the latest first, each as a durable step. An undone run cannot be retried, only forked.
       </p>
       <QueryView query={preview} what="The preview" pending={<Skeleton rows={3} />}>
-        {({ compensations }) => (
+        {({ compensations, notes }) => (
           <>
-            {compensations.every((step) => !step.undo) ? (
+            {compensations.every((step) => !step.undo) && !notes ? (
               <Notice title="Nothing to compensate">
                 No step that ran declares a compensation. {ended ? "" : "The run would only be cancelled."}
               </Notice>
             ) : null}
             {compensations.length > 0 ? <Compensations steps={compensations} /> : null}
+            {notes?.map((note) => (
+              <p key={note}>{note}</p>
+            ))}
           </>
         )}
       </QueryView>
