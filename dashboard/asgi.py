@@ -34,7 +34,7 @@ from dashboard.http.bounds import BODY_S
 from dashboard.http.server import PEER_KEY, THREAD_PER_REQUEST_STREAMS
 from dashboard.http.transports import MAX_REASON_BYTES, SEND_TIMEOUT_S, admitted_later
 from dashboard.http.viewer_socket import FLOOD_REASON, MAX_BYTES, MAX_FRAMES, POLICY_VIOLATION, WINDOW_S
-from dashboard.live.places import Place
+from dashboard.live.places import StreamPlace
 from dashboard.live.stream import Frame, Stream
 from otel_bridge.extras import missing_extra
 
@@ -231,7 +231,7 @@ class AsgiDashboard:
 class _Opened:
     stream: Stream
     admitted: Callable[[], bool]
-    place: Place
+    place: StreamPlace
 
 
 async def _talk(opened: _Opened, peer: AsgiPeer, send: Send) -> None:

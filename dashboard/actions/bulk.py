@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class BulkPreview:
     """What a bulk action would touch. ``skipped`` matched the filter, but their state does not allow the action."""
 
     runs: list[Run]
@@ -95,7 +95,7 @@ def preview(
     *,
     bound_ms: int | None = None,
     ids: Sequence[str] | None = None,
-) -> Preview:
+) -> BulkPreview:
     """Return what the action would touch now.
 
     Args:
@@ -107,7 +107,7 @@ def preview(
     """
     bound = ctx.store.now_ms() + 1 if bound_ms is None else bound_ms
     runs, skipped = _matching(ctx, action, query, bound, ids)
-    return Preview(runs, skipped, bound)
+    return BulkPreview(runs, skipped, bound)
 
 
 def _matching(

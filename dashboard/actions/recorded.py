@@ -17,7 +17,7 @@ ERRORS_BYTES = 16 * 1024 * 1024
 ERRORS_AT_ONCE = 50
 
 
-class Recorded(Sequence[Step]):
+class RecordedSteps(Sequence[Step]):
     """Steps by ``seq`` as ``get_steps`` returns them with their errors: unpacked, and given theirs, as they are read.
 
     Example:
@@ -32,7 +32,7 @@ class Recorded(Sequence[Step]):
         self._steps, self._errors = steps, errors
 
     @classmethod
-    def read(cls, store: StateStore, run_id: str) -> Recorded:
+    def read(cls, store: StateStore, run_id: str) -> RecordedSteps:
         """Read a run's steps a part at a time, and the errors of those that have one, the last first."""
         steps = Outline(most_bytes=sys.maxsize)  # what decides about a run is all of it
         for part in parts_of(store, run_id):

@@ -15,7 +15,7 @@ from dashboard.actions.destination import Destination, queue_to_remember
 from dashboard.actions.kept import attempt_of
 from dashboard.actions.locks import RunLock
 from dashboard.actions.messages import resend_unread_messages
-from dashboard.actions.recorded import Recorded
+from dashboard.actions.recorded import RecordedSteps
 from dashboard.actions.redispatch import put_back
 from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.errors import Refused
@@ -124,7 +124,7 @@ def _already(run: Run, queue: str | None, notes: Sequence[str]) -> Outcome:
 
 def _read(store: StateStore, run: Run) -> Ended:
     error = store.get_payload(run.id, "error", cap_bytes=ERROR_CAP_BYTES) if run.status == "failed" else None
-    return Ended(run, Recorded.read(store, run.id), error)
+    return Ended(run, RecordedSteps.read(store, run.id), error)
 
 
 def _start_of(ended: Ended) -> int:

@@ -96,7 +96,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AlertFinding:
     """Something that a rule finds wrong now."""
 
     rule: str
@@ -107,7 +107,7 @@ class Finding:
     lasting_s: float = 0.0
 
 
-def findings(rule: AlertRule, measured: Iterable[Measured]) -> list[Finding]:
+def findings(rule: AlertRule, measured: Iterable[Measured]) -> list[AlertFinding]:
     """Return what a rule finds wrong among what was measured.
 
     >>> rule = AlertRule(kind="queue_age", over=60)
@@ -116,7 +116,7 @@ def findings(rule: AlertRule, measured: Iterable[Measured]) -> list[Finding]:
     """
     # A share of few runs is an accident: one failure of two is 50 %. The other kinds are numbers, whatever of.
     return [
-        Finding(rule.title, rule.kind, one.subject, _summary(rule, one), _link(rule, one), rule.lasting_s)
+        AlertFinding(rule.title, rule.kind, one.subject, _summary(rule, one), _link(rule, one), rule.lasting_s)
         for one in measured
         if (rule.only is None or rule.only == one.subject)
         and one.value > rule.threshold
@@ -172,7 +172,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class AlertPlan:
     """What a look changes."""
 
     opened: list[Incident]
@@ -182,7 +182,7 @@ class Plan:
 
 
 def plan(
-    found: Sequence[Finding],
+    found: Sequence[AlertFinding],
     known: Sequence[Incident],
     watch: Watch,
     *,
@@ -190,7 +190,7 @@ def plan(
     now_ms: int,
     clear_ms: int,
     reopen_ms: int,
-) -> Plan:
+) -> AlertPlan:
     """Return what to do about the incidents that are known, after a look.
 
     One that is no longer found ends after ``clear_ms``. One that comes back within ``reopen_ms`` of its end goes on as
@@ -201,7 +201,7 @@ def plan(
         watch: changed: what began to last, and what ceased.
         looked_at: the rules whose values could be read; nothing is said about the others.
     """
-    result = Plan(opened=[], touched=[], reopened=[], ended=[])
+    result = AlertPlan(opened=[], touched=[], reopened=[], ended=[])
     latest: dict[tuple[str, str], Incident] = {}
     for one in sorted(known, key=lambda one: (one.is_open, one.opened_ms)):
         latest[one.rule, one.subject] = one
@@ -229,7 +229,7 @@ def _is_same(before: Incident, now_ms: int, clear_ms: int) -> bool:
     return before.ended_by is not None and now_ms - before.seen_ms < clear_ms
 
 
-def _new(finding: Finding, now_ms: int) -> Incident:
+def _new(finding: AlertFinding, now_ms: int) -> Incident:
     return Incident(
         id=uuid.uuid4().hex[:16],
         rule=finding.rule,
@@ -242,7 +242,7 @@ def _new(finding: Finding, now_ms: int) -> Incident:
     )
 
 
-def _saying(before: Incident, finding: Finding) -> Incident:
+def _saying(before: Incident, finding: AlertFinding) -> Incident:
     return replace(before, summary=finding.summary, link=finding.link)
 
 

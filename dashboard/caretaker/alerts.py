@@ -18,8 +18,8 @@ from dbos import EnqueueOptions, WorkflowSerializationFormat
 
 from dashboard.actions.context import ActionContext
 from dashboard.caretaker import alert_rules
-from dashboard.caretaker.alert_rules import DEFAULT_RULES, AlertRule, Finding, Measured, Watch
-from dashboard.caretaker.guard import Guard
+from dashboard.caretaker.alert_rules import DEFAULT_RULES, AlertFinding, AlertRule, Measured, Watch
+from dashboard.caretaker.guard import FailureGuard
 from dashboard.read.alerts import STATE_KEY
 from dashboard.read.fleet import overdue_ms
 from dashboard.read.listing import RunReader
@@ -114,7 +114,7 @@ def alert_settings(given: Mapping[str, Any]) -> AlertSettings:
 class Alerts:
     """One process's look at the rules; ``look`` is called again and again while it holds the caretaker's lease."""
 
-    def __init__(self, settings: AlertSettings, guard: Guard) -> None:
+    def __init__(self, settings: AlertSettings, guard: FailureGuard) -> None:
         self.settings, self._guard = settings, guard
         self._watch = Watch()
         self._sending: threading.Thread | None = None
@@ -124,7 +124,7 @@ class Alerts:
     def look(self, ctx: ActionContext) -> None:
         """Evaluate every rule, keep what follows, and have due messages sent."""
         chosen = self.settings
-        found: list[Finding] = []
+        found: list[AlertFinding] = []
         looked_at: set[str] = set()
         for rule in chosen.rules:
 
@@ -199,7 +199,7 @@ def _is_time(one: Incident, now_ms: int) -> bool:
     return one.tries == 0 or now_ms - (one.ended_ms or one.opened_ms) >= waited_ms
 
 
-def keep(ledger: Ledger, plan: alert_rules.Plan) -> None:
+def keep(ledger: Ledger, plan: alert_rules.AlertPlan) -> None:
     """Write what a look changes."""
     for one in plan.opened:
         ledger.open_incident(one)

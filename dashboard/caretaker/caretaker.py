@@ -23,7 +23,7 @@ from dashboard.actions.queues import hold_pauses
 from dashboard.caretaker import deadletters, recovery, retention, upgrade
 from dashboard.caretaker.alerts import Alerts, AlertSettings
 from dashboard.caretaker.deadletters import Handlers, OnDead
-from dashboard.caretaker.guard import Guard
+from dashboard.caretaker.guard import FailureGuard
 from dashboard.caretaker.recovery import RecoveryPolicy
 from dashboard.caretaker.retention import RetentionPolicy
 from dashboard.caretaker.upgrade import AutoUpgrade
@@ -102,7 +102,7 @@ class Caretaker:
     ) -> None:
         self._open_context = open_context
         self.settings = settings or CaretakerSettings()
-        self.guard = Guard(outages)
+        self.guard = FailureGuard(outages)
         self._name: tuple[int, str] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -22,7 +22,7 @@ UNAVAILABLE_IN_A_ROW = 3
 """So many runs one after the other that the database did not serve: it is the database, not the runs."""
 
 
-class Guard:
+class FailureGuard:
     """Calls what may fail. ``failures`` counts by duty, or by ``run`` for single runs.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboard.cli.options import as_json, runs_argument
-from dashboard.cli.session import Session, connected, width
+from dashboard.cli.session import CliSession, connected, width
 from dashboard.cli.text import acted_text, brief, coloured, plain, table
 from dashboard.wire.actions import ActionAnswer, RedispatchAnswer, UndoView
 from dashboard.wire.base import Json
@@ -20,7 +20,7 @@ def answer_text(answer: ActionAnswer) -> str:
 @runs_argument
 @click.option("--queue", help="Put them on this queue.")
 @connected()
-def retry(session: Session, *, run_ids: tuple[str, ...], queue: str | None) -> None:
+def retry(session: CliSession, *, run_ids: tuple[str, ...], queue: str | None) -> None:
     """Retry runs from the step that failed, under the same id."""
     session.act(run_ids, lambda run_id: session.client.retry(run_id, queue=queue), answer_text)
 
@@ -30,7 +30,7 @@ def retry(session: Session, *, run_ids: tuple[str, ...], queue: str | None) -> N
 @click.option("--children", is_flag=True, help="And the runs that they started.")
 @click.option("--undo", is_flag=True, help="And undo what they did.")
 @connected()
-def cancel(session: Session, *, run_ids: tuple[str, ...], children: bool, undo: bool) -> None:
+def cancel(session: CliSession, *, run_ids: tuple[str, ...], children: bool, undo: bool) -> None:
     """Cancel runs."""
     act = session.client.cancel
     session.act(run_ids, lambda run_id: act(run_id, compensate=undo, children=children), answer_text)
@@ -40,7 +40,7 @@ def cancel(session: Session, *, run_ids: tuple[str, ...], children: bool, undo: 
 @runs_argument
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be undone, in which order.")
 @connected()
-def undo(session: Session, *, run_ids: tuple[str, ...], dry_run: bool) -> None:
+def undo(session: CliSession, *, run_ids: tuple[str, ...], dry_run: bool) -> None:
     """Cancel runs and undo what they did, in reverse."""
     if dry_run:
         session.act(run_ids, session.client.undo, undo_text)
@@ -77,7 +77,7 @@ def undo_text(plan: UndoView) -> str:
 @click.option("--comment", default="", help="Handed to the workflow, and kept in the audit log.")
 @click.option("--payload", callback=as_json, help="Handed to the workflow: JSON, @FILE, or - for standard input.")
 @connected()
-def continue_(session: Session, *, run_ids: tuple[str, ...], comment: str, payload: Json) -> None:
+def continue_(session: CliSession, *, run_ids: tuple[str, ...], comment: str, payload: Json) -> None:
     """Release runs from their breakpoint."""
     client = session.client
     session.act(run_ids, lambda run_id: client.continue_run(run_id, comment=comment, payload=payload), answer_text)
@@ -87,7 +87,7 @@ def continue_(session: Session, *, run_ids: tuple[str, ...], comment: str, paylo
 @runs_argument
 @click.option("--comment", default="", help="Handed to the workflow, and kept in the audit log.")
 @connected()
-def wake(session: Session, *, run_ids: tuple[str, ...], comment: str) -> None:
+def wake(session: CliSession, *, run_ids: tuple[str, ...], comment: str) -> None:
     """Wake runs from dashboard.workflow.sleep()."""
     session.act(run_ids, lambda run_id: session.client.wake_run(run_id, comment=comment), answer_text)
 
@@ -96,7 +96,7 @@ def wake(session: Session, *, run_ids: tuple[str, ...], comment: str) -> None:
 @runs_argument
 @click.option("--force", is_flag=True, help="Their worker is gone, although nothing reports so.")
 @connected()
-def redispatch(session: Session, *, run_ids: tuple[str, ...], force: bool) -> None:
+def redispatch(session: CliSession, *, run_ids: tuple[str, ...], force: bool) -> None:
     """Put runs back on their queue that a lost worker held."""
     session.act(run_ids, lambda run_id: session.client.redispatch(run_id, force=force), redispatched_text)
 

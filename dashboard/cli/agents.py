@@ -6,7 +6,7 @@ from importlib import resources
 
 import click
 
-from dashboard.cli.session import Session, connected
+from dashboard.cli.session import CliSession, connected
 
 
 def _print_skill(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -25,7 +25,7 @@ def _print_skill(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     help="Print a skill file that tells an agent how to use them, and exit.",
 )
 @connected(via="mcp", acting=True)
-def mcp(session: Session) -> None:
+def mcp(session: CliSession) -> None:
     """Serve tools to an agent over MCP (stdio): reading ones, and actions where you are an operator.
 
     Directly on a database --role viewer offers no actions, and --may limits what is seen and done, as may= does in

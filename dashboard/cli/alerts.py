@@ -6,7 +6,7 @@ from typing import Any, cast, get_args
 
 import click
 
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.text import plain, since, table
 from dashboard.wire.alerts import AlertState, AlertsView, AlertView
 
@@ -18,7 +18,7 @@ note_option = click.option("--note", default="", help="What was done, or why.")
 @connected(watch=True)
 @click.option("--state", type=click.Choice(get_args(AlertState)), help="Only those that stand so.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Incidents at most.")
-def list_(session: Session, *, state: str | None, limit: int) -> None:
+def list_(session: CliSession, *, state: str | None, limit: int) -> None:
     """List incidents: open ones first, then those that ended lately."""
     chosen = cast("AlertState | None", state)
     session.show(lambda: session.client.list_alerts(state=chosen, limit=limit), alerts_table)
@@ -37,7 +37,7 @@ def alerts(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--minutes", default=60, show_default=True, type=click.IntRange(1, 43_200), help="For how long.")
 @note_option
 @connected()
-def snooze(session: Session, *, alert_id: str, minutes: int, note: str) -> None:
+def snooze(session: CliSession, *, alert_id: str, minutes: int, note: str) -> None:
     """Put an incident off: no message is sent about it until then."""
     session.print(session.client.snooze_alert(alert_id, minutes=minutes, note=note), alert_text)
 
@@ -46,14 +46,14 @@ def snooze(session: Session, *, alert_id: str, minutes: int, note: str) -> None:
 @alert_argument
 @note_option
 @connected()
-def resolve(session: Session, *, alert_id: str, note: str) -> None:
+def resolve(session: CliSession, *, alert_id: str, note: str) -> None:
     """Say that an incident is dealt with."""
     session.print(session.client.resolve_alert(alert_id, note=note), alert_text)
 
 
 @click.command("test")
 @connected()
-def test(session: Session) -> None:
+def test(session: CliSession) -> None:
     """Open an incident whose message shows that messages arrive; it ends by itself."""
     session.print(session.client.test_alerts(), alert_text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboard.cli.options import complete_runs, run_argument
-from dashboard.cli.session import Session, connected, width
+from dashboard.cli.session import CliSession, connected, width
 from dashboard.cli.text import brief, coloured, facts, lasted, plain, table
 from dashboard.wire.compare import ComparedRun, ComparedStep, CompareView, ValueDiff
 from dashboard.wire.timing import TimingView, UsualView
@@ -14,7 +14,7 @@ from dashboard.wire.timing import TimingView, UsualView
 @click.command()
 @run_argument
 @connected(watch=True)
-def timing(session: Session, *, run_id: str) -> None:
+def timing(session: CliSession, *, run_id: str) -> None:
     """Show where a run's time went, beside how long its like usually take."""
     session.show(lambda: session.client.run_timing(run_id), timing_text)
 
@@ -51,7 +51,7 @@ def _part(ms: int, of_ms: int) -> str:
 @click.argument("other", metavar="[OTHER]", required=False, shell_complete=complete_runs)
 @click.option("--attempt", type=click.IntRange(min=1), help="An earlier attempt of OTHER; without OTHER, of RUN.")
 @connected()
-def compare(session: Session, *, run_id: str, other: str | None, attempt: int | None) -> None:
+def compare(session: CliSession, *, run_id: str, other: str | None, attempt: int | None) -> None:
     """Show a run beside another: by default beside the last success of its workflow."""
     session.show(lambda: session.client.compare_runs(run_id, other, attempt=attempt), compare_text)
 

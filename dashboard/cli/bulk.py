@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 import click
 
 from dashboard.cli.options import filtered
-from dashboard.cli.session import REFUSED, Session, connected, now, width
+from dashboard.cli.session import REFUSED, CliSession, connected, now, width
 from dashboard.cli.text import coloured, plain, runs_table, since, table
 from dashboard.client import RunFilter
 from dashboard.wire.base import Json
@@ -62,7 +62,7 @@ def asked_before(function: F) -> F:
 @click.option("--to-queue", help="Put them on this queue.")
 @canary_option
 @connected()
-def retry(session: Session, *, to_queue: str | None, canary: bool, **rest: Any) -> None:
+def retry(session: CliSession, *, to_queue: str | None, canary: bool, **rest: Any) -> None:
     """Retry every run of the filter that failed, died or was cancelled."""
     act(session, "retry", {"to_queue": to_queue, "canary": canary}, **rest)
 
@@ -72,7 +72,7 @@ def retry(session: Session, *, to_queue: str | None, canary: bool, **rest: Any) 
 @click.option("--children", is_flag=True, help="And the runs that they started.")
 @click.option("--undo", is_flag=True, help="And undo what they did.")
 @connected()
-def cancel(session: Session, *, children: bool, undo: bool, **rest: Any) -> None:
+def cancel(session: CliSession, *, children: bool, undo: bool, **rest: Any) -> None:
     """Cancel every run of the filter that has not ended."""
     act(session, "cancel", {"children": children, "compensate": undo}, **rest)
 
@@ -81,7 +81,7 @@ def cancel(session: Session, *, children: bool, undo: bool, **rest: Any) -> None
 @confirmed
 @click.option("--to-version", help="A live version. Default: the newest one that has the workflow.")
 @connected()
-def move(session: Session, *, to_version: str | None, **rest: Any) -> None:
+def move(session: CliSession, *, to_version: str | None, **rest: Any) -> None:
     """Move every run of the filter that no worker drives to another version: one first, then the others."""
     act(session, "move", {"to_version": to_version}, **rest)
 
@@ -89,7 +89,7 @@ def move(session: Session, *, to_version: str | None, **rest: Any) -> None:
 @bulk.command()
 @click.argument("bulk_id", metavar="BULK")
 @connected(watch=True)
-def show(session: Session, *, bulk_id: str) -> None:
+def show(session: CliSession, *, bulk_id: str) -> None:
     """Show how far a bulk action is, and how its runs stand since."""
     session.show(lambda: session.client.bulk_status(bulk_id), status_text)
 
@@ -97,13 +97,13 @@ def show(session: Session, *, bulk_id: str) -> None:
 @bulk.command("list")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="Bulk actions at most.")
 @connected(watch=True)
-def list_(session: Session, *, limit: int) -> None:
+def list_(session: CliSession, *, limit: int) -> None:
     """List bulk actions, newest first."""
     session.show(lambda: session.client.list_bulks(limit=limit), bulks_table)
 
 
 def act(
-    session: Session,
+    session: CliSession,
     action: Action,
     options: dict[str, Any],
     *,
@@ -141,7 +141,7 @@ def act(
         raise click.exceptions.Exit(REFUSED)
 
 
-def wait_for(session: Session, bulk_id: str) -> BulkStatus:
+def wait_for(session: CliSession, bulk_id: str) -> BulkStatus:
     """Return the status in which a bulk action ends; draw a progress bar on a terminal until then."""
     found = session.client.bulk_status(bulk_id, now=False)
     with click.progressbar(

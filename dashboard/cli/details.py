@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from dashboard.cli.options import run_argument
-from dashboard.cli.session import Session, connected, json_text, width
+from dashboard.cli.session import CliSession, connected, json_text, width
 from dashboard.cli.text import brief, coloured, error_text, facts, lasted, plain, table
 from dashboard.client import Rows
 from dashboard.wire.fleet import PublishedView, StreamEntryView, StreamView
@@ -21,7 +21,7 @@ from otel_bridge.model.values import PayloadName
 @click.argument("seq", metavar="SEQ", type=int)
 @click.option("--full", is_flag=True, help="Do not cut large payloads.")
 @connected()
-def step(session: Session, *, run_id: str, seq: int, full: bool) -> None:
+def step(session: CliSession, *, run_id: str, seq: int, full: bool) -> None:
     """Show a step with its payloads."""
     session.show(lambda: session.client.get_step(run_id, seq, full=full), step_text)
 
@@ -80,7 +80,7 @@ def lines(text: str) -> str:
 @click.argument("name", type=click.Choice(get_args(PayloadName)))
 @click.option("--raw", is_flag=True, help="As the engine stored it.")
 @connected()
-def payload(session: Session, *, run_id: str, name: PayloadName, raw: bool) -> None:
+def payload(session: CliSession, *, run_id: str, name: PayloadName, raw: bool) -> None:
     """Print a run's whole input, output or error as JSON."""
     if raw:
         click.echo(session.client.get_payload_text(run_id, name))
@@ -92,7 +92,7 @@ def payload(session: Session, *, run_id: str, name: PayloadName, raw: bool) -> N
 @run_argument
 @click.argument("key", required=False)
 @connected(watch=True)
-def events(session: Session, *, run_id: str, key: str | None) -> None:
+def events(session: CliSession, *, run_id: str, key: str | None) -> None:
     """Show the values that a run published, or print one as JSON."""
     if key is None:
         session.show(lambda: session.client.list_events(run_id), events_table)
@@ -112,7 +112,7 @@ def events_table(found: Rows[PublishedView]) -> str:
 @click.option("--after", type=int, default=-1, show_default=True, help="Behind this offset.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most so many values.")
 @connected(watch=True)
-def streams(session: Session, *, run_id: str, key: str | None, after: int, limit: int) -> None:
+def streams(session: CliSession, *, run_id: str, key: str | None, after: int, limit: int) -> None:
     """Show the streams that a run writes to, or the values of one."""
     if key is None:
         session.show(lambda: session.client.list_streams(run_id), streams_table)
@@ -135,6 +135,6 @@ def entries_table(found: Rows[StreamEntryView]) -> str:
 @click.command()
 @click.argument("trace_id", metavar="TRACE")
 @connected()
-def trace(session: Session, *, trace_id: str) -> None:
+def trace(session: CliSession, *, trace_id: str) -> None:
     """Print the id of the run whose trace this is."""
     session.show(lambda: session.client.run_of_trace(trace_id), plain)

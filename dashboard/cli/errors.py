@@ -8,7 +8,7 @@ import click
 
 from dashboard.cli.bulk import act, asked_before, canary_option
 from dashboard.cli.options import as_moment, run_argument
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.text import brief, facts, plain, since, table
 from dashboard.client import RunFilter
 from dashboard.wire.errors import ErrorDetail, ErrorGroupView, ErrorsView, SharedView
@@ -39,7 +39,7 @@ def windowed(command: Any) -> Any:
 @click.option("--workflow", help="Exact name of the workflow.")
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="Any of these; repeat.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Errors at most.")
-def list_(session: Session, **filters: Any) -> None:
+def list_(session: CliSession, **filters: Any) -> None:
     """List the errors of the last seven days, or of another time, the last seen first."""
     session.show(lambda: session.client.list_errors(**filters), errors_table)
 
@@ -56,7 +56,7 @@ def errors(ctx: click.Context, /, **options: object) -> None:
 @connected()
 @fingerprint_argument
 @windowed
-def show(session: Session, fingerprint: str, **window: Any) -> None:
+def show(session: CliSession, fingerprint: str, **window: Any) -> None:
     """Show an error, and what its failures share that runs which completed do not."""
     session.print(session.client.get_error(fingerprint, **window), error_text)
 
@@ -66,7 +66,7 @@ def show(session: Session, fingerprint: str, **window: Any) -> None:
 @fingerprint_argument
 @state_argument
 @note_option
-def decide_error(session: Session, fingerprint: str, state: DecisionState, note: str) -> None:
+def decide_error(session: CliSession, fingerprint: str, state: DecisionState, note: str) -> None:
     """Say that an error is dealt with, ignored or open; a failure that comes later is open again."""
     session.print(session.client.decide_error(fingerprint, state, note=note), group_text)
 
@@ -76,7 +76,7 @@ def decide_error(session: Session, fingerprint: str, state: DecisionState, note:
 @fingerprint_argument
 @asked_before
 @canary_option
-def retry(session: Session, fingerprint: str, *, canary: bool, **rest: Any) -> None:
+def retry(session: CliSession, fingerprint: str, *, canary: bool, **rest: Any) -> None:
     """Retry every run that failed with this error last, each on its own queue."""
     filters: RunFilter = {"error": fingerprint, "status": ["failed"]}
     act(session, "retry", {"canary": canary}, filters=filters, **rest)
@@ -91,7 +91,7 @@ for _command in (list_, show, decide_error, retry):
 @run_argument
 @state_argument
 @note_option
-def decide(session: Session, run_id: str, state: DecisionState, note: str) -> None:
+def decide(session: CliSession, run_id: str, state: DecisionState, note: str) -> None:
     """Say that one run's failure is dealt with, ignored or open."""
     session.print(session.client.decide_run(run_id, state, note=note), lambda row: f"{plain(row.id)} is {state}.")
 

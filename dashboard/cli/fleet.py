@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.text import brief, coloured, lasted, plain, since, table
 from dashboard.client import Rows
 from dashboard.wire.actions import AuditView, QueueAnswer
@@ -13,7 +13,7 @@ from dashboard.wire.fleet import ExecutorView, WorkerGroup
 
 @click.command()
 @connected(watch=True)
-def workers(session: Session) -> None:
+def workers(session: CliSession) -> None:
     """List the queues, their backlog and who works on each."""
     session.show(session.client.list_workers, workers_table)
 
@@ -30,7 +30,7 @@ def queues(ctx: click.Context, /, **options: object) -> None:
 @click.argument("name")
 @click.option("--comment", default="", help="Why: kept with the pause, and in the audit log.")
 @connected()
-def pause(session: Session, *, name: str, comment: str) -> None:
+def pause(session: CliSession, *, name: str, comment: str) -> None:
     """Stop starting runs from a queue; runs in progress continue."""
     session.print(session.client.pause_queue(name, comment=comment), queue_text)
 
@@ -38,7 +38,7 @@ def pause(session: Session, *, name: str, comment: str) -> None:
 @queues.command()
 @click.argument("name")
 @connected()
-def resume(session: Session, *, name: str) -> None:
+def resume(session: CliSession, *, name: str) -> None:
     """Let a queue go on."""
     session.print(session.client.resume_queue(name), queue_text)
 
@@ -73,7 +73,7 @@ def live(group: WorkerGroup) -> str:
 
 @click.command()
 @connected(watch=True)
-def executors(session: Session) -> None:
+def executors(session: CliSession) -> None:
     """List the worker processes that report presence."""
     session.show(session.client.list_executors, executors_table)
 
@@ -105,7 +105,7 @@ def executors_table(found: Rows[ExecutorView]) -> str:
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
 @connected(watch=True)
 def audit(
-    session: Session, *, run: str | None, who: str | None, action: str | None, outcome: str | None, limit: int
+    session: CliSession, *, run: str | None, who: str | None, action: str | None, outcome: str | None, limit: int
 ) -> None:
     """List who did what, newest first."""
     session.show(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dashboard.cli.options import run_argument
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.text import plain, since, table
 from dashboard.wire.inbox import InboxEntry, InboxView
 
@@ -16,7 +16,7 @@ from dashboard.wire.inbox import InboxEntry, InboxView
 @connected(watch=True)
 @click.option("--assignee", metavar="NAME", help="Assigned to this one; empty: to nobody.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 200), help="Entries at most.")
-def list_(session: Session, *, assignee: str | None, limit: int) -> None:
+def list_(session: CliSession, *, assignee: str | None, limit: int) -> None:
     """List what waits for a person, oldest first, over all runs."""
     session.show(lambda: session.client.get_inbox(assignee=assignee, limit=limit), inbox_table)
 
@@ -34,7 +34,7 @@ def inbox(ctx: click.Context, /, **options: Any) -> None:
 @click.argument("seq", type=click.IntRange(min=0))
 @click.argument("assignee", required=False)
 @connected()
-def assign(session: Session, *, run_id: str, seq: int, assignee: str | None) -> None:
+def assign(session: CliSession, *, run_id: str, seq: int, assignee: str | None) -> None:
     """Say who is to answer the wait at step SEQ of a run; without a name: nobody."""
     session.print(session.client.assign(run_id, seq, assignee), entry_text)
 
@@ -44,7 +44,7 @@ def assign(session: Session, *, run_id: str, seq: int, assignee: str | None) -> 
 @click.argument("seq", type=click.IntRange(min=0))
 @click.option("--hours", type=click.IntRange(1, 90 * 24), default=7 * 24, show_default=True, help="So long it opens.")
 @connected()
-def link(session: Session, *, run_id: str, seq: int, hours: int) -> None:
+def link(session: CliSession, *, run_id: str, seq: int, hours: int) -> None:
     """Make a link to the wait at step SEQ of a run, for chat and mail. Who opens it signs in and is asked."""
     session.print(session.client.link_question(run_id, seq, expires_in_s=hours * 3600), lambda made: plain(made.url))
 

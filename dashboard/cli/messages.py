@@ -6,7 +6,7 @@ import click
 
 from dashboard.cli.actions import answer_text
 from dashboard.cli.options import json_argument, run_argument
-from dashboard.cli.session import Session, connected
+from dashboard.cli.session import CliSession, connected
 from dashboard.cli.text import acted_text
 from dashboard.wire.actions import UpdateAnswer
 from dashboard.wire.base import Json
@@ -20,7 +20,7 @@ once_option = click.option("--idempotency-key", metavar="KEY", help="The same ke
 @json_argument("message", required=False)
 @once_option
 @connected()
-def send(session: Session, *, run_id: str, topic: str, message: Json, idempotency_key: str | None) -> None:
+def send(session: CliSession, *, run_id: str, topic: str, message: Json, idempotency_key: str | None) -> None:
     """Send a signal to a run: JSON, @FILE, or - for standard input."""
     answer = session.client.send_signal(run_id, topic, message, idempotency_key=idempotency_key)
     session.print(answer, answer_text)
@@ -32,7 +32,7 @@ def send(session: Session, *, run_id: str, topic: str, message: Json, idempotenc
 @json_argument("argument", required=False)
 @once_option
 @connected()
-def update(session: Session, *, run_id: str, name: str, argument: Json, idempotency_key: str | None) -> None:
+def update(session: CliSession, *, run_id: str, name: str, argument: Json, idempotency_key: str | None) -> None:
     """Send an update to a run that waits for it; its validators may reject it."""
     answer = session.client.send_update(run_id, name, argument, idempotency_key=idempotency_key)
     session.print(answer, update_text)

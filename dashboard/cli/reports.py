@@ -6,14 +6,14 @@ import click
 
 from dashboard.cli.details import lines
 from dashboard.cli.options import run_argument
-from dashboard.cli.session import Session, connected
+from dashboard.cli.session import CliSession, connected
 
 
 @click.command()
 @run_argument
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(0, 200), help="How many of its last steps.")
 @connected()
-def report(session: Session, *, run_id: str, steps: int) -> None:
+def report(session: CliSession, *, run_id: str, steps: int) -> None:
     """Print a run as Markdown, for a bug report: links, versions, error, steps, input, who did what."""
     session.show(lambda: session.client.run_report(run_id, steps=steps), lines)
 
@@ -22,7 +22,7 @@ def report(session: Session, *, run_id: str, steps: int) -> None:
 @run_argument
 @click.option("--module", metavar="MODULE", help="The module that registers the workflow.")
 @connected()
-def test(session: Session, *, run_id: str, module: str | None) -> None:
+def test(session: CliSession, *, run_id: str, module: str | None) -> None:
     """Print a pytest file that replays a run's recorded steps through the workflow's code.
 
     durable test RUN --module shop.workflows > test_run.py

@@ -9,7 +9,7 @@ from itertools import islice
 import click
 
 from dashboard.cli.options import complete_runs, filtered, run_argument
-from dashboard.cli.session import NOT_COMPLETED, Session, connected, json_text, now, width
+from dashboard.cli.session import NOT_COMPLETED, CliSession, connected, json_text, now, width
 from dashboard.cli.text import coloured, error_text, lasted, plain, runs_table, table
 from dashboard.cli.tree import run_text
 from dashboard.client import DurableClient, ListMessage, NotFoundError, RunFilter, RunMessage, UnavailableError
@@ -30,7 +30,7 @@ MOST_CHILDREN = 200
 @click.option("--limit", type=click.IntRange(min=1), default=25, show_default=True, help="At most so many.")
 @click.option("--count", is_flag=True, help="Count them by workflow and status instead.")
 @connected(watch=True)
-def runs(session: Session, *, filters: RunFilter, limit: int, count: bool) -> None:
+def runs(session: CliSession, *, filters: RunFilter, limit: int, count: bool) -> None:
     """List runs, newest first."""
     if count:
         session.show(lambda: session.client.run_facets(by="workflow", **filters), facets_table)
@@ -55,7 +55,7 @@ def facets_table(facets: Iterable[FacetView]) -> str:
 @filtered
 @click.option("--buckets", type=click.IntRange(min=1), default=24, show_default=True, help="Parts of the time.")
 @connected(watch=True)
-def activity(session: Session, *, filters: RunFilter, buckets: int) -> None:
+def activity(session: CliSession, *, filters: RunFilter, buckets: int) -> None:
     """Count runs by when they were created: of the last day, unless --since says otherwise."""
     session.show(lambda: session.client.activity(buckets=buckets, **filters), activity_table)
 
@@ -80,7 +80,7 @@ def activity_table(found: ActivityView) -> str:
 )
 @click.option("--all", "whole", is_flag=True, help="Fold nothing, and show the engine's own steps too.")
 @connected(watch=True)
-def show(session: Session, *, run_id: str, depth: int, whole: bool) -> None:
+def show(session: CliSession, *, run_id: str, depth: int, whole: bool) -> None:
     """Show a run and its steps as a tree."""
 
     def read() -> list[RunDetail]:
@@ -118,7 +118,7 @@ def unfolded(client: DurableClient, run_id: str, depth: int) -> Iterator[RunDeta
 @click.argument("run_id", metavar="[RUN]", required=False, shell_complete=complete_runs)
 @filtered
 @connected()
-def tail(session: Session, *, run_id: str | None, filters: RunFilter) -> None:
+def tail(session: CliSession, *, run_id: str | None, filters: RunFilter) -> None:
     """Follow a run until it ends; or, without RUN, every run of the filter until Ctrl-C."""
     if run_id is None:
         try:
@@ -148,7 +148,7 @@ def messages_of(client: DurableClient, run_id: str) -> Iterator[RunMessage]:
         detail = client.get_run(run_id)
 
 
-def follow(session: Session, stream: Iterable[RunMessage | ListMessage]) -> str | None:
+def follow(session: CliSession, stream: Iterable[RunMessage | ListMessage]) -> str | None:
     """Print each message; return the status in which a run ended."""
     status: str | None = None
     for message in stream:

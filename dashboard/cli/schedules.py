@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.starting import follow_option, started
 from dashboard.cli.text import plain, since, table
 from dashboard.client import Rows
@@ -16,7 +16,7 @@ name_argument = click.argument("name")
 
 @click.command("list")
 @connected(watch=True)
-def list_(session: Session) -> None:
+def list_(session: CliSession) -> None:
     """List the schedules and when each fires next."""
     session.show(session.client.list_schedules, schedules_table)
 
@@ -52,7 +52,7 @@ def schedules_table(found: Rows[ScheduleView]) -> str:
 @schedules.command()
 @name_argument
 @connected()
-def pause(session: Session, *, name: str) -> None:
+def pause(session: CliSession, *, name: str) -> None:
     """Pause a schedule."""
     session.print(session.client.switch_schedule(name, "pause"), switched_text)
 
@@ -60,7 +60,7 @@ def pause(session: Session, *, name: str) -> None:
 @schedules.command()
 @name_argument
 @connected()
-def resume(session: Session, *, name: str) -> None:
+def resume(session: CliSession, *, name: str) -> None:
     """Resume a schedule."""
     session.print(session.client.switch_schedule(name, "resume"), switched_text)
 
@@ -74,6 +74,6 @@ def switched_text(answer: ScheduleAnswer) -> str:
 @name_argument
 @follow_option
 @connected()
-def trigger(session: Session, *, name: str, followed: bool) -> None:
+def trigger(session: CliSession, *, name: str, followed: bool) -> None:
     """Start a schedule's run now."""
     started(session, session.client.trigger_schedule(name), followed=followed)

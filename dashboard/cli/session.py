@@ -174,7 +174,7 @@ def interrupts() -> Iterator[threading.Event]:
 
 
 @dataclass(frozen=True)
-class Session:
+class CliSession:
     """One command at work.
 
     Args:
@@ -273,7 +273,7 @@ def width() -> int | None:
 def connected(
     *, watch: bool = False, via: str | None = None, acting: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the connection's options and a ``Session``; ``watch`` gives it ``--watch``,
+    """Give a command the connection's options and a ``CliSession``; ``watch`` gives it ``--watch``,
     ``via`` is by what the user acts (``mcp``), ``acting`` gives it ``--role``, ``--as`` and ``--may``.
 
     Example::
@@ -294,7 +294,7 @@ def connected(
                 with open_client(where, via=via, acting=limits) as client:
                     if (view := options.pop("view", None)) is not None:
                         options["filters"] = {**filter_of(view_named(client, view).filter), **options["filters"]}
-                    function(Session(client, as_json, every if watch else None), **options)
+                    function(CliSession(client, as_json, every if watch else None), **options)
             except DurableClientError as error:
                 fail(str(error), exit_code_of(error))
             except ConfigurationError as error:

@@ -6,7 +6,7 @@ import click
 
 from dashboard.cli.options import as_json, json_argument, run_argument
 from dashboard.cli.runs import follow, messages_of
-from dashboard.cli.session import NOT_COMPLETED, Session, connected
+from dashboard.cli.session import NOT_COMPLETED, CliSession, connected
 from dashboard.cli.text import acted_text
 from dashboard.wire.actions import NewRun
 from dashboard.wire.base import Json
@@ -14,7 +14,7 @@ from dashboard.wire.base import Json
 follow_option = click.option("-f", "--follow", "followed", is_flag=True, help="Follow it to its end, as tail does.")
 
 
-def started(session: Session, answer: NewRun, *, followed: bool) -> None:
+def started(session: CliSession, answer: NewRun, *, followed: bool) -> None:
     """Print a new run; follow it where that was asked for."""
     session.print(answer, lambda new: acted_text(new.run, new.notes))
     if followed and follow(session, messages_of(session.client, answer.run_id)) != "completed":
@@ -30,7 +30,7 @@ def started(session: Session, answer: NewRun, *, followed: bool) -> None:
 @follow_option
 @connected()
 def start(
-    session: Session,
+    session: CliSession,
     *,
     workflow: str,
     input: Json,
@@ -51,7 +51,7 @@ def start(
 @click.argument("from_seq", metavar="SEQ", type=click.IntRange(min=0))
 @follow_option
 @connected()
-def fork(session: Session, *, run_id: str, from_seq: int, followed: bool) -> None:
+def fork(session: CliSession, *, run_id: str, from_seq: int, followed: bool) -> None:
     """Start a run that shares the steps of RUN before SEQ."""
     started(session, session.client.fork(run_id, from_seq), followed=followed)
 
@@ -61,6 +61,6 @@ def fork(session: Session, *, run_id: str, from_seq: int, followed: bool) -> Non
 @json_argument("input")
 @follow_option
 @connected()
-def retry_with_input(session: Session, *, run_id: str, input: Json, followed: bool) -> None:
+def retry_with_input(session: CliSession, *, run_id: str, input: Json, followed: bool) -> None:
     """Start a new run of the same workflow with corrected input."""
     started(session, session.client.retry_with_input(run_id, input), followed=followed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboard.cli.options import as_moment
-from dashboard.cli.session import Session, connected, width
+from dashboard.cli.session import CliSession, connected, width
 from dashboard.cli.text import plain, table
 from dashboard.wire.usage import By, ModelUsage, RunUsage, UsageRow, UsageSum, UsageView
 
@@ -25,7 +25,7 @@ from dashboard.wire.usage import By, ModelUsage, RunUsage, UsageRow, UsageSum, U
 @click.option("--until", metavar="TIME", callback=as_moment, help="Ended before; default now.")
 @connected(watch=True)
 def usage(
-    session: Session,
+    session: CliSession,
     *,
     run_id: str | None,
     by: tuple[By, ...],

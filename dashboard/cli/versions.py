@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dashboard.cli.options import runs_argument
-from dashboard.cli.session import Session, connected, now, width
+from dashboard.cli.session import CliSession, connected, now, width
 from dashboard.cli.text import coloured, lasted, plain, since, table
 from dashboard.client import Rows
 from dashboard.wire.actions import MoveAnswer
@@ -14,7 +14,7 @@ from dashboard.wire.fleet import VersionView
 
 @click.command()
 @connected(watch=True)
-def versions(session: Session) -> None:
+def versions(session: CliSession) -> None:
     """List the application's versions: open runs, live workers, how runs fare."""
     session.show(session.client.list_versions, versions_table)
 
@@ -44,7 +44,7 @@ def versions_table(found: Rows[VersionView]) -> str:
 @click.option("-n", "--dry-run", is_flag=True, help="Only compare the recorded steps with that version's.")
 @click.option("--force", is_flag=True, help="Move although the recorded steps differ: the replay may fail.")
 @connected()
-def move(session: Session, *, run_ids: tuple[str, ...], version: str | None, dry_run: bool, force: bool) -> None:
+def move(session: CliSession, *, run_ids: tuple[str, ...], version: str | None, dry_run: bool, force: bool) -> None:
     """Move runs that no worker drives to another version of the application."""
     client = session.client
     session.act(run_ids, lambda run_id: client.move(run_id, version=version, dry_run=dry_run, force=force), moved_text)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dashboard.cli.options import filtered
-from dashboard.cli.session import Session, connected, now, view_named, width
+from dashboard.cli.session import CliSession, connected, now, view_named, width
 from dashboard.cli.text import plain, since, table
 from dashboard.client import RunFilter
 from dashboard.wire.views import ViewView
@@ -16,7 +16,7 @@ from dashboard.wire.views import ViewView
 
 @click.command("list")
 @connected()
-def list_(session: Session) -> None:
+def list_(session: CliSession) -> None:
     """List the saved views by name."""
     session.show(lambda: session.client.list_views(), views_table)
 
@@ -35,7 +35,7 @@ def views(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--last", metavar="SPAN", help="Of the last 30m, 24h, 7d, whenever it is looked at; --since stays put.")
 @click.option("--default", "is_default", is_flag=True, help="The page's list begins with it.")
 @connected()
-def save(session: Session, *, name: str, filters: RunFilter, last: str | None, is_default: bool) -> None:
+def save(session: CliSession, *, name: str, filters: RunFilter, last: str | None, is_default: bool) -> None:
     """Save the filter as the view NAME."""
     given: RunFilter = filters if last is None else {**filters, "since": last}
     session.print(session.client.save_view(name, given, is_default=is_default), view_text)
@@ -45,7 +45,7 @@ def save(session: Session, *, name: str, filters: RunFilter, last: str | None, i
 @click.argument("name")
 @click.argument("new_name")
 @connected()
-def rename(session: Session, *, name: str, new_name: str) -> None:
+def rename(session: CliSession, *, name: str, new_name: str) -> None:
     """Give a view another name."""
     session.print(session.client.change_view(view_named(session.client, name).id, name=new_name), view_text)
 
@@ -54,7 +54,7 @@ def rename(session: Session, *, name: str, new_name: str) -> None:
 @click.argument("name")
 @click.option("--no-more", is_flag=True, help="It is the default no more.")
 @connected()
-def default(session: Session, *, name: str, no_more: bool) -> None:
+def default(session: CliSession, *, name: str, no_more: bool) -> None:
     """Let the page's list begin with a view."""
     session.print(session.client.change_view(view_named(session.client, name).id, is_default=not no_more), view_text)
 
@@ -62,7 +62,7 @@ def default(session: Session, *, name: str, no_more: bool) -> None:
 @click.command()
 @click.argument("name")
 @connected()
-def delete(session: Session, *, name: str) -> None:
+def delete(session: CliSession, *, name: str) -> None:
     """Delete a view."""
     session.print(
         session.client.delete_view(view_named(session.client, name).id), lambda one: f"{plain(one.name)} is deleted."

@@ -18,7 +18,7 @@ from flask import Request
 from dashboard.actor import Actor
 from dashboard.http.auth.origin import is_own, parse_origin
 from dashboard.read.services import Services
-from dashboard.workflow.address import Kept, better, keep_address, kept_address
+from dashboard.workflow.address import KeptAddress, better, keep_address, kept_address
 from otel_bridge.errors import BridgeError
 
 log = logging.getLogger(__name__)
@@ -92,14 +92,14 @@ class PublicAddress:
 
     def __init__(self, services: Services, *, given: str | None, hosts: frozenset[str]) -> None:
         self._services, self._given, self._hosts = services, given, hosts
-        self._done: tuple[int, Kept] | None = None
+        self._done: tuple[int, KeptAddress] | None = None
         self._next_try_s = 0.0
         self._lock = threading.Lock()
 
     def publish(self) -> None:
         """Write the given address, once a process, in a thread: called before any request of the host application."""
         if self._given is not None:
-            self._keep_in_background(Kept(self._given, given=True))
+            self._keep_in_background(KeptAddress(self._given, given=True))
 
     def note(self, request: Request, actor: Actor, base: str) -> None:
         """Learn from a request that was admitted."""
@@ -107,16 +107,16 @@ class PublicAddress:
             shared = self._services.settings.may is not None
             url = learnt_from(request, actor, base, self._hosts, shared=shared)
             if url is not None:
-                self._keep_in_background(Kept(url, given=False))
+                self._keep_in_background(KeptAddress(url, given=False))
 
-    def _keep_in_background(self, seen: Kept) -> None:
+    def _keep_in_background(self, seen: KeptAddress) -> None:
         with self._lock:
             if self._done == (os.getpid(), seen) or time.monotonic() < self._next_try_s:
                 return
             self._next_try_s = time.monotonic() + AGAIN_S
         threading.Thread(target=self._keep, args=(seen,), name="durable-address", daemon=True).start()
 
-    def _keep(self, seen: Kept) -> None:
+    def _keep(self, seen: KeptAddress) -> None:
         try:
             ledger = self._services.ledger
             if better(kept_address(ledger), seen):

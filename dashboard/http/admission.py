@@ -14,7 +14,7 @@ from dashboard.config import Settings
 from dashboard.errors import NoStreams, Problem
 from dashboard.http.auth import authenticate
 from dashboard.http.server import Environ, gunicorn_worker, stream_capacity
-from dashboard.live.places import PROCESS, Place
+from dashboard.live.places import PROCESS, StreamPlace
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def can_stream(environ: Environ, settings: Settings) -> bool:
     return settings.max_streams != 0 and (capacity.streams > 0 or capacity.stopping)
 
 
-def take_place(environ: Environ, settings: Settings, actor: Actor) -> Place:
+def take_place(environ: Environ, settings: Settings, actor: Actor) -> StreamPlace:
     """Return a place for one stream of this actor; who ends the stream gives it back.
 
     Raises:

@@ -21,7 +21,7 @@ from dashboard.http.admission import still_admitted, take_place
 from dashboard.http.routing import RequestContext
 from dashboard.http.server import PEER_KEY, SOCKET_KEYS, Environ, Peer, socket_of
 from dashboard.http.viewer_socket import ViewerSocket
-from dashboard.live.places import Place
+from dashboard.live.places import StreamPlace
 from dashboard.live.stream import Stream
 from dashboard.wire.json import to_json
 
@@ -137,7 +137,7 @@ class SocketRoute:
                 if isinstance(opened, Response):
                     return opened
                 ctx, stream = opened
-                place: Place = g.durable_place
+                place: StreamPlace = g.durable_place
                 try:
                     g.durable_stream = stream, admitted_later(ctx)
                     # Compression would cost each viewer a window of its own, and the same work again and again.

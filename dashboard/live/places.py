@@ -9,10 +9,10 @@ from dashboard.errors import TooManyStreams
 from otel_bridge.forks import forget_after_fork
 
 
-class Place:
+class StreamPlace:
     """One open stream's place; ``leave`` gives it back, once however often it is called."""
 
-    def __init__(self, places: Places, viewer: str) -> None:
+    def __init__(self, places: StreamPlaces, viewer: str) -> None:
         self._places, self._viewer = places, viewer
         self._held = True
 
@@ -23,7 +23,7 @@ class Place:
             self._places.give_back(self._viewer)
 
 
-class Places:
+class StreamPlaces:
     """The streams that hold a thread of this process."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Places:
         """How many streams are open."""
         return self._by_viewer.total()
 
-    def take(self, viewer: str, *, most: int, most_per_viewer: int) -> Place:
+    def take(self, viewer: str, *, most: int, most_per_viewer: int) -> StreamPlace:
         """Return a place for one stream.
 
         Raises:
@@ -57,7 +57,7 @@ class Places:
                     f"You have {most_per_viewer} live streams open here, as many as one viewer may hold. Close some."
                 )
             self._by_viewer[viewer] += 1
-        return Place(self, viewer)
+        return StreamPlace(self, viewer)
 
     def give_back(self, viewer: str) -> None:
         """Count one stream less."""
@@ -67,5 +67,5 @@ class Places:
                 del self._by_viewer[viewer]
 
 
-PROCESS = Places()
+PROCESS = StreamPlaces()
 """Of all blueprints in the process: they share its threads."""

@@ -48,7 +48,7 @@ class PreviewedUndo:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class UndoPreview:
     """What undoing a run now would do: how many compensations, and each, read as it is asked for."""
 
     total: int
@@ -57,7 +57,7 @@ class Preview:
     """In words: the steps that the undo of another run undoes."""
 
 
-def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
+def preview(store: StateStore, run: Run, seen: Presence) -> UndoPreview:
     """Return what undoing the run now would do, in the order in which it would run.
 
     The steps that declare an undo published what they were given; of those, failed ones are left out, and one without a
@@ -85,7 +85,7 @@ def preview(store: StateStore, run: Run, seen: Presence) -> Preview:
                 yield found
 
     notes = tuple(left_out(step.name, seq, undo_id) for seq, (step, undo_id) in elsewhere.items())
-    return Preview(len(order), each(), notes)
+    return UndoPreview(len(order), each(), notes)
 
 
 def undone_elsewhere(store: StateStore, run: Run, seqs: Collection[int]) -> dict[int, tuple[Step, str]]:

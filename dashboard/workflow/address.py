@@ -11,25 +11,25 @@ PUBLIC_URL_KEY = "public_url"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptAddress:
     """An address as the ledger keeps it: ``given`` by the setting ``public_url``, or learnt from a request."""
 
     url: str
     given: bool
 
 
-def kept_address(ledger: Ledger) -> Kept | None:
+def kept_address(ledger: Ledger) -> KeptAddress | None:
     """Return the address that the ledger keeps."""
     value = ledger.get_value(PUBLIC_URL_KEY)
-    return Kept(str(value["url"]), bool(value["given"])) if isinstance(value, dict) else None
+    return KeptAddress(str(value["url"]), bool(value["given"])) if isinstance(value, dict) else None
 
 
-def keep_address(ledger: Ledger, address: Kept) -> None:
+def keep_address(ledger: Ledger, address: KeptAddress) -> None:
     """Write the address."""
     ledger.put_value(PUBLIC_URL_KEY, {"url": address.url, "given": address.given})
 
 
-def better(kept: Kept | None, seen: Kept) -> bool:
+def better(kept: KeptAddress | None, seen: KeptAddress) -> bool:
     """Say whether what was seen now replaces what is kept. Pure.
 
     A given address does. A learnt one stays, so that URLs do not change with who looked last, unless it is of the

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.workflow import replay_engine
-from dashboard.workflow.replay_engine import Recorded, ReplayStopped, Tape
+from dashboard.workflow.replay_engine import RecordedStep, ReplayStopped, Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ def replay(
         assert replayed.output == "PAY-1"
     """
     importlib.import_module(module)
-    tape = Tape(run_id, {s.seq: Recorded(name=s.name, output=s.output, error=s.error, child=s.child) for s in steps})
+    tape = Tape(
+        run_id, {s.seq: RecordedStep(name=s.name, output=s.output, error=s.error, child=s.child) for s in steps}
+    )
     output, error = None, None
     with replay_engine.launched(f"sqlite:///{database}") as dbos:
         try:

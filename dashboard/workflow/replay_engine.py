@@ -30,7 +30,7 @@ class ReplayStopped(BaseException):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedStep:
     """What was recorded under one number: see ``replay.Step``."""
 
     name: str
@@ -44,13 +44,13 @@ class Tape:
     """The recording of one run, and what a replay asked of it. Shared by the threads of the replayed steps."""
 
     run_id: str
-    recorded: Mapping[int, Recorded]
+    recorded: Mapping[int, RecordedStep]
     asked: dict[int, str] = field(default_factory=dict)
     stopped_at: str | None = None
     diverged: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, seq: int, name: str) -> Recorded:
+    def answer(self, seq: int, name: str) -> RecordedStep:
         """Return what was recorded for a step.
 
         Raises:
@@ -132,7 +132,7 @@ def feed(dbos: DBOS, tape: Tape) -> None:
     check, record = system._check_operation_execution_txn, system.record_get_result
     result = system.check_workflow_result
 
-    def recorded_of(found: Recorded) -> dict[str, Any]:
+    def recorded_of(found: RecordedStep) -> dict[str, Any]:
         output = 0.0 if found.name == SLEEP else found.output  # it says when a sleep ends: long ago
         return {
             "output": None if found.error is not None else serializer.serialize(output),

@@ -64,7 +64,7 @@ class UndoStuckError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RunRecording:
     """What the engine holds of a run that is to be undone: its step rows and its undo publications, by number."""
 
     steps: Mapping[int, StepInfo]
@@ -198,23 +198,23 @@ class _Source:
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._record: Recorded | None = None
+        self._record: RunRecording | None = None
 
     @property
-    def record(self) -> Recorded:
+    def record(self) -> RunRecording:
         if self._record is None:
             self._record = read_record(self._run_id)
         return self._record
 
 
-def read_record(run_id: str) -> Recorded:
+def read_record(run_id: str) -> RunRecording:
     """Read what a run's steps were given and returned. Called inside steps only: it is not recorded itself."""
     published = {
         seq: value
         for key, value in DBOS.get_all_events(run_id).items()
         if (seq := undo_event_seq(key)) is not None and isinstance(value, Mapping) and "undo" in value
     }
-    return Recorded({step["function_id"]: step for step in DBOS.list_workflow_steps(run_id)}, published)
+    return RunRecording({step["function_id"]: step for step in DBOS.list_workflow_steps(run_id)}, published)
 
 
 def make_plan(run_id: str) -> list[dict[str, Any]]:
@@ -242,7 +242,7 @@ def make_plan(run_id: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _entry(record: Recorded, seq: int, undo: str) -> dict[str, Any]:
+def _entry(record: RunRecording, seq: int, undo: str) -> dict[str, Any]:
     row, known = record.steps.get(seq), _declaration(undo)
     policy = compensation.UndoPolicy() if known is None else known.policy
     return {
@@ -266,7 +266,7 @@ def _declaration(undo: str) -> compensation.DeclaredUndo | None:
         return None
 
 
-def _children(record: Recorded) -> Iterator[tuple[int, str]]:
+def _children(record: RunRecording) -> Iterator[tuple[int, str]]:
     """Yield the steps that started a run, and its id; the undo of a child is none of them."""
     for seq, row in record.steps.items():
         child = row["child_workflow_id"]

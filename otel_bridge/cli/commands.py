@@ -24,7 +24,7 @@ from otel_bridge.bridge.bridge import NO_COLLECTOR
 from otel_bridge.bridge.doctor import Finding, examine
 from otel_bridge.bridge.loop import CLOSING_S, STOP_S, ended_within
 from otel_bridge.bridge.metrics import meter_provider_from_env
-from otel_bridge.cli.options import INCOMPLETE, Place, SpanOptions, as_moment, exporting, fail, placed, spanned
+from otel_bridge.cli.options import INCOMPLETE, SpanOptions, StoreOptions, as_moment, exporting, fail, placed, spanned
 from otel_bridge.codec import Codec
 from otel_bridge.errors import ConfigurationError, LeaseLostError, LedgerError, StoreError
 from otel_bridge.ledger import Ledger, open_ledger
@@ -46,7 +46,7 @@ LOG_EVERY_S = 10.0
 @spanned
 @exporting
 def export(
-    place: Place,
+    place: StoreOptions,
     *,
     spans: SpanOptions,
     codec: Codec,
@@ -101,7 +101,7 @@ def export(
 @click.option("--until", metavar="TIME", callback=as_moment, help="Runs created before; default now.")
 @click.option("-n", "--dry-run", is_flag=True, help="Count, send nothing.")
 def backfill_(
-    place: Place,
+    place: StoreOptions,
     *,
     spans: SpanOptions,
     codec: Codec,
@@ -141,7 +141,7 @@ def backfill_(
 @click.command()
 @placed
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def doctor(place: Place, *, as_json: bool) -> None:
+def doctor(place: StoreOptions, *, as_json: bool) -> None:
     """Say whether everything is in place, line by line."""
     findings = []
     for finding in within(DOCTOR_S, lambda: findings_of(place)):
@@ -158,7 +158,7 @@ def doctor(place: Place, *, as_json: bool) -> None:
 # -- what they work with ------------------------------------------------------------------------------------------
 
 
-def open_ledger_of(place: Place, store: StateStore) -> Ledger:
+def open_ledger_of(place: StoreOptions, store: StateStore) -> Ledger:
     """Return the ledger that was named, or the one beside the store."""
     return open_ledger(
         place["ledger"] or store.url,
@@ -168,7 +168,7 @@ def open_ledger_of(place: Place, store: StateStore) -> Ledger:
     )
 
 
-def check_configuration(place: Place) -> None:
+def check_configuration(place: StoreOptions) -> None:
     """Refuse what trying again cannot cure: a bridge keeps trying, as for a database that is not there yet.
 
     Raises:
@@ -187,7 +187,7 @@ def transport_of(service_name: str | None) -> Transport | None:
     return open_transport(settings, ResourceSettings(service_name)) if settings is not None else None
 
 
-def findings_of(place: Place) -> Iterator[Finding]:
+def findings_of(place: StoreOptions) -> Iterator[Finding]:
     """Look at everything, one after the other."""
     return examine(
         lambda: open_store(place["system_database_url"], schema=place["schema"]),

@@ -24,7 +24,7 @@ INCOMPLETE, MISCONFIGURED, UNUSABLE = 1, 2, 3
 Command = Callable[..., None]
 
 
-class Place(TypedDict):
+class StoreOptions(TypedDict):
     """Where the runs are, and where progress is kept."""
 
     system_database_url: str
@@ -215,7 +215,7 @@ EXPORT = (
 
 
 def placed(function: Command) -> Command:
-    """Give a command the options of its ``Place``; errors of ours end it with their exit code."""
+    """Give a command the options of its ``StoreOptions``; errors of ours end it with their exit code."""
 
     @functools.wraps(function)
     def command(
@@ -231,7 +231,7 @@ def placed(function: Command) -> Command:
         level = logging.DEBUG if verbose else logging.INFO
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
         logging.getLogger("urllib3").setLevel(logging.WARNING)
-        place = Place(
+        place = StoreOptions(
             system_database_url=system_database_url,
             schema=schema,
             ledger=ledger,

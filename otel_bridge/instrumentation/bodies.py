@@ -113,14 +113,14 @@ class Body:
             return nth
 
 
-class Place(NamedTuple):
+class BodyPlace(NamedTuple):
     """Where the calling code stands: in a body, after having begun step ``seq``."""
 
     body: Body
     seq: int
 
 
-def current_place() -> Place | None:
+def current_place() -> BodyPlace | None:
     """Return the place of the calling code; None outside of bodies, as inside a step."""
     run = otel_context.get_value(RUN_KEY)
     if not isinstance(run, LiveRun):
@@ -131,7 +131,7 @@ def current_place() -> Place | None:
     if run.body is None:
         with _making:
             run.body = run.body or Body(run)
-    return Place(run.body, seq)
+    return BodyPlace(run.body, seq)
 
 
 def forget() -> None:

@@ -185,7 +185,7 @@ def test_a_few_runs_are_done_at_once_and_many_by_a_worker(
         return {"runId": args[3], "outcome": "gone" if args[3] == "r01" else "applied"}
 
     monkeypatch.setattr(
-        bulk, "preview", lambda *args, **options: bulk.Preview([make_run(id_) for id_ in ids], 0, BOUND)
+        bulk, "preview", lambda *args, **options: bulk.BulkPreview([make_run(id_) for id_ in ids], 0, BOUND)
     )
     monkeypatch.setattr(bulk_work, "_apply_one", one)
     done = bulk.apply(ctx, action, RunQuery(workflow="w", limit=5), actor="ann")

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.actions import cancel, retry
 from dashboard.actions.permission import undone_with
-from dashboard.actions.recorded import Recorded
+from dashboard.actions.recorded import RecordedSteps
 from dashboard.actions.rewind import last_recorded, rewind_point
 from dashboard.actions.step_references import check_against
 from dashboard.caretaker.retention import deletable
@@ -131,7 +131,7 @@ def test_what_is_recorded_is_as_all_steps_with_their_errors(seed: int) -> None:
         status: StepStatus = "completed" if error is None else "failed"
         kind: StepKind = chance.choice(("local", "local", "sleep"))
         store.put_step(make_step("r", seq, status=status, error=error, kind=kind, started_at_ms=seq * 10))
-    every, recorded = store.get_steps("r", errors=True), Recorded.read(store, "r")
+    every, recorded = store.get_steps("r", errors=True), RecordedSteps.read(store, "r")
     assert list(recorded) == every
     assert recorded[-10:] == every[-10:]
     assert last_recorded(every) == store.last_step_number("r")

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from dashboard.caretaker.alert_rules import AlertRule, Finding, Measured, Plan, Watch, due_message, findings, plan
+from dashboard.caretaker.alert_rules import (
+    AlertFinding,
+    AlertPlan,
+    AlertRule,
+    Measured,
+    Watch,
+    due_message,
+    findings,
+    plan,
+)
 from dashboard.caretaker.alerts import AlertSettings, alert_settings
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.ledger.base import Incident
@@ -17,7 +26,7 @@ CLEAR_MS, REOPEN_MS = 120 * S, 600 * S
 INCIDENT = Incident(
     id="i1", rule="queue_age", subject="mail", kind="queue_age", summary="", link="/", opened_ms=0, seen_ms=0
 )
-FOUND = Finding("queue_age", "queue_age", "mail", "old", "/")
+FOUND = AlertFinding("queue_age", "queue_age", "mail", "old", "/")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +59,13 @@ def test_a_rule_finds_what_is_over_its_threshold(rule: Any, measured: Measured, 
 
 
 def look(
-    found: list[Finding], known: list[Incident], *, now_s: int = 1000, watch: Watch | None = None, **more: Any
-) -> Plan:
+    found: list[AlertFinding], known: list[Incident], *, now_s: int = 1000, watch: Watch | None = None, **more: Any
+) -> AlertPlan:
     options: dict[str, Any] = {"looked_at": frozenset({"queue_age"}), "clear_ms": CLEAR_MS, "reopen_ms": REOPEN_MS}
     return plan(found, known, watch or Watch(), now_ms=now_s * S, **{**options, **more})
 
 
-def done(made: Plan) -> dict[str, int]:
+def done(made: AlertPlan) -> dict[str, int]:
     return {
         name: len(getattr(made, name)) for name in ("opened", "touched", "reopened", "ended") if getattr(made, name)
     }
@@ -94,8 +103,8 @@ def test_trouble_must_last_before_it_is_an_incident() -> None:
     assert done(look(lasting, [], now_s=230, watch=watch)) == {"opened": 1}
 
 
-def replace_finding(lasting_s: float) -> Finding:
-    return Finding("queue_age", "queue_age", "mail", "old", "/", lasting_s)
+def replace_finding(lasting_s: float) -> AlertFinding:
+    return AlertFinding("queue_age", "queue_age", "mail", "old", "/", lasting_s)
 
 
 def test_a_rule_that_could_not_look_ends_nothing() -> None:

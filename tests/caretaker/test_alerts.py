@@ -18,7 +18,7 @@ from dashboard import Actor, create_blueprint
 from dashboard.caretaker.alert_rules import AlertRule
 from dashboard.caretaker.alerts import AlertSettings
 from dashboard.caretaker.caretaker import Caretaker, CaretakerSettings
-from dashboard.workflow.address import Kept, keep_address
+from dashboard.workflow.address import KeptAddress, keep_address
 from dashboard.workflow.alerting import KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER, send, signature
 from tests.actions.world import World
 from tests.programs import Program
@@ -91,7 +91,7 @@ def test_an_incident_sends_one_message_to_each_target_and_one_when_it_is_over(
 ) -> None:
     """Through apprise, to a signed webhook and to a function; with a link. It goes on without another message."""
     world = new_world()
-    keep_address(world.ledger, Kept("https://ops.example.com/durable", given=True))
+    keep_address(world.ledger, KeptAddress("https://ops.example.com/durable", given=True))
     kill_a_run(world, "d1")
     called: list[Mapping[str, Any]] = []
     targets = [f"json://{receiver.place}/apprise", f"webhook+http://{receiver.place}/hook", called.append]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from dashboard.caretaker import guard as module
-from dashboard.caretaker.guard import UNAVAILABLE_IN_A_ROW, Guard
+from dashboard.caretaker.guard import UNAVAILABLE_IN_A_ROW, FailureGuard
 from dashboard.errors import Refused, Unavailable
 from otel_bridge.errors import StoreError
 from otel_bridge.model.runs import Run
@@ -51,7 +51,7 @@ def test_runs_are_left_for_later_once_the_database_failed_several_in_a_row(
     errors: Sequence[Exception | None], tried: int
 ) -> None:
     """One that is refused or damaged says nothing about the others."""
-    guard = Guard()
+    guard = FailureGuard()
     runs, done, work = work_of(errors)
     guard.each(runs, work, stop=lambda: False)
     assert len(done) == tried
@@ -61,7 +61,7 @@ def test_runs_are_left_for_later_once_the_database_failed_several_in_a_row(
 def test_no_run_is_begun_once_it_is_time_to_end() -> None:
     """The rest are left to the next process."""
     runs, tried, work = work_of([None] * 3)
-    Guard().each(runs, work, stop=lambda: len(tried) == 1)
+    FailureGuard().each(runs, work, stop=lambda: len(tried) == 1)
     assert tried == ["0"]
 
 
@@ -77,7 +77,7 @@ def test_the_trouble_of_a_run_is_logged_once_and_with_a_traceback_where_it_was_n
     error: Exception, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A log that repeats itself every few seconds is not read."""
-    guard = Guard()
+    guard = FailureGuard()
     runs, _, work = work_of([error])
     with caplog.at_level(logging.WARNING, logger=module.__name__):
         guard.each(runs, work, stop=lambda: False)
@@ -88,7 +88,7 @@ def test_the_trouble_of_a_run_is_logged_once_and_with_a_traceback_where_it_was_n
     assert guard.failures == {"run": 2}
 
 
-def fail(guard: Guard, name: str, error: Exception) -> None:
+def fail(guard: FailureGuard, name: str, error: Exception) -> None:
     def work() -> None:
         raise error
 
@@ -98,7 +98,7 @@ def fail(guard: Guard, name: str, error: Exception) -> None:
 def test_a_trouble_is_logged_again_when_it_changes_or_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     """A duty that succeeded in between has a new trouble, whatever it says; a database is away until a quiet minute."""
     now_s = 0.0
-    guard = Guard(Outages(monotonic=lambda: now_s))
+    guard = FailureGuard(Outages(monotonic=lambda: now_s))
     with caplog.at_level(logging.WARNING, logger=module.__name__):
         for error in (GONE, GONE, BUG, BUG, ValueError("1"), ValueError("2"), GONE):
             fail(guard, "recovery", error)
@@ -118,7 +118,7 @@ def test_of_many_troubles_the_one_logged_longest_ago_is_forgotten(
 ) -> None:
     """Memory stays bounded however many runs are damaged."""
     monkeypatch.setattr(module, "REMEMBERED", 2)
-    guard = Guard()
+    guard = FailureGuard()
     for name, error in (("a", REFUSED), ("b", REFUSED), ("a", BUG), ("c", REFUSED)):
         fail(guard, name, error)
     caplog.clear()

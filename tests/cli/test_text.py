@@ -9,7 +9,7 @@ from typing import Any, cast
 import click
 import pytest
 
-from dashboard.cli.session import Session, json_text
+from dashboard.cli.session import CliSession, json_text
 from dashboard.cli.text import brief, cells, coloured, cut, facts, plain, runs_table, since, table
 from dashboard.cli.tree import FOLD_FROM, run_text
 from dashboard.cli.versions import moved_text, versions_table
@@ -308,7 +308,7 @@ def test_a_refusal_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]
         raise RefusedError(409, {"detail": f"Run {run_id} has ended."})
 
     with pytest.raises(click.exceptions.Exit):
-        Session(cast(DurableClient, None)).act(["\x1b]0;owned\x07"], refuse, str)
+        CliSession(cast(DurableClient, None)).act(["\x1b]0;owned\x07"], refuse, str)
     assert capsys.readouterr().err == "\\x1b]0;owned\\x07: Run \\x1b]0;owned\\x07 has ended.\n"
 
 

@@ -9,7 +9,7 @@ from flask import Request
 
 from dashboard import create_blueprint
 from dashboard.actor import Actor
-from dashboard.workflow.address import Kept, better, kept_address
+from dashboard.workflow.address import KeptAddress, better, kept_address
 from otel_bridge.testing import MemoryLedger, MemoryStateStore
 from tests.story import mounted
 from tests.waiting import until
@@ -31,7 +31,7 @@ def learnt(headers: dict[str, str], *, path: str = "/durable/api/runs", **option
     """Return the address that one request makes the dashboard keep."""
     with mounted(MemoryStateStore(), ledger=MemoryLedger(), auth=by_header, **options) as app:
         blueprint = app.extensions["durable"]
-        kept: list[Kept] = []
+        kept: list[KeptAddress] = []
         blueprint.address._keep_in_background = kept.append
         app.test_client().get(path, base_url=headers.pop("base", OPS), headers=headers)
     return kept[0].url if kept else None
@@ -70,18 +70,20 @@ def test_an_address_is_learnt_from_whom_one_may_believe(
 @pytest.mark.parametrize(
     ("kept", "seen", "replaces"),
     [
-        (None, Kept(f"{OPS}/d", False), True),
-        (Kept(f"{OPS}/d", False), Kept(f"{OPS}/d", False), False),
-        (Kept(f"{OPS}/d", False), Kept("https://other.example/d", False), False),
-        (Kept("http://127.0.0.1:5000/d", False), Kept(f"{OPS}/d", False), True),
-        (Kept("http://localhost:5000/d", False), Kept("http://127.0.0.1/d", False), False),
-        (Kept(f"{OPS}/d", False), Kept("http://localhost/d", False), False),
-        (Kept(f"{OPS}/d", False), Kept("https://given.example/d", True), True),
-        (Kept("https://given.example/d", True), Kept(f"{OPS}/d", False), False),
-        (Kept("https://given.example/d", True), Kept("https://new.example/d", True), True),
+        (None, KeptAddress(f"{OPS}/d", False), True),
+        (KeptAddress(f"{OPS}/d", False), KeptAddress(f"{OPS}/d", False), False),
+        (KeptAddress(f"{OPS}/d", False), KeptAddress("https://other.example/d", False), False),
+        (KeptAddress("http://127.0.0.1:5000/d", False), KeptAddress(f"{OPS}/d", False), True),
+        (KeptAddress("http://localhost:5000/d", False), KeptAddress("http://127.0.0.1/d", False), False),
+        (KeptAddress(f"{OPS}/d", False), KeptAddress("http://localhost/d", False), False),
+        (KeptAddress(f"{OPS}/d", False), KeptAddress("https://given.example/d", True), True),
+        (KeptAddress("https://given.example/d", True), KeptAddress(f"{OPS}/d", False), False),
+        (KeptAddress("https://given.example/d", True), KeptAddress("https://new.example/d", True), True),
     ],
 )
-def test_what_is_kept_does_not_change_with_who_looked_last(kept: Kept | None, seen: Kept, replaces: bool) -> None:
+def test_what_is_kept_does_not_change_with_who_looked_last(
+    kept: KeptAddress | None, seen: KeptAddress, replaces: bool
+) -> None:
     """Given beats learnt; of learnt ones the first stays, unless only its own machine reaches it."""
     assert better(kept, seen) is replaces
 
@@ -91,7 +93,7 @@ def test_a_given_address_is_kept_at_the_first_request_of_the_application() -> No
     ledger = MemoryLedger()
     with mounted(MemoryStateStore(), ledger=ledger, public_url="https://ops.example.com/durable/") as app:
         app.test_client().get("/elsewhere")
-        assert until(lambda: kept_address(ledger), what="the address") == Kept(f"{OPS}/durable", True)
+        assert until(lambda: kept_address(ledger), what="the address") == KeptAddress(f"{OPS}/durable", True)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Asked:
         # Runs that may only have left its list are reported as such, and do not count as found.
         return {message.run.id for message in messages if viewer.for_viewer(message) is message}
 
-    def previewed(self, action: BulkAction, query: RunQuery) -> bulk.Preview:
+    def previewed(self, action: BulkAction, query: RunQuery) -> bulk.BulkPreview:
         """What a bulk action over the filter would touch."""
         ctx = ActionContext(store=self.store, ledger=self.ledger, engine=EngineClient(self.store))  # type: ignore[arg-type]
         return bulk.preview(ctx, action, query, bound_ms=NOW_MS + 3_600_000)

@@ -252,7 +252,7 @@ def test_dear_answers_are_kept_for_a_while(store: MemoryStateStore, monkeypatch:
     """What took long is not counted again at once; what was cheap always is."""
     monkeypatch.setattr(counts, "CHEAP_S", -1.0)
     monkeypatch.setattr(counts, "KEEP_FACTOR", 10**9)
-    kept, made = counts.Kept(), []
+    kept, made = counts.CachedCounts(), []
     assert kept.get("a", lambda: made.append("first") or "first") == "first"
     assert kept.get("a", lambda: made.append("second") or "second") == "first"
     assert kept.get("b", lambda: made.append("other") or "other") == "other"

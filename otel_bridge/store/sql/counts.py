@@ -100,7 +100,7 @@ class Tally:
         return sorted(facets, key=lambda facet: (RUN_STATUSES.index(facet.status), facet.workflow or ""))
 
 
-class Kept:
+class CachedCounts:
     """Caches answers that were expensive, for a time that grows with their cost. Shared between threads."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class FacetCounter:
     """Counts facets for one store."""
 
     def __init__(self) -> None:
-        self.kept = Kept()
+        self.kept = CachedCounts()
 
     def facets(self, reader: Reader, query: RunQuery, *, by_workflow: bool, exact: bool = False) -> list[Facet]:
         """Return how many runs have each status (and workflow) over the query less its statuses and page.
@@ -148,7 +148,7 @@ class _Counting:
     """One count at work."""
 
     request: Request
-    kept: Kept
+    kept: CachedCounts
     by_workflow: bool
     exact: bool
     tally: Tally = field(default_factory=Tally)
