@@ -20,6 +20,7 @@ from otel_bridge.runs.attempts import Attempt, attempts, overlay_requeue
 from otel_bridge.runs.in_hand import in_hand
 from otel_bridge.runs.overlay import may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
+from otel_bridge.runs.starts import overlay_start, starts_of
 from otel_bridge.store.base import StateStore
 
 JUST_NOW_MS = 5_000
@@ -108,6 +109,7 @@ def load(services: Services, run_id: str, *, start: int | None = None, limit: in
     run = get_run(services, run_id)
     requeues = services.requeues([run_id]).get(run_id, [])
     run = overlay_requeue(run, requeues)
+    run = overlay_start(run, starts_of(services.ledger_or_none(), [run]).get(run_id))
     reported = reported_interrupted(services, run_id) if requeues or may_be_cut_off(run) else []
     store, seen = services.store, services.presence()
     steps: Sequence[Step]

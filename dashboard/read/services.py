@@ -28,6 +28,7 @@ from otel_bridge.runs.failures import FailureLog
 from otel_bridge.runs.overlay import overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.presence_reader import PresenceReader
+from otel_bridge.runs.starts import overlay_start, starts_of
 from otel_bridge.store.base import StateStore
 
 
@@ -187,12 +188,15 @@ class Services:
         seen, settings = self.presence(), self.settings
         facts = self.failure_facts(runs, failures)
         requeues = self.requeues([run.id for run in runs]) if requeued is None else requeued
+        starts = starts_of(self.ledger_or_none(), runs)
+
+        def shown(run: Run) -> Run:
+            run = overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ()), begun_ms=begun.get(run.id))
+            return overlay_error(overlay_start(run, starts.get(run.id)), facts.failures.get(run.id))
+
         return [
             run_row(
-                overlay_error(
-                    overlay_requeue(overlay_run(run, seen), requeues.get(run.id, ()), begun_ms=begun.get(run.id)),
-                    facts.failures.get(run.id),
-                ),
+                shown(run),
                 seen=seen,
                 codec=settings.codec,
                 namespace=settings.namespace,

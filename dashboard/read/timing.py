@@ -67,7 +67,7 @@ def axis(run: Run, steps: Iterable[Step], now_ms: int) -> Axis:
             first = int(moment)
         if ended is not None and (last is None or ended > last):
             last = ended
-    queue = run.queue_ms or 0
+    queue = max(0, end - begin) if run.never_started else run.queue_ms or 0
     rounded = run_rounded_ms(run) is not None
     if first is not None and (first < begin or (rounded and 0 < first - queue - begin <= ROUNDING_MS)):
         begin = first if first < begin else first - queue

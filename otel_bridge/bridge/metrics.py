@@ -27,6 +27,7 @@ from otel_bridge.otlp.declared import effective
 from otel_bridge.runs.prices import PriceTable
 from otel_bridge.spans import Plan, SpanData, semconv
 from otel_bridge.spans.genai import RESPONSE_MODEL, TOKEN_TYPE
+from otel_bridge.spans.model import NS_PER_MS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
@@ -62,7 +63,7 @@ class BridgeMetrics:
                 name, "s", description, explicit_bucket_boundaries_advisory=list(_DURATION_BUCKETS_S)
             )
 
-        self._run_duration = histogram(semconv.METRIC_RUN_DURATION, "From a run's creation to its end.")
+        self._run_duration = histogram(semconv.METRIC_RUN_DURATION, "From a run's start to its end.")
         self._step_duration = histogram(semconv.METRIC_STEP_DURATION, "From a step's start to its end.")
         self._queue_wait = histogram(semconv.METRIC_QUEUE_WAIT, "From a run's creation to its start, on a queue.")
         self._recoveries = meter.create_counter(
@@ -131,7 +132,7 @@ class BridgeMetrics:
 
     def _record_end(self, run: Run, plan: Plan, root: SpanData) -> None:
         attributes = {semconv.WORKFLOW_NAME: run.workflow, semconv.RUN_STATUS: run.status}
-        self._run_duration.record(_duration_s(root), attributes, context=_context(root))
+        self._run_duration.record(_worked_s(run, plan, root), attributes, context=_context(root))
         wait_ms, queue = root.attributes.get(semconv.QUEUE_WAIT_MS), root.attributes.get(semconv.QUEUE_NAME)
         if isinstance(wait_ms, int) and isinstance(queue, str):
             waited = {semconv.WORKFLOW_NAME: run.workflow, semconv.QUEUE_NAME: mask_text(queue)}
@@ -198,6 +199,15 @@ def _step_s(step: Step, span: SpanData) -> float:
     """Return how long a step worked: the span of a remote one begins where it was put on its queue."""
     worked_ms = step.duration_ms if step.kind == "remote" else None
     return _duration_s(span) if worked_ms is None else worked_ms / 1000
+
+
+def _worked_s(run: Run, plan: Plan, root: SpanData) -> float:
+    """Return how long a run worked, in its last life: its span begins where it was put on its queue."""
+    if run.never_started:
+        return 0.0
+    started_ms = plan.record.started_at_ms if run.started_at_ms is None else run.started_at_ms
+    begin_ns = root.start_ns if started_ms is None else max(root.start_ns, started_ms * NS_PER_MS)
+    return max(0, root.end_ns - begin_ns) / 1e9
 
 
 def _duration_s(span: SpanData) -> float:

@@ -47,15 +47,14 @@ class ExportedRun:
     Args:
         generation: 0 for the first life of the run; counts retries and resumes after it had ended.
         ended: True once the root (generation 0) or the ``retry N`` span of ``generation`` was exported.
-        steps: ``seq`` of every exported step -> (its ``finished_at_ms``, the generation it ran in).
-        first_queue, first_started_at_ms: as first seen; the engine overwrites them on recovery.
+        steps: ``seq`` of every exported step -> (its ``finished_at_ms``, its generation; ``COPIED``: never sent).
+        first_queue, first_started_at_ms: as first seen; the engine overwrites them on recovery. ``started_at_ms``: when
+            this life was last seen to have started, which the engine forgets at a cancel.
         ended_at_ms: when the run last ended, for pruning and for the next generation's span.
         status: the status in which it last ended; ``GONE`` where the run before it had the same id and was deleted.
         workflow: the workflow's name, for the root of a run that was deleted before it was seen to end.
         failed_step: (``seq``, generation) of the step whose failure ended it last, for the link from its retry.
         anchored: the last generation whose root, or ``retry N`` span, was sent when it began (``root="anchor"``).
-
-    A step that a fork copied from its original is in ``steps`` with generation ``COPIED``: it is never sent.
     """
 
     run_id: str
@@ -64,6 +63,7 @@ class ExportedRun:
     steps: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     first_queue: str | None = None
     first_started_at_ms: int | None = None
+    started_at_ms: int | None = None
     created_at_ms: int | None = None
     ended_at_ms: int | None = None
     status: str | None = None

@@ -118,7 +118,8 @@ class Run:
     ``queue`` is likewise the queue it was last put on; the ledger remembers the first. ``requeued_at_ms`` is when an
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``);
     ``resumed_by_engine`` where it was the engine's own resume or rewind, which nobody timed; ``ran_before``: a step was
-    recorded before the row's own start, so something put the run back. ``error`` is the
+    recorded before the row's own start, so something put the run back. ``first_step_at_ms`` is when its first step
+    began, looked at where the row forgot the start (see ``start_is_forgotten``). ``error`` is the
     last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
     ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
     ``undo_stuck``: the undo ended without undoing all of it.
@@ -152,6 +153,7 @@ class Run:
     requeued_at_ms: int | None = None
     resumed_by_engine: bool = False
     ran_before: bool = False
+    first_step_at_ms: int | None = None
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
@@ -219,10 +221,26 @@ class Run:
 
     @property
     def duration_ms(self) -> int | None:
-        """The time from the run's (last) start to its end, its wait in the queue apart; None while it is open."""
-        if self.finished_at_ms is None:
+        """The time from the run's (last) start to its end, its wait in the queue apart.
+
+        None while it is open, where it never started, and where nobody knows when it did.
+        """
+        if self.finished_at_ms is None or self.started_at_ms is None:
             return None
-        return max(0, self.finished_at_ms - (self.created_at_ms if self.started_at_ms is None else self.started_at_ms))
+        return max(0, self.finished_at_ms - self.started_at_ms)
+
+    @property
+    def start_is_forgotten(self) -> bool:
+        """True of an ended run that was executed, and whose row no longer says since when: see ``runs.starts``.
+
+        The engine clears the start of what it cancels or gives up.
+        """
+        return self.is_terminal and self.started_at_ms is None and self.recovery_attempts > 0
+
+    @property
+    def never_started(self) -> bool:
+        """True of a run that ended on its queue."""
+        return self.is_terminal and self.started_at_ms is None and self.recovery_attempts == 0
 
     @property
     def timed_out(self) -> bool:

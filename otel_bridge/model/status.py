@@ -76,6 +76,8 @@ CANCELLED_STATUSES = frozenset(status for status, facts in STATUSES.items() if f
 RETURNED_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.by_own_code)
 STOPPED_STATUSES = TERMINAL_STATUSES - RETURNED_STATUSES
 """Ended by a cancel, or given up by the engine, perhaps before a worker took it."""
+FORGETFUL_STATUSES = STOPPED_STATUSES | CANCELLED_STATUSES
+"""What a run may be shown as whose row has no start although it was executed: the engine clears it."""
 BY_ROW_STATUSES = frozenset(status for status, facts in STATUSES.items() if facts.by_row)
 CANCELLED_WITH_PARENT_STATUSES = CANCELLABLE_STATUSES | {"dead"}
 """What a cancel with children makes ``cancelled``: the engine does so with dead ones, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from otel_bridge.codec import Codec
 from otel_bridge.model.events import EventType, LifecycleEvent
@@ -31,10 +32,12 @@ def run_events(
     ending: bool,
     error: Callable[[Run], str | None] | None = None,
     undone_at_ms: int | None = None,
+    started_at_ms: int | None = None,
 ) -> list[LifecycleEvent]:
     """Return a run's own events: those that precede its steps', or (``ending``) those that follow them.
 
     Args:
+        started_at_ms: when a run started whose row forgot it as it ended.
         undone_at_ms: when the run's undo ended; only then has the run that was undone come to its end.
     """
 
@@ -45,11 +48,12 @@ def run_events(
             workflow=run.workflow,
             at_ms=at_ms,
             queue_ms=run.queue_ms if kind == "run.started" else None,
-            duration_ms=run.duration_ms if ending and run.is_terminal else None,
+            duration_ms=timed.duration_ms if ending and run.is_terminal else None,
             error=error(run) if error is not None and kind == "run.failed" else None,
             name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
         )
 
+    timed = run if started_at_ms is None else replace(run, started_at_ms=started_at_ms)
     status = _unblocked(run)
     was = _unblocked(before) if before is not None else None
     is_new = before is None and run.created_at_ms >= since_ms - 1_000

@@ -78,6 +78,7 @@ def compare(
     final = is_final(run, now_ms) and not _cascades(run, steps, now_ms)
     end_ms = run_end_ms(run, steps) if run.is_terminal else None
     facts, unseen_end = _facts(run, steps, before, final=final)
+    facts = replace(facts, started_at_ms=_started_ms(run, facts, before))
     if run.forked_from is not None and not facts.steps:
         copied = copied_steps(run, steps, original_steps)
         facts = replace(facts, steps={step.seq: (step.finished_at_ms or 0, COPIED) for step in copied})
@@ -195,6 +196,13 @@ def _facts(
         lived = replace(facts, generation=facts.generation + 1, ended=False, ended_at_ms=seen_until, status=None)
         return lived, facts
     return facts, None
+
+
+def _started_ms(run: Run, facts: ExportedRun, before: ExportedRun | None) -> int | None:
+    """Return when the present life started: as the row says, or as it was seen before the engine forgot it."""
+    if run.started_at_ms is not None or run.is_queued or before is None or facts.generation != before.generation:
+        return run.started_at_ms
+    return facts.started_at_ms
 
 
 def _another_run(run: Run, before: ExportedRun) -> tuple[ExportedRun, ExportedRun | None]:

@@ -137,6 +137,13 @@ def overlay_first_step(run: Run, first_step_ms: int | None) -> Run:
     return run if run.waiting is None else replace(run, waiting=replace(run.waiting, since_ms=run.enqueued_at_ms))
 
 
+def overlay_forgotten_start(run: Run, first_step_ms: int | None) -> Run:
+    """Return a run whose start its row forgot with when its first step began; a fork's is older than it."""
+    if first_step_ms is None or run.forked_from is not None or not run.start_is_forgotten:
+        return run
+    return replace(run, first_step_at_ms=first_step_ms)
+
+
 def settle(run: Run, row: RunRecord, waiting: Waiting | None) -> Run:
     """Return the run with what else is known of it: what it waits for, its undo and its dead-letter handler."""
     if waiting is None and row.undo is None and row.dead_letter is None:

@@ -27,6 +27,7 @@ from otel_bridge.runs.lifecycle import lived_meanwhile, message_of, run_events, 
 from otel_bridge.runs.overlay import is_cut_off_but_open, may_be_cut_off, overlay_run, overlay_steps
 from otel_bridge.runs.presence import Presence
 from otel_bridge.runs.presence_reader import NOBODY, PresenceReader
+from otel_bridge.runs.starts import with_starts
 from otel_bridge.store.base import StateStore
 from otel_bridge.tail.clock import ClockWatch
 from otel_bridge.tail.scanner import REMEMBERED_RUNS, StoreScanner
@@ -118,8 +119,9 @@ class ChangeTail:
             steps = self._with_requeued_children(runs, steps)
             undone = {run.undoes_id: run.finished_at_ms for run in runs.values() if run.undoes_id is not None}
             cut = self._interrupted([run.id for run in runs.values() if may_be_cut_off(run)])
+            starts = self._starts(list(runs.values()))
             compared = [
-                self._compare(run, steps.get(run.id, []), undone.get(run.id), cut.get(run.id, ()))
+                self._compare(run, steps.get(run.id, []), undone.get(run.id), cut.get(run.id, ()), starts.get(run.id))
                 for run in runs.values()
             ]
         except BaseException:
@@ -184,6 +186,16 @@ class ChangeTail:
         except LedgerError:
             return {}
 
+    def _starts(self, runs: Sequence[Run]) -> dict[str, int | None]:
+        """Return when runs started whose rows forgot it: as the ledger tells, else as they were seen before."""
+        forgotten = [run for run in runs if run.start_is_forgotten]
+        found = {run.id: run.started_at_ms for run in with_starts(self._ledger, forgotten)}
+        for run in forgotten:
+            known = self._known.get(run.id)
+            if known is not None and known.stored.created_at_ms == run.created_at_ms and not known.stored.is_terminal:
+                found[run.id] = known.stored.started_at_ms or found[run.id]
+        return found
+
     def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:
         """Return other runs that look different because executors do: a step began, nobody is there any more."""
         before, now = self._reported, self.presence
@@ -202,7 +214,12 @@ class ChangeTail:
         return found.difference(scanned)
 
     def _compare(
-        self, stored: Run, recorded: list[Step], undone_at_ms: int | None, cut: Sequence[InterruptedStep]
+        self,
+        stored: Run,
+        recorded: list[Step],
+        undone_at_ms: int | None,
+        cut: Sequence[InterruptedStep],
+        started_at_ms: int | None,
     ) -> tuple[RunChange | None, _Known]:
         before = self._known.get(stored.id)
         then = before.run if before else None
@@ -223,7 +240,15 @@ class ChangeTail:
         else:
             # The row was read before its steps were: what a worker did meanwhile is reported once the run has started.
             statuses = _reported(recorded, before)
-        events += run_events(run, then, self._since_ms, ending=True, error=self._run_error, undone_at_ms=undone_at_ms)
+        events += run_events(
+            run,
+            then,
+            self._since_ms,
+            ending=True,
+            error=self._run_error,
+            undone_at_ms=undone_at_ms,
+            started_at_ms=started_at_ms,
+        )
         recorded_ms = max((step.recorded_at_ms or 0 for step in recorded), default=0)
         if stored.status == "pending" and before is not None:
             recorded_ms = before.recorded_ms

@@ -18,14 +18,14 @@ PUT_CURSOR = """
     ON CONFLICT (name) DO UPDATE SET steps_ms = excluded.steps_ms, runs_ms = excluded.runs_ms
 """
 _COLUMNS = """run_id, generation, ended, steps, first_queue, first_started_at_ms, created_at_ms,
-    ended_at_ms, status, workflow, failed_seq, failed_generation, anchored"""
+    ended_at_ms, status, workflow, failed_seq, failed_generation, anchored, started_at_ms"""
 EXPORTED = f"SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE run_id {{ids}}"
 FORGET_EXPORTED = "DELETE FROM {t}exported_runs WHERE run_id = :run_id"
 # The first queue and start stay. A generation that was raised since the exporter read the row wins over what it writes.
 PUT_EXPORTED = f"""
     INSERT INTO {{t}}exported_runs AS r ({_COLUMNS})
     VALUES (:run_id, :generation, :ended, :steps, :first_queue, :first_started_at_ms, :created_at_ms,
-        :ended_at_ms, :status, :workflow, :failed_seq, :failed_generation, :anchored)
+        :ended_at_ms, :status, :workflow, :failed_seq, :failed_generation, :anchored, :started_at_ms)
     ON CONFLICT (run_id) DO UPDATE SET
         ended = CASE WHEN r.generation > excluded.generation THEN r.ended ELSE excluded.ended END,
         generation = CASE WHEN r.generation > excluded.generation THEN r.generation ELSE excluded.generation END,
@@ -38,7 +38,8 @@ PUT_EXPORTED = f"""
         workflow = coalesce(excluded.workflow, r.workflow),
         failed_seq = coalesce(excluded.failed_seq, r.failed_seq),
         failed_generation = coalesce(excluded.failed_generation, r.failed_generation),
-        anchored = coalesce(excluded.anchored, r.anchored)
+        anchored = coalesce(excluded.anchored, r.anchored),
+        started_at_ms = excluded.started_at_ms
 """
 OPEN_EXPORTS = f"""
     SELECT {_COLUMNS} FROM {{t}}exported_runs WHERE ended = 0
@@ -170,13 +171,14 @@ def _params(run: ExportedRun) -> dict[str, Any]:
         "failed_seq": run.failed_step[0] if run.failed_step else None,
         "failed_generation": run.failed_step[1] if run.failed_step else None,
         "anchored": run.anchored,
+        "started_at_ms": run.started_at_ms,
     }
 
 
 def exported_run(row: Row) -> ExportedRun:
     """Return what a row says; ``_COLUMNS`` are its columns."""
     run_id, generation, ended, steps, first_queue, first_started, created, ended_at, status, *rest = row
-    workflow, failed_seq, failed_generation, anchored = rest
+    workflow, failed_seq, failed_generation, anchored, started_at_ms = rest
     if ended not in (0, 1):
         raise ValueError(f"ended is {ended!r}")
     return ExportedRun(
@@ -192,4 +194,5 @@ def exported_run(row: Row) -> ExportedRun:
         workflow=workflow,
         failed_step=None if failed_seq is None else (int(failed_seq), int(failed_generation)),
         anchored=anchored,
+        started_at_ms=started_at_ms,
     )

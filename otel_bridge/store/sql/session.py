@@ -11,7 +11,14 @@ from otel_bridge.model.names import WAIT_EVENT_KEY
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.status import ENGINE_OPEN
 from otel_bridge.store.cells import plain
-from otel_bridge.store.rows import RunRecord, may_have_run_before, overlay_first_step, run_of, settle
+from otel_bridge.store.rows import (
+    RunRecord,
+    may_have_run_before,
+    overlay_first_step,
+    overlay_forgotten_start,
+    run_of,
+    settle,
+)
 from otel_bridge.store.sql.conditions import in_list, sql_list
 from otel_bridge.store.sql.schema import Dialect, Schema
 from otel_bridge.store.sql.statement import BY_PARENT, PRIMARY_KEY, Statement
@@ -90,13 +97,18 @@ def derive_runs(reader: Reader, rows: Sequence[RunRecord]) -> list[Run]:
     if not runs:
         return runs
     # Two seeks for each run: so the first step is read only of those whose own row leaves it open.
-    unsure = [run.id for run in runs if may_have_run_before(run)]
+    unsure = [run.id for run in runs if may_have_run_before(run) or run.start_is_forgotten]
     firsts = {run_id: first_ms for run_id, first_ms, _ in _step_bounds(reader, unsure)} if unsure else {}
-    runs = [overlay_first_step(run, firsts[run.id]) if run.id in firsts else run for run in runs]
+    runs = [_with_first_step(run, firsts[run.id]) if run.id in firsts else run for run in runs]
     # Likewise the last steps: only a run that the engine calls PENDING may hang in a wait.
     executing = [run.id for run in runs if run.status == "running"]
     waiting = _waiting(reader, executing) if executing else {}
     return [settle(run, row, waiting.get(run.id)) for run, row in zip(runs, rows, strict=True)]
+
+
+def _with_first_step(run: Run, first_step_ms: int | None) -> Run:
+    overlay = overlay_forgotten_start if run.start_is_forgotten else overlay_first_step
+    return overlay(run, first_step_ms)
 
 
 def _waiting(reader: Reader, run_ids: Sequence[str]) -> dict[str, Waiting]:
