@@ -29,7 +29,7 @@ def reader() -> RunReader:
         make_run("done", status="completed", created_at_ms=T, started_at_ms=T, finished_at_ms=T + 3_000),
     ):
         store.put_run(run)
-    lease = ledger.acquire_lease("export", owner="a", ttl_s=60)
+    lease = ledger.acquire_lease("export", "a", ttl_s=60)
     assert lease is not None
     ledger.record_export(lease, cursor=None, runs=[ExportedRun(run_id="ran", created_at_ms=T, started_at_ms=T + 5_000)])
     return RunReader(store, lambda: NOBODY, lambda: ledger)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from otel_bridge.model.runs import Run, Waiting
@@ -40,6 +42,15 @@ def test_an_event_tells_the_times_that_the_run_has(
     assert [event.queue_ms for event in begun if event.type == "run.started"] == [queue_ms] == [run.queue_ms]
     assert [(event.type, event.duration_ms) for event in ended] == [("run.completed", duration_ms)]
     assert run.duration_ms == duration_ms
+
+
+@pytest.mark.parametrize(("started_at_ms", "duration_ms"), [(5_092, 873), (None, None)])
+def test_the_end_of_a_stopped_run_tells_how_long_it_ran(started_at_ms: int | None, duration_ms: int | None) -> None:
+    """The engine has cleared its start: since it was created is no answer."""
+    before = Run(id="r", workflow="w", status="running", created_at_ms=0, updated_at_ms=1, started_at_ms=5_092)
+    stopped = replace(before, status="cancelled", started_at_ms=None, finished_at_ms=5_965, recovery_attempts=1)
+    (ended,) = run_events(stopped, before, 0, ending=True, started_at_ms=started_at_ms)
+    assert (ended.type, ended.duration_ms) == ("run.cancelled", duration_ms)
 
 
 WAIT = Waiting(on="signal", since_ms=2_000, seq=1, name="courier")

@@ -11,9 +11,8 @@ export function measure(row: RunRow, now: number): { queueMs: number; workMs: nu
     return { queueMs: Math.max(0, now - queuedSince(row, created)), workMs: 0 };
   // Recovery overwrites the start: an open run has been at work since it was created, or a little later.
   const begin = isOpen(row) && row.recoveryAttempts > 1 ? created : (started ?? created);
-  const workMs =
-    row.durationMs ??
-    (isOpen(row) ? Math.max(0, now - begin) : Math.max(0, (parseTime(row.finishedAt) ?? begin) - begin));
+  // A run that ended without a duration never started, or nobody knows when: it did not work since it was created.
+  const workMs = row.durationMs ?? (isOpen(row) ? Math.max(0, now - begin) : 0);
   return { queueMs: row.queueMs ?? 0, workMs };
 }
 

@@ -28,6 +28,16 @@ test("neither a delay nor an earlier attempt is time on a queue, or at work", ()
   expect(measure(retried, 54_003_200)).toEqual({ queueMs: 200, workMs: 3000 });
 });
 
+test("a run that was cancelled in its queue did not work since it was created", () => {
+  const stopped: RunRow = {
+    ...row(1, { status: "cancelled", finishedAt: at(9000) }),
+    startedAt: undefined,
+    durationMs: undefined,
+  };
+  expect(measure(stopped, 90_000)).toEqual({ queueMs: 0, workMs: 0 });
+  expect(measure({ ...stopped, durationMs: 870, queueMs: 5092 }, 90_000)).toEqual({ queueMs: 5092, workMs: 870 });
+});
+
 test("the engine's own queues are not named to people", () => {
   expect(waitingLabel({ on: "queue", name: "_dbos_internal_queue", since: at(0) })).toBe("in queue");
   expect(waitingLabel({ on: "queue", name: "gpu", since: at(0) })).toBe("in queue gpu");

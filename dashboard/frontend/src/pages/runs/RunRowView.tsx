@@ -148,7 +148,9 @@ function TimeCell({ column, row, scaleMs }: CellProps) {
   return (
     <span role="gridcell" className="cell-duration num">
       {!isOpen(row) ? (
-        formatRunDuration(workMs)
+        row.durationMs === undefined ? null : (
+          formatRunDuration(row.durationMs)
+        )
       ) : workMs === 0 && queueMs > 0 ? (
         <span className="muted">{formatGrowing(queueMs)}</span>
       ) : (
