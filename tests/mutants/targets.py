@@ -81,6 +81,5 @@ EXPLAINED: dict[str, str] = {
     "retry: _ended_children: if ended.run.status != 'failed':: if False": (
         "A run that did not fail is rewound to behind its last step, so that none of its steps is wanted again."
     ),
-    "lives: _one_of: len(row) > 1: Gt -> GtE": "A row of one has nothing folded behind it, as it had before.",
 }
-"""``target: function: text: change`` -> why no test can notice it. Not tried, and not counted."""
+"""``target: function: text: change`` -> why no test notices it. Neither tried nor counted, and gone with its line."""
