@@ -1,0 +1,1 @@
+import{r as o}from"./index-CDoV82YK.js";function c(t,e){const[r,s]=o.useState(t);return o.useEffect(()=>{const n=window.setTimeout(()=>s(t),e);return()=>window.clearTimeout(n)},[t,e]),r}export{c as u};

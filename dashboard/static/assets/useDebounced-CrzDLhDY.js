@@ -1,1 +1,0 @@
-import{r as o}from"./index-CeaSbRxb.js";function c(t,e){const[r,s]=o.useState(t);return o.useEffect(()=>{const n=window.setTimeout(()=>s(t),e);return()=>window.clearTimeout(n)},[t,e]),r}export{c as u};
