@@ -104,7 +104,7 @@ class Caretaker:
         self.settings = settings or CaretakerSettings()
         self.guard = FailureGuard(outages)
         self._name: tuple[int, str] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may stop what it interrupts the start of
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None

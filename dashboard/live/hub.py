@@ -219,6 +219,7 @@ class LiveHub:
                 changes = []  # all of it precedes the snapshots, which wait for this look
             self.problem = None
             self._ready.set()
+            self._services.outages.works()
         except BridgeError as error:
             if self._services.outages.is_new(error):
                 log.warning("The live tail cannot read the store; it tries again every second: %s", error)

@@ -38,9 +38,10 @@ class LeaseKeeper:
         self._good_until = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._released = False
 
     def acquire(self) -> Lease | None:
-        """Return the lease, taken or renewed; None while another holds it.
+        """Return the lease, taken or renewed; None while another holds it, and once it was released here.
 
         Raises:
             LedgerUnavailableError: the ledger cannot be asked.
@@ -56,6 +57,10 @@ class LeaseKeeper:
         with self._lock:
             self._lease = lease
             self._good_until = asked_at + self._ttl_s if lease is not None else 0.0
+            released = self._released
+        if released:  # meanwhile, by another thread: nobody would give this one up
+            self._give_up()
+            return None
         return lease
 
     def current(self) -> Lease | None:
@@ -85,12 +90,13 @@ class LeaseKeeper:
             raise LeaseLostError(self._name, self._owner)
 
     def release(self) -> None:
-        """Stop renewing and give the lease up. Idempotent."""
-        stop, self._stop = self._stop, threading.Event()
-        stop.set()
-        if self._thread is not None:
-            self._thread.join(JOIN_S)
-            self._thread = None
+        """Stop renewing and give the lease up, for good. Idempotent."""
+        with self._lock:
+            self._released = True
+            thread, self._thread = self._thread, None
+        self._stop.set()
+        if thread is not None:
+            thread.join(JOIN_S)
         self._give_up()
 
     def _give_up(self) -> None:
@@ -103,11 +109,12 @@ class LeaseKeeper:
                 _logger.info("The lease %r runs out by itself: %s", self._name, error)
 
     def _ensure_thread(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._renew, args=(self._stop,), name=f"{self._name}-lease", daemon=True
-            )
-            self._thread.start()
+        with self._lock:
+            if self._released or (self._thread is not None and self._thread.is_alive()):
+                return
+            thread = threading.Thread(target=self._renew, args=(self._stop,), name=f"{self._name}-lease", daemon=True)
+            thread.start()
+            self._thread = thread  # only now: a thread that was not started cannot be joined
 
     def _renew(self, stop: threading.Event) -> None:
         while not stop.wait(self._ttl_s / 3):

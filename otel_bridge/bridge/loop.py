@@ -28,7 +28,7 @@ _SLICE_S = 0.05
 
 
 def ended_within(seconds: float, work: Callable[[], object]) -> bool:
-    """Do something that may hang; say whether it ended in time. Where it did not, it goes on in a thread that may die.
+    """Do what may hang; say whether it ended in time. Where it did not, it continues in a thread that may die.
 
     Raises:
         Exception: whatever it raised, in time.
@@ -196,6 +196,7 @@ class ExportLoop:
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the export for good
             self._log(error, "Unexpected error in the bridge; trying again.", exc_info=True)
             return None
+        self._outages.works()
         if self._is_logged:
             _logger.info("The bridge is at work again.")
             self._is_logged = False

@@ -18,11 +18,12 @@ from otel_bridge.model.steps import Step
 _logger = logging.getLogger("otel_bridge")
 
 SET_ASIDE_KEY = "bridge.set_aside"
-"""Name of the ledger's value: ``{"count": 2, "runs": {run id: reason}}``."""
+"""Name of the ledger's value: ``{"count": 2, "runs": {run id: reason}, "others": [run id]}``."""
 KEPT_RUNS = 100
-"""So many are named in the ledger; ``count`` has the true number."""
+"""So many are named in the ledger with their reasons, and the others by their ids."""
 REMEMBERED_RUNS = 10_000
 MAX_REASON_CHARS = 300
+_NO_REASON = "set aside by an earlier bridge"
 
 
 class SetAside:
@@ -31,7 +32,7 @@ class SetAside:
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
         self._logged: set[str] = set()
-        self._stored: object = None
+        self._stored: dict[str, object] = {}
 
     def __len__(self) -> int:
         return len(self._reasons)
@@ -61,27 +62,39 @@ class SetAside:
 
     def load(self, ledger: Ledger) -> None:
         """Take over what an earlier bridge left in the ledger: those runs are worth another try."""
-        found = read_set_aside(ledger)[1]
-        self._reasons = {**found, **self._reasons}
+        value = _read(ledger)
+        self._stored = value
+        runs, others = value.get("runs"), value.get("others")
+        found = {str(run_id): str(reason) for run_id, reason in runs.items()} if isinstance(runs, dict) else {}
+        left = dict.fromkeys(map(str, others), _NO_REASON) if isinstance(others, list) else {}
+        self._reasons = {**left, **found, **self._reasons}
 
     def save(self, ledger: Ledger) -> None:
         """Write down what has changed since the last time."""
-        runs = dict(list(self._reasons.items())[:KEPT_RUNS])
-        value = {"count": len(self._reasons), "runs": runs}
-        if value != self._stored and (runs or self._stored is not None):
+        ids = list(self._reasons)
+        runs = {run_id: self._reasons[run_id] for run_id in ids[:KEPT_RUNS]}
+        value = {"count": len(ids), "runs": runs, **({"others": ids[KEPT_RUNS:]} if len(ids) > KEPT_RUNS else {})}
+        if value != self._stored and (runs or self._stored):
             ledger.put_value(SET_ASIDE_KEY, value)
             self._stored = value
 
 
-def read_set_aside(ledger: Ledger) -> tuple[int, dict[str, str]]:
-    """Return how many runs the bridge has set aside, and the reasons of the first of them by run id."""
+def _read(ledger: Ledger) -> dict[str, object]:
     try:
         value = ledger.get_value(SET_ASIDE_KEY)
     except (LedgerError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_set_aside(ledger: Ledger) -> tuple[int, dict[str, str]]:
+    """Return how many runs the bridge has set aside, and the reasons of the first of them by run id."""
+    value = _read(ledger)
+    runs, count = value.get("runs"), value.get("count")
+    if not isinstance(runs, dict):
         return 0, {}
-    if not isinstance(value, dict) or not isinstance(value.get("runs"), dict):
-        return 0, {}
-    return int(value.get("count", 0)), {str(run_id): str(reason) for run_id, reason in value["runs"].items()}
+    known = {str(run_id): str(reason) for run_id, reason in runs.items()}
+    return max(len(known), count if isinstance(count, int) else 0), known
 
 
 def why_unreadable(run: Run, steps: Sequence[Step]) -> str | None:

@@ -65,10 +65,10 @@ def read_answer(body: bytes, content_type: str = "") -> Accepted:
     try:
         answer = ExportTraceServiceResponse.FromString(body)
     except Exception as error:  # protobuf's DecodeError differs between its implementations
-        raise NotOtlpError("bytes that are no OTLP message") from error
+        raise NotOtlpError("bytes that are not an OTLP message") from error
     unknown: Any = UnknownFieldSet(answer)  # its stubs, where they are installed, do not know that it can be iterated
     if any(found.field_number > _HIGHEST_FIELD for found in unknown):
-        raise NotOtlpError("bytes that are no OTLP message")
+        raise NotOtlpError("bytes that are not an OTLP message")
     partial = answer.partial_success
     return Accepted(max(0, partial.rejected_spans), partial.error_message)
 
@@ -85,7 +85,7 @@ def _read_json(body: bytes) -> Accepted:
     try:
         rejected = int(_first(partial, "rejectedSpans", "rejected_spans") or 0)
         message = str(_first(partial, "errorMessage", "error_message") or "")
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise NotOtlpError("JSON that is not an OTLP message") from error
     return Accepted(max(0, rejected), message)
 
@@ -98,16 +98,22 @@ def decoded(body: bytes, encoding: str) -> bytes:
     """Undo a ``Content-Encoding``, up to a little more than ``MAX_ANSWER_BYTES``.
 
     Raises:
-        NotOtlpError: an encoding that was not asked for, or bytes that it did not write.
+        NotOtlpError: an encoding that was not asked for, or bytes that it did not write, or not all of them.
     """
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate"):
         raise NotOtlpError(f"Content-Encoding {encoding[:40]!r}, which was not asked for")
+    if not body:
+        return body  # some servers say how they would have written what they leave out
+    stream = zlib.decompressobj(wbits=47)
     try:
-        return zlib.decompressobj(wbits=47).decompress(body, MAX_ANSWER_BYTES + 1)
+        plain = stream.decompress(body, MAX_ANSWER_BYTES + 1)
     except zlib.error as error:
         raise NotOtlpError(f"a damaged {encoding} stream") from error
+    if not stream.eof and len(plain) <= MAX_ANSWER_BYTES:
+        raise NotOtlpError(f"a {encoding} stream that breaks off")
+    return plain
 
 
 def retry_after_s(header: str | None, now_s: float) -> float | None:

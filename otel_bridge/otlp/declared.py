@@ -50,7 +50,7 @@ def _read(path: Path, environ: Mapping[str, str]) -> Mapping[str, Any]:
     try:
         document = _resolved(yaml.safe_load(path.read_text(encoding="utf-8")), environ)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no YAML"
+        reason = error.strerror if isinstance(error, OSError) else "it is not YAML"
         raise ConfigurationError(f"{CONFIG_FILE}={str(path)!r} cannot be read: {reason}.") from error
     version = str(document.get("file_format")) if isinstance(document, dict) else None
     if not isinstance(document, dict) or version is None or version.partition(".")[0] != "1":

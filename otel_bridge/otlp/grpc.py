@@ -16,12 +16,12 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from otel_bridge.credentials import without
-from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
+from otel_bridge.errors import BridgeError, RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp.answer import CONTENT_CODES, MAX_ANSWER_BYTES, TRANSIENT_CODES, NotOtlpError, read_answer
 from otel_bridge.otlp.deadline import SLICE_S
 from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.otlp.settings import OtlpSettings
-from otel_bridge.otlp.transport import Accepted
+from otel_bridge.otlp.transport import Accepted, unreadable_answer
 from otel_bridge.spans.model import SpanData
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -74,8 +74,8 @@ class GrpcTransport:
 
     def post(self, body: bytes) -> Accepted:
         """Send one encoded request; see ``send``."""
-        call = self._export.future(body, timeout=self._settings.timeout_s, metadata=self._metadata)
         try:
+            call = self._export.future(body, timeout=self._settings.timeout_s, metadata=self._metadata)
             accepted = read_answer(self._result(call))
             return replace(accepted, message=without(accepted.message, self._secrets))
         except NotOtlpError as error:
@@ -85,6 +85,10 @@ class GrpcTransport:
             ) from error
         except grpc.RpcError as error:
             raise self._translate(error) from None  # gRPC's own words repeat the server's
+        except BridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the body is encoded by now: the answer is at fault, and no span
+            raise unreadable_answer(self.target, without(str(error), self._secrets)) from None
 
     def _result(self, call: Any) -> bytes:
         """Return the answer of a call; gRPC keeps its deadline, ``stop`` ends it before."""
@@ -116,14 +120,12 @@ def retry_info_s(error: Any) -> float | None:
     for key, value in error.trailing_metadata() or ():
         if key != "grpc-status-details-bin":
             continue
+        info = error_details_pb2.RetryInfo()
         try:
-            details = status_pb2.Status.FromString(value).details
+            if any(detail.Unpack(info) for detail in status_pb2.Status.FromString(value).details):
+                return max(0.0, float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9)
         except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
             return None
-        for detail in details:
-            info = error_details_pb2.RetryInfo()
-            if detail.Unpack(info):
-                return max(0.0, float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9)
     return None
 
 

@@ -16,7 +16,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from otel_bridge.credentials import public_url, without
-from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
+from otel_bridge.errors import BridgeError, RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp.answer import (
     CONTENT_STATUS,
     MAX_ANSWER_BYTES,
@@ -29,7 +29,7 @@ from otel_bridge.otlp.answer import (
 from otel_bridge.otlp.deadline import Deadline, DeadlineAdapter
 from otel_bridge.otlp.encode import ResourceSettings, encode_request
 from otel_bridge.otlp.settings import OtlpSettings
-from otel_bridge.otlp.transport import Accepted
+from otel_bridge.otlp.transport import Accepted, unreadable_answer
 from otel_bridge.spans.model import SpanData
 
 _SHOWN_CHARS = 300
@@ -86,21 +86,31 @@ class HttpTransport:
             body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
         self._deadline.begin(self._settings.timeout_s)
         try:
-            with self._session.post(
-                self._settings.endpoint,
-                data=body,
-                timeout=self._settings.timeout_s,
-                allow_redirects=False,
-                verify=self._verify,
-                cert=self._cert,
-                stream=True,
-            ) as answer:
-                said = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+            return self._read(*self._ask(body))
+        except BridgeError:
+            raise
         except (requests.RequestException, HTTPError, OSError) as error:
             # "from None": the library's own words repeat the URL, and the header that it could not send.
             cause = without(_cause(error), self._secrets)
             raise RetryableDeliveryError(f"{self.target} cannot be reached: {cause}.") from None
-        return self._read(answer, said)
+        except Exception as error:  # noqa: BLE001 - the body is encoded by now: the answer is at fault, and no span
+            raise unreadable_answer(self.target, without(_cause(error), self._secrets)) from None
+
+    def _ask(self, body: bytes) -> tuple[requests.Response, bytes]:
+        with self._session.post(
+            self._settings.endpoint,
+            data=body,
+            timeout=self._settings.timeout_s,
+            allow_redirects=False,
+            verify=self._verify,
+            cert=self._cert,
+            stream=True,
+        ) as answer:
+            said = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+            missing = answer.raw.length_remaining  # urllib3 says so by itself only where nothing came at all
+            if missing and len(said) <= MAX_ANSWER_BYTES:
+                raise ConnectionAbortedError(f"its answer broke off, {missing} bytes are missing")
+            return answer, said
 
     def _read(self, answer: requests.Response, body: bytes) -> Accepted:
         status, kind = answer.status_code, answer.headers.get("Content-Type", "")

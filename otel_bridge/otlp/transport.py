@@ -1,4 +1,4 @@
-"""What a transport is: one batch to a collector, once, with its answer. Declares; touches nothing."""
+"""What a transport is: one batch to a collector, once, with its answer. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from otel_bridge.errors import RetryableDeliveryError
 from otel_bridge.spans.model import SpanData
 
 
@@ -34,3 +35,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release connections. Idempotent."""
+
+
+def unreadable_answer(target: str, cause: str) -> RetryableDeliveryError:
+    """Return the failure of an answer that made something fail here: a transport blames no span for it."""
+    return RetryableDeliveryError(
+        f"{target} gave an answer that cannot be read ({cause}). Correct the endpoint; the spans are kept."
+    )

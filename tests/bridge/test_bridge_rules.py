@@ -592,3 +592,13 @@ def test_a_long_run_that_is_interrupted_continues_behind_its_last_part(
     root = rest.spans[-1]
     assert root.start_ns <= min(span.start_ns for span in sent)
     assert root.end_ns >= max(span.end_ns for span in [*sent, *rest.spans])
+
+
+def test_a_lease_that_was_released_is_not_taken_again() -> None:
+    """By a tick that was under way in another thread: nobody would give it up, and others would stand by for ever."""
+    ledger = MemoryLedger()
+    keeper = LeaseKeeper(ledger, name="n", owner="me", ttl_s=60)
+    assert keeper.acquire() is not None
+    keeper.release()
+    assert (keeper.current(), keeper.acquire(), keeper.is_held) == (None, None, False)
+    assert ledger.acquire_lease("n", "other", ttl_s=60) is not None

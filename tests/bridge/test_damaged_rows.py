@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dashboard import create_blueprint
 from otel_bridge import OTelBridge
 from otel_bridge.bridge.doctor import examine
-from otel_bridge.bridge.set_aside import SET_ASIDE_KEY
+from otel_bridge.bridge.set_aside import KEPT_RUNS, SET_ASIDE_KEY, read_set_aside
 from otel_bridge.errors import StoreUnavailableError
 from otel_bridge.store.engine_schema import ENGINE_SCHEMA
 from otel_bridge.store.sqlite import SqliteStateStore
@@ -168,6 +168,30 @@ def test_a_bridge_that_starts_tries_set_aside_runs_again(
     assert transport.spans == []
     bridges().run_once()
     assert len(transport.spans) == 3
+
+
+def test_what_an_earlier_bridge_set_aside_is_tried_and_no_longer_named(
+    store: MemoryStateStore,
+    ledger: MemoryLedger,
+    bridges: Bridges,
+    transport: ListTransport,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """All of it, however much: the cursor is past it. And the doctor is content once it has been sent."""
+    for number in range(KEPT_RUNS + 20):
+        put_ended(store, f"bad-{number}")
+    with monkeypatch.context() as patched:
+        patched.setattr("otel_bridge.bridge.exporter.plan_run", _fails)
+        bridge = bridges()
+        bridge.run_once()
+        bridge.stop()
+    kept = ledger.get_value(SET_ASIDE_KEY)
+    assert (kept["count"], len(kept["runs"]), len(kept["others"])) == (KEPT_RUNS + 20, KEPT_RUNS, 20)
+    assert (read_set_aside(ledger)[0], transport.spans) == (KEPT_RUNS + 20, [])
+    again = bridges()
+    again.run_once()
+    assert len({span.run_id for span in transport.spans}) == KEPT_RUNS + 20
+    assert read_set_aside(ledger) == (0, {})
 
 
 def _fails(*_: object, **__: object) -> None:

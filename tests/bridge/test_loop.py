@@ -15,7 +15,7 @@ from otel_bridge.bridge.loop import ExportLoop
 from otel_bridge.bridge.session import ExportSession
 from otel_bridge.errors import LedgerUnavailableError, StoreUnavailableError
 from otel_bridge.otlp import Delivery
-from otel_bridge.outages import SAME_OUTAGE_S
+from otel_bridge.outages import SAME_OUTAGE_S, Outages
 from tests.otlp.samples import ListTransport
 
 
@@ -189,3 +189,25 @@ def test_one_caller_ticks_at_a_time() -> None:
     for thread in threads:
         thread.join(60)
     assert met == []
+
+
+def test_an_outage_that_comes_back_and_stays_is_logged_again() -> None:
+    """The last word in the log would else be that the bridge works; one that comes and goes makes a line a minute."""
+    now_s = [0.0]
+    outages, gone = Outages(monotonic=lambda: now_s[0]), OSError("gone")
+    assert [outages.is_new(gone), outages.is_new(gone)] == [True, False]
+    outages.works()
+    said: list[float] = []
+    while now_s[0] < 200:
+        now_s[0] += 5
+        if outages.is_new(gone):
+            said.append(now_s[0])
+    assert said == [60.0]  # after it worked; then it stays away, and that was said
+    for _ in range(24):
+        now_s[0] += 5
+        outages.works()
+        if outages.is_new(gone):
+            said.append(now_s[0])
+    assert len(said) == 2
+    now_s[0] += 61
+    assert outages.is_new(gone)

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 import grpc
 import pytest
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
@@ -21,6 +23,7 @@ from otel_bridge.errors import RejectedBatchError, RetryableDeliveryError
 from otel_bridge.otlp import Accepted, OtlpSettings, ResourceSettings, Transport, open_transport
 from otel_bridge.otlp.answer import MAX_ANSWER_BYTES, NotOtlpError, decoded, read_answer
 from otel_bridge.otlp.deadline import Deadline
+from otel_bridge.otlp.grpc import retry_info_s
 from otel_bridge.otlp.http import HttpTransport
 from tests.otlp.samples import sample_span
 from tests.waiting import until
@@ -72,6 +75,8 @@ def test_an_otlp_message_is_an_acceptance(body: bytes, kind: str, accepted: Acce
         (b'{"error": "tenant unknown"}', "application/json"),
         (b'{"partialSuccess": {"rejectedSpans": "many"}}', "application/json"),
         (b'{"partialSuccess": "no"}', "application/json"),
+        (b'{"partialSuccess": {"rejectedSpans": 1e400}}', "application/json"),
+        (b'{"partialSuccess": {"rejectedSpans": NaN}}', "application/json"),
         (b"[]", "application/json"),
         (b"{", "application/json"),
         (b"[" * 60_000, "application/json"),
@@ -316,6 +321,67 @@ def test_a_server_that_switches_to_another_protocol_has_answered(collector: Fake
     collector.script(Fault(write=switch))
     transport = transport_to(collector)
     with pytest.raises(RetryableDeliveryError, match="answered 101"):
+        transport.send([sample_span()])
+    transport.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (OK + b"Content-Len", "ended within the head"),
+        (OK, "ended within the head"),
+        (b"HTTP/1.1 200 OK\r\n", "ended within the head"),
+        (OK + b"Content-Length: 50\r\n\r\n", "IncompleteRead|broke off"),
+        (OK + b"Content-Length: 500\r\n\r\n" + PARTIAL, "broke off"),
+        (OK.replace(b"x-protobuf", b"json") + b"Content-Length: 50\r\n\r\n{}", "broke off"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 200\r\n\r\n" + gzip.compress(PARTIAL)[:10], "broke off"),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(PARTIAL)[:10], "breaks off"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n0\r\n\r\n", "cannot be re"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n0\r\n\r\n", "cannot be re"),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://[login]/x\r\nContent-Length: 0\r\n\r\n", "cannot be re"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n", "cannot be re"),
+    ],
+)
+def test_an_answer_that_breaks_off_or_cannot_be_read_blames_no_span(
+    collector: FakeCollector, answer: bytes, says: str
+) -> None:
+    """What is there of it says 200, or makes a library fail: the spans are kept, and sent again."""
+
+    def write(out: BinaryIO) -> None:
+        out.write(answer)
+
+    collector.script(Fault(write=write))
+    transport = transport_to(collector)
+    with pytest.raises(RetryableDeliveryError, match=says):
+        transport.send([sample_span()])
+    transport.close()
+    assert collector.copies == {}
+
+
+def test_details_of_a_grpc_error_that_cannot_be_read_wish_for_nothing() -> None:
+    """A server that writes them wrongly is still a server that fails."""
+
+    class Told:
+        def trailing_metadata(self) -> list[tuple[str, bytes]]:
+            cut = any_pb2.Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\x0a\x02\x08")
+            return [("grpc-status-details-bin", status_pb2.Status(details=[cut]).SerializeToString())]
+
+    assert retry_info_s(Told()) is None
+
+
+def test_what_a_call_makes_fail_blames_no_span(collector: FakeCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: by then the spans are bytes."""
+    settings = OtlpSettings(endpoint=collector.grpc_url, protocol="grpc", insecure=True)
+    transport = open_transport(settings, ResourceSettings(environ={}))
+
+    def fail(body: bytes, content_type: str = "") -> Accepted:
+        raise OverflowError("cannot convert float infinity to integer")
+
+    monkeypatch.setattr("otel_bridge.otlp.grpc.read_answer", fail)
+    with pytest.raises(RetryableDeliveryError, match=r"cannot be read \(cannot convert float infinity"):
         transport.send([sample_span()])
     transport.close()
 
