@@ -172,7 +172,7 @@ def _error(stored: StoredValue, codec: Codec) -> Source:
         fields: list[object] = [shown.get(name) for name in ("message", "name", "code", "data")]
         return Source(f"restored('dbos._serialization.PortableWorkflowError', {tuple(fields)!r})")
     error = codec.decode_error(stored)
-    why = found.gaps or ("it is no object of a class",)
+    why = found.gaps or ("it is not an instance of a class",)
     return Source(f"recorded_error({(error.type or 'Exception')!r}, {error.message!r})", why)
 
 

@@ -14,21 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dashboard.errors import BadRequest
-from dashboard.read.lasting import asks_start, lasting, stopped, trimmed
-from dashboard.read.tally import Tally
 from otel_bridge.ledger.base import BulkMember, Ledger
 from otel_bridge.ledger.tables.core import BEGINNING_OF_TIME, END_OF_TIME
 from otel_bridge.ledger.tables.failures import RunKey
 from otel_bridge.model.matching import matches
 from otel_bridge.model.runs import Activity, BulkPart, Facet, Grid, Run, RunPage, RunQuery
-from otel_bridge.model.status import (
-    BLOCKABLE_STATUSES,
-    FORGETFUL_STATUSES,
-    HELD_STATUSES,
-    RUN_STATUSES,
-    TAKEN_STATUSES,
-    RunStatus,
-)
+from otel_bridge.model.status import BLOCKABLE_STATUSES, HELD_STATUSES, RUN_STATUSES, TAKEN_STATUSES, RunStatus
 from otel_bridge.runs.blocked import BLOCKED_AFTER_MS
 from otel_bridge.runs.overlay import bulk_part, overlay_bulks, overlay_error, overlay_run
 from otel_bridge.runs.presence import Presence
@@ -97,14 +88,11 @@ class RunReader:
             InvalidCursorError: the cursor is not the store's.
             LedgerError: the query names an error or a bulk action, and the ledger cannot be read.
         """
-        if query.offset > PAGE and (asks_ledger(query) or asks_start(query) or not skips_at_once(query)):
+        if query.offset > PAGE and (asks_ledger(query) or not skips_at_once(query)):
             behind = self._behind(query)
             return RunPage([], None) if behind is None else self.page(behind)
         if asks_ledger(query):
             return self._page_by_ledger(query)
-        return trimmed(self._page, self.ledger, query) if asks_start(query) else self._page(query)
-
-    def _page(self, query: RunQuery) -> RunPage:
         if query.statuses and not query.statuses & OVERLAID:
             return self.store.list_runs(query)  # presence changes none of these
         seen = self.presence()
@@ -183,7 +171,7 @@ class RunReader:
             runs = [overlay_run(there[one.run_id], seen) for one in found if one.run_id in there]
             key = Key(found[-1].created_at_ms, found[-1].run_id) if len(found) == PAGE else None
             passing = (matches(run, rest, now_ms=now_ms, any_status=any_status) for run in shown(runs))
-            yield lasting(self.ledger, list(itertools.compress(runs, passing)), query), key
+            yield [run for run, passes in zip(runs, passing, strict=True) if passes], key
             if key is None:
                 return
 
@@ -260,8 +248,9 @@ class RunReader:
             return
         seen, now_ms = self.presence(), self.store.now_ms()
         shown = [overlay_run(run, seen) for run in self.store.get_runs(sorted(wanted)).values()]
-        found = [run for run in shown if matches(run, query, now_ms=now_ms)]
-        yield from sorted(lasting(self.ledger, found, query), key=lambda run: (-run.created_at_ms, run.id))
+        for run in sorted(shown, key=lambda run: (-run.created_at_ms, run.id)):
+            if matches(run, query, now_ms=now_ms):
+                yield run
 
     def facets(self, query: RunQuery, *, by_workflow: bool = False, exact: bool = False) -> list[Facet]:
         """Return counts by status (and workflow) over the query less its statuses and page.
@@ -274,12 +263,10 @@ class RunReader:
         if asks_ledger(query):
             return self._facets_by_ledger(query, by_workflow=by_workflow, exact=exact)
         found = self.store.facets(query, by_workflow=by_workflow, exact=exact)
-        if query.min_duration_ms is not None and any(facet.status in FORGETFUL_STATUSES for facet in found):
-            found = self._with_stopped(query, found, by_workflow=by_workflow, exact=exact)
         seen = self.presence()
         if not seen.known or not any(facet.status in BLOCKABLE_STATUSES for facet in found):
             return found
-        tally = Tally(by_workflow)
+        tally = _Tally(by_workflow)
         for run, count in self._queued(query, seen):
             tally.add(run, count)
         looked_at = 0
@@ -291,18 +278,6 @@ class RunReader:
                 tally.bounded |= {*HELD, "blocked"}
                 break
         return by_status([*(facet for facet in found if facet.status not in BLOCKABLE_STATUSES), *tally.facets()])
-
-    def _with_stopped(self, query: RunQuery, found: list[Facet], *, by_workflow: bool, exact: bool) -> list[Facet]:
-        """Return the counts, with those of runs that may have no start as ``durationMs`` shows them."""
-        tally, looked_at = Tally(by_workflow), 0
-        for runs, after in stopped(self._page, self.ledger, query):
-            for run in runs:
-                tally.add(run)
-            looked_at += PAGE
-            if after is not None and looked_at >= HELD_COUNTED and not exact:
-                tally.bounded |= {facet.status for facet in found} & FORGETFUL_STATUSES
-                break
-        return by_status([*(facet for facet in found if facet.status not in FORGETFUL_STATUSES), *tally.facets()])
 
     def open_groups(self, query: RunQuery) -> Iterator[tuple[Run, int]]:
         """Yield every open run of the filter less its statuses, with how many are like it: queued ones come in groups.
@@ -324,8 +299,6 @@ class RunReader:
         if asks_ledger(query):
             return self._activity_by_ledger(query, grid)
         found = self.store.activity(query, grid)
-        if query.min_duration_ms is not None:
-            self._add_stopped(query, found)
         if not query.statuses or query.statuses & OVERLAID:
             self._add_open(query, found)
         if query.statuses:
@@ -353,15 +326,6 @@ class RunReader:
                 found.exact_from_ms = max(found.exact_from_ms or 0, page.runs[-1].created_at_ms + 1)
                 return
 
-    def _add_stopped(self, query: RunQuery, found: Activity) -> None:
-        found.keep(frozenset(RUN_STATUSES) - FORGETFUL_STATUSES)
-        for looks, (runs, after) in enumerate(stopped(self._page, self.ledger, query), start=1):
-            for run in runs:
-                found.add(found.grid.part_of(run.created_at_ms), run.status, 1)
-            if after is not None and looks * PAGE >= HELD_COUNTED:
-                found.exact_from_ms = max(found.exact_from_ms or 0, after.created_at_ms + 1)
-                return
-
     def _queued(self, query: RunQuery, seen: Presence, grid: Grid | None = None) -> Iterator[tuple[Run, int]]:
         for group in self.store.backlog(query, old_ms=seen.now_ms - BLOCKED_AFTER_MS, grid=grid):
             yield overlay_run(group.like, seen), group.count
@@ -375,6 +339,27 @@ class RunReader:
             if page.next_cursor is None:
                 return
             query = replace(query, cursor=page.next_cursor)
+
+
+class _Tally:
+    """Counts of open runs as presence shows them."""
+
+    def __init__(self, by_workflow: bool) -> None:
+        self._by_workflow = by_workflow
+        self._counts: Counter[tuple[RunStatus, str | None]] = Counter()
+        self.bounded: set[RunStatus] = set()
+        """Statuses of which there are as many as counted, or more."""
+
+    def add(self, run: Run, count: int = 1) -> None:
+        self._counts[run.status, run.workflow if self._by_workflow else None] += count
+
+    def facets(self) -> list[Facet]:
+        found = [
+            Facet(status, count, workflow, status not in self.bounded)
+            for (status, workflow), count in self._counts.items()
+        ]
+        known = {facet.status for facet in found}
+        return [*found, *(Facet(status, 0, None, False) for status in self.bounded - known)]
 
 
 def asks_ledger(query: RunQuery) -> bool:

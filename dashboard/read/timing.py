@@ -78,12 +78,12 @@ def axis(run: Run, steps: Iterable[Step], now_ms: int) -> Axis:
 
 
 def _is_kept(step: Step, begin: int, run: Run) -> bool:
-    """Say whether the last attempt took the step's result over from an earlier one."""
+    """Say whether the last attempt took the step's result over from an earlier one, or a fork from its original."""
     return _again(run) and step.finished_at_ms is not None and step.finished_at_ms < begin
 
 
 def _again(run: Run) -> bool:
-    return run.requeued_at_ms is not None or run.was_put_back
+    return run.requeued_at_ms is not None or run.was_put_back or run.forked_from is not None
 
 
 def split(run: Run, steps: Sequence[Step], times: Axis) -> dict[str, int]:

@@ -14,7 +14,7 @@ from dashboard.wire.base import iso
 from dashboard.wire.fleet import VersionFigures, VersionView
 from otel_bridge.ledger.base import Executor
 from otel_bridge.model.runs import Run, RunQuery
-from otel_bridge.model.status import FAILED_STATUSES, TERMINAL_STATUSES
+from otel_bridge.model.status import FAILED_STATUSES, RATED_STATUSES, TERMINAL_STATUSES
 
 RECENT = 5_000
 
@@ -78,15 +78,12 @@ def version_views(
 def figures(runs: Iterable[Run]) -> VersionFigures:
     """Return how ended runs did: how many, the share that failed, and how long the completed took. Pure."""
     ended = [run for run in runs if run.status in TERMINAL_STATUSES]
+    rated = sum(1 for run in ended if run.status in RATED_STATUSES)
     failed = sum(1 for run in ended if run.status in FAILED_STATUSES)
-    took = sorted(
-        max(0, run.finished_at_ms - run.started_at_ms)
-        for run in ended
-        if run.status == "completed" and run.finished_at_ms is not None and run.started_at_ms is not None
-    )
+    took = sorted(run.duration_ms for run in ended if run.status == "completed" and run.duration_ms is not None)
     return VersionFigures(
         ended=len(ended),
-        failure_share=round(failed / len(ended), 4) if ended else None,
+        failure_share=round(failed / rated, 4) if rated else None,
         p50_ms=percentile(took, 50),
         p95_ms=percentile(took, 95),
     )

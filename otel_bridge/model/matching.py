@@ -15,8 +15,8 @@ together. The meaning of each filter is decided here:
 - ``bulk`` is a bulk action that came to the run, ``bulk_part`` how the run stands since; ``overlay_bulks`` lays them
   over runs. A part without a bulk action filters nothing.
 - ``min_duration_ms`` counts from the (last) start: to the end, or to now while the run is open. A run that waits to be
-  picked up has not begun to last. A stopped run whose row has no start may have lasted since it was created:
-  ``RunReader`` leaves out those that did not.
+  picked up has not begun to last. A stopped run whose row forgot its start may have lasted since it was created, and
+  is taken to have done so: what it waited, only the ledger knows.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from otel_bridge.model.names import DEAD_LETTER_PREFIX, INTERNAL_QUEUE, UNDO_PREFIX
-from otel_bridge.model.status import STATUSES, RunStatus
+from otel_bridge.model.status import FORGETFUL_STATUSES, STATUSES, RunStatus
 
 ROUNDING_MS = 1_000
 """On SQLite with Python before 3.12, times of run rows are rounded down to whole seconds."""
@@ -119,8 +119,9 @@ class Run:
     action last put it on a queue again: no row says so, the audit log does (see ``runs.attempts``);
     ``resumed_by_engine`` where it was the engine's own resume or rewind, which nobody timed; ``ran_before``: a step was
     recorded before the row's own start, so something put the run back. ``first_step_at_ms`` is when its first step
-    began, looked at where the row forgot the start (see ``start_is_forgotten``). ``error`` is the
-    last that the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
+    began, looked at where the row forgot the start (see ``start_is_forgotten``); ``began_at_ms`` when such a run began
+    that was on no queue, or on none that is known. ``error`` is the last that
+    the run died of, also after it was retried: the ledger remembers it (see ``runs.failures``), as it does
     ``bulk_parts``: the bulk actions that came to the run, each with the parts of its aftermath (None: any).
     ``undo_stuck``: the undo ended without undoing all of it.
     ``unreadable`` names the engine's columns that hold what they do not declare: the other fields are right.
@@ -154,6 +155,7 @@ class Run:
     resumed_by_engine: bool = False
     ran_before: bool = False
     first_step_at_ms: int | None = None
+    began_at_ms: int | None = None
     authenticated_user: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
@@ -221,26 +223,25 @@ class Run:
 
     @property
     def duration_ms(self) -> int | None:
-        """The time from the run's (last) start to its end, its wait in the queue apart.
+        """The time from the run's (last) start to its end; None where it never started, or nobody knows when.
 
-        None while it is open, where it never started, and where nobody knows when it did.
+        Its wait in the queue is no part of it. A run that was on no queue began as it was created.
         """
-        if self.finished_at_ms is None or self.started_at_ms is None:
-            return None
-        return max(0, self.finished_at_ms - self.started_at_ms)
+        began_ms = self.began_at_ms if self.started_at_ms is None else self.started_at_ms
+        if began_ms is None and self.status not in FORGETFUL_STATUSES:
+            began_ms = self.created_at_ms
+        return None if self.finished_at_ms is None or began_ms is None else max(0, self.finished_at_ms - began_ms)
 
     @property
     def start_is_forgotten(self) -> bool:
-        """True of an ended run that was executed, and whose row no longer says since when: see ``runs.starts``.
-
-        The engine clears the start of what it cancels or gives up.
-        """
-        return self.is_terminal and self.started_at_ms is None and self.recovery_attempts > 0
+        """True of a stopped run that was executed: the engine clears when that began. See ``runs.starts``."""
+        return self.status in FORGETFUL_STATUSES and self.started_at_ms is None and self.recovery_attempts > 0
 
     @property
     def never_started(self) -> bool:
-        """True of a run that ended on its queue."""
-        return self.is_terminal and self.started_at_ms is None and self.recovery_attempts == 0
+        """True of a run that was stopped on its queue."""
+        stopped = self.status in FORGETFUL_STATUSES and self.finished_at_ms is not None
+        return stopped and self.started_at_ms is None and self.recovery_attempts == 0
 
     @property
     def timed_out(self) -> bool:

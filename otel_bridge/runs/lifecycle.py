@@ -53,7 +53,7 @@ def run_events(
             name=run.waiting.name if kind == "run.suspended" and run.waiting else None,
         )
 
-    timed = run if started_at_ms is None else replace(run, started_at_ms=started_at_ms)
+    timed = run if started_at_ms is None else replace(run, began_at_ms=started_at_ms)
     status = _unblocked(run)
     was = _unblocked(before) if before is not None else None
     is_new = before is None and run.created_at_ms >= since_ms - 1_000

@@ -93,6 +93,6 @@ def load_prices(path: str | Path) -> PriceTable:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise ConfigurationError(f"The price table {str(path)!r} cannot be read: {reason}.") from error
     return parse_prices(value)

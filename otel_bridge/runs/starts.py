@@ -31,13 +31,22 @@ def overlay_start(run: Run, exported: ExportedRun | None) -> Run:
         return run
     if exported is not None and exported.created_at_ms not in (None, run.created_at_ms):
         exported = None  # of a run that had the same id before and is gone
-    began_ms = None if exported is None else exported.started_at_ms
-    if began_ms is None and (run.first_step_at_ms or 0) >= (run.requeued_at_ms or 0):
-        began_ms = run.first_step_at_ms
-    if began_ms is None:
+    seen_ms = None if exported is None else exported.started_at_ms
+    step_ms = run.first_step_at_ms if (run.first_step_at_ms or 0) >= (run.requeued_at_ms or 0) else None
+    queued = run.requeued_at_ms is not None or (exported is not None and exported.first_queue is not None)
+    if seen_ms is not None or (queued and step_ms is not None):
+        return replace(run, started_at_ms=_within(run, step_ms if seen_ms is None else seen_ms))
+    if queued:
         return run
-    ended_ms = run.finished_at_ms if run.finished_at_ms is not None else began_ms
-    return replace(run, started_at_ms=max(run.created_at_ms, min(began_ms, ended_ms)))
+    if exported is not None:  # a bridge looks more often than a run waits without being seen on its queue
+        return replace(run, began_at_ms=run.created_at_ms)
+    return run if step_ms is None else replace(run, began_at_ms=_within(run, step_ms))
+
+
+def _within(run: Run, at_ms: int | None) -> int:
+    """Return a moment within the times of its run; steps are timed by another clock."""
+    at_ms = run.created_at_ms if at_ms is None else max(run.created_at_ms, at_ms)
+    return at_ms if run.finished_at_ms is None else min(at_ms, max(run.created_at_ms, run.finished_at_ms))
 
 
 def starts_of(ledger: Ledger | None, runs: Sequence[Run]) -> Mapping[str, ExportedRun]:

@@ -189,11 +189,16 @@ class ChangeTail:
     def _starts(self, runs: Sequence[Run]) -> dict[str, int | None]:
         """Return when runs started whose rows forgot it: as the ledger tells, else as they were seen before."""
         forgotten = [run for run in runs if run.start_is_forgotten]
-        found = {run.id: run.started_at_ms for run in with_starts(self._ledger, forgotten)}
+        known_now = with_starts(self._ledger, forgotten)
+        found = {run.id: run.began_at_ms if run.started_at_ms is None else run.started_at_ms for run in known_now}
         for run in forgotten:
             known = self._known.get(run.id)
-            if known is not None and known.stored.created_at_ms == run.created_at_ms and not known.stored.is_terminal:
-                found[run.id] = known.stored.started_at_ms or found[run.id]
+            if known is None or known.stored.created_at_ms != run.created_at_ms or known.stored.is_terminal:
+                continue
+            if known.stored.started_at_ms is not None:
+                found[run.id] = known.stored.started_at_ms
+            elif not known.stored.is_queued:  # it was executed without a start: it was on no queue
+                found[run.id] = run.created_at_ms
         return found
 
     def _moved_by_presence(self, scanned: Collection[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -184,3 +185,13 @@ def test_a_step_of_a_run_too_long_for_others_to_be_read_is_set_beside_its_own_li
     app.register_blueprint(create_blueprint(store, ledger=MemoryLedger(), actions=False), url_prefix="/durable")
     longest = (app.test_client().get("/durable/api/runs/a/timing").json or {})["longest"][0]
     assert (longest["seq"], longest["usualOf"], longest["usual"]["medianMs"]) == (5, "run", 10)
+
+
+def test_a_fork_takes_no_time_for_what_its_original_did() -> None:
+    """The copied steps have the original's times, of before the fork was there."""
+    fork = make_run("f", status="completed", created_at_ms=T + 9_000, started_at_ms=T + 9_020, finished_at_ms=T + 9_227)
+    fork = replace(fork, forked_from="o", queue="q", recovery_attempts=1)
+    copied = make_step("f", 1, started_at_ms=T + 100)
+    own = make_step("f", 2, started_at_ms=T + 9_100)
+    times = axis(fork, [copied, own], T + 60_000)
+    assert (times.begin_ms, times.start_ms, times.end_ms) == (T + 9_000, T + 9_020, T + 9_227)

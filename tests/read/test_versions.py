@@ -44,7 +44,7 @@ def test_each_version_is_shown_beside_the_one_before() -> None:
         1000,
         1900,
     )
-    assert (two.drained, two.figures.failure_share, two.figures.p50_ms) == (True, round(1 / 3, 4), 500)
+    assert (two.drained, two.figures.failure_share, two.figures.p50_ms) == (True, 0.5, 500)
     assert two.previous_figures == one.figures
     assert (three.live_executors, three.figures.ended, three.figures.failure_share) == (2, 0, None)
 

@@ -8,6 +8,7 @@ import pytest
 
 from otel_bridge.ledger.base import ExportedRun
 from otel_bridge.model.runs import Run
+from otel_bridge.model.status import RunStatus
 from otel_bridge.runs.starts import overlay_start
 from otel_bridge.spans.lives import compare
 from otel_bridge.testing import make_run
@@ -23,6 +24,8 @@ STOPPED = make_run(
     recovery_attempts=1,
 )
 SEEN = ExportedRun(run_id="r", created_at_ms=T, started_at_ms=T + 5_092)
+DIRECT = ExportedRun(run_id="r", created_at_ms=T)
+QUEUED = ExportedRun(run_id="r", created_at_ms=T, first_queue="q")
 
 
 @pytest.mark.parametrize(
@@ -30,9 +33,13 @@ SEEN = ExportedRun(run_id="r", created_at_ms=T, started_at_ms=T + 5_092)
     [
         pytest.param(STOPPED, SEEN, 873, 5_092, id="the bridge saw it start"),
         pytest.param(replace(STOPPED, status="dead"), SEEN, 873, 5_092, id="a dead one too"),
-        pytest.param(replace(STOPPED, first_step_at_ms=T + 5_100), None, 865, 5_100, id="its first step tells"),
+        pytest.param(replace(STOPPED, first_step_at_ms=T + 5_100), None, 865, None, id="its first step tells"),
         pytest.param(replace(STOPPED, first_step_at_ms=T + 5_100), SEEN, 873, 5_092, id="the bridge knows better"),
         pytest.param(STOPPED, None, None, None, id="nobody knows"),
+        pytest.param(STOPPED, DIRECT, 5_965, None, id="never on a queue"),
+        pytest.param(replace(STOPPED, first_step_at_ms=T + 2_000), DIRECT, 5_965, None, id="its own code came first"),
+        pytest.param(STOPPED, QUEUED, None, None, id="on a queue, and nobody saw it start"),
+        pytest.param(replace(STOPPED, first_step_at_ms=T + 5_100), QUEUED, 865, 5_100, id="a queue and a first step"),
         pytest.param(replace(STOPPED, recovery_attempts=0), SEEN, None, None, id="it never started"),
         pytest.param(STOPPED, replace(SEEN, created_at_ms=T - 9), None, None, id="of another run of that id"),
         pytest.param(
@@ -57,6 +64,17 @@ def test_what_has_a_start_of_its_own_keeps_it() -> None:
     """Only what was cleared is looked for."""
     run = make_run("r", status="failed", created_at_ms=T, started_at_ms=T + 70, finished_at_ms=T + 90)
     assert overlay_start(run, SEEN) is run
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_run_that_was_on_no_queue_began_as_it_was_created(status: RunStatus) -> None:
+    """The engine writes no start for it: its own code before the first step is no wait in a queue."""
+    run = make_run("r", status=status, created_at_ms=T, started_at_ms=None, finished_at_ms=T + 3_541)
+    run = replace(run, recovery_attempts=1, first_step_at_ms=T + 3_007)
+    assert not run.start_is_forgotten
+    for exported in (None, DIRECT):
+        shown = overlay_start(run, exported)
+        assert (shown.duration_ms, shown.queue_ms, shown.started_at_ms) == (3_541, None, None)
 
 
 def _next(run: Run, before: ExportedRun | None) -> ExportedRun:

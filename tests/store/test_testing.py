@@ -15,6 +15,7 @@ from otel_bridge.model.fleet import QueueInfo, ScheduleInfo
 from otel_bridge.model.runs import Run, Waiting
 from otel_bridge.model.steps import Step
 from otel_bridge.testing import FakeClock, MemoryStateStore, make_run, make_step
+from otel_bridge.testing.clock import DEFAULT_TIME_MS
 
 
 @pytest.fixture
@@ -64,7 +65,15 @@ def test_a_run_that_was_put_is_read_back(store: MemoryStateStore, run: Run) -> N
 STEPS = [
     make_step(),
     make_step(status="failed"),
-    make_step(kind="remote", name="ship", child_run_id="c", folded=(4,), has_output=True),
+    make_step(
+        kind="remote",
+        name="ship",
+        child_run_id="c",
+        child_forgotten=True,
+        asked_at_ms=DEFAULT_TIME_MS,
+        folded=(4,),
+        has_output=True,
+    ),
     make_step(kind="sleep", name="DBOS.sleep", wake_at_ms=NOW + 10),
     make_step(kind="signal", name="DBOS.recv", waits_on="signal", has_output=True),
     make_step(seq=2, kind="signal", name="webhook:payment", waits_on="webhook", folded=(1,)),
