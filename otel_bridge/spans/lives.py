@@ -268,8 +268,23 @@ def _revived(run: Run, steps: Sequence[Step], facts: ExportedRun, *, final: bool
 
 
 def _ran_again(steps: Sequence[Step], facts: ExportedRun) -> bool:
-    """True when a step that was sent has another end now: it was executed once more."""
-    return any(_differs(step, facts) for step in steps)
+    """True when a step that was sent has another end now: it was executed once more, since the end that was sent."""
+    return any(_differs(step, facts) and not _is_late_report(step, facts) for step in steps)
+
+
+def _is_late_report(step: Step, facts: ExportedRun) -> bool:
+    """Say whether a worker reported after its run's end that a step of it was interrupted by that end.
+
+    An earlier execution of the same step may have been sent: of the life before, or of a worker that was lost.
+    """
+    if step.status != "interrupted" or facts.ended_at_ms is None or step.begun_at_ms is None:
+        return False
+    return step.begun_at_ms <= facts.ended_at_ms + _rounded_ms(facts.ended_at_ms)
+
+
+def _rounded_ms(at_ms: int) -> int:
+    """Return by how much a stamp may have been rounded down: one of a whole second."""
+    return ROUNDING_MS - 1 if at_ms % ROUNDING_MS == 0 else 0
 
 
 def _ran_on(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:
@@ -280,8 +295,8 @@ def _ran_on(run: Run, steps: Sequence[Step], facts: ExportedRun) -> bool:
     """
     if facts.ended_at_ms is None or ended_at_ms(run) == facts.ended_at_ms:
         return False
-    rounded_ms = ROUNDING_MS - 1 if facts.ended_at_ms % ROUNDING_MS == 0 else 0
-    sent_until_ms = max([facts.ended_at_ms + rounded_ms, *(end_ms for end_ms, _ in facts.steps.values())])
+    ended_ms = facts.ended_at_ms + _rounded_ms(facts.ended_at_ms)
+    sent_until_ms = max([ended_ms, *(end_ms for end_ms, _ in facts.steps.values())])
     return any(step.seq not in facts.steps and (step.begun_at_ms or 0) > sent_until_ms for step in steps)
 
 

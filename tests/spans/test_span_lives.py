@@ -534,3 +534,21 @@ def test_a_run_started_under_the_id_of_one_that_is_gone_has_a_root_of_its_own(se
     assert names(plan(again, [step], ended.record)) == []
     retried = replace(again, status="failed", finished_at_ms=T + 70_000)
     assert only(plan(retried, [step], ended.record)).name == f"retry {generation + 1}"
+
+
+def test_a_step_that_a_cancel_interrupts_is_reported_late_and_makes_no_new_life():
+    """Also where the life before had sent the same step: its other end is no sign of another execution."""
+    run, steps = failed_run()
+    failed = plan(run, steps)
+    running = replace(run, status="running", started_at_ms=T + 5_000, finished_at_ms=None)
+    retried = replace(running, status="cancelled", finished_at_ms=T + 7_264)
+    cancelled = plan(retried, [make_step(seq=1)], plan(running, [make_step(seq=1)], failed.record).record)
+    assert names(cancelled) == ["retry 1"]
+    late = make_step(
+        seq=2, status="interrupted", started_at_ms=T + 5_100, finished_at_ms=T + 9_000, recorded_at_ms=T + 9_000
+    )
+    after = plan(retried, [make_step(seq=1), late], cancelled.record)
+    assert (after.record.generation, [name for name in names(after) if name.startswith("retry")]) == (1, [])
+    resumed = replace(retried, finished_at_ms=T + 20_000)
+    again = late._replace(started_at_ms=T + 15_000, finished_at_ms=T + 20_000)
+    assert plan(resumed, [make_step(seq=1), again], after.record).record.generation == 2
