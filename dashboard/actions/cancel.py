@@ -77,14 +77,17 @@ def _cancel_family(ctx: ActionContext, client: DBOSClient, run: Run, *, children
     """
     ctx.remember_queues([run])
     client.cancel_workflow(run.id)
-    family = {run.id}
+    family, left = {run.id}, list[Run]()
     for some in ids_below(ctx.store, run.id) if children else ():
-        own = [child for child in ctx.store.get_runs(some).values() if child.parent_id in family]
-        family.update(child.id for child in own)
-        ending = [child for child in own if child.status not in (*RETURNED_STATUSES, "cancelled")]
-        if ending:
-            ctx.remember_queues(ending)
-            client.cancel_workflows([child.id for child in ending])
+        left += ctx.store.get_runs(some).values()
+        # What another one's child is may be met before that one: it was asked for by its id, on both sides.
+        while own := [child for child in left if child.parent_id in family]:
+            left = [child for child in left if child.parent_id not in family]
+            family.update(child.id for child in own)
+            ending = [child for child in own if child.status not in (*RETURNED_STATUSES, "cancelled")]
+            if ending:
+                ctx.remember_queues(ending)
+                client.cancel_workflows([child.id for child in ending])
 
 
 def _undo(ctx: ActionContext, lock: RunLock, run: Run) -> Outcome:

@@ -81,7 +81,7 @@ def resume_queue(ctx: ActionContext, name: str, *, actor: str) -> tuple[str, ...
 
 
 def hold_pauses(ctx: ActionContext) -> list[str]:
-    """Pause again what an application declared anew meanwhile; return the queues' names."""
+    """Pause again what an application declared again meanwhile; return the queues' names."""
     known = pauses(ctx.ledger)
     lifted = [queue.name for queue in ctx.store.queues(backlog=False) if queue.name in known and _is_lifted(queue)]
     if not lifted:

@@ -146,7 +146,7 @@ def restored(name: str, args: Sequence[Any] = (), *, state: Any = None, new: boo
     """
     made = named(name)
     if not isinstance(made, type):
-        raise AssertionError(f"{name!r} is no class, so it is not called. Fill this in.")
+        raise AssertionError(f"{name!r} is not a class, so it is not called. Fill this in.")
     found = made.__new__(made, *args) if new else made(*args)
     if state is not None:
         _give_state(found, state)

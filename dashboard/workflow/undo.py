@@ -27,6 +27,7 @@ from dbos import DBOS, SetWorkflowID, StepInfo, WorkflowStatusString
 from dashboard.workflow import compensation, engine
 from dashboard.workflow.compensation import Compensation, given_by_name
 from dashboard.workflow.copies import left_out, undone_elsewhere
+from dashboard.workflow.family import cancel_family
 from dashboard.workflow.names import (
     COMPENSATE_PREFIX,
     PLAN_STEP,
@@ -289,7 +290,7 @@ def _wait_until_quiet(run_id: str, options: Mapping[str, Any]) -> dict[str, Any]
     that began and has no record gets ``graceS`` seconds to end.
     """
     if options.get("cancel"):
-        DBOS.cancel_workflow(run_id, cancel_children=True)
+        cancel_family(run_id)
     grace_s = float(options.get("graceS", DEFAULT_GRACE_S))
     grace_ends = time.monotonic() + grace_s
     with ExitStack() as opened:

@@ -55,6 +55,18 @@ def test_the_queue_of_every_run_below_is_remembered_when_all_are_cancelled() -> 
     assert ctx.ledger.original_queue("grandkid") == "far"
 
 
+def test_a_childs_child_that_the_parent_asked_for_too_is_cancelled_with_it() -> None:
+    """By its id, which the child had started: so it is met beside the child, before that one is of the family."""
+    ctx, store, _ = memory_context()
+    store.put_run(make_run("r", status="running", created_at_ms=1))
+    store.put_run(make_run("x-g", status="pending", queue="q", parent_id="z-c", created_at_ms=3))
+    store.put_run(make_run("z-c", status="running", parent_id="r", created_at_ms=2))
+    store.put_step(make_step("r", 1, name="c", kind="remote", child_run_id="z-c"))
+    store.put_step(make_step("r", 2, name="g", kind="remote", child_run_id="x-g"))
+    cancel.cancel(ctx, "r", actor="ann", children=True)
+    assert {run_of(store, one).status for one in ("r", "z-c", "x-g")} == {"cancelled"}
+
+
 def test_a_cancel_of_very_many_takes_some_at_a_time_and_what_the_engine_would_take() -> None:
     """The parent first, each of its family once; what ended stays so, and so does a run that another one started."""
     ctx, store, client = memory_context()
