@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from otel_bridge.errors import ConfigurationError
 from otel_bridge.ledger.base import Incident
+from otel_bridge.model.status import FAILED_STATUSES, RUN_STATUSES, RunStatus
 
 Kind = Literal[
     "failure_rate", "dead_letter", "queue_age", "blocked", "silent_worker", "overdue_schedule", "waiting_for_person"
@@ -135,7 +136,7 @@ def _summary(rule: AlertRule, one: Measured) -> str:
     if rule.kind == "queue_age":
         return f"The oldest run on queue {name} has waited for {lasting(one.value)}, over {lasting(over)}."
     if rule.kind == "blocked":
-        return f"{count} of {name} cannot go on: nobody runs them."
+        return f"{count} of {name} cannot continue: no worker runs them."
     if rule.kind == "silent_worker":
         return f"Worker {name} stopped reporting {lasting(one.value)} ago and did not sign off."
     if rule.kind == "overdue_schedule":
@@ -155,10 +156,18 @@ def lasting(seconds: float) -> str:
     return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole // 60 % 60} min"
 
 
+_COUNTED: Mapping[Kind, frozenset[RunStatus]] = {
+    "failure_rate": FAILED_STATUSES,
+    "dead_letter": frozenset({"dead"}),
+    "blocked": frozenset({"blocked"}),
+}
+"""The runs that a rule counts, for its link to show the same."""
+
+
 def _link(rule: AlertRule, one: Measured) -> str:
-    if rule.kind in ("failure_rate", "dead_letter", "blocked"):
-        status = {"failure_rate": "failed", "dead_letter": "dead", "blocked": "blocked"}[rule.kind]
-        return f"/?{urlencode({'status': status, 'workflow': one.subject})}"
+    if rule.kind in _COUNTED:
+        statuses = [status for status in RUN_STATUSES if status in _COUNTED[rule.kind]]
+        return f"/?{urlencode({'status': statuses, 'workflow': one.subject}, doseq=True)}"
     if rule.kind == "queue_age":
         return f"/?{urlencode({'status': 'pending', 'queue': one.subject})}"
     return {"silent_worker": "/workers", "overdue_schedule": "/schedules"}.get(rule.kind, "/inbox")

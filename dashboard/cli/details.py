@@ -110,7 +110,7 @@ def events_table(found: Rows[PublishedView]) -> str:
 @run_argument
 @click.argument("key", required=False)
 @click.option("--after", type=int, default=-1, show_default=True, help="Behind this offset.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most so many values.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most this many values.")
 @connected(watch=True)
 def streams(session: CliSession, *, run_id: str, key: str | None, after: int, limit: int) -> None:
     """Show the streams that a run writes to, or the values of one."""

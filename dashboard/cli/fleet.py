@@ -39,7 +39,7 @@ def pause(session: CliSession, *, name: str, comment: str) -> None:
 @click.argument("name")
 @connected()
 def resume(session: CliSession, *, name: str) -> None:
-    """Let a queue go on."""
+    """Resume starting runs from a queue."""
     session.print(session.client.resume_queue(name), queue_text)
 
 
@@ -102,7 +102,7 @@ def executors_table(found: Rows[ExecutorView]) -> str:
 @click.option("--who", metavar="NAME", help="Done by this name only.")
 @click.option("--action", metavar="ACTION", help="This action only, such as retry.")
 @click.option("--outcome", metavar="OUTCOME", help="With this outcome only: done, refused, failed.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
 @connected(watch=True)
 def audit(
     session: CliSession, *, run: str | None, who: str | None, action: str | None, outcome: str | None, limit: int

@@ -94,7 +94,7 @@ _FILTER = (
     click.option("--until", metavar="TIME", callback=as_moment, help="Created before."),
     click.option("--parent", metavar="RUN", help="Started by this run."),
     click.option("--namespace", help="Of this application."),
-    click.option("--min-duration-ms", type=click.IntRange(min=0), help="Took at least so long."),
+    click.option("--min-duration-ms", type=click.IntRange(min=0), help="At least this duration."),
     click.option("--error", metavar="FINGERPRINT", help="Died of this error last: see durable errors."),
     click.option("--bulk", metavar="BULK", help="A bulk action came to it: see durable bulk list."),
     click.option("--bulk-part", type=click.Choice(get_args(BulkPart)), help="With --bulk: how it stands since."),

@@ -27,7 +27,7 @@ MOST_CHILDREN = 200
 
 @click.command()
 @filtered
-@click.option("--limit", type=click.IntRange(min=1), default=25, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=25, show_default=True, help="At most this many.")
 @click.option("--count", is_flag=True, help="Count them by workflow and status instead.")
 @connected(watch=True)
 def runs(session: CliSession, *, filters: RunFilter, limit: int, count: bool) -> None:
@@ -76,7 +76,10 @@ def activity_table(found: ActivityView) -> str:
 @click.command()
 @run_argument
 @click.option(
-    "--depth", type=click.IntRange(min=0), default=0, help="Show the steps of the runs it started, so many levels down."
+    "--depth",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Show the steps of the runs it started, this many levels down.",
 )
 @click.option("--all", "whole", is_flag=True, help="Fold nothing, and show the engine's own steps too.")
 @connected(watch=True)

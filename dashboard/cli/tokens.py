@@ -149,7 +149,7 @@ def list_(ledger: Ledger, *, as_json: bool) -> None:
 def revoke(ledger: Ledger, *, token_id: str) -> None:
     """Make a token worthless, at once and for good."""
     if not ledger.revoke_token(token_id):
-        fail(f"There is no good token {token_id[:100]!r}. See durable token list.", NOT_FOUND)
+        fail(f"No valid token {token_id[:100]!r}. See durable token list.", NOT_FOUND)
     click.echo(f"Token {token_id} is revoked.")
 
 

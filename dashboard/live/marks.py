@@ -36,4 +36,4 @@ class WatchMarks:
         try:
             self._services.ledger.watch_runs(sorted(wanted), for_ms=int(MARKED_S * 1000))
         except BridgeError as error:
-            log.debug("The ledger cannot be told that runs are watched: %s", error)
+            log.debug("Could not record in the ledger that runs are watched: %s", error)

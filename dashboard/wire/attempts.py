@@ -36,7 +36,7 @@ class StepAttemptView(Wire):
     execution: int = Field(description="Which execution of the step: a recovered or retried run executes it again.")
     executor: str | None = None
     started_at: Timestamp
-    ended_at: Annotated[Timestamp | None, Field(description="Absent while it goes on.")] = None
+    ended_at: Annotated[Timestamp | None, Field(description="Absent while it is under way.")] = None
     duration_ms: int | None = None
     error: StepErrorView | None = None
     traceback: str | None = None

@@ -90,7 +90,11 @@ class ExecutorView(Wire):
 
 
 class VersionFigures(Wire):
-    """How recent ended runs of a version did. ``failureShare`` counts failed and dead ones; times are of completed."""
+    """How recent ended runs of a version did.
+
+    ``failureShare`` is the share of failed and dead ones among those that nobody cancelled; times are of
+    completed ones.
+    """
 
     ended: int
     failure_share: float | None = None

@@ -18,7 +18,7 @@ class FoldView(Wire):
     first: int
     last: int
     count: int
-    names: list[str] = Field(description="What each turn of the loop did, in order; empty: the steps are no loop.")
+    names: list[str] = Field(description="What each turn of the loop did, in order; empty: the steps are not a loop.")
     turns: int
     min_ms: int | None = Field(None, description="Of the turns that ended; with `medianMs` and `maxMs`.")
     median_ms: int | None = None

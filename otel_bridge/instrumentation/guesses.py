@@ -1,6 +1,6 @@
 """Ids that were computed before it was known where their run belongs, and the ended spans that wait until it is.
 
-A ledger that is slow or away does not hold a workflow up: user code goes on with the ids of the run's first life. Where
+A ledger that is slow or away holds no workflow up: user code continues with the ids of the run's first life. Where
 the run turns out to live again, those ids name spans that are never sent. So what is made meanwhile is kept back when
 it ends, and gets the right ids as soon as the answer is there. What left the process before, in a header say, keeps
 the guessed ones. Pure, but for the functions that are kept to be called.

@@ -45,7 +45,7 @@ class Scope:
     token: Any = None
     attempt: int = field(default=1)
     began_s: float | None = None
-    """When the attempt began that goes on now; None between attempts, and when all is over."""
+    """When the attempt under way began; None between attempts, and when all is over."""
     tries: int = 1
     """How often the engine tries it at most."""
     reported: bool = False

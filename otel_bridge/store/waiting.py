@@ -116,7 +116,9 @@ class Child:
     @property
     def has_rounded_stamps(self) -> bool:
         """True when its start or end is a whole second, as all are on SQLite with Python before 3.12."""
-        return any(stamp is not None and stamp % 1000 == 0 for stamp in (self.started_at_ms, self.completed_at_ms))
+        return any(
+            stamp is not None and stamp % ROUNDING_MS == 0 for stamp in (self.started_at_ms, self.completed_at_ms)
+        )
 
 
 def ran_before(started_ms: int | None, first_step_ms: int | None) -> bool:

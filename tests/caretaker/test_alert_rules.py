@@ -41,7 +41,7 @@ FOUND = AlertFinding("queue_age", "queue_age", "mail", "old", "/")
         ({"kind": "dead_letter", "over": 2}, Measured("order", 2), None),
         ({"kind": "queue_age"}, Measured("m", 601), "The oldest run on queue m has waited for 10 min, over 10 min."),
         ({"kind": "queue_age", "over": 5, "only": "mail"}, Measured("mail", 5), None),
-        ({"kind": "blocked"}, Measured("order", 3), "3 runs of order cannot go on: nobody runs them."),
+        ({"kind": "blocked"}, Measured("order", 3), "3 runs of order cannot continue: no worker runs them."),
         ({"kind": "blocked"}, Measured("order", 0), None),
         ({"kind": "silent_worker"}, Measured("w1", 90), "Worker w1 stopped reporting 90 s ago and did not sign off."),
         ({"kind": "overdue_schedule"}, Measured("nightly", 301), "Schedule nightly should have fired 5 min ago."),
@@ -56,6 +56,20 @@ FOUND = AlertFinding("queue_age", "queue_age", "mail", "old", "/")
 def test_a_rule_finds_what_is_over_its_threshold(rule: Any, measured: Measured, said: str | None) -> None:
     """Not what is at it; a rate needs enough runs; a rule about one subject finds no other."""
     assert [found.summary for found in findings(AlertRule(**rule), [measured])] == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize(
+    ("kind", "link"),
+    [
+        ("failure_rate", "/?status=failed&status=dead&workflow=order"),
+        ("dead_letter", "/?status=dead&workflow=order"),
+        ("blocked", "/?status=blocked&workflow=order"),
+    ],
+)
+def test_an_alert_leads_to_the_runs_that_it_counted(kind: Any, link: str) -> None:
+    """A rate counts dead runs too: a workflow whose runs all died led to an empty list."""
+    (found,) = findings(AlertRule(kind=kind, minimum=1), [Measured("order", 5.0, 5)])
+    assert found.link == link
 
 
 def look(

@@ -394,7 +394,7 @@ SHOWN_ON_PURPOSE = {
     "Answer.headers",  # what the server said
     "Reply.headers",
     "Scope.token",  # of a context variable
-    "Kept.url",  # the address of the page, for people
+    "KeptAddress.url",  # the address of the page, for people
 }
 
 

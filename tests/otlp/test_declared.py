@@ -108,7 +108,7 @@ def test_a_disabled_file_exports_nothing(tmp_path: Path) -> None:
     [
         ("file_format: '0.3'", "file_format '0.3'"),
         ("[]", "file_format None"),
-        ("{", "it is no YAML"),
+        ("{", "it is not YAML"),
         (WHOLE.replace("compression: gzip", "compression: zstd"), "COMPRESSION='zstd'"),
         (WHOLE.replace("compression: gzip", "encoding: json"), "encoding 'json'"),
     ],

@@ -54,7 +54,7 @@ class StepAttempt:
         seq: of the step; ``BODY_SEQ`` for the body.
         attempt: the engine's number of it within its execution of the step, from 1 on.
         execution_ms: when this execution of the step began: a recovered or retried run executes it again.
-        ended_at_ms: None while it goes on: it is watched.
+        ended_at_ms: None while it is under way: it is watched.
         executor: the engine's id of the process.
         error_type: the error's class, with its module unless that is ``builtins``; None: it did not fail.
         logs: the first and the last records, where there were too many.
@@ -76,7 +76,7 @@ class StepAttempt:
     logs_left_out: int = 0
 
 
-# An attempt that is watched is written while it goes on, and once more when it ends.
+# An attempt that is watched is written while it is under way, and once more when it ends.
 PUT = """
     INSERT INTO {t}step_attempts (run_id, seq, started_at_ms, attempt, failed, data, seen_at_ms)
     VALUES (:run_id, :seq, :started_at_ms, :attempt, :failed, :data, {now})
