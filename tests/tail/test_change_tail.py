@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -268,8 +268,8 @@ def test_no_step_is_reported_before_its_run_has_started():
     assert events(tail) == ["run.started", "step.completed charge"]
 
 
-def test_a_run_that_an_action_moves_is_not_told_as_cancelled() -> None:
-    """The engine moves only what has ended, so a move cancels first: who stops at an end would stop there."""
+def cancelled_by_an_action() -> tuple[MemoryStateStore, ChangeTail, Callable[[], None]]:
+    """Return a store and a tail with a run that an action of ours has cancelled, and what ends the action."""
     ledger = MemoryLedger()
     store, _, tail = new_tail(ledger=ledger)
     store.put_run(make_run("a", status="running", created_at_ms=START, queue="q"))
@@ -277,23 +277,23 @@ def test_a_run_that_an_action_moves_is_not_told_as_cancelled() -> None:
     lease = ledger.acquire_lease(action_lease("a"), "me", ttl_s=60)
     assert lease is not None
     store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40))
+    return store, tail, lambda: ledger.release_lease(lease)
+
+
+def test_a_run_that_an_action_moves_is_not_told_as_cancelled() -> None:
+    """The engine moves only what has ended, so a move cancels first: who stops at an end would stop there."""
+    store, tail, done = cancelled_by_an_action()
     assert (events(tail), events(tail)) == ([], [])
     store.put_run(make_run("a", status="running", created_at_ms=START, started_at_ms=START + 60, queue="q"))
-    ledger.release_lease(lease)
+    done()
     assert events(tail) == ["run.started"]
 
 
 def test_what_is_cancelled_when_its_action_is_over_has_ended() -> None:
     """A cancel is an action too, and nothing else changes in the store when its lease is given up."""
-    ledger = MemoryLedger()
-    store, _, tail = new_tail(ledger=ledger)
-    store.put_run(make_run("a", status="running", created_at_ms=START, queue="q"))
-    tail.poll()
-    lease = ledger.acquire_lease(action_lease("a"), "me", ttl_s=60)
-    assert lease is not None
-    store.put_run(make_run("a", status="cancelled", created_at_ms=START, finished_at_ms=START + 40))
+    _, tail, done = cancelled_by_an_action()
     assert events(tail) == []
-    ledger.release_lease(lease)
+    done()
     assert (events(tail), events(tail)) == (["run.cancelled"], [])
 
 
